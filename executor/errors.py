@@ -1,0 +1,61 @@
+"""Errors of the executor: the world did not do as asked. Each says where, what was found, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from planner.errors import Place, Problem
+
+__all__ = [
+    "BuildFailed",
+    "EngineUnavailable",
+    "ExecutorError",
+    "FilesChanged",
+    "RegistryUnavailable",
+    "UsageError",
+]
+
+
+class ExecutorError(Exception):
+    """The base of all errors of the executor. `problems` holds all that went wrong.
+
+    `exit_code` is what the command line ends with: 1 failed, 64 the command line is wrong, 75 trying
+    again later may help (sysexits.h).
+    """
+
+    exit_code = 1
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @classmethod
+    def of(cls, where: str, found: str, fix: str) -> ExecutorError:
+        """An error with a single problem; `where` names the thing it is about: a file, an image, an engine."""
+        return cls([Problem(Place(file=where), found, fix)])
+
+
+class UsageError(ExecutorError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = 64
+
+
+class EngineUnavailable(ExecutorError):
+    """No container engine answers."""
+
+    exit_code = 75
+
+
+class RegistryUnavailable(ExecutorError):
+    """A registry does not answer, so nothing can be said of what is in it."""
+
+    exit_code = 75
+
+
+class FilesChanged(ExecutorError):
+    """Files are not what they were when the plan was made."""
+
+
+class BuildFailed(ExecutorError):
+    """An engine could not build or push an image."""

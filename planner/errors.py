@@ -1,0 +1,81 @@
+"""Errors of the planner: each says where, what was found, and what to do.
+
+Owns `Place`, `Problem` and the one base class `PlannerError`, which carries every problem of an
+input at once. Refuses to print, to log, or to hold the value of a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from attrs import evolve, frozen
+
+__all__ = ["Place", "PlannerError", "Problem", "did_you_mean"]
+
+
+@frozen
+class Place:
+    """Where a problem stands: the path of a setting, a file with a line (from 1), or both."""
+
+    path: tuple[str | int, ...] = ()
+    file: str | None = None
+    line: int | None = None
+
+    @property
+    def dotted(self) -> str:
+        """The path as people write it: `pipeline.training.steps[0]`."""
+        text = ""
+        for part in self.path:
+            text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        return text
+
+    def __str__(self) -> str:
+        file = f"{self.file}:{self.line}" if self.file and self.line else self.file or ""
+        return ": ".join(part for part in (file, self.dotted) if part)
+
+
+@frozen
+class Problem:
+    """One thing that is wrong: where it stands, what was found there, and what to do about it."""
+
+    where: Place
+    found: str
+    fix: str
+
+    @classmethod
+    def at(cls, path: Sequence[str | int] | str, found: str, fix: str) -> Self:
+        """A problem of the setting at `path`."""
+        parts = (path,) if isinstance(path, str) else tuple(path)
+        return cls(Place(path=parts), found, fix)
+
+    @classmethod
+    def in_file(cls, file: str, line: int | None, found: str, fix: str) -> Self:
+        """A problem of a line of a file; the line counts from 1."""
+        return cls(Place(file=file, line=line), found, fix)
+
+    def inside(self, *path: str | int) -> Problem:
+        """The same problem seen from outside: its path prefixed with `path`."""
+        return evolve(self, where=evolve(self.where, path=(*path, *self.where.path)))
+
+    def __str__(self) -> str:
+        where = str(self.where)
+        return f"{where}: {self.found}: {self.fix}" if where else f"{self.found}: {self.fix}"
+
+
+class PlannerError(ValueError):
+    """The input cannot be planned. `problems` holds all that is wrong with it, not just the first."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Advice for an unknown name: the nearest known one, or all of them when none is near."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known names: {', '.join(names)}" if names else "there are none"

@@ -1,0 +1,196 @@
+"""Small values every other module speaks in: digests, image references, variable templates, mappings.
+
+Each parses its text once, at construction, and matches it whole. Refuses to resolve anything: an
+image reference is a name, not a promise that the image exists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Self, TypeVar
+
+from attrs import evolve, field, frozen
+from attrs.validators import matches_re, optional
+
+from planner.errors import PlannerError, Problem
+
+__all__ = ["Digest", "EnvTemplate", "FrozenMapping", "ImageRef", "Literal", "VariableRef"]
+
+V = TypeVar("V")
+
+
+class FrozenMapping(Mapping[str, V]):
+    """A hashable mapping from names to values, in the order of the names."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, V] | None = None) -> None:
+        given = dict(items or {})
+        self._items: dict[str, V] = {key: given[key] for key in sorted(given)}
+
+    def __getitem__(self, key: str) -> V:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._items.items()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and self._items == dict(other)
+
+    def __repr__(self) -> str:
+        return f"FrozenMapping({self._items!r})"
+
+
+def freeze(value: Any) -> Any:
+    """`value` with every list made a tuple, every mapping a FrozenMapping, all the way down."""
+    if isinstance(value, Mapping):
+        return FrozenMapping({key: freeze(item) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(freeze(item) for item in value)
+    return value
+
+
+@frozen(order=True)
+class Digest:
+    """A SHA-256 digest: 64 lower-case hexadecimal digits."""
+
+    hex: str = field(validator=matches_re(r"[0-9a-f]{64}"))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `sha256:<hex>`. ValueError for anything else."""
+        algorithm, _, digits = text.partition(":")
+        if algorithm != "sha256":
+            raise ValueError(f"not a sha256 digest: {text!r}")
+        return cls(digits)
+
+    @property
+    def short(self) -> str:
+        """The first twelve digits, for people."""
+        return self.hex[:12]
+
+    def __str__(self) -> str:
+        return f"sha256:{self.hex}"
+
+
+# The grammar of github.com/distribution/reference, without its non-sha256 digests.
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_DOMAIN = rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+PATH_PATTERN = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+TAG_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_REFERENCE = re.compile(
+    rf"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{PATH_PATTERN})(?::(?P<tag>{TAG_PATTERN}))?"
+    r"(?:@sha256:(?P<digest>[0-9a-f]{64}))?"
+)
+
+
+@frozen
+class ImageRef:
+    """The full name of an image: registry, repository, and a tag, a digest or both.
+
+    Short names mean what Docker means by them: `python` is `docker.io/library/python:latest`, on
+    every engine (github.com/distribution/reference, `ParseNormalizedNamed`).
+    """
+
+    registry: str = field(validator=matches_re(_DOMAIN))
+    repository: str = field(validator=matches_re(PATH_PATTERN))
+    tag: str | None = field(default=None, validator=optional(matches_re(TAG_PATTERN)))
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a reference as people write it. ValueError says what is wrong with it."""
+        match = _REFERENCE.fullmatch(text)
+        if match is None:
+            hint = " (a repository is written in lower case)" if text != text.lower() else ""
+            raise ValueError(f"not an image reference: {text!r}{hint}")
+        domain, path = match["domain"], match["path"]
+        # A first part without a dot or a port is a registry only as `localhost` or in upper case.
+        if domain and not re.search(r"[.:A-Z]|^localhost$", domain):
+            domain, path = None, f"{domain}/{path}"
+        if domain is None or domain == "index.docker.io":
+            domain = "docker.io"
+        if domain == "docker.io" and "/" not in path:
+            path = f"library/{path}"
+        digest = Digest(match["digest"]) if match["digest"] else None
+        tag = match["tag"] or (None if digest else "latest")
+        return cls(domain, path, tag, digest)
+
+    @property
+    def name(self) -> str:
+        """Registry and repository: `docker.io/library/python`."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def familiar(self) -> str:
+        """The reference as people write it: `python:3.11-slim`."""
+        return str(self).removeprefix("docker.io/").removeprefix("library/")
+
+    def pinned(self, digest: Digest) -> ImageRef:
+        """The same image at this digest, with no tag: Podman before 5 refuses to take both."""
+        return evolve(self, tag=None, digest=digest)
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        return f"{self.name}{tag}" + (f"@{self.digest}" if self.digest else "")
+
+
+@frozen
+class Literal:
+    """A part of a template that stands for itself."""
+
+    text: str
+
+
+@frozen
+class VariableRef:
+    """A part of a template that stands for the value of an environment variable."""
+
+    name: str
+
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@frozen
+class EnvTemplate:
+    """A value that may refer to environment variables as `${NAME}`; all else in it is literal."""
+
+    text: str
+
+    @property
+    def parts(self) -> tuple[Literal | VariableRef, ...]:
+        """The template cut into literal text and references, in order, with no empty part."""
+        parts: list[Literal | VariableRef] = []
+        for index, piece in enumerate(_VARIABLE.split(self.text)):
+            if index % 2:
+                parts.append(VariableRef(piece))
+            elif piece:
+                parts.append(Literal(piece))
+        return tuple(parts)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The names referred to, each once, in order of appearance."""
+        return tuple(dict.fromkeys(_VARIABLE.findall(self.text)))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_image_ref(text: str, *path: str | int) -> ImageRef:
+    """Read the image reference that the setting at `path` holds. PlannerError if it is none."""
+    try:
+        return ImageRef.parse(text)
+    except ValueError as error:
+        raise PlannerError(
+            [Problem.at(path, str(error), "write it as registry/repository:tag, like python:3.11-slim")]
+        ) from None
