@@ -31,7 +31,7 @@ class ExecutorError(Exception):
 
     @classmethod
     def of(cls, where: str, found: str, fix: str) -> ExecutorError:
-        """An error with a single problem; `where` names the thing it is about: a file, an image, an engine."""
+        """An error with one problem; `where` names what it is about: a file, an image, an engine."""
         return cls([Problem(Place(file=where), found, fix)])
 
 

@@ -1,0 +1,1 @@
+"""The executor of stowplan: everything that touches the world."""
