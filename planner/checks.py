@@ -183,9 +183,10 @@ def matching(pattern: str, what: str, example: str) -> Check:
     compiled = re.compile(pattern)
 
     def check(value: object) -> Iterator[Problem]:
-        if not isinstance(value, str):
-            yield from text(value)
-        elif not compiled.fullmatch(value):
+        problems = tuple(text(value))
+        if problems:
+            yield from problems
+        elif not compiled.fullmatch(str(value)):
             yield _problem(f"not {what}: {value!r}", f"write something like {example!r}")
 
     return check

@@ -6,7 +6,9 @@ one. Refuses to show the value of a variable: it has only fingerprints to compar
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, assert_never
 
@@ -172,7 +174,9 @@ def _options(image: ImagePlan) -> dict[str, str]:
     named = {"platform": options.platform, "target": options.target}
     return {
         **{name: value for name, value in named.items() if value is not None},
-        **{name: str(value) for name, value in options.other.items()},
+        **{
+            name: json.dumps(value, ensure_ascii=False, default=dict) for name, value in options.other.items()
+        },
     }
 
 
@@ -222,6 +226,8 @@ def _sets(field: str, words: str, old: Sequence[str], new: Sequence[str]) -> Ite
         yield field, None, item, f"{words}: + {item}"
     for item in gone:
         yield field, item, None, f"{words}: - {item}"
+    if old != new and set(old) == set(new):
+        yield field, None, None, f"{words}: another order"
 
 
 def _mapping(words: str, field: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[_Difference]:
@@ -265,8 +271,11 @@ def _installations(
 
 def _installer(item: Installer) -> str:
     version = f" {item.version}" if item.version else ""
-    arguments = [name if value is None else f"{name}={value}" for name, value in item.arguments.items()]
-    return " ".join([f"{item.name}{version}", *arguments])
+    words = []
+    for name, value in item.arguments.items():
+        values = value if isinstance(value, tuple) else (value,)
+        words += [name if each is None else f"{name}={each}" for each in values]
+    return f"{item.name}{version} {shlex.join(words)}".rstrip()
 
 
 def _packages(
@@ -307,17 +316,28 @@ def _tail(name: str, text: str | None) -> str:
 def rebuilt_layers(old: ImagePlan | None, new: ImagePlan) -> tuple[str, ...]:
     """The layers of `new` that a builder cannot take over from `old`, by name, in order.
 
-    Layers stack: from the first that differs, all are built anew. Without `old`, all are.
+    Layers stack: from the first that differs, all are built anew. Without `old`, all are. Files,
+    variables and the platform of the machine are compared when both sides know them: a lock does not.
     """
     names = tuple(_layer(item) for item in new.instructions)
-    if old is None or old.parent.base != new.parent.base or old.platform != new.platform:
+    if old is None or _base(old) != _base(new):
+        return names
+    here = (old.here, new.here) if old.here and new.here else (None, None)
+    if old.options.platform != new.options.platform or (here[0] and old.platform != new.platform):
         return names
     if old.options.build_args != new.options.build_args:
         return names
-    for index, item in enumerate(new.instructions):
-        if index >= len(old.instructions) or _content(old, old.instructions[index]) != _content(new, item):
-            return names[index:]
-    return ()
+    before = [_content(here[0], item) for item in old.instructions]
+    after = [_content(here[1], item) for item in new.instructions]
+    same = next(
+        (i for i, (was, now) in enumerate(zip(before, after, strict=False)) if was != now), len(before)
+    )
+    return names[same:]
+
+
+def _base(image: ImagePlan) -> object:
+    """What the layers stand on: where it is known by its digest, its name does not matter."""
+    return image.parent.digest or image.parent.unpinned
 
 
 def _layer(item: Instruction) -> str:
@@ -338,15 +358,15 @@ def _layer(item: Instruction) -> str:
             assert_never(item)
 
 
-def _content(image: ImagePlan, item: Instruction) -> object:
-    """An instruction with what only its checkout knows of it."""
-    if image.here is None:
+def _content(here: Here | None, item: Instruction) -> object:
+    """An instruction with what only its checkout knows of it, where that is known."""
+    if here is None:
         return item
     match item:
         case CopyFiles():
-            return item, image.here.trees.get(item.tree)
+            return item, here.trees.get(item.tree)
         case SetEnvironment():
             names = sorted({name for value in item.variables.values() for name in value.variables})
-            return item, [image.here.variables.get(name) for name in names]
+            return item, [here.variables.get(name) for name in names]
         case _:
             return item

@@ -72,10 +72,10 @@ class PlannerError(ValueError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Advice for an unknown name: the nearest known one, or all of them when none is near."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
+    near = difflib.get_close_matches(str(name), names, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
     return f"known names: {', '.join(names)}" if names else "there are none"

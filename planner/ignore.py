@@ -16,7 +16,7 @@ The legacy builder does not enter an ignored directory unless the text of some `
 its path, so `*` with `!**/*.py` loses `d/a.py` there. BuildKit keeps it, and so does this module.
 
 Where Docker's own regular expressions shine through by accident (`\d` is a digit, `[*]` is no star,
-`[[:alpha:]]` is a letter) the pattern is refused as malformed: never read differently.
+`a|b*` is everything that starts with `a`) the pattern is refused as malformed: never read differently.
 
 pathspec does not carry this: its engines ask every pattern about every path and let the last answer
 win, which is not the walk above. They also measured four times slower than joined expressions.
@@ -48,7 +48,9 @@ _RANGE: Final = re.compile(rf"({_MEMBER})(?:-({_MEMBER}))?", re.DOTALL)
 # `\^?+` is possessive: `[^]` is malformed, not a class with the one member `^`.
 _TOKEN: Final = re.compile(rf"\*\*/?|\\.|\[(?P<not>\^?+)(?P<ranges>(?:{_RANGE.pattern})+)\]|.", re.DOTALL)
 _ANY_DIRECTORIES: Final = "(?:.*/)?"  # without DOTALL, as in Docker
-# Docker does not escape `^`: beside wildcards it is the start of the path.
+# Docker does not escape these: beside wildcards they are an alternative of two whole patterns, a
+# repetition, and the start of the path. (It means to: its table of characters has no room for `{|}`.)
+_UNESCAPED: Final = re.compile(r"\||\{\d+(,\d*)?\}")
 _WILD: Final = {"*": "[^/]*", "?": "[^/]", "^": "^"}
 
 
@@ -169,13 +171,9 @@ def _read_line(line: str) -> str | None:
     re_includes = line.startswith("!")
     body = line[re_includes:].strip(_SPACES)
     if body:
-        body = _clean(body)
-        body = body.removeprefix("/") or body
+        body = _clean(body).removeprefix("/") or "/"
     # Docker cleans twice, in the reader and in the matcher: `/!a` becomes `!a`, and `! /` becomes `!`.
-    line = ("!" * re_includes + body).strip(_SPACES)
-    if not line:
-        return None
-    line = _clean(line)
+    line = _clean(("!" * re_includes + body).strip(_SPACES))
     body = line.removeprefix("!")
     if not body:
         raise _malformed("'!' without a pattern", "name what to re-include, as in !docs/keep.md")
@@ -211,6 +209,8 @@ def _translate(pattern: str) -> tuple[str, str]:
         return "", "(?s:.*)" + re.escape(pattern[2:])
     if wild == [len(tokens) - 1] and tokens[-1][0] == "**":
         return "", re.escape(pattern[:-2]) + "(?s:.*)"
+    if _UNESCAPED.search("".join(token[0] if len(token[0]) == 1 else "/" for token in tokens)):
+        raise _malformed(f"{pattern!r} has a '|' or a '{{2}}' beside wildcards", "put a backslash before it")
     crossing = star = -1  # the last part that can match a slash; the last `*`
     for index, token in enumerate(tokens):
         if token[0] == "*":

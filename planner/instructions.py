@@ -61,6 +61,20 @@ class InstallApt:
     kind: Literal["apt"] = field(default="apt", metadata=EVERYWHERE)
 
 
+def _arguments(value: object) -> Any:
+    """Arguments in their only spelling: names with dashes, and numbers as the text they become."""
+    given = bare_flags(value)
+    if not isinstance(given, FrozenMapping):
+        return given
+    return FrozenMapping({name.replace("_", "-"): _words(item) for name, item in given.items()})
+
+
+def _words(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(str(item) for item in value)
+    return str(value) if isinstance(value, int) else value
+
+
 @frozen
 class Installer:
     """The program that installs Python packages.
@@ -70,7 +84,7 @@ class Installer:
 
     name: PythonPackageInstaller = field(metadata=EVERYWHERE, converter=PythonPackageInstaller)
     version: str | None = field(default=None, metadata=EVERYWHERE)
-    arguments: Mapping[str, Any] = field(default=FrozenMapping(), converter=bare_flags, metadata=EVERYWHERE)
+    arguments: Mapping[str, Any] = field(default=FrozenMapping(), converter=_arguments, metadata=EVERYWHERE)
 
 
 @frozen

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import asdict, evolve, field, frozen
 
+from planner.checks import kind_of
 from planner.errors import Place, PlannerError, Problem
 from planner.instructions import KINDS, Installer, Instruction
 from planner.plan import BuildPlan, ImagePlan, Parent, Use
 from planner.requirements import Option, Requirement, Requirements
-from planner.settings import BuildOptions
-from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, freeze
+from planner.settings import ARGUMENTS, BuildOptions, bare_flags
+from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -70,6 +71,14 @@ class Lock:
             other for other in self.plans if (other.pipeline, other.stack) != (plan.pipeline, plan.stack)
         ]
         return evolve(self, plans=(*others, plan.locked()))
+
+    def without(self, pairs: Collection[tuple[str, str]]) -> Self:
+        """The lock without the plans and the ledger of some pipelines on some stacks."""
+        return evolve(
+            self,
+            plans=tuple(plan for plan in self.plans if (plan.pipeline, plan.stack) not in pairs),
+            pushed=tuple(entry for entry in self.pushed if (entry.pipeline, entry.stack) not in pairs),
+        )
 
     def with_pushed(self, plan: BuildPlan, pushed: Iterable[Pushed]) -> Self:
         """The ledger with what was pushed of a plan; its older images of the same plan are dropped."""
@@ -252,11 +261,21 @@ def _unreadable(text: str, message: str) -> PlannerError:
 def _problems(error: Exception) -> Iterable[Problem]:
     from cattrs import transform_error  # noqa: PLC0415  # see loads
 
-    for text in transform_error(error, path=""):
+    for text in transform_error(error, path="", format_exception=_said):
         found, _, where = text.rpartition(" @ ")
         yield Problem(
             Place(path=(where.lstrip("."),) if where else (), file=LOCK_NAME), found or text, _RESTORE
         )
+
+
+def _said(error: BaseException, kind: type | None) -> str:
+    """What is wrong with one value: our own words where they are."""
+    from cattrs.v import format_exception  # noqa: PLC0415  # see loads
+
+    # A validator of attrs gives more than its message.
+    if isinstance(error, ValueError) and error.args:
+        return str(error.args[0]).replace("\n", "; ")
+    return format_exception(error, kind)
 
 
 @cache
@@ -267,15 +286,14 @@ def _converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, omit_if_default=True)
     for kind in (str, int, bool):
         converter.register_structure_hook(kind, _exactly(kind))
-    for leaf, read in (
-        (Digest, Digest.parse), (ImageRef, ImageRef.parse), (EnvTemplate, EnvTemplate), (Use, Use),
-        (Requirements, _read_requirements), (BuildOptions, BuildOptions.decode),
-    ):  # fmt: skip
-        converter.register_structure_hook(leaf, lambda value, _, read=read: read(value))
+    for leaf, read in ((Digest, Digest.parse), (ImageRef, ImageRef.parse), (Use, Use)):
+        converter.register_structure_hook(leaf, lambda value, _, read=read: read(_string(value)))
+    converter.register_structure_hook(Requirements, lambda value, _: _read_requirements(value))
+    converter.register_structure_hook(BuildOptions, lambda value, _: BuildOptions.decode(value))
     converter.register_structure_hook_func(
         _is(Mapping[str, EnvTemplate]), lambda value, _: _read_variables(value)
     )
-    converter.register_structure_hook_func(_is(Mapping[str, Any]), lambda value, _: freeze(value))
+    converter.register_structure_hook_func(_is(Mapping[str, Any]), lambda value, _: _read_arguments(value))
     converter.register_structure_hook_func(
         _is(Instruction), lambda value, _: converter.structure(value, _kind_of_instruction(value))
     )
@@ -297,9 +315,22 @@ def _is(shape: object) -> Callable[[object], bool]:
 def _exactly(kind: type) -> Any:
     def read(value: Any, _: object) -> Any:
         if type(value) is not kind:
-            raise TypeError(f"expected {kind.__name__}, found {type(value).__name__}")
+            raise ValueError(f"expected {kind.__name__}, found {kind_of(value)}")
         return value
 
+    return read
+
+
+def _string(value: object) -> str:
+    read: str = _exactly(str)(value, None)
+    return read
+
+
+def _read_arguments(value: object) -> Any:
+    """Arguments of an installer, checked as those of settings are."""
+    read = bare_flags(value)
+    if problems := tuple(ARGUMENTS(read)):
+        raise PlannerError(problems)
     return read
 
 

@@ -325,6 +325,12 @@ def _here(settings: DockerSettings, made: Recipe, facts: Facts, fingerprints: di
                     "a value of an image is one line; encode it",
                 )
             )
+        elif any("\ud800" <= character <= "\udfff" for character in value.reveal()):
+            problems.append(
+                Problem.at(
+                    path, f"the value of {name} is not valid Unicode text", "encode it, as base64 does"
+                )
+            )
         elif name not in fingerprints:
             fingerprints[name] = variable_fingerprint(name, value.reveal())
     if problems:

@@ -7,6 +7,7 @@ what is not known yet is a need.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -108,8 +109,8 @@ def parent_ref(settings: DockerSettings, facts: Facts) -> ImageRef:
 
 
 def ignore_path(settings: DockerSettings) -> str:
-    """The ignore file in effect."""
-    return settings.config.dockerignore or IGNORE_FILE
+    """The ignore file in effect, spelled as the paths of a tree are: it is left out of the tree."""
+    return posixpath.normpath(settings.config.dockerignore or IGNORE_FILE)
 
 
 def files_need(settings: DockerSettings, facts: Facts) -> FileTree:
@@ -191,7 +192,14 @@ def _installer(settings: DockerSettings) -> Installer:
 def _skipped(settings: DockerSettings) -> Iterator[str]:
     asked: dict[str, Any] = {
         name: getattr(settings, name)
-        for name in ("requirements", "apt_packages", "environment", "runtime_environment", "user")
+        for name in (
+            "requirements",
+            "local_project_install_command",
+            "apt_packages",
+            "environment",
+            "runtime_environment",
+            "user",
+        )
     }
     ignored = [name for name, value in asked.items() if value]
     if ignored:

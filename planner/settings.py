@@ -56,6 +56,7 @@ _OPTION_NAME: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
 
 _env_name = matching(ENV_NAME, "the name of an environment variable", "MODEL_DIR")
 _variables = mapping_of(_env_name, text)
+_option_name = matching(_OPTION_NAME, "an option", "network")
 
 
 def bare_flags(value: object) -> Any:
@@ -67,10 +68,16 @@ def bare_flags(value: object) -> Any:
 
 
 def _argument(value: object) -> Iterator[Problem]:
-    """A value of an option: nothing (a bare flag), text, a number, or a list of those."""
+    """A value of an option: nothing (a bare flag), text, a number, or a list of texts and numbers."""
     if isinstance(value, tuple):
-        yield from list_of(_argument)(value)
-    elif isinstance(value, str):
+        yield from list_of(_word)(value)
+    elif value is not None:
+        yield from _word(value)
+
+
+def _word(value: object) -> Iterator[Problem]:
+    """Text or a number; a flag in a list would be neither repeated nor written down."""
+    if isinstance(value, str):
         yield from text(value)
         if re.search(r"://[^/\s]*@", value):
             yield Problem.at(
@@ -78,10 +85,14 @@ def _argument(value: object) -> Iterator[Problem]:
                 "a URL with credentials",
                 "set PIP_EXTRA_INDEX_URL with ${VARIABLE} in environment instead",
             )
-    elif value is False or not (value is None or isinstance(value, int)):
+    elif isinstance(value, bool) or not isinstance(value, int):
         yield Problem.at(
             (), f"not a value of an option: {kind_of(value)}", "leave it out, or give text or a number"
         )
+
+
+# What is read back from a lock is checked with it as well.
+ARGUMENTS: Final = mapping_of(matching(_OPTION_NAME, "an option's name", "timeout"), _argument)
 
 
 def _option(value: object) -> Iterator[Problem]:
@@ -90,6 +101,29 @@ def _option(value: object) -> Iterator[Problem]:
         yield from mapping_of(text, text)(value)
     elif not isinstance(value, bool):
         yield from _argument(value)
+
+
+def _other_name(value: object) -> Iterator[Problem]:
+    """The name of an option that has no field of its own and that is the user's to set."""
+    yield from _option_name(value)
+    name = _ours(value)
+    if name in _RESERVED:
+        yield Problem.at((), "stowplan sets this option itself", "leave it out")
+    elif name in BuildOptions.settable():
+        yield Problem.at((), f"{name} has a field of its own", f"write it as {name}, not inside other")
+
+
+def _ours(name: object) -> str:
+    """Our spelling of an option's name."""
+    return OPTION_NAMES.get(str(name), str(name).replace("-", "_"))
+
+
+def _written_flags(value: object) -> Any:
+    """Frozen, with None standing for a bare flag as true does: TOML has no null."""
+    frozen_value = freeze(value)
+    if isinstance(frozen_value, FrozenMapping):
+        return FrozenMapping({name: True if item is None else item for name, item in frozen_value.items()})
+    return frozen_value
 
 
 def _size(value: object) -> Iterator[Problem]:
@@ -167,7 +201,7 @@ class BuildOptions(Checked):
     )
     """The stage of a custom Dockerfile to build."""
     other: Mapping[str, Any] = setting(
-        FrozenMapping(), mapping_of(matching(_OPTION_NAME, "an option", "network"), _option), EVERYWHERE
+        FrozenMapping(), mapping_of(_other_name, _option), EVERYWHERE, convert=_written_flags
     )
     """Any other option by its name: true for a bare flag, text, a list (repeated) or a table."""
 
@@ -178,7 +212,7 @@ class BuildOptions(Checked):
         other: dict[str, Any] = {}
         problems = []
         for given, value in data.items():
-            name = OPTION_NAMES.get(given, str(given).replace("-", "_"))
+            name = _ours(given)
             if name == "other" and isinstance(value, Mapping):
                 other.update(value)
             elif name in _RESERVED:
@@ -250,7 +284,7 @@ class DockerSettings(Checked):
     """`uv` or `pip`."""
     python_package_installer_args: Mapping[str, Any] = setting(
         FrozenMapping(),
-        mapping_of(matching(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*", "an option's name", "timeout"), _argument),
+        ARGUMENTS,
         EVERYWHERE,
         convert=bare_flags,
     )

@@ -18,9 +18,10 @@ from attrs import field, frozen
 from planner.identity import APART, HERE
 from planner.values import Digest, freeze
 
-__all__ = ["Child", "Entry", "Kind", "Tree", "decode_node", "encode_node"]
+__all__ = ["EMPTY_NODE", "Child", "Entry", "Kind", "Tree", "decode_node", "encode_child", "encode_node"]
 
-_VERSION: Final = b"stowplan/tree/1\n"
+# Every node starts like this; an empty directory's node is nothing else.
+EMPTY_NODE: Final = b"stowplan/tree/1\n"
 
 
 class Kind(StrEnum):
@@ -61,15 +62,18 @@ class Entry(NamedTuple):
 
 def encode_node(children: Iterable[Child]) -> bytes:
     """The canonical bytes of a directory, whatever order its children come in."""
-    parts = [_VERSION]
-    for name, kind, content in sorted((child.name.encode(), child.kind, child.content) for child in children):
-        parts.append(b"%s%d:%s%d:%s" % (kind.encode(), len(name), name, len(content), content))
-    return b"".join(parts)
+    parts = sorted((child.name.encode(), child.kind, child.content) for child in children)
+    return EMPTY_NODE + b"".join([encode_child(*part) for part in parts])
+
+
+def encode_child(name: bytes, kind: Kind, content: bytes) -> bytes:
+    """The part of a directory's node that one child makes. The parts are in the order of the names."""
+    return b"%s%d:%s%d:%s" % (kind.encode(), len(name), name, len(content), content)
 
 
 def decode_node(node: bytes) -> Iterator[Child]:
     """The children of a directory, sorted by the bytes of their names."""
-    position = len(_VERSION)
+    position = len(EMPTY_NODE)
     while position < len(node):
         kind = Kind(chr(node[position]))
         name, position = _framed(node, position + 1)
@@ -123,7 +127,7 @@ class Tree:
             for child in decode_node(node)
         ]
         for entry in sorted(found, key=lambda entry: entry.path.encode()):
-            if entry.kind is not Kind.DIRECTORY or self.nodes[entry.path] == _VERSION:
+            if entry.kind is not Kind.DIRECTORY or self.nodes[entry.path] == EMPTY_NODE:
                 yield entry
 
     def paths(self) -> Iterator[str]:
@@ -166,4 +170,4 @@ def _changed(old: Mapping[str, bytes], new: Mapping[str, bytes], path: str) -> I
 
 def _is_empty(old: Mapping[str, bytes], new: Mapping[str, bytes], path: str) -> bool:
     """Whether `path` is a directory that came or went empty: no path below it would tell."""
-    return {old.get(path, _VERSION), new.get(path, _VERSION)} == {_VERSION}
+    return {old.get(path, EMPTY_NODE), new.get(path, EMPTY_NODE)} == {EMPTY_NODE}

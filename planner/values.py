@@ -27,7 +27,8 @@ class FrozenMapping(Mapping[str, V]):
 
     def __init__(self, items: Mapping[str, V] | None = None) -> None:
         given = dict(items or {})
-        self._items: dict[str, V] = {key: given[key] for key in sorted(given)}
+        # By their text, so that a name that is no string lives until a check can report it.
+        self._items: dict[str, V] = {key: given[key] for key in sorted(given, key=str)}
 
     def __getitem__(self, key: str) -> V:
         return self._items[key]
@@ -86,6 +87,7 @@ _DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _DOMAIN = rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
 PATH_PATTERN = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 TAG_PATTERN = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_LONGEST_PATH = 255
 _REFERENCE = re.compile(
     rf"(?:(?P<domain>{_DOMAIN})/)?(?P<path>{PATH_PATTERN})(?::(?P<tag>{TAG_PATTERN}))?"
     r"(?:@sha256:(?P<digest>[0-9a-f]{64}))?"
@@ -112,6 +114,8 @@ class ImageRef:
         if match is None:
             hint = " (a repository is written in lower case)" if text != text.lower() else ""
             raise ValueError(f"not an image reference: {text!r}{hint}")
+        if re.fullmatch(r"[0-9a-f]{64}", text):
+            raise ValueError(f"not an image reference but an image ID: {text!r}")
         domain, path = match["domain"], match["path"]
         # A first part without a dot or a port is a registry only as `localhost` or in upper case.
         if domain and not re.search(r"[.:A-Z]|^localhost$", domain):
@@ -120,6 +124,8 @@ class ImageRef:
             domain = "docker.io"
         if domain == "docker.io" and "/" not in path:
             path = f"library/{path}"
+        if len(path) > _LONGEST_PATH:
+            raise ValueError(f"a repository of more than {_LONGEST_PATH} characters: {text!r}")
         digest = Digest(match["digest"]) if match["digest"] else None
         tag = match["tag"] or (None if digest else "latest")
         return cls(domain, path, tag, digest)

@@ -1,0 +1,301 @@
+"""The straight line: observe, plan, diff, apply, record. For programs and for the command line.
+
+Owns the order of the calls and nothing else. Refuses to print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from attrs import asdict, evolve, frozen
+
+from executor.apply import Outcome, Status
+from executor.config import Project
+from executor.engines.protocol import Engine
+from executor.errors import ExecutorError
+from executor.observe import observe
+from executor.records import Records
+from executor.state import read_lock, update_lock
+from planner.diff import Change, diff, diff_images, rebuilt_layers
+from planner.errors import Place, PlannerError, Problem
+from planner.explain import Action, Report
+from planner.facts import Facts
+from planner.lockfile import LOCK_NAME, Lock
+from planner.pipeline import Pipeline
+from planner.plan import BuildPlan, ImagePlan, Use, make_plan
+from planner.stack import Stack
+
+__all__ = ["Checked", "Planned", "check_lock", "plan", "refuse_unpinned", "report", "write_lock"]
+
+ChooseEngine = Callable[[], Engine | None]
+
+
+@frozen
+class Planned:
+    """A plan, the facts it was made from, and the lock it is compared with."""
+
+    plan: BuildPlan
+    facts: Facts
+    lock: Lock | None
+
+
+def plan(
+    project: Project,
+    pipeline: Pipeline,
+    stack: Stack,
+    *,
+    engine: ChooseEngine | None = None,
+    frozen: bool = False,
+    locked: bool = False,
+    here: bool = True,
+    facts: Facts = Facts(),  # noqa: B008  # frozen
+) -> Planned:
+    """Observe and plan one pipeline on one stack.
+
+    With `frozen` the lock's pins stand for what would have to be resolved; with `locked` a lock that is
+    not what was planned is refused. Both need a lock.
+    """
+    lock = read_lock(project.root)
+    if lock is None and (frozen or locked):
+        raise ExecutorError.of(LOCK_NAME, "there is none", "write it with `stowplan lock`")
+    try:
+        facts = observe(
+            pipeline,
+            stack,
+            root=project.root,
+            engine=engine,
+            lock=lock,
+            frozen=frozen,
+            here=here,
+            facts=facts,
+        )
+        made = make_plan(pipeline, stack, facts, here=here)
+    except PlannerError as error:
+        raise PlannerError(map(project.located, error.problems)) from None
+    if locked and (changes := lock_changes(lock, made)):
+        raise ExecutorError(
+            Problem(
+                Place(file=LOCK_NAME),
+                f"stale: {change.image}: {change.text}",
+                "write it with `stowplan lock`",
+            )
+            for change in changes
+        )
+    return Planned(made, facts, lock)
+
+
+def lock_changes(lock: Lock | None, made: BuildPlan) -> tuple[Change, ...]:
+    """What of a plan its lock does not say: empty for a fresh lock."""
+    return diff(lock or Lock(), evolve(made, images=tuple(image.locked() for image in made.images)))
+
+
+def report(project: Project, planned: Planned) -> Report:
+    """What applying the plan would do and why, from the lock and the records alone: no engine is asked."""
+    made, records = planned.plan, Records(project.root)
+    lock = planned.lock or Lock()
+    since_lock = lock_changes(lock, made)
+    known = lock.plan(made.pipeline, made.stack)
+    actions: dict[str, Action] = {}
+    reasons: dict[str, str] = {}
+    rebuilt: dict[str, tuple[str, ...]] = {}
+    since_build: list[Change] = []
+    for image in made.images:
+        actions[image.name], reasons[image.name] = _action(image, lock, records)
+        if image.use is Use.PARENT:
+            continue
+        last = records.last_plan(made.pipeline, made.stack, image.name)
+        if last is not None and last.hash != image.hash:
+            since_build += diff_images(last, image)
+        if actions[image.name] is Action.BUILD:
+            rebuilt[image.name] = rebuilt_layers(last, image)
+            if last is None:
+                reasons[image.name] = "never built here"
+    return Report(
+        plan=made,
+        actions=actions,
+        since_lock=since_lock if known is not None else (),
+        since_build=tuple(since_build),
+        rebuilt=rebuilt,
+        reasons=reasons,
+        lock="missing" if known is None else "stale" if since_lock else "fresh",
+        notes=made.notes,
+    )
+
+
+def _action(image: ImagePlan, lock: Lock, records: Records) -> tuple[Action, str]:
+    if image.use is Use.PARENT:
+        return Action.PARENT, "used as it is"
+    delivery = image.delivery
+    if delivery is not None and delivery.prevent_reuse:
+        return Action.BUILD, "prevent_build_reuse is set"
+    if delivery is not None and delivery.push and lock.pushed_as(image.hash, delivery.repository):
+        return Action.REUSE, "pushed, as the lock's ledger says"
+    record = records.existing(image.hash, image.reference)
+    if record is not None:
+        return Action.REUSE, f"build {record.id} of {record.finished}"
+    return Action.BUILD, "changed since it was last built"
+
+
+@frozen
+class Checked:
+    """A lock compared with the project: the plans it should hold, and in what it differs."""
+
+    plans: tuple[BuildPlan, ...]
+    changes: Mapping[tuple[str, str], tuple[Change, ...]]
+    gone: tuple[tuple[str, str], ...]
+    lock: Lock | None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the lock says what it should."""
+        return self.lock is not None and not self.gone and not any(self.changes.values())
+
+
+def check_lock(
+    project: Project,
+    pipelines: Iterable[Pipeline],
+    stacks: Iterable[Stack],
+    *,
+    whole: bool,
+    engine: ChooseEngine | None = None,
+    frozen: bool = False,
+) -> Checked:
+    """Plan what a lock should hold, without files and variables, and compare it with the lock there is.
+
+    `whole` says that these are all pipelines and stacks of the project, so that what else is in the
+    lock is gone.
+    """
+    lock = read_lock(project.root)
+    facts = Facts()
+    plans = []
+    stacks = tuple(stacks)
+    problems: dict[Problem, None] = {}
+    for pipeline in pipelines:
+        for stack in stacks:
+            try:
+                planned = plan(
+                    project, pipeline, stack, engine=engine, frozen=frozen, here=False, facts=facts
+                )
+            except PlannerError as error:
+                problems |= dict.fromkeys(error.problems)
+                continue
+            plans.append(planned.plan)
+            facts = planned.facts
+    if problems:
+        raise PlannerError(problems)
+    pairs = {(made.pipeline, made.stack) for made in plans}
+    gone = [(old.pipeline, old.stack) for old in (lock or Lock()).plans] if whole else []
+    return Checked(
+        plans=tuple(plans),
+        changes={(made.pipeline, made.stack): diff(lock or Lock(), made) for made in plans},
+        gone=tuple(pair for pair in gone if pair not in pairs),
+        lock=lock,
+    )
+
+
+@frozen
+class Comparison:
+    """One plan compared with what a lock says of it."""
+
+    pipeline: str
+    stack: str
+    changes: tuple[Change, ...]
+    steps: Mapping[str, tuple[str, ...]]
+    rebuilt: Mapping[str, tuple[str, ...]]
+
+    def by_image(self) -> dict[str, list[str]]:
+        """The changes of each image in words, and then the layers that are built anew."""
+        words: dict[str, list[str]] = {}
+        for change in self.changes:
+            words.setdefault(change.image, []).append(change.text)
+        for name, layers in self.rebuilt.items():
+            if name in words and layers:
+                words[name].append(f"builds layers: {', '.join(layers)}")
+        return words
+
+    def data(self) -> list[dict[str, Any]]:
+        """The changes as plain data, each with its plan and the steps that use its image."""
+        plan_of = {"pipeline": self.pipeline, "stack": self.stack}
+        return [
+            {**plan_of, **asdict(change), "steps": list(self.steps.get(change.image, ()))}
+            for change in self.changes
+        ]
+
+
+def compare(before: Lock, plans: Iterable[BuildPlan]) -> tuple[Comparison, ...]:
+    """Each plan compared with the one that a lock has of the same pipeline and stack."""
+    found = []
+    for made in plans:
+        old = before.plan(made.pipeline, made.stack)
+        known = {image.name: image for image in old.images} if old else {}
+        gone = {image.name: image.steps for image in known.values()}
+        found.append(
+            Comparison(
+                made.pipeline,
+                made.stack,
+                diff(before, made),
+                {**gone, **{image.name: image.steps for image in made.images}},
+                {image.name: rebuilt_layers(known.get(image.name), image) for image in made.images},
+            )
+        )
+    return tuple(found)
+
+
+def refuse_unpinned(plans: Iterable[BuildPlan]) -> None:
+    """ExecutorError if a parent image's digest is not known: a lock that does not pin it locks nothing."""
+    pins = {image.parent.reference.familiar: image.parent.pin for made in plans for image in made.unpinned}
+    if not pins:
+        return
+    error = ExecutorError(
+        Problem(
+            Place(file=name),
+            f"its digest is not known: {pin.reason or 'nothing told it'}",
+            "make the image reachable, or go on with --allow-unpinned",
+        )
+        for name, pin in pins.items()
+    )
+    error.exit_code = 75 if all(pin.transient for pin in pins.values()) else 1
+    raise error
+
+
+def write_lock(project: Project, checked: Checked) -> bool:
+    """Write the plans into the lock and drop those that are gone; whether that changed it."""
+
+    def change(lock: Lock) -> Lock:
+        for made in checked.plans:
+            lock = lock.with_plan(made)
+        return lock.without(checked.gone)
+
+    return update_lock(project.root, change)
+
+
+def outcomes_data(made: BuildPlan, outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """Outcomes as plain data: the object that `stowplan apply -o json` prints, schema `stowplan/apply/1`."""
+    return {
+        "schema": "stowplan/apply/1",
+        "plan": str(made.hash),
+        "pipeline": made.pipeline,
+        "stack": made.stack,
+        "images": [
+            {
+                "name": outcome.name,
+                "hash": str(outcome.hash),
+                "action": outcome.action.value,
+                "reference": outcome.reference,
+                "digest": str(outcome.digest) if outcome.digest else None,
+                "seconds": outcome.seconds,
+                "error": str(outcome.error) if outcome.error else None,
+            }
+            for outcome in outcomes
+        ],
+        "notes": list(made.notes),
+    }
+
+
+def exit_code(outcomes: Iterable[Outcome]) -> int:
+    """0 if every image is there; 75 if trying again may help every one that is not; else 1."""
+    codes = {
+        getattr(outcome.error, "exit_code", 1) for outcome in outcomes if outcome.action is Status.FAILED
+    }
+    return 0 if not codes else 75 if codes == {75} else 1
