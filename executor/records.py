@@ -96,7 +96,8 @@ class Records:
                 database.execute("INSERT OR IGNORE INTO trees VALUES (?, ?)", (tree.digest.hex, _pack(tree)))
             cursor = database.execute(
                 "INSERT INTO builds (finished, seconds, pipeline, stack, image, hash, status, engine,"
-                " reference, digest, error, plan, here, tree) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " reference, digest, error, plan, here, tree)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     record.finished, record.seconds, record.pipeline, record.stack, record.image, record.hash,
                     record.status, record.engine, record.reference, record.digest, record.error,

@@ -1,0 +1,217 @@
+"""The build context of an image, as a stream: what the Dockerfile copies, and nothing else.
+
+Owns the tar archive (POSIX.1-2001, PAX) that every engine is fed: sorted, with modes, owners and times
+set here, so that the same plan gives the same bytes on any machine. Each file is hashed while it is
+streamed and compared with the plan: what an engine gets is what was planned, or the stream breaks off.
+Refuses ignore files (the tree is already resolved), and refuses to follow any link.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from executor.errors import ExecutorError, FilesChanged
+from planner.dockerfile import CONTEXT_TREES, context_files
+from planner.errors import Place, Problem
+from planner.instructions import CopyFiles
+from planner.plan import ImagePlan
+from planner.tree import Child, Kind, Tree, decode_node
+
+__all__ = ["context", "file_member", "verify"]
+
+# 1980-01-01 00:00:00 UTC, the earliest time a zip archive can hold: wheels and zip applications are
+# made from copied files, and an earlier time is an error there.
+_MTIME: Final = 315_532_800
+_CHUNK_BYTES: Final = 1 << 20
+_DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Without O_NONBLOCK, opening a fifo that took a file's place would wait for a writer.
+_FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class _Changed(Exception):
+    """One path is not what was planned; says what it is."""
+
+
+def context(image: ImagePlan, root: Path) -> Iterator[bytes]:
+    """An uncompressed tar archive of the build context of `image`, whose files are below `root`.
+
+    Generated files come first, then each tree that is copied, below `trees/<name>/`. Memory does not
+    grow with the size of files. FilesChanged names every file that is not what was planned.
+    """
+    yield from _gathered(_members(image, root))
+
+
+def _members(image: ImagePlan, root: Path) -> Iterator[bytes]:
+    for path, data in sorted(context_files(image).items()):
+        yield file_member(path, data)
+    names = sorted({item.tree for item in image.instructions if isinstance(item, CopyFiles)})
+    if names:
+        yield _directory(CONTEXT_TREES)
+    for name in names:
+        yield from _tree_members(_tree(image, name), root, f"{CONTEXT_TREES}/{name}")
+    # Two blocks of zeros end an archive, which is a multiple of 20 blocks long only by custom.
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def verify(image: ImagePlan, root: Path) -> None:
+    """Compare every file that would be copied with the plan. FilesChanged names those that differ."""
+    for _ in context(image, root):
+        pass
+
+
+def file_member(path: str, data: bytes) -> bytes:
+    """A member of an archive that holds a file of its own making."""
+    return _header(path, tarfile.REGTYPE, 0o644, size=len(data)) + data + _padding(len(data))
+
+
+def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in fewer pieces: each becomes a write, and over HTTP a chunk."""
+    waiting = bytearray()
+    for piece in pieces:
+        waiting += piece
+        if len(waiting) >= _CHUNK_BYTES:
+            yield bytes(waiting)
+            waiting.clear()
+    yield bytes(waiting)
+
+
+def _tree(image: ImagePlan, name: str) -> Tree:
+    trees: Mapping[str, Tree] = image.here.trees if image.here else {}
+    if name not in trees:
+        raise ExecutorError.of(image.name, "planned without its files", "plan it with here=True")
+    return trees[name]
+
+
+def _tree_members(tree: Tree, root: Path, prefix: str) -> Iterator[bytes]:
+    """The members of a tree, each directory before what it holds.
+
+    After the first change nothing more is produced, but all the rest is still compared.
+    """
+    problems: list[Problem] = []
+    gone: set[str] = set()
+    with ExitStack() as stack:
+        try:
+            top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            found = error.strerror or "no directory"
+            raise ExecutorError.of(str(root), found, "name the project's root") from None
+        stack.callback(os.close, top)
+        for directory in sorted(tree.nodes, key=str.encode):
+            if directory and directory.rpartition("/")[0] in gone:
+                gone.add(directory)
+                continue
+            try:
+                with _opened(top, directory) as handle:
+                    if not problems:
+                        yield _directory(f"{prefix}/{directory}" if directory else prefix)
+                    for child in decode_node(tree.nodes[directory]):
+                        path = f"{directory}/{child.name}" if directory else child.name
+                        try:
+                            for chunk in _member(handle, child, f"{prefix}/{path}"):
+                                if not problems:
+                                    yield chunk
+                        except _Changed as change:
+                            problems.append(_problem(path, str(change)))
+            except _Changed as change:
+                gone.add(directory)
+                problems.append(_problem(directory, str(change)))
+    if problems:
+        raise FilesChanged(problems)
+
+
+def _problem(path: str, found: str) -> Problem:
+    return Problem(Place(file=path or "."), f"changed since it was planned: {found}", "plan again")
+
+
+@contextmanager
+def _opened(top: int, directory: str) -> Iterator[int]:
+    """A directory below `top`, opened name by name so that no link is followed on the way."""
+    handle = os.dup(top)
+    try:
+        for name in directory.split("/") if directory else ():
+            try:
+                below = os.open(name.encode(), _DIRECTORY_FLAGS, dir_fd=handle)
+            except NotADirectoryError:
+                raise _Changed("it is no directory") from None
+            except OSError as error:
+                raise _Changed(_words(error)) from None
+            os.close(handle)
+            handle = below
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _member(directory: int, child: Child, path: str) -> Iterator[bytes]:
+    """The member of one file or link. Directories have a turn of their own."""
+    match child.kind:
+        case Kind.DIRECTORY:
+            return
+        case Kind.LINK:
+            try:
+                target = os.readlink(child.name.encode(), dir_fd=directory)
+            except OSError as error:
+                raise _Changed("it is no link" if error.errno == errno.EINVAL else _words(error)) from None
+            if target != child.content:
+                raise _Changed(f"it points to {os.fsdecode(target)!r}")
+            yield _header(path, tarfile.SYMTYPE, 0o777, target=child.content.decode())
+        case Kind.FILE | Kind.EXECUTABLE:
+            yield from _file(directory, child, path)
+
+
+def _file(directory: int, child: Child, path: str) -> Iterator[bytes]:
+    try:
+        handle = os.open(child.name.encode(), _FILE_FLAGS, dir_fd=directory)
+    except OSError as error:
+        raise _Changed(_words(error)) from None
+    with os.fdopen(handle, "rb", buffering=0) as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise _Changed("it is no file")
+        executable = bool(found.st_mode & stat.S_IXUSR)
+        if executable is not (child.kind is Kind.EXECUTABLE):
+            raise _Changed("it is executable" if executable else "it is not executable")
+        yield _header(path, tarfile.REGTYPE, 0o755 if executable else 0o644, size=found.st_size)
+        digest = hashlib.sha256()
+        left = found.st_size
+        while left:
+            chunk = file.read(min(left, _CHUNK_BYTES))
+            if not chunk:
+                raise _Changed("it became shorter while it was read")
+            digest.update(chunk)
+            left -= len(chunk)
+            yield chunk
+        if digest.digest() != child.content:
+            raise _Changed("its content is another")
+        yield _padding(found.st_size)
+
+
+def _words(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "it is gone"
+    if error.errno == errno.ELOOP:
+        return "it is a link"
+    return f"it cannot be read ({error.strerror})"
+
+
+def _directory(path: str) -> bytes:
+    return _header(path, tarfile.DIRTYPE, 0o755)
+
+
+def _header(path: str, kind: bytes, mode: int, *, size: int = 0, target: str = "") -> bytes:
+    """The header of a member: owned by root, whose name is left out, and with one time for all."""
+    member = tarfile.TarInfo(path)
+    member.type, member.mode, member.size, member.linkname, member.mtime = kind, mode, size, target, _MTIME
+    return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % tarfile.BLOCKSIZE)

@@ -1,0 +1,151 @@
+"""The Docker daemon as the SDK shows it: where it is, a client of it, and the records it streams.
+
+Owns how the SDK's errors become ours. Refuses to import the SDK before a daemon is named, and to pass on
+what the SDK says of a request: its URL holds the values of build arguments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from executor.engines.logs import Log
+from executor.engines.work import Work
+from executor.errors import BuildFailed, EngineUnavailable, ExecutorError
+
+if TYPE_CHECKING:
+    import requests
+    from docker import APIClient
+
+__all__ = ["ANSWER_SECONDS", "SOCKET", "Told", "client", "endpoint_named", "follow", "inspected", "stoppable"]
+
+SOCKET: Final = Path("/var/run/docker.sock")
+ANSWER_SECONDS: Final = 60
+
+
+def endpoint_named() -> bool:
+    """Whether anything on this machine says where a daemon is."""
+    if os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT") or SOCKET.exists():
+        return True
+    directory = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    try:
+        config = json.loads((directory / "config.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("currentContext", "default") != "default"
+
+
+def _connect() -> APIClient:
+    """A client of the daemon that the docker command line would speak to."""
+    import docker  # noqa: PLC0415
+    from docker.context import ContextAPI  # noqa: PLC0415
+
+    name = os.environ.get("DOCKER_CONTEXT")
+    if name or not os.environ.get("DOCKER_HOST"):
+        context = ContextAPI.get_context(name)
+        if context is None:
+            raise docker.errors.DockerException(f"there is no docker context {name!r}")
+        if context.Name != "default":
+            return docker.APIClient(
+                context.Host, tls=context.TLSConfig or False, timeout=ANSWER_SECONDS, use_ssh_client=True
+            )
+    return docker.from_env(timeout=ANSWER_SECONDS, use_ssh_client=True).api
+
+
+@contextlib.contextmanager
+def client(timeout: int | None = ANSWER_SECONDS) -> Iterator[APIClient]:
+    """A client, whose errors become ours.
+
+    Only what the daemon says is passed on: the SDK's own text of an error has the URL in it, which
+    holds the build arguments.
+    """
+    import requests  # noqa: PLC0415
+    import urllib3  # noqa: PLC0415
+    from docker.errors import APIError, DockerException  # noqa: PLC0415
+
+    try:
+        api = _connect()
+    except (DockerException, requests.RequestException, OSError) as error:
+        raise _away(str(error)) from None
+    api.timeout = timeout  # type: ignore[assignment]  # None: as long as it takes
+    try:
+        yield api
+    except APIError as error:
+        raise BuildFailed.of(
+            "docker", str(error.explanation or error.status_code), "see the lines above"
+        ) from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _away(f"the connection broke ({type(error).__name__})") from None
+    except DockerException as error:
+        raise BuildFailed.of("docker", str(error), "see the lines above") from None
+    finally:
+        api.close()
+
+
+def _away(found: str) -> ExecutorError:
+    return EngineUnavailable.of("docker", found, "start the daemon, or see that DOCKER_HOST names it")
+
+
+def inspected(api: APIClient, image: str) -> Mapping[str, Any]:
+    """What the daemon knows of an image. The SDK's NotFound if it has none."""
+    found: Mapping[str, Any] = api.inspect_image(image)  # type: ignore[no-untyped-call]  # as published
+    return found
+
+
+@contextlib.contextmanager
+def stoppable(api: APIClient, work: Work) -> Iterator[None]:
+    """Let the work be stopped: its connection is shut down, upon which the daemon gives up too."""
+    responses: list[requests.Response] = []
+
+    def begun(response: requests.Response, **_: Any) -> None:
+        responses.append(response)
+        work.stoppable(lambda: _shut(response))
+
+    api.hooks["response"].append(begun)
+    try:
+        yield
+    except Exception:
+        if not work.interrupted:
+            raise
+    finally:
+        for response in responses:
+            _shut(response)
+
+
+def _shut(response: requests.Response) -> None:
+    """End a response that another thread may be waiting for: closing it alone would not wake that up."""
+    with (
+        contextlib.suppress(OSError, ValueError, AttributeError),  # it may have ended by itself
+        socket.socket(fileno=os.dup(response.raw.fileno())) as connection,
+    ):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+class Told(NamedTuple):
+    """What the records of a build or a push came to."""
+
+    aux: Mapping[str, Any] = {}  # never written to
+    error: str = ""
+
+
+def follow(records: Iterable[Mapping[str, Any]], log: Log) -> Told:
+    """Log a build or a push as it goes on. An error in the records is a failure, whatever follows it."""
+    aux: dict[str, Any] = {}
+    error = rest = ""
+    for record in records:
+        *lines, rest = (rest + record.get("stream", "")).split("\n")
+        if "status" in record and not record.get("progressDetail"):
+            lines.append(f"{record['id']}: {record['status']}" if "id" in record else record["status"])
+        for line in lines:
+            log(line.rstrip("\r").rpartition("\r")[2])
+        detail = record.get("errorDetail") or {}
+        error = error or detail.get("message") or record.get("error") or ""
+        aux.update(record.get("aux") or {})
+    if rest:
+        log(rest)
+    return Told(aux, error)

@@ -1,0 +1,159 @@
+"""What engines write: secrets hidden, the last lines kept, and a failure told from them.
+
+Owns the one function that hides secrets, and the reading of three builders' words for "this step
+failed". Refuses to let a line through that holds a secret value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+from attrs import field, frozen
+
+from executor.engines.protocol import BuildJob, OnLine
+from executor.errors import BuildFailed
+from planner.errors import Place, Problem
+from planner.values import ImageRef
+
+__all__ = ["DOCKERFILE", "UNTOLD", "Log", "build_failed", "hiding", "push_failed"]
+
+# The Dockerfile's name in a build context. Everything a user brings lives in directories beside it.
+DOCKERFILE: Final = "Dockerfile.stowplan"
+
+HIDDEN: Final = "***"
+# Shorter values would hide half of every log, and are no secrets.
+_SHORTEST_SECRET: Final = 4
+UNTOLD: Final = "the builder ended without an image"
+_KEPT_LINES: Final = 1000
+_SHOWN_LINES: Final = 15
+_SHOWN_CHARACTERS: Final = 300
+
+
+def hiding(secrets: Mapping[str, str]) -> Callable[[str], str]:
+    """A function that shows every value of `secrets` in a text as `***`, however it is quoted there."""
+    forms = {form for value in secrets.values() for form in _forms(value) if len(form) >= _SHORTEST_SECRET}
+    if not forms:
+        return str
+    # The longest first, or a value that begins with another one would show its rest.
+    pattern = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
+    return lambda text: pattern.sub(HIDDEN, text)
+
+
+def _forms(value: str) -> Iterator[str]:
+    """A value as it can stand in a log: plain, trimmed, in JSON, in a Dockerfile, in a shell, in a URL."""
+    for text in (value, value.strip(), *value.splitlines()):
+        yield text
+        yield text.replace("'", "'\"'\"'")
+        yield text.replace("'", "'\\''")
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        yield escaped
+        yield escaped.replace("$", "\\$")
+        for form in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
+            yield form
+            yield quote(form)
+            yield quote_plus(form)
+
+
+# Terminal control sequences (ECMA-48, CSI): the classic builder paints errors red.
+_CONTROL: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+@frozen
+class Log:
+    """Takes lines as they come, passes them on without secrets, and keeps the last ones."""
+
+    on_line: OnLine
+    hide: Callable[[str], str]
+    lines: deque[str] = field(init=False, factory=lambda: deque(maxlen=_KEPT_LINES))
+
+    def __call__(self, line: str) -> None:
+        """Take one line."""
+        shown = self.hide(_CONTROL.sub("", line))
+        self.lines.append(shown)
+        self.on_line(shown)
+
+
+# BuildKit's plain progress: `#7 ERROR: reason`, `#7 0.123 output`, and last `Dockerfile.stowplan:5`.
+_BUILDKIT_ERROR: Final = re.compile(r"#(\d+) ERROR: (.*)")
+_BUILDKIT_LINE: Final = re.compile(rf"{re.escape(DOCKERFILE)}:(\d+)")
+_BUILDKIT_OUTPUT: Final = re.compile(r"#(\d+) \d+\.\d+ (.*)")
+# The classic builder's `Step 3/4 : RUN …`, Podman's `STEP 3/4: RUN …` (with `[2/3] ` before later stages).
+_STEP: Final = re.compile(r"(\[\d+/\d+\] )?(?:Step|STEP) (\d+)/\d+ ?: (.*)")
+# What the classic builder says of containers and layers of its own.
+_CLASSIC_NOTE: Final = re.compile(r" ---> .*")
+# The end of three builders' ways to say that a command failed, each of which repeats the command.
+_EXIT: Final = re.compile(r"(?:exit code|non-zero code|exit status):? (\d+)$")
+_ERROR: Final = re.compile(r"(?:ERROR|Error): (?:failed to solve: )?(.*)")
+
+
+def build_failed(job: BuildJob, log: Log, reason: str) -> BuildFailed:
+    """The error of a build: the instruction, the reason, and the last lines of its output.
+
+    Where the engine's exit says nothing but that there is no image (`UNTOLD`), the reason is taken from
+    the log.
+    """
+    lines = list(log.lines)
+    line, instruction, output = _failed_step(job, lines)
+    if reason == UNTOLD:
+        reason = next((match[1] for text in reversed(lines) if (match := _ERROR.fullmatch(text))), reason)
+    if exit_code := _EXIT.search(reason):
+        reason = f"exit code {exit_code[1]}"
+    said = f"`{_cut(instruction)}` failed: {reason}" if instruction else reason
+    shown = [text for text in output if text.strip() and not _CLASSIC_NOTE.fullmatch(text)][-_SHOWN_LINES:]
+    fix = "\n    ".join(["the last lines of its output:", *shown]) if shown else "it wrote nothing"
+    where = Place(file=f"Dockerfile of {job.tag}", line=line)
+    return BuildFailed([Problem(where, log.hide(said), log.hide(fix))])
+
+
+def push_failed(reference: str, reason: str, program: str) -> BuildFailed:
+    """The error of a push."""
+    registry = ImageRef.parse(reference).registry
+    fix = f"see that {registry} is there and that you may push to it: {program} login {registry}"
+    return BuildFailed([Problem(Place(file=reference), f"cannot be pushed: {reason}", fix)])
+
+
+def _failed_step(job: BuildJob, lines: list[str]) -> tuple[int | None, str, list[str]]:
+    """Line and text of the instruction that failed, as far as the log tells, and what it wrote."""
+    instructions = dict(_instructions(job.dockerfile))
+    for text in reversed(lines):
+        if match := _BUILDKIT_LINE.fullmatch(text):
+            line = int(match[1])
+            begin = max((start for start in instructions if start <= line), default=line)
+            return begin, instructions.get(begin, ""), _buildkit_output(lines)
+    for index in reversed(range(len(lines))):
+        if match := _STEP.fullmatch(lines[index]):
+            number, stage = int(match[2]), match[1]
+            numbered = None if stage else list(instructions)[number - 1 : number]
+            return (numbered[0] if numbered else None), match[3], lines[index + 1 :]
+    return None, "", _buildkit_output(lines)
+
+
+def _buildkit_output(lines: list[str]) -> list[str]:
+    """What the vertex that failed wrote; all lines when the log does not name it."""
+    failed = {match[1] for text in lines if (match := _BUILDKIT_ERROR.fullmatch(text))}
+    matches = [match for text in lines if (match := _BUILDKIT_OUTPUT.fullmatch(text))]
+    output = [match[2] for match in matches if match[1] in failed]
+    return output or lines
+
+
+def _instructions(dockerfile: str) -> Iterator[tuple[int, str]]:
+    """Each instruction of a Dockerfile with the line it begins on, counted from 1."""
+    begin, parts = 0, list[str]()
+    for number, text in enumerate(dockerfile.split("\n"), start=1):
+        line = text.strip()
+        if not line or line.startswith("#"):
+            continue
+        begin = begin or number
+        parts.append(line.removesuffix("\\").strip())
+        if not line.endswith("\\"):
+            yield begin, " ".join(parts)
+            begin, parts = 0, []
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

@@ -1,0 +1,108 @@
+"""Single files of a project: the text of one, and the digest of what one holds.
+
+Text is read through links, as far as they stay inside the project's root; the files of a tree are never
+read through a link. Refuses to wait for what is no file: a fifo is opened without blocking, and named.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import stat
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from planner.errors import PlannerError, Problem
+
+__all__ = ["Content", "NotSettled", "hash_file", "read_text", "shown"]
+
+_TRIES: Final = 3
+# Up to here one read is faster than hashlib.file_digest, which sets up a buffer of 256 KiB for each file.
+_SMALL_BYTES: Final = 64 * 1024
+
+
+class Content(NamedTuple):
+    """The SHA-256 of a file's bytes, and its status before and after they were read."""
+
+    digest: bytes
+    status: os.stat_result
+
+
+class NotSettled(Exception):
+    """A file changed each time it was read."""
+
+
+def read_text(root: Path, path: str) -> str | None:
+    """The text of a file, by its path from the root; None if there is none.
+
+    PlannerError for anything but a UTF-8 text file whose real place is inside the root. A byte order
+    mark is kept: who reads the text knows what it means there.
+    """
+    top = Path(os.path.realpath(root))
+    real = Path(os.path.realpath(top / path))
+    if not real.is_relative_to(top):
+        fix = "copy the file into the project, and name it by its path from the root"
+        raise _refused(path, f"leads out of the project, to {shown(str(real))}", fix)
+    try:
+        with _open(str(real)) as file:
+            data = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except IsADirectoryError:
+        raise _refused(path, "a directory, not a file", "name a text file") from None
+    except OSError as error:
+        raise _refused(path, f"cannot be read: {error.strerror}", "make it a readable text file") from None
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        found = f"not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}"
+        raise PlannerError([Problem.in_file(shown(path), line, found, "save it as UTF-8")]) from None
+
+
+def hash_file(path: str) -> Content:
+    """What the file at `path` holds. OSError if it is none or cannot be read; it is not read through a link.
+
+    A file that changes meanwhile is read again, three times in all; then NotSettled.
+    """
+    for _ in range(_TRIES):
+        with _open(path, os.O_NOFOLLOW) as file:
+            before = os.fstat(file.fileno())
+            if before.st_size <= _SMALL_BYTES:
+                digest = hashlib.sha256(file.read())
+            else:
+                digest = hashlib.file_digest(file, "sha256")
+            after = os.fstat(file.fileno())
+        if _stamp(before) == _stamp(after):
+            return Content(digest.digest(), after)
+    raise NotSettled
+
+
+def shown(path: str) -> str:
+    """A path as a message shows it: on one line, and printable whatever its bytes."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in path)
+
+
+def _open(path: str, flags: int = 0) -> io.FileIO:
+    """A regular file, to be read. OSError for anything else."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return io.FileIO(descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _refused(path: str, found: str, fix: str) -> PlannerError:
+    return PlannerError([Problem.in_file(shown(path), None, found, fix)])

@@ -1,0 +1,290 @@
+"""The tree of a project's files that are not ignored, as a value.
+
+Owns the walk, which never follows a link. A directory in which nothing changed since the last walk costs
+one listing; where something did, only the files that changed are read. Refuses what an image cannot hold
+as it is (a socket, a name that is not UTF-8) and what cannot be read: all of it at once, by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import stat
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from attrs import field, frozen
+
+from executor.observe.cache import Cache, Hashed, Row, Stamp, SubDirectory
+from executor.observe.files import NotSettled, hash_file, shown
+from planner.errors import PlannerError, Problem
+from planner.needs import FileTree
+from planner.tree import EMPTY_NODE, Kind, Tree, encode_child
+
+__all__ = ["TICK_NS", "read_tree"]
+
+# File systems stamp files with a clock that ticks in steps, of up to 2 s (FAT). A file that was changed
+# so shortly before it was read can change once more and keep its stamp: git calls it racy.
+TICK_NS: Final = 2_000_000_000
+_UNREADABLE: Final = "make it readable, or add it to .dockerignore"
+_SPECIAL: Final = {
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+    stat.S_IFIFO: "a fifo",
+    stat.S_IFSOCK: "a socket",
+}
+
+# Holds a directory's place in the order of the walk until its files are read.
+_TO_COME: Final = Row(b"", b"", ())
+
+_Listed: TypeAlias = tuple[str, int] | tuple[str, int, int, int, int, int]
+"""An entry of a directory: its name, its mode, and its stamp unless it is a directory."""
+
+
+def read_tree(root: Path, need: FileTree, cache: Cache, *, tick_ns: int = TICK_NS) -> Tree:
+    """The files below `root` that the rules of `need` do not ignore, and the directories they are in.
+
+    A directory that is not ignored is part of the tree even if it is empty; an ignored one only if
+    something below it is re-included. A file is executable if its owner may execute it, as in git: the
+    other bits follow the umask. PlannerError with everything that an image cannot hold, and everything
+    that could not be read.
+
+    The cache is told of no file that is younger than `tick_ns`: the file system's clock may be as coarse.
+    """
+    walk = _Walk(os.path.realpath(root), need, cache, tick_ns)
+    walk.enter_all()
+    walk.read_changed()
+    walk.remember()
+    if walk.problems:
+        raise PlannerError(sorted(walk.problems, key=str))
+    return Tree(walk.nodes())
+
+
+@frozen
+class _Draft:
+    """A directory in which something changed: what is known of it before its files are read."""
+
+    path: str
+    signature: bytes
+    children: dict[str, tuple[Kind, bytes]] = field(factory=dict)
+    below: dict[str, bool] = field(factory=dict)
+    """The directories to enter, and whether each is ignored."""
+    unread: list[str] = field(factory=list)
+    hashed: dict[str, Hashed] = field(factory=dict)
+    doubts: list[str] = field(factory=list)
+    """What may change again without a sign, or is not what was listed: not to be remembered."""
+
+
+class _Walk:
+    """One walk over one tree. Collects problems instead of stopping at the first."""
+
+    def __init__(self, root: str, need: FileTree, cache: Cache, tick_ns: int) -> None:
+        self.problems: list[Problem] = []
+        self._root = root
+        self._rules = need.rules
+        self._cache = cache
+        # marshal in version 2 is a plain framing: newer versions depend on reference counts.
+        self._key = hashlib.sha256(marshal.dumps((need.rules.patterns, need.left_out), 2)).digest()
+        self._left_out: dict[str, set[str]] = {}
+        for path in need.left_out:
+            # As the settings name it, which may be `./docker/ignore`, or an absolute path.
+            directory, _, name = os.path.relpath(os.path.join(root, path), root).rpartition("/")  # noqa: PTH118  # Path cannot
+            self._left_out.setdefault(directory, set()).add(name)
+        self._settled_before = cache.now() - tick_ns
+        self._remembered = cache.rows(self._key)
+        # In the order of the walk: each directory before those below it.
+        self._rows: dict[str, Row] = {}
+        self._drafts: list[_Draft] = []
+
+    def enter_all(self) -> None:
+        """List every directory, and look closely at each in which something changed."""
+        left = [""]
+        while left:
+            path = left.pop()
+            try:
+                listed = self._list(path)
+            except OSError as error:
+                # What is gone since the directory above was listed is no part of the tree.
+                if not path or not isinstance(error, FileNotFoundError):
+                    self._refuse(path or ".", f"cannot be read: {error.strerror}", _UNREADABLE)
+                continue
+            signature = hashlib.sha256(marshal.dumps(listed, 2)).digest()
+            row = self._remembered.get(path)
+            if row is not None and row.signature == signature:
+                self._rows[path] = row
+                left += [_join(path, each.name) for each in row.below]
+            else:
+                self._drafts.append(self._draft(path, listed, signature))
+                self._rows[path] = _TO_COME
+                left += [_join(path, name) for name in self._drafts[-1].below]
+
+    def read_changed(self) -> None:
+        """Read the files whose content is not known."""
+        for draft in self._drafts:
+            for name in draft.unread:
+                self._read(draft, name)
+            self._rows[draft.path] = _row(draft)
+
+    def remember(self) -> None:
+        """Hand the cache what is new, except what may change without a sign."""
+        if self._drafts:
+            self._cache.save(
+                self._key,
+                {draft.path: None if draft.doubts else self._rows[draft.path] for draft in self._drafts},
+                {draft.path: draft.hashed for draft in self._drafts},
+                self._remembered.keys() - self._rows.keys(),
+            )
+
+    def nodes(self) -> dict[str, bytes]:
+        """The nodes of the directories that are part of the tree, made from the leaves up."""
+        nodes: dict[str, bytes] = {}
+        for path, row in reversed(self._rows.items()):
+            parts, position = [], 0
+            for offset, ignored, name in row.below:
+                below = _join(path, name)
+                node = nodes.get(below)
+                if ignored and node == EMPTY_NODE:
+                    del nodes[below]
+                elif node is not None:
+                    parts.append(row.node[position:offset])
+                    parts.append(encode_child(name.encode(), Kind.DIRECTORY, hashlib.sha256(node).digest()))
+                    position = offset
+            nodes[path] = b"".join([*parts, row.node[position:]]) if parts else row.node
+        return nodes
+
+    def _list(self, path: str) -> list[_Listed]:
+        """All that is in a directory, sorted by name."""
+        left_out = self._left_out.get(path, ())
+        listed: list[_Listed] = []
+        # By descriptor: a directory that becomes a link meanwhile is not followed, and it is faster.
+        directory = os.open(
+            f"{self._root}/{path}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        )
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name in left_out:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        listed.append((name, stat.S_IFDIR))
+                        continue
+                    try:
+                        of = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    listed.append((name, of.st_mode, of.st_size, of.st_mtime_ns, of.st_ctime_ns, of.st_ino))
+        finally:
+            os.close(directory)
+        listed.sort()
+        return listed
+
+    def _draft(self, path: str, listed: list[_Listed], signature: bytes) -> _Draft:
+        """Sort out what is in a directory, as far as its files need not be read."""
+        draft = _Draft(path, signature)
+        known = self._cache.hashes(path)
+        for name, mode, *numbers in listed:
+            below = _join(path, name)
+            stamp = Stamp(*numbers) if numbers else None
+            if name in known and known[name].stamp == stamp:
+                draft.hashed[name] = known[name]
+            ignored = self._rules.ignores(below)
+            if ignored and (stamp is not None or self._rules.prunes(below)):
+                continue
+            if not _is_utf8(name):
+                self._refuse(below, "a name that is not UTF-8", "rename it, or add it to .dockerignore")
+                draft.doubts.append(name)
+            elif stamp is None:
+                draft.below[name] = ignored
+            else:
+                self._sort_in(draft, name, mode, stamp)
+        return draft
+
+    def _sort_in(self, draft: _Draft, name: str, mode: int, stamp: Stamp) -> None:
+        """One file, link or other thing of a directory."""
+        below = _join(draft.path, name)
+        if not self._is_settled(stamp):
+            draft.doubts.append(name)
+            draft.hashed.pop(name, None)
+        if stat.S_ISREG(mode) and name in draft.hashed:
+            draft.children[name] = (_kind(mode), draft.hashed[name].digest)
+        elif stat.S_ISREG(mode):
+            draft.unread.append(name)
+        elif stat.S_ISLNK(mode):
+            self._read_link(draft, name)
+        else:
+            what = _SPECIAL.get(stat.S_IFMT(mode), "neither file, directory nor link")
+            self._refuse(below, f"{what}, which an image cannot hold", "add it to .dockerignore")
+            draft.doubts.append(name)
+
+    def _read_link(self, draft: _Draft, name: str) -> None:
+        below = _join(draft.path, name)
+        try:
+            target = os.readlink(f"{self._root}/{below}")  # noqa: PTH115  # Path would change a target like `./a`
+        except OSError:
+            draft.doubts.append(name)
+            self._refuse(below, "changed while it was looked at", "try again when nothing writes it")
+            return
+        if _is_utf8(target):
+            draft.children[name] = (Kind.LINK, target.encode())
+        else:
+            self._refuse(below, "a link whose target is not UTF-8", "rename it, or add it to .dockerignore")
+            draft.doubts.append(name)
+
+    def _read(self, draft: _Draft, name: str) -> None:
+        """Take in a file that has to be read."""
+        below = _join(draft.path, name)
+        try:
+            content = hash_file(f"{self._root}/{below}")
+        except FileNotFoundError:
+            draft.doubts.append(name)  # gone since it was listed: no part of the tree
+        except NotSettled:
+            self._refuse(below, "changed each time it was read", "try again when nothing writes it")
+            draft.doubts.append(name)
+        except OSError as error:
+            self._refuse(below, f"cannot be read: {error.strerror}", _UNREADABLE)
+            draft.doubts.append(name)
+        else:
+            draft.children[name] = (_kind(content.status.st_mode), content.digest)
+            stamp = Stamp.of(content.status)
+            if self._is_settled(stamp):
+                draft.hashed[name] = Hashed(stamp, content.digest)
+            else:
+                draft.doubts.append(name)
+
+    def _is_settled(self, stamp: Stamp) -> bool:
+        return max(stamp.mtime, stamp.ctime) < self._settled_before
+
+    def _refuse(self, path: str, found: str, fix: str) -> None:
+        self.problems.append(Problem.in_file(shown(path), None, found, fix))
+
+
+def _row(draft: _Draft) -> Row:
+    """What a directory comes to: its node without directories, and where those belong in it."""
+    parts, below = [EMPTY_NODE], []
+    size = len(EMPTY_NODE)
+    for name in sorted([*draft.children, *draft.below], key=str.encode):
+        if name in draft.below:
+            below.append(SubDirectory(size, draft.below[name], name))
+        else:
+            parts.append(encode_child(name.encode(), *draft.children[name]))
+            size += len(parts[-1])
+    return Row(draft.signature, b"".join(parts), tuple(below))
+
+
+def _kind(mode: int) -> Kind:
+    return Kind.EXECUTABLE if mode & stat.S_IXUSR else Kind.FILE
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a name that the system gave is UTF-8: Python stands surrogates for the bytes that are not."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _join(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name

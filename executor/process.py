@@ -1,0 +1,269 @@
+"""Runs a command: the only module that starts a process.
+
+A `Command` is a frozen value that pure functions make and tests compare; `run` carries it out. A child
+has its own process group, so that what it started ends with it. Refuses a shell, and refuses to show
+the values of a command's environment, which can be secrets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Final
+
+from attrs import field, frozen
+
+from executor.errors import ExecutorError
+from planner.values import FrozenMapping
+
+__all__ = ["Command", "Completed", "Stop", "run"]
+
+Stop = Callable[[], None]
+"""Ends what it belongs to, from any thread; does nothing when that has ended already."""
+
+# How long a child that was asked to end (TERM) may take before it is made to (KILL).
+_GRACE_SECONDS: Final = 5.0
+
+
+def _frozen(env: Mapping[str, str]) -> FrozenMapping[str]:
+    return FrozenMapping(env)
+
+
+def _names(env: Mapping[str, str]) -> str:
+    return f"<{', '.join(env)}>"
+
+
+@frozen
+class Command:
+    """A program and its arguments, and what is added to this process's environment for it.
+
+    >>> Command(("podman", "build"), env={"STOWPLAN_TOKEN": "s3cret"})
+    Command(argv=('podman', 'build'), env=<STOWPLAN_TOKEN>)
+    """
+
+    argv: tuple[str, ...] = field(converter=tuple[str, ...])
+    env: Mapping[str, str] = field(default=FrozenMapping(), converter=_frozen, repr=_names)
+
+    @property
+    def program(self) -> str:
+        """The program's name, as an error shows it."""
+        return self.argv[0]
+
+
+@frozen
+class Completed:
+    """How a command ended: its exit code (negative: the signal that killed it) and what it wrote.
+
+    Empty where the lines were given to `on_line`.
+    """
+
+    code: int
+    stdout: bytes = field(default=b"", repr=False)
+    stderr: str = field(default="", repr=False)
+
+    @property
+    def text(self) -> str:
+        """Standard output as text."""
+        return self.stdout.decode(errors="replace")
+
+
+def run(
+    command: Command,
+    *,
+    stdin: Iterable[bytes] | None = None,
+    on_line: Callable[[str], None] | None = None,
+    merged: bool = False,
+    timeout: float | None = None,
+    stoppable: Callable[[Stop], None] | None = None,
+) -> Completed:
+    """Run a command to its end; an exit code other than 0 is for the caller to judge.
+
+    `stdin` is fed from a thread; what it raises ends the child and is raised here, and a child that
+    ends before it has read everything is no error. `on_line` takes each line of both streams as it
+    comes, in this thread; of a line that redraws itself with carriage returns, its last state. With
+    `merged` both streams are in `stdout`. `timeout` is in seconds. `stoppable` is handed a function
+    that ends the child from another thread; `run` then returns as usual. Any exception here, such as
+    KeyboardInterrupt, ends the child. ExecutorError when the program cannot be started or takes longer
+    than `timeout`.
+    """
+    child = _Child(command, stdin is not None, merged or on_line is not None)
+    with child.ending():
+        if stoppable is not None:
+            stoppable(child.stop)
+        if timeout is not None:
+            child.stop_after(timeout)
+        if stdin is not None:
+            child.start_thread(child.feed, stdin)
+        errors: list[bytes] = []
+        if child.process.stderr is not None:
+            child.start_thread(_drain, child.process.stderr, errors.append)
+        output: list[bytes] = []
+        assert child.process.stdout is not None  # noqa: S101  # it is a pipe
+        if on_line is not None:
+            for line in _lines(child.process.stdout):
+                on_line(line)
+        else:
+            _drain(child.process.stdout, output.append)
+        code = child.process.wait()
+    if child.error is not None:
+        raise child.error
+    if child.timed_out:
+        raise ExecutorError.of(
+            command.program, f"did not end within {timeout:g} s", "see what it waits for, and try again"
+        )
+    return Completed(code, b"".join(output), b"".join(errors).decode(errors="replace"))
+
+
+def _drain(stream: IO[bytes], keep: Callable[[bytes], None]) -> None:
+    keep(stream.read())
+
+
+def _lines(stream: IO[bytes]) -> Iterator[str]:
+    for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="\n"):
+        yield line.rstrip("\r\n").rpartition("\r")[2]
+
+
+def _signal(send: Callable[[int, int], None], target: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        send(target, number)
+
+
+def _outside(leader: int) -> tuple[int, ...]:
+    """The descendants of a process that have left its group; none where there is no /proc to tell."""
+    found: dict[int, tuple[int, int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # proc(5): pid (name) state parent group …; a name can hold spaces and parentheses.
+            fields = path.read_text(errors="replace").rpartition(")")[2].split()
+            found[int(path.parent.name)] = (int(fields[1]), int(fields[2]))
+    family = {leader}
+    while more := {pid for pid, (parent, _) in found.items() if parent in family} - family:
+        family |= more
+    return tuple(sorted(pid for pid in family - {leader} if found[pid][1] != leader))
+
+
+class _Child:
+    """A running process, its group, and the threads that serve it."""
+
+    def __init__(self, command: Command, fed: bool, merged: bool) -> None:
+        self.error: BaseException | None = None
+        self.timed_out = False
+        self._stopped = False
+        self._threads: list[threading.Thread] = []
+        self._timers: list[threading.Timer] = []
+        try:
+            self.process = subprocess.Popen(  # noqa: S603  # no shell, and argv is made by our own functions
+                command.argv,
+                stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+                env={**os.environ, **command.env},
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise ExecutorError.of(
+                command.program, "no such program", "install it, or put its directory on the PATH"
+            ) from None
+        except OSError as error:
+            raise ExecutorError.of(
+                command.program, f"cannot be started: {error.strerror}", "see that it can be executed"
+            ) from None
+
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """Leave no process of the group, no thread and no pipe behind, whatever happens inside."""
+        try:
+            yield
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            try:
+                self.process.wait()
+            finally:
+                # Reached early when the user interrupts the wait itself.
+                for timer in self._timers:
+                    timer.cancel()
+                if self._stopped:
+                    self._signal(signal.SIGKILL)
+                for thread in self._threads:
+                    thread.join()
+                for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+                    with contextlib.suppress(OSError):
+                        if pipe is not None:
+                            pipe.close()
+
+    def stop(self) -> None:
+        """Ask the group to end, and see to it that it does.
+
+        What left the group, as the containers of `podman build` do, is killed first. The child then
+        sees its work fail, and has time to tidy up before it is asked to end itself.
+        """
+        if self._stopped:
+            return
+        self._stopped = True
+        escaped = _outside(self.process.pid)
+        for process in escaped:
+            _signal(os.kill, process, signal.SIGKILL)
+        patience = _GRACE_SECONDS if escaped else 0
+        self._later(patience, lambda: self._signal(signal.SIGTERM))
+        self._later(patience + _GRACE_SECONDS, lambda: self._signal(signal.SIGKILL))
+
+    def stop_after(self, seconds: float) -> None:
+        """Stop the child unless it ends within that time."""
+
+        def expire() -> None:
+            self.timed_out = True
+            self.stop()
+
+        self._later(seconds, expire)
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        timer = threading.Timer(seconds, action)
+        timer.daemon = True
+        self._timers.append(timer)
+        timer.start()
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The group can outlive its leader, so a leader that has ended is no reason to spare the group.
+        _signal(os.killpg, self.process.pid, number)
+
+    def start_thread(self, target: Callable[..., None], *arguments: object) -> None:
+        """Serve a pipe from a thread of its own."""
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def feed(self, chunks: Iterable[bytes]) -> None:
+        """Write to the child's standard input until all is written or the child reads no more."""
+        pipe = self.process.stdin
+        assert pipe is not None  # noqa: S101  # it is a pipe
+        try:
+            for chunk in chunks:
+                if not self._write(pipe, chunk):
+                    break
+            else:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        except BaseException as error:  # it is raised again by `run`
+            # The pipe stays open until the child is gone: its end would look like the end of the data.
+            self.error = error
+            self.stop()
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+
+    @staticmethod
+    def _write(pipe: IO[bytes], chunk: bytes) -> bool:
+        try:
+            pipe.write(chunk)
+        except BrokenPipeError:
+            return False
+        return True
