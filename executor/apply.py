@@ -196,9 +196,11 @@ class _Work:
                 assert_never(answer)
 
     def _local(self, image: ImagePlan) -> bool:
-        """Whether the engine has the image, and its label says that it is this one."""
-        info = self.engine.inspect(image.reference)
-        return info is not None and info.labels.get(HASH_LABEL) == str(image.hash)
+        """Whether the engine has the image, under this reference or one for another repository."""
+        there = self.engine.built(image.hash)
+        if there and image.reference not in there:
+            self.engine.tag(there[0], image.reference)
+        return bool(there)
 
     def _build(self, image: ImagePlan) -> None:
         self.on_event(Event(image.name, "building", image.reference))

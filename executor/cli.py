@@ -93,3 +93,7 @@ def cli() -> None:
 
 for command in (*COMMANDS, builds):
     cli.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -274,7 +274,13 @@ def apply_command(
             for item in outcomes:
                 click.echo(styled(f"{item.action:<7} {item.name}  {item.reference}  {item.seconds:.1f} s"))
             built = sum(item.action is Status.BUILD for item in outcomes)
-            click.echo(f"{built} built, {len(outcomes) - built} not" if built else "nothing to build")
+            failed = sum(item.action is Status.FAILED for item in outcomes)
+            there = len(outcomes) - built - failed
+            click.echo(
+                f"{built} built, {failed} failed, {there} there already"
+                if built or failed
+                else "nothing to build"
+            )
     for item in outcomes:
         if item.error is not None and output != "json":
             click.echo(f"{item.name}:", err=True)

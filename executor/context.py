@@ -172,7 +172,7 @@ def _file(directory: int, child: Child, path: str) -> Iterator[bytes]:
         handle = os.open(child.name.encode(), _FILE_FLAGS, dir_fd=directory)
     except OSError as error:
         raise _Changed(_words(error)) from None
-    with os.fdopen(handle, "rb", buffering=0) as file:
+    try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise _Changed("it is no file")
@@ -183,7 +183,7 @@ def _file(directory: int, child: Child, path: str) -> Iterator[bytes]:
         digest = hashlib.sha256()
         left = found.st_size
         while left:
-            chunk = file.read(min(left, _CHUNK_BYTES))
+            chunk = os.read(handle, min(left, _CHUNK_BYTES))
             if not chunk:
                 raise _Changed("it became shorter while it was read")
             digest.update(chunk)
@@ -192,6 +192,8 @@ def _file(directory: int, child: Child, path: str) -> Iterator[bytes]:
         if digest.digest() != child.content:
             raise _Changed("its content is another")
         yield _padding(found.st_size)
+    finally:
+        os.close(handle)
 
 
 def _words(error: OSError) -> str:

@@ -106,7 +106,7 @@ def run(
         output: list[bytes] = []
         assert child.process.stdout is not None  # noqa: S101  # it is a pipe
         if on_line is not None:
-            for line in _lines(child.process.stdout):
+            for line in child.lines(child.process.stdout):
                 on_line(line)
         else:
             _drain(child.process.stdout, output.append)
@@ -122,11 +122,6 @@ def run(
 
 def _drain(stream: IO[bytes], keep: Callable[[bytes], None]) -> None:
     keep(stream.read())
-
-
-def _lines(stream: IO[bytes]) -> Iterator[str]:
-    for line in io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="\n"):
-        yield line.rstrip("\r\n").rpartition("\r")[2]
 
 
 def _signal(send: Callable[[int, int], None], target: int, number: signal.Signals) -> None:
@@ -148,6 +143,10 @@ def _outside(leader: int) -> tuple[int, ...]:
     return tuple(sorted(pid for pid in family - {leader} if found[pid][1] != leader))
 
 
+def _forget(_: bytes) -> None:
+    """Keep nothing."""
+
+
 class _Child:
     """A running process, its group, and the threads that serve it."""
 
@@ -157,6 +156,7 @@ class _Child:
         self._stopped = False
         self._threads: list[threading.Thread] = []
         self._timers: list[threading.Timer] = []
+        self._wrappers: list[io.TextIOWrapper] = []
         try:
             self.process = subprocess.Popen(  # noqa: S603  # no shell, and argv is made by our own functions
                 command.argv,
@@ -182,6 +182,9 @@ class _Child:
             yield
         except BaseException:
             self.stop()
+            if self.process.stdout is not None:
+                # Nobody reads on, but a child that tidies up may have to write.
+                self.start_thread(_drain, self.process.stdout, _forget)
             raise
         finally:
             try:
@@ -194,7 +197,7 @@ class _Child:
                     self._signal(signal.SIGKILL)
                 for thread in self._threads:
                     thread.join()
-                for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+                for pipe in (*self._wrappers, self.process.stdin, self.process.stdout, self.process.stderr):
                     with contextlib.suppress(OSError):
                         if pipe is not None:
                             pipe.close()
@@ -239,6 +242,13 @@ class _Child:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
+
+    def lines(self, stream: IO[bytes]) -> Iterator[str]:
+        """The lines of a stream, each without its end and without what it overwrote."""
+        wrapper = io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="\n")
+        self._wrappers.append(wrapper)
+        for line in wrapper:
+            yield line.rstrip("\r\n").rpartition("\r")[2]
 
     def feed(self, chunks: Iterable[bytes]) -> None:
         """Write to the child's standard input until all is written or the child reads no more."""

@@ -167,25 +167,26 @@ class Records:
     def _open(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
         """A transaction, committed at its end. Reading what is not there reads an empty database."""
         try:
-            if write:
-                state_directory(self._root)
-                database = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-            elif self.path.exists():
-                database = sqlite3.connect(
-                    f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=60, isolation_level=None
-                )
-            else:
-                database = sqlite3.connect(":memory:", isolation_level=None)
-        except sqlite3.Error as error:
-            raise self._broken(error) from None
-        try:
-            with contextlib.closing(database):
+            with contextlib.closing(self._connect(write)) as database:
                 database.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 self._migrate(database)
                 yield database
                 database.commit()
         except sqlite3.Error as error:
             raise self._broken(error) from None
+
+    def _connect(self, write: bool) -> sqlite3.Connection:
+        if write:
+            state_directory(self._root)
+            return sqlite3.connect(self.path, timeout=60, isolation_level=None)
+        if self.path.exists():
+            address = f"{self.path.resolve().as_uri()}?mode=ro"
+            database = sqlite3.connect(address, uri=True, timeout=60, isolation_level=None)
+            if database.execute("PRAGMA user_version").fetchone()[0]:
+                return database
+            # Another process is just making it.
+            database.close()
+        return sqlite3.connect(":memory:", isolation_level=None)
 
     def _migrate(self, database: sqlite3.Connection) -> None:
         version: int = database.execute("PRAGMA user_version").fetchone()[0]

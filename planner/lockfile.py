@@ -182,8 +182,7 @@ def _item(value: Any) -> Any:
         case dict():
             table = tomlkit.table()
             for key, item in value.items():
-                if item != {}:
-                    table.add(key, _item(item))
+                table.add(key, _item(item))
             return table
         case [dict(), *_]:
             tables = tomlkit.aot()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property
+from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
@@ -18,7 +19,7 @@ from planner.identity import APART, EVERYWHERE, HERE, content_hash, variable_fin
 from planner.instructions import CopyFiles, Instruction
 from planner.needs import Need
 from planner.pipeline import Pipeline, Step
-from planner.recipe import IGNORE_FILE, Recipe, files_need, recipe, recipe_needs, variables
+from planner.recipe import IGNORE_FILE, Recipe, files_need, ignore_path, recipe, recipe_needs, variables
 from planner.settings import BuildOptions, DockerSettings, not_there_yet
 from planner.stack import Stack
 from planner.tree import Tree
@@ -222,9 +223,10 @@ def make_plan(pipeline: Pipeline, stack: Stack, facts: Facts, *, here: bool = Tr
     >>> make_plan(pipeline, Stack(), facts, here=False).images[0].use.value
     'parent'
     """
-    drafts: dict[DockerSettings, ImagePlan] = {}
-    images: dict[ImagePlan, list[str]] = {}
-    shared: set[ImagePlan] = set()
+    drafts: dict[DockerSettings, _Draft] = {}
+    images: dict[_Draft, list[str]] = {}
+    heres: dict[_Draft, Here | None] = {}
+    shared: set[_Draft] = set()
     notes: dict[str, None] = {}
     problems: dict[Problem, None] = {}
     fingerprints: dict[str, Digest] = {}
@@ -237,7 +239,8 @@ def make_plan(pipeline: Pipeline, stack: Stack, facts: Facts, *, here: bool = Tr
                 problems |= dict.fromkeys(_placed(error.problems, pipeline, step))
                 continue
             notes |= dict.fromkeys(made.notes)
-            drafts[settings] = _draft(settings, made, said, stack)
+            drafts[settings] = _draft(settings, made, stack)
+            heres[drafts[settings]] = said
         images.setdefault(drafts[settings], []).append(step.name)
         if not step.docker.explicit:
             shared.add(drafts[settings])
@@ -245,11 +248,12 @@ def make_plan(pipeline: Pipeline, stack: Stack, facts: Facts, *, here: bool = Tr
         raise PlannerError(problems)
     named = tuple(
         evolve(
-            image,
-            name=pipeline.name if image in shared else f"{pipeline.name}/{steps[0]}",
+            draft[0],
+            name=pipeline.name if draft in shared else f"{pipeline.name}/{steps[0]}",
             steps=tuple(steps),
+            here=heres[draft],
         )
-        for image, steps in images.items()
+        for draft, steps in images.items()
     )
     return BuildPlan(pipeline.name, stack.name, named, (*notes, *_notes(named)))
 
@@ -286,16 +290,21 @@ def _placed(problems: Iterable[Problem], pipeline: Pipeline, step: Step) -> Iter
             yield problem.inside("pipeline", pipeline.name, "settings", "docker")
 
 
-def _draft(settings: DockerSettings, made: Recipe, here: Here | None, stack: Stack) -> ImagePlan:
-    """An image that has no name and no steps yet, so that equal ones can be found."""
-    return ImagePlan(
+# An image without a name, steps, and what is here, and the ignore file of its tree. Equal ones are one
+# image. What is here has no say in that: a lock, which is planned without it, names the same images.
+_Draft: TypeAlias = tuple[ImagePlan, str | None]
+
+
+def _draft(settings: DockerSettings, made: Recipe, stack: Stack) -> _Draft:
+    """What steps must have in common to share an image."""
+    copies = any(isinstance(item, CopyFiles) for item in made.instructions)
+    image = ImagePlan(
         name="",
         steps=(),
         use=Use.PARENT if made.as_it_is else Use.BUILD,
         parent=Parent(evolve(made.parent, digest=None), made.pin.digest, made.pin),
         instructions=made.instructions,
         options=BuildOptions() if made.as_it_is else settings.config.options.normal(),
-        here=here,
         delivery=Delivery(
             repository=stack.repository(settings.target_repository),
             push=stack.registry is not None,
@@ -303,6 +312,7 @@ def _draft(settings: DockerSettings, made: Recipe, here: Here | None, stack: Sta
             prevent_reuse=settings.prevent_build_reuse,
         ),
     )
+    return image, ignore_path(settings) if copies else None
 
 
 def _here(settings: DockerSettings, made: Recipe, facts: Facts, fingerprints: dict[str, Digest]) -> Here:

@@ -194,7 +194,7 @@ def _options(words: list[str], where: Place) -> tuple[Option, ...]:
             continue
         known = name in FLAGS | VALUED | UNSUPPORTED
         if not known:
-            unknown = masked(spelling)
+            unknown = (re.match(r"-*[\w-]*", spelling) or [""])[0][:40]
             problems.append(Problem(where, f"the unknown option {unknown}", did_you_mean(unknown, _KNOWN)))
         elif name in FLAGS and value is not None:
             problems.append(Problem(where, f"{spelling} with a value", "it takes none"))

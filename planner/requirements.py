@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import Factory, define, evolve, field, frozen
 from packaging import requirements as pep508
 from packaging.specifiers import Specifier
-from packaging.utils import canonicalize_name, canonicalize_version
+from packaging.utils import InvalidName, canonicalize_name, canonicalize_version
 
 from planner.errors import Place, PlannerError, Problem
 from planner.identity import EVERYWHERE
@@ -51,8 +51,8 @@ __all__ = [
 class Requirement:
     """One requirement (PEP 508) in its only spelling: `requests[socks]<3,>=2; python_version < "3.12"`.
 
-    Names are those of PEP 503, extras those of PEP 685, versions those of PEP 440 without the zeros at
-    the end that mean nothing (`==2.0` is `==2`). Hashes are `algorithm:hex`, sorted.
+    Names are those of PEP 503, extras those of PEP 685, versions those of PEP 440, normalised but for
+    zeros at the end. Hashes are `algorithm:hex`, sorted.
     """
 
     name: str = field(metadata=EVERYWHERE)
@@ -296,13 +296,13 @@ def _canonical(text: str, where: Place) -> Requirement:
     name = canonical = url = expected = ""
     try:
         parsed = pep508.Requirement(text)
-        name, url = canonicalize_name(parsed.name), parsed.url or ""
-        extras = ",".join(sorted({canonicalize_name(extra) for extra in parsed.extras}))
+        name, url = canonicalize_name(parsed.name, validate=True), parsed.url or ""
+        extras = ",".join(sorted({canonicalize_name(extra, validate=True) for extra in parsed.extras}))
         specifiers = ",".join(sorted({_canonical_specifier(specifier) for specifier in parsed.specifier}))
         canonical = name + (f"[{extras}]" if extras else "") + (f" @ {url}" if url else specifiers)
         if parsed.marker:
             canonical += f"{' ' if url else ''}; {parsed.marker}"
-    except pep508.InvalidRequirement as error:
+    except (pep508.InvalidRequirement, InvalidName) as error:
         expected = str(error).partition("\n")[0]
     except (RecursionError, ValueError):
         expected = "Something shorter"  # thousands of parentheses, or of digits in one number
@@ -317,12 +317,12 @@ def _canonical(text: str, where: Place) -> Requirement:
 
 
 def _canonical_specifier(specifier: Specifier) -> str:
-    """One clause of PEP 440 in one spelling. Zeros at the end count in `~=` and before `.*` only."""
+    """One clause of PEP 440 with its version normalised. Zeros at the end stay: people look for `2.1.0`."""
     operator, version = specifier.operator, specifier.version
     if operator == "===":
         return f"==={version.lower()}"
     release = version.removesuffix(".*")
-    plain = canonicalize_version(release, strip_trailing_zero=operator != "~=" and release == version)
+    plain = canonicalize_version(release, strip_trailing_zero=False)
     return f"{operator}{plain}{version[len(release) :]}"
 
 
@@ -379,7 +379,9 @@ def _contradictions(packages: Sequence[tuple[Place, Requirement]]) -> list[Probl
         earlier = pins.setdefault(package.name, {})
         for (other_public, other_local), place in earlier.items():
             # PEP 440: `==2.0` also matches 2.0+cu118.
-            if public != other_public or (local and other_local and local != other_local):
+            if canonicalize_version(public) != canonicalize_version(other_public) or (
+                local and other_local and local != other_local
+            ):
                 other = other_public + (f"+{other_local}" if other_local else "")
                 found = f"{package.text} contradicts {package.name}=={other} at {place}"
                 problems.setdefault(package.name, Problem(where, found, "keep one, or give each a marker"))

@@ -33,6 +33,17 @@ run() {
   timeout 600 "$@"
 }
 
+# select_images FILE EXPRESSION: one line for each image of a JSON report, where it is not empty.
+select_images() {
+  python -c "
+import json, sys
+with open(sys.argv[1]) as file:
+    for image in json.load(file)['images']:
+        if line := $2:
+            print(line)
+" "$1"
+}
+
 finish() {
   local rc=$?
   trap - EXIT
@@ -79,8 +90,8 @@ export STOWPLAN_CONTAINER_ENGINE=$engine
 
 # --------------------------------------------------------------- the project
 
-cp -R "$root/fixtures/projects/demo/." "$work"
-cd "$work"
+cp -R "$root/fixtures/projects/demo" "$work/project"
+cd "$work/project"
 git init --quiet --initial-branch=main
 git add .
 git commit --quiet --message "A pipeline of three steps"
@@ -99,6 +110,11 @@ run sed -i 's/iniconfig==2.0.0/iniconfig==2.1.0/' requirements.txt
 run stowplan plan
 run stowplan diff
 run stowplan lock
+run git commit --quiet --all --message "Use iniconfig 2.1"
+
+# What is going to be built is known already, and so what to remove at the end.
+timeout 600 stowplan plan -o json >"$work/planned.json"
+mapfile -t images < <(select_images "$work/planned.json" "image['reference']")
 
 say "Build them with $engine"
 run stowplan apply
@@ -108,19 +124,10 @@ run stowplan apply
 run stowplan lock --check
 run stowplan builds list
 
-timeout 600 stowplan apply -o json >applied.json
-python - >references <<'PYTHON'
-import json
-import sys
-
-images = json.load(open("applied.json"))["images"]
-built = [image["name"] for image in images if image["action"] != "reuse"]
-if built:
-    sys.exit(f"the second apply did not reuse {', '.join(built)}")
-for image in images:
-    print(image["reference"])
-PYTHON
-mapfile -t images <references
+# The same once more for programs: any other action than `reuse` fails the demo.
+timeout 600 stowplan apply -o json >"$work/applied.json"
+not_reused=$(select_images "$work/applied.json" "image['name'] if image['action'] != 'reuse' else ''")
+[ -z "$not_reused" ] || die "the second apply did not reuse: $not_reused"
 [ ${#images[@]} -eq 2 ] || die "expected two images, found ${#images[@]}"
 
 say "The steps run in their images"

@@ -16,7 +16,9 @@
 #   - the link /usr/local/lib/docker/cli-plugins/docker-buildx, and
 #     /usr/local/bin/docker where the machine has no docker client at all;
 #   - the files stowplan-engines.conf in /etc/containers/registries.conf.d and,
-#     only where podman cannot run a container without it, containers.conf.d.
+#     only where podman cannot run a container without it, containers.conf.d;
+#   - the file /etc/containers/networks/podman.json, only where there is none
+#     and the way out has a smaller MTU than bridges have.
 # It installs Debian packages that are missing, and leaves them installed.
 #
 # It refuses:
@@ -61,6 +63,7 @@ SOCKET=/var/run/docker.sock
 PLUGIN_DIR=/usr/local/lib/docker/cli-plugins
 CONTAINERS_DROPIN=/etc/containers/containers.conf.d/stowplan-engines.conf
 REGISTRIES_DROPIN=/etc/containers/registries.conf.d/stowplan-engines.conf
+PODMAN_NETWORK=/etc/containers/networks/podman.json
 PATH=$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin
 export DEBIAN_FRONTEND=noninteractive
 
@@ -579,6 +582,7 @@ ensure_podman() {
     }
   fi
   ensure_podman_registries
+  ensure_podman_mtu
   if ! base_in podman; then
     say "podman: pulling $BASE"
     logged podman-pull timeout 300 podman pull -q "$BASE_FULL" || die "podman cannot pull $BASE"
@@ -623,6 +627,21 @@ CONF
   done
 }
 
+# A bridge that lets through more than the way out does loses large packets, and with them some TLS
+# handshakes. Podman takes no such option for its default network: only a file of its own says it.
+ensure_podman_mtu() {
+  local mtu
+  mtu=$(default_mtu || true)
+  if [ -z "$mtu" ] || [ "$mtu" -ge 1500 ] || [ -e "$PODMAN_NETWORK" ] || ! is_root; then return 0; fi
+  say "podman: writing $PODMAN_NETWORK: an MTU of $mtu, that of the default route"
+  mkdir -p "${PODMAN_NETWORK%/*}"
+  podman network inspect podman | MTU=$mtu python3 -c '
+import json, os, sys
+network = json.load(sys.stdin)[0]
+network["options"] = {**network.get("options", {}), "mtu": os.environ["MTU"]}
+json.dump(network, sys.stdout)' >"$PODMAN_NETWORK.new"
+  mv "$PODMAN_NETWORK.new" "$PODMAN_NETWORK"
+}
 ensure_podman_registries() {
   if [ -e "$REGISTRIES_DROPIN" ] && registries_conf | cmp -s - "$REGISTRIES_DROPIN"; then return 0; fi
   if ! is_root; then

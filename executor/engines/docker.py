@@ -27,8 +27,8 @@ from executor.engines.daemon import (
 )
 from executor.engines.logs import DOCKERFILE, UNTOLD, Log, build_failed, hiding, push_failed
 from executor.engines.options import cli_options, sdk_options
-from executor.engines.protocol import BuildJob, Finished, ImageInfo, OnLine
-from executor.engines.references import only_digest, parsed, references
+from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine
+from executor.engines.references import only_digest, parsed, references, working_tags
 from executor.engines.work import Work, Works
 from executor.errors import BuildFailed, EngineUnavailable, ExecutorError
 from executor.process import Command, run
@@ -111,6 +111,12 @@ class DockerEngine:
             digests=references(found.get("RepoDigests")),
             platform="/".join(part for part in platform if part),
         )
+
+    def built(self, image: Digest) -> tuple[str, ...]:
+        """The references of local images that carry this image hash."""
+        with client() as api:
+            found = api.images(filters={"label": f"{HASH_LABEL}={image}"})
+        return working_tags(image, (tag for item in found for tag in item.get("RepoTags") or ()))
 
     def digest(self, ref: ImageRef) -> Digest | None:
         """The digest under which the image was pulled or pushed; None if there are several, or none."""

@@ -21,8 +21,8 @@ from attrs import evolve
 
 from executor.engines.logs import DOCKERFILE, UNTOLD, Log, build_failed, hiding, push_failed
 from executor.engines.options import cli_options
-from executor.engines.protocol import BuildJob, Finished, ImageInfo, OnLine
-from executor.engines.references import only_digest, parsed, references
+from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine
+from executor.engines.references import only_digest, parsed, references, working_tags
 from executor.engines.work import Works
 from executor.errors import EngineUnavailable, ExecutorError
 from executor.process import Command, Completed, run
@@ -108,6 +108,14 @@ class PodmanEngine:
             digests=tuple(ref for ref in references(pulled) if ref.registry != "localhost"),
             platform="/".join(part for part in platform if part),
         )
+
+    def built(self, image: Digest) -> tuple[str, ...]:
+        """The references of local images that carry this image hash."""
+        done = _podman("images", f"--filter=label={HASH_LABEL}={image}", "--format=json")
+        if done.code:
+            raise _failed("podman images", done)
+        found = json.loads(done.stdout or "[]")
+        return working_tags(image, (name for item in found for name in item.get("Names") or ()))
 
     def digest(self, ref: ImageRef) -> Digest | None:
         """The digest under which the image was pulled; None if it was built, here or by Podman elsewhere."""

@@ -75,6 +75,12 @@ class Engine(Protocol):
     def inspect(self, reference: str) -> ImageInfo | None:
         """What the engine knows of a local image; None if it has none by that reference."""
 
+    def built(self, image: Digest) -> tuple[str, ...]:
+        """The references of local images whose label and whose tag both carry this image hash, sorted.
+
+        A label alone is not enough: images that are built on ours inherit it.
+        """
+
     def digest(self, ref: ImageRef) -> Digest | None:
         """The registry's digest of a local image; None if the engine cannot tell."""
 

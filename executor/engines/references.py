@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from executor.errors import ExecutorError
 from planner.values import Digest, ImageRef
 
-__all__ = ["only_digest", "parsed", "references"]
+__all__ = ["only_digest", "parsed", "references", "working_tags"]
 
 
 def parsed(reference: str) -> ImageRef:
@@ -34,6 +34,11 @@ def references(names: Iterable[str] | None) -> tuple[ImageRef, ...]:
         if ref.digest:
             found.append(ref)
     return tuple(found)
+
+
+def working_tags(image: Digest, tags: Iterable[str]) -> tuple[str, ...]:
+    """The references among some that have an image hash as their tag, sorted."""
+    return tuple(sorted(tag for tag in tags if tag.endswith(f":{image.hex}")))
 
 
 def only_digest(ref: ImageRef, known: Iterable[ImageRef]) -> Digest | None:

@@ -177,7 +177,7 @@ def _why(error: Exception, client: Client, ref: ImageRef) -> Answer:
         case requests.exceptions.ProxyError():
             return Unknown(f"the proxy on the way to {registry} does not let through")
         case requests.exceptions.SSLError():
-            return Unknown(f"no TLS to {registry} that this machine trusts", transient=False)
+            return Unknown(f"no TLS connection to {registry} that this machine can trust", transient=False)
         case requests.Timeout():
             return Unknown(f"{registry} did not answer in time")
         case requests.ConnectionError():

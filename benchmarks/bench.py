@@ -1,0 +1,184 @@
+"""What observing and planning cost, next to programs that everyone has. `make bench` runs it.
+
+Every figure is the best of several runs, measured in one go on one machine, so that the ratios mean
+something where the seconds do not. Prints a table; asserts nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from executor.observe import observe
+from planner import Pipeline, Stack
+
+FIXTURES: Final = Path(__file__).parent.parent / "fixtures/projects"
+# Planning with a digest asks no registry, so that no network is measured.
+PARENT: Final = "python:3.11-slim@sha256:" + "0" * 64
+STOWPLAN: Final = (str(Path(sys.executable).parent / "stowplan"),)
+GIT: Final = ("git", "-c", "user.name=bench", "-c", "user.email=bench", "-c", "core.fsmonitor=false")
+SHA256SUM: Final = "find . -path ./.git -prune -o -type f -print0 | xargs -0 sha256sum"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=50_000, help="files in the large tree")
+    parser.add_argument("--runs", type=int, default=5, help="runs of which the best counts")
+    given = parser.parse_args()
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    print(f"{machine}, Python {platform.python_version()}, best of {given.runs} runs")
+    with tempfile.TemporaryDirectory(prefix="stowplan-bench-") as directory:
+        observing(Path(directory) / "tree", given.files, given.runs)
+        planning(Path(directory) / "demo", given.runs)
+    starting(given.runs)
+
+
+def observing(root: Path, count: int, runs: int) -> None:
+    """A large tree: our two ways to observe it, and four other ways to look at all of it."""
+    size = make_tree(root, count)
+    commit(root)
+    # Files changed in the last moments are read again by any cache that is honest about clocks.
+    time.sleep(2.5)
+    pipeline = Pipeline(name="bench", steps=["only"], settings={"docker": {"parent_image": PARENT}})
+
+    def look() -> None:
+        observe(pipeline, Stack(), root=root, environ={})
+
+    def forget() -> None:
+        shutil.rmtree(root / ".stowplan", ignore_errors=True)
+
+    # `git status` writes its index anew once it trusts its times; that run is not counted.
+    run(*GIT, "status", "--porcelain", cwd=root)
+    figures = {
+        "scandir and stat": best(runs, lambda: scan(root)),
+        "git status": best(runs, lambda: run(*GIT, "status", "--porcelain", cwd=root)),
+        "sha256sum": best(runs, lambda: shell(SHA256SUM, root)),
+        "tar | cat": best(runs, lambda: shell("tar --exclude=./.git -cf - . | cat", root)),
+        "observe, cold": best(runs, look, before=forget),
+    }
+    look()
+    figures["observe, warm"] = best(runs, look)
+    table(
+        f"{count:,} files, {size / 1e6:.0f} MB, all in the page cache",
+        figures,
+        ("scandir and stat", "git status", "sha256sum", "tar | cat"),
+    )
+
+
+def planning(root: Path, runs: int) -> None:
+    """`stowplan plan` of the demo, locked and unchanged."""
+    shutil.copytree(FIXTURES / "demo", root)
+    config = root / "stowplan.toml"
+    config.write_text(config.read_text().replace('"python:3.11-slim"', f'"{PARENT}"'))
+    commit(root)
+    run(*STOWPLAN, "lock", cwd=root)
+    time.sleep(2.5)
+    run(*STOWPLAN, "plan", cwd=root)
+    table(
+        "three steps, two images, nothing changed",
+        {
+            "python -c pass": best(runs, lambda: run(sys.executable, "-c", "pass", cwd=root)),
+            "git status": best(runs, lambda: run(*GIT, "status", "--porcelain", cwd=root)),
+            "stowplan plan": best(runs, lambda: run(*STOWPLAN, "plan", cwd=root)),
+        },
+        ("python -c pass", "git status"),
+    )
+
+
+def starting(runs: int) -> None:
+    """What it takes to begin."""
+    table(
+        "start",
+        {
+            "python -c pass": best(runs, lambda: run(sys.executable, "-c", "pass")),
+            "import planner": best(runs, lambda: run(sys.executable, "-c", "import planner")),
+            "stowplan --version": best(runs, lambda: run(*STOWPLAN, "--version")),
+        },
+        ("python -c pass",),
+    )
+
+
+def make_tree(root: Path, count: int) -> int:
+    """A tree like a large repository's: a hundred files to a directory, most of them small. Its bytes."""
+    chance = random.Random(0)  # noqa: S311  # sizes, not secrets
+    text = "".join(chance.choices("abcdefghij \n", k=65_536))
+    total = 0
+    for index in range(count):
+        directory = root / f"package{index // 10_000}" / f"part{index // 100 % 100}"
+        if index % 100 == 0:
+            directory.mkdir(parents=True)
+        size = min(int(chance.lognormvariate(7, 1)), 60_000)
+        start = chance.randrange(len(text) - size)
+        (directory / f"module{index % 100}.py").write_text(f"# {index}\n{text[start : start + size]}")
+        total += size
+    (root / ".dockerignore").write_text(".git\n")
+    return total
+
+
+def commit(root: Path) -> None:
+    """Make `root` a git repository with everything in it committed."""
+    run(*GIT, "init", "--quiet", cwd=root)
+    run(*GIT, "add", ".", cwd=root)
+    run(*GIT, "commit", "--quiet", "--message", "bench", cwd=root)
+
+
+def scan(root: Path) -> None:
+    """The least that anyone who looks at every file must do; by descriptor, which is faster."""
+    directories = [os.fspath(root)]
+    while directories:
+        path = directories.pop()
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                if not entry.is_dir(follow_symlinks=False):
+                    entry.stat(follow_symlinks=False)
+                elif entry.name != ".git":
+                    directories.append(f"{path}/{entry.name}")
+        os.close(descriptor)
+
+
+def run(*argv: str, cwd: Path | None = None) -> None:
+    """Run a program to its end."""
+    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def shell(script: str, root: Path) -> None:
+    """Run a pipe of programs to its end."""
+    run("/bin/sh", "-c", f"{{ {script}; }} >/dev/null", cwd=root)
+
+
+def best(runs: int, work: Callable[[], None], before: Callable[[], None] = lambda: None) -> float:
+    """The seconds of the fastest run."""
+    seconds = []
+    for _ in range(runs):
+        before()
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def table(title: str, figures: Mapping[str, float], references: Sequence[str]) -> None:
+    """Each figure, and how many times each reference it is."""
+    print(f"\n{title}\n")
+    print(f"{'':<20}{'seconds':>10}" + "".join(f"{'/ ' + name:>20}" for name in references))
+    for name, seconds in figures.items():
+        ratios = "".join(f"{seconds / figures[reference]:>20.2f}" for reference in references)
+        print(f"{name:<20}{seconds:>10.3f}{ratios}")
+
+
+if __name__ == "__main__":
+    main()

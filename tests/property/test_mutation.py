@@ -1,0 +1,724 @@
+"""The mutation test: every field of every value that describes an image, changed, moves the image's two
+hashes exactly as the side it was declared on says. Nothing is masked.
+
+The fields are found by reflection: a new field without a side, or without a mutation here, fails by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import pkgutil
+import typing
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, Final
+
+import attrs
+import pytest
+from attrs import evolve, frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+import planner
+from planner import (
+    BuildConfig,
+    BuildOptions,
+    BuildPlan,
+    ContainerRegistry,
+    Delivery,
+    Digest,
+    DockerSettings,
+    EnvTemplate,
+    FrozenMapping,
+    Here,
+    ImagePlan,
+    ImageRef,
+    Kind,
+    Parent,
+    Pin,
+    Pipeline,
+    PlannerError,
+    Stack,
+    Step,
+    Tree,
+    Use,
+    make_plan,
+)
+from planner.identity import Side, canonical, side_of, variable_fingerprint
+from planner.instructions import (
+    CopyFiles,
+    InstallApt,
+    Installer,
+    InstallProject,
+    InstallRequirements,
+    SetEnvironment,
+    SetUser,
+)
+from planner.requirements import Option, Requirement, Requirements
+from planner.settings import LATER, PythonPackageInstaller
+from tests.builders import PARENT, World, digest, file, image_of, link, observed, plan_of, ref
+from tests.property import strategies as some
+
+
+class Moves(Enum):
+    """Which hashes of an image a change moves: (environment hash, image hash)."""
+
+    BOTH = (True, True)
+    IMAGE = (False, True)
+    NEITHER = (False, False)
+
+
+OF_SIDE: Final = {Side.EVERYWHERE: Moves.BOTH, Side.HERE: Moves.IMAGE, Side.APART: Moves.NEITHER}
+
+
+def moved(before: ImagePlan, after: ImagePlan) -> tuple[bool, bool]:
+    return before.environment_hash != after.environment_hash, before.hash != after.hash
+
+
+# --- which fields there are -----------------------------------------------------------------------------
+
+
+def _classes() -> Iterator[type]:
+    """Every attrs class of the planner, wherever in it it is defined."""
+    for module in pkgutil.walk_packages(planner.__path__, "planner."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, type) and attrs.has(value) and value.__module__ == module.name:
+                yield value
+
+
+def _says_its_side(attribute: attrs.Attribute[Any]) -> bool:
+    try:
+        side_of(attribute)
+    except KeyError:
+        return False
+    return True
+
+
+# The classes of which some field says a side. What describes an image is among them, or has no canonical
+# form at all: `canonical` reads the side of every field.
+DESCRIBING: Final = tuple(
+    kind for kind in _classes() if any(_says_its_side(attribute) for attribute in attrs.fields(kind))
+)
+FIELDS: Final = tuple(
+    (kind, attribute.name)
+    for kind in DESCRIBING
+    for attribute in attrs.fields(kind)
+    if kind.__name__ != "Checked"
+)
+
+
+def _field_id(value: object) -> str:
+    return value.__name__ if isinstance(value, type) else str(value)
+
+
+def test_the_values_that_describe_an_image() -> None:
+    """A new class joins this list, and gets its mutations below."""
+    assert sorted(kind.__name__ for kind in DESCRIBING) == [
+        "BuildConfig", "BuildOptions", "BuildPlan", "Checked", "ContainerRegistry", "CopyFiles", "Delivery",
+        "DockerSettings", "Here", "ImagePlan", "InstallApt", "InstallProject", "InstallRequirements",
+        "Installer", "Option", "Parent", "Pipeline", "Requirement", "Requirements", "SetEnvironment",
+        "SetUser", "Stack", "Step", "Tree",
+    ]  # fmt: skip
+
+
+def _held(kind: type) -> Iterator[type]:
+    """The attrs classes that values of `kind` can hold in a field that counts."""
+    hints = typing.get_type_hints(kind)
+    open_types = [hints[a.name] for a in attrs.fields(kind) if side_of(a) is not Side.APART]
+    while open_types:
+        found = open_types.pop()
+        open_types += typing.get_args(found)
+        if isinstance(found, type) and attrs.has(found):
+            yield found
+
+
+def test_whatever_an_image_can_hold_says_its_sides() -> None:
+    # The text of these is their meaning, so they count whole.
+    text = {Digest, EnvTemplate, ImageRef}
+    reached: set[type] = set()
+    waiting: list[type] = [BuildPlan]
+    while waiting:
+        kind = waiting.pop()
+        if kind not in reached | text:
+            reached.add(kind)
+            waiting += _held(kind)
+    assert reached <= set(DESCRIBING)
+    assert {InstallRequirements, Option, Tree, BuildOptions} <= reached
+
+
+@pytest.mark.parametrize(("kind", "name"), FIELDS, ids=_field_id)
+def test_every_field_says_its_side(kind: type, name: str) -> None:
+    assert isinstance(side_of(getattr(attrs.fields(kind), name)), Side)
+
+
+# --- one field of one value, inside an image -----------------------------------------------------------
+
+TREE: Final = Tree.of([file("train.py", "1"), file("utils/io.py", "2")])
+TEMPLATES: Final = SetEnvironment({"A": "${TOKEN}"})
+REQUIREMENT: Final = Requirement("torch", "torch==2.1.1", ("sha256:" + "1" * 64,))
+OPTION: Final = Option("index-url", "https://example.com/simple")
+REQUIREMENTS: Final = Requirements((REQUIREMENT,), (Requirement("numpy", "numpy<2"),), (OPTION,))
+INSTALLER: Final = Installer(PythonPackageInstaller.UV, "0.13.9", {"timeout": "1000"})
+PARENT_IMAGE: Final = Parent(ref(PARENT), digest("parent"), Pin(digest("parent"), "registry"))
+OPTIONS: Final = BuildOptions(platform="linux/amd64")
+HERE: Final = Here("linux/amd64", {"files": TREE}, {"TOKEN": digest("fingerprint")})
+DELIVERY: Final = Delivery("localhost/stowplan")
+APT, COPY, PROJECT, USER = (
+    InstallApt(("git",)),
+    CopyFiles(owner="1000"),
+    InstallProject("make"),
+    SetUser("1000"),
+)
+REQUIRE: Final = InstallRequirements("requirements", REQUIREMENTS, INSTALLER)
+IMAGE: Final = ImagePlan(
+    name="training",
+    steps=("load", "train"),
+    use=Use.BUILD,
+    parent=PARENT_IMAGE,
+    instructions=(TEMPLATES, APT, REQUIRE, COPY, PROJECT, USER),
+    options=OPTIONS,
+    here=HERE,
+    delivery=DELIVERY,
+)
+SAMPLES: Final = (
+    TREE, TEMPLATES, REQUIREMENT, OPTION, REQUIREMENTS, INSTALLER, PARENT_IMAGE, OPTIONS, HERE, DELIVERY, APT,
+    COPY, PROJECT, USER, REQUIRE, IMAGE,
+)  # fmt: skip
+
+
+def options(**given: Any) -> BuildOptions:
+    return BuildOptions(platform="linux/amd64", **given)
+
+
+def _of_another_kind(item: Any) -> Any:
+    return evolve(item, kind="another")
+
+
+# Each field with the sample that differs from the one above in this field alone.
+MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
+    (ImagePlan, "name"): evolve(IMAGE, name="other"),
+    (ImagePlan, "steps"): evolve(IMAGE, steps=("load",)),
+    (ImagePlan, "use"): evolve(IMAGE, use=Use.PARENT),
+    (ImagePlan, "parent"): evolve(IMAGE, parent=Parent(ref(PARENT), digest("moved"))),
+    (ImagePlan, "instructions"): evolve(IMAGE, instructions=IMAGE.instructions[:-1]),
+    (ImagePlan, "options"): evolve(IMAGE, options=BuildOptions(platform="linux/arm64")),
+    (ImagePlan, "here"): evolve(IMAGE, here=Here()),
+    (ImagePlan, "delivery"): evolve(IMAGE, delivery=None),
+    # Another name for the same digest is the same image.
+    (Parent, "reference"): evolve(PARENT_IMAGE, reference=ref("python:3.11")),
+    (Parent, "digest"): evolve(PARENT_IMAGE, digest=digest("moved")),
+    # Known by its name alone, which is then part of the image: see the tests of parents below.
+    (Parent, "unpinned"): evolve(PARENT_IMAGE, digest=None),
+    (Parent, "pin"): evolve(PARENT_IMAGE, pin=Pin(digest("parent"), "lock", "the registry is away")),
+    (Here, "platform"): evolve(HERE, platform="linux/arm64"),
+    (Here, "trees"): evolve(HERE, trees={"files": Tree.of([file("train.py", "changed")])}),
+    (Here, "variables"): evolve(HERE, variables={"TOKEN": digest("another value")}),
+    # A tree counts by its digest; nodes below an unchanged root do not exist, and so say nothing.
+    (Tree, "nodes"): Tree({**TREE.nodes, "utils": b""}),
+    (Tree, "digest"): Tree.of([file("train.py", "changed"), file("utils/io.py", "2")]),
+    (Delivery, "repository"): evolve(DELIVERY, repository="ghcr.io/team/x"),
+    (Delivery, "push"): evolve(DELIVERY, push=True),
+    (Delivery, "image_tag"): evolve(DELIVERY, image_tag="1.0"),
+    (Delivery, "prevent_reuse"): evolve(DELIVERY, prevent_reuse=True),
+    (SetEnvironment, "variables"): evolve(TEMPLATES, variables={"A": "${TOKEN}", "B": ""}),
+    (SetEnvironment, "runtime"): evolve(TEMPLATES, runtime=True),
+    (InstallApt, "packages"): evolve(APT, packages=("curl", "git")),
+    (InstallRequirements, "source"): evolve(REQUIRE, source="stack"),
+    (InstallRequirements, "requirements"): evolve(REQUIRE, requirements=Requirements()),
+    (InstallRequirements, "installer"): evolve(REQUIRE, installer=Installer(PythonPackageInstaller.PIP)),
+    (Requirements, "packages"): evolve(REQUIREMENTS, packages=()),
+    (Requirements, "constraints"): evolve(REQUIREMENTS, constraints=()),
+    (Requirements, "options"): evolve(REQUIREMENTS, options=()),
+    (Requirement, "name"): evolve(REQUIREMENT, name="torchvision"),
+    (Requirement, "text"): evolve(REQUIREMENT, text="torch==2.1.2"),
+    (Requirement, "hashes"): evolve(REQUIREMENT, hashes=()),
+    (Option, "name"): evolve(OPTION, name="extra-index-url"),
+    (Option, "value"): evolve(OPTION, value="https://example.com/other"),
+    (Installer, "name"): evolve(INSTALLER, name=PythonPackageInstaller.PIP),
+    (Installer, "version"): evolve(INSTALLER, version="0.13.10"),
+    (Installer, "arguments"): evolve(INSTALLER, arguments={"timeout": "1000", "no-deps": None}),
+    (CopyFiles, "tree"): evolve(COPY, tree="other"),
+    (CopyFiles, "destination"): evolve(COPY, destination="/srv"),
+    (CopyFiles, "owner"): evolve(COPY, owner=None),
+    (InstallProject, "command"): evolve(PROJECT, command="make install"),
+    (SetUser, "user"): evolve(USER, user="1001"),
+    **{(type(item), "kind"): _of_another_kind(item) for item in IMAGE.instructions},
+    # What a value says of itself, not of an image: that it is one layer of several, and what was given.
+    (BuildOptions, "partial"): options(partial=True),
+    (BuildOptions, "explicit"): options(rm=True),
+    (BuildOptions, "build_args"): options(build_args={"A": "1"}),
+    (BuildOptions, "cache_from"): options(cache_from=["python:3.11"]),
+    (BuildOptions, "no_cache"): options(no_cache=True),
+    (BuildOptions, "shm_size"): options(shm_size="1g"),
+    (BuildOptions, "pull"): options(pull=True),
+    (BuildOptions, "rm"): options(rm=False),
+    (BuildOptions, "labels"): options(labels={"team": "vision"}),
+    (BuildOptions, "platform"): BuildOptions(platform="linux/arm64"),
+    (BuildOptions, "target"): options(target="runtime"),
+    (BuildOptions, "other"): options(other={"network": "host"}),
+}  # fmt: skip
+
+
+def _with(value: Any, old: Any, new: Any) -> Any:
+    """`value` with `old`, wherever it is inside, replaced by `new`."""
+    if value is old:
+        return new
+    if isinstance(value, tuple):
+        return tuple(_with(item, old, new) for item in value)
+    if isinstance(value, FrozenMapping):
+        return FrozenMapping({key: _with(item, old, new) for key, item in value.items()})
+    if attrs.has(type(value)) and not isinstance(value, BuildOptions | Tree):
+        inside = {a.name: getattr(value, a.name) for a in attrs.fields(type(value)) if a.init}
+        return evolve(value, **{name: _with(item, old, new) for name, item in inside.items()})
+    return value
+
+
+INSIDE_AN_IMAGE: Final = tuple(
+    (kind, name) for kind, name in FIELDS if kind in {type(sample) for sample in SAMPLES}
+)
+
+
+@pytest.mark.parametrize(("kind", "name"), INSIDE_AN_IMAGE, ids=_field_id)
+def test_a_mutated_field_moves_the_hashes_as_its_side_says(kind: type, name: str) -> None:
+    assert (kind, name) in MUTANTS, f"{kind.__name__}.{name} has no mutation: add one to MUTANTS"
+    (sample,) = [sample for sample in SAMPLES if type(sample) is kind]
+    mutant = MUTANTS[kind, name]
+    assert getattr(mutant, name) != getattr(sample, name)
+
+    image = _with(IMAGE, sample, mutant)
+
+    assert image is not IMAGE
+    side = side_of(getattr(attrs.fields(kind), name))
+    assert moved(IMAGE, image) == OF_SIDE[side].value
+
+
+def test_no_mutation_is_left_over() -> None:
+    assert set(MUTANTS) == set(INSIDE_AN_IMAGE)
+
+
+# --- a plan ---------------------------------------------------------------------------------------------
+
+PLAN: Final = BuildPlan("training", "default", (IMAGE,))
+
+
+@pytest.mark.parametrize(
+    ("plan", "moves"),
+    [
+        (evolve(PLAN, pipeline="other"), Moves.BOTH),
+        (evolve(PLAN, stack="other"), Moves.BOTH),
+        (evolve(PLAN, images=()), Moves.BOTH),
+        (evolve(PLAN, notes=("a word to the user",)), Moves.NEITHER),
+        # A name and the steps say nothing of an image, and are what a plan adds to its images.
+        (evolve(PLAN, images=(evolve(IMAGE, name="other"),)), Moves.BOTH),
+        (evolve(PLAN, images=(evolve(IMAGE, steps=("load",)),)), Moves.BOTH),
+        (evolve(PLAN, images=(evolve(IMAGE, delivery=None),)), Moves.NEITHER),
+        (evolve(PLAN, images=(evolve(IMAGE, here=Here()),)), Moves.IMAGE),
+    ],
+)
+def test_a_plan_covers_its_images(plan: BuildPlan, moves: Moves) -> None:
+    assert (plan.environment_hash != PLAN.environment_hash, plan.hash != PLAN.hash) == moves.value
+
+
+def test_every_field_of_a_plan_is_among_these() -> None:
+    assert [attribute.name for attribute in attrs.fields(BuildPlan)] == [
+        "pipeline",
+        "stack",
+        "images",
+        "notes",
+    ]
+
+
+# --- settings, end to end -------------------------------------------------------------------------------
+
+
+@frozen
+class Mutation:
+    """Settings before and after, and what their difference moves.
+
+    Without `moves`, what the side of the field says. Anything else has its reason beside it.
+    """
+
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    moves: Moves | None = None
+
+
+WORLD_: Final = World(
+    texts={"requirements.txt": "six==1.16.1\n", "docker/ignore": "", "docker/other": "train.py\n"},
+    entries=(file("train.py", "1"), file("utils/io.py", "2")),
+    variables={"TOKEN": "s3cr3t"},
+)
+NOT_INCLUDED: Final = {"allow_including_files_in_images": False}
+REFUSED: Final = None
+SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
+    "partial": (Mutation({}, {"partial": True}),),
+    # Giving the default is giving nothing.
+    "explicit": (Mutation({}, {"apt_packages": []}), Mutation({}, {"skip_build": False})),
+    "parent_image": (Mutation({}, {"parent_image": "python:3.12-slim"}),),
+    "image_tag": (Mutation({}, {"image_tag": "1.0.0"}),),
+    "skip_build": (Mutation({}, {"skip_build": True}),),
+    "prevent_build_reuse": (Mutation({}, {"prevent_build_reuse": True}),),
+    "target_repository": (Mutation({}, {"target_repository": "team/x"}),),
+    "python_package_installer": (
+        Mutation({"requirements": ["six"]}, {"requirements": ["six"], "python_package_installer": "pip"}),
+        # Nothing is installed, so nothing can tell the installers apart.
+        Mutation({}, {"python_package_installer": "pip"}, Moves.NEITHER),
+    ),
+    "python_package_installer_args": (
+        Mutation(
+            {"requirements": ["six"]},
+            {"requirements": ["six"], "python_package_installer_args": {"timeout": 10}},
+        ),
+        Mutation({}, {"python_package_installer_args": {"timeout": 10}}, Moves.NEITHER),
+        # uv is always told which Python to install for: what the reference's flag asks for is met.
+        Mutation(
+            {"requirements": ["six"]},
+            {"requirements": ["six"], "python_package_installer_args": {"system": None}},
+            Moves.NEITHER,
+        ),
+        # pip has no such guarantee, and is given what was asked.
+        Mutation(
+            {"requirements": ["six"], "python_package_installer": "pip"},
+            {
+                "requirements": ["six"],
+                "python_package_installer": "pip",
+                "python_package_installer_args": {"system": None},
+            },
+        ),
+        # A number is the text it becomes on a command line, and a name is the same with dashes.
+        Mutation(
+            {"requirements": ["six"], "python_package_installer_args": {"retry_after": 10}},
+            {"requirements": ["six"], "python_package_installer_args": {"retry-after": "10"}},
+            Moves.NEITHER,
+        ),
+    ),
+    "requirements": (
+        Mutation({}, {"requirements": ["six"]}),
+        Mutation({"requirements": ["six==1.16.1"]}, {"requirements": ["six==1.16.2"]}),
+        # What it says counts, not where it was written down.
+        Mutation({"requirements": ["six==1.16.1"]}, {"requirements": "requirements.txt"}, Moves.NEITHER),
+        Mutation({"requirements": ["six", "attrs"]}, {"requirements": ["attrs", "SIX"]}, Moves.NEITHER),
+    ),
+    # No component of this release requires anything, so there is nothing to leave out.
+    "install_stack_requirements": (Mutation({}, {"install_stack_requirements": False}, Moves.NEITHER),),
+    "install_deployment_requirements": (
+        Mutation({}, {"install_deployment_requirements": False}, Moves.NEITHER),
+    ),
+    "local_project_install_command": (Mutation({}, {"local_project_install_command": "pip install ."}),),
+    "apt_packages": (
+        Mutation({}, {"apt_packages": ["git"]}),
+        Mutation({"apt_packages": ["git", "curl"]}, {"apt_packages": ["curl", "git", "git"]}, Moves.NEITHER),
+    ),
+    "environment": (
+        Mutation({}, {"environment": {"A": "1"}}),
+        Mutation({"environment": {"A": "1"}}, {"environment": {"A": "2"}}),
+        Mutation({"environment": {"A": "1"}}, {"environment": {"a": "1"}}),
+        Mutation({"environment": {"A": "1"}}, {"environment": {"A": "${TOKEN}"}}),
+        Mutation({"environment": {"A": "1"}}, {"runtime_environment": {"A": "1"}}),
+    ),
+    "runtime_environment": (Mutation({}, {"runtime_environment": {"A": "1"}}),),
+    "user": (Mutation({}, {"user": "1000"}), Mutation({"user": "1000"}, {"user": "1000:1000"})),
+    "build_config": (Mutation({}, {"build_config": {"build_options": {"labels": {"a": "b"}}}}),),
+    # There is no code repository and no artifact store to download from yet.
+    "allow_download_from_code_repository": (
+        Mutation({}, {"allow_download_from_code_repository": False}, Moves.NEITHER),
+    ),
+    "allow_download_from_artifact_store": (
+        Mutation({}, {"allow_download_from_artifact_store": False}, Moves.NEITHER),
+    ),
+    "allow_including_files_in_images": (
+        Mutation({"apt_packages": ["git"]}, {"apt_packages": ["git"], **NOT_INCLUDED}),
+        Mutation({}, NOT_INCLUDED),
+    ),
+}
+BUILD_OPTIONS: Final[Mapping[str, tuple[Mutation, ...]]] = {
+    "partial": (Mutation({}, {"partial": True}),),
+    "explicit": (Mutation({}, {"rm": True}), Mutation({}, {"labels": {}})),
+    "build_args": (
+        Mutation({}, {"build_args": {"A": "1"}}),
+        Mutation({"buildargs": {"A": "1"}}, {"buildargs": {"A": "2"}}),
+    ),
+    "cache_from": (Mutation({}, {"cache_from": ["python:3.11"]}),),
+    "no_cache": (Mutation({}, {"no_cache": True}),),
+    "shm_size": (Mutation({}, {"shm_size": "1g"}),),
+    "pull": (Mutation({}, {"pull": True}),),
+    "rm": (Mutation({}, {"rm": False}),),
+    "labels": (Mutation({}, {"labels": {"team": "vision"}}),),
+    "platform": (
+        Mutation({}, {"platform": "linux/arm64"}),
+        # Asking for this machine's platform is writing it down: what the lock holds changes.
+        Mutation({}, {"platform": "linux/amd64"}),
+    ),
+    "other": (Mutation({}, {"network": "host"}), Mutation({"squash": True}, {"squash": None}, Moves.NEITHER)),
+}  # fmt: skip
+BUILD_CONFIG: Final[Mapping[str, tuple[Mutation, ...]]] = {
+    "partial": (Mutation({}, {"partial": True}),),
+    "explicit": (Mutation({}, {"build_options": {}}),),
+    "build_options": (Mutation({}, {"build_options": {"labels": {"a": "b"}}}),),
+    "dockerignore": (
+        # Not its name, and not its text …
+        Mutation({}, {"dockerignore": "docker/ignore"}, Moves.IMAGE),
+        # … only its effect: here one file less, and that is what only a checkout can say.
+        Mutation({"dockerignore": "docker/ignore"}, {"dockerignore": "docker/other"}, Moves.IMAGE),
+    ),
+}
+SET: Final[Mapping[type, Mapping[str, tuple[Mutation, ...]]]] = {
+    DockerSettings: SETTINGS,
+    BuildConfig: BUILD_CONFIG,
+    BuildOptions: BUILD_OPTIONS,
+}
+
+
+def _settings(kind: type, table: Mapping[str, Any]) -> DockerSettings:
+    """Settings with `table` where values of this kind go."""
+    partial = table.get("partial", False)
+    given = {name: value for name, value in table.items() if name != "partial"}
+    match kind.__name__:
+        case "DockerSettings":
+            return DockerSettings(partial=partial, **{"parent_image": PARENT, **given})
+        case "BuildConfig":
+            config = BuildConfig(partial=partial, **given)
+        case _:
+            config = BuildConfig(build_options=BuildOptions.decode(given, partial=partial))
+    return DockerSettings(parent_image=PARENT, build_config=config)
+
+
+def _image(kind: type, table: Mapping[str, Any]) -> ImagePlan:
+    return image_of(_settings(kind, table), world=WORLD_)
+
+
+# `target` is the stage of a custom Dockerfile, which comes with a later release: refused together with it.
+REFUSED_TOGETHER: Final = {(BuildOptions, "target")}
+PLANNED: Final = tuple(
+    (kind, name)
+    for kind, name in FIELDS
+    if kind in SET and name not in LATER and (kind, name) not in REFUSED_TOGETHER
+)
+
+
+@pytest.mark.parametrize(("kind", "name"), PLANNED, ids=_field_id)
+def test_a_mutated_setting_moves_the_hashes_of_its_image(kind: type, name: str) -> None:
+    assert name in SET[kind], f"{kind.__name__}.{name} has no mutation: add one"
+    side = side_of(getattr(attrs.fields(kind), name))
+    for mutation in SET[kind][name]:
+        before, after = _image(kind, mutation.before), _image(kind, mutation.after)
+        assert moved(before, after) == (mutation.moves or OF_SIDE[side]).value, mutation
+
+
+def test_no_mutation_of_a_setting_is_left_over() -> None:
+    assert {(kind, name) for kind, names in SET.items() for name in names} == set(PLANNED)
+
+
+LATER_VALUES: Final[Mapping[str, Any]] = {
+    "dockerfile": "Dockerfile",
+    "build_context_root": "docker",
+    "parent_image_build_config": {"build_options": {"buildargs": {"A": "1"}}},
+    "python_package_installer_cache_mount": "/root/.cache/uv",
+    "disable_automatic_requirements_detection": False,
+    "replicate_local_python_environment": True,
+    "pyproject_path": "pyproject.toml",
+    "pyproject_export_command": ["uv", "export"],
+    "required_integrations": ["pytorch"],
+}
+
+
+@pytest.mark.parametrize("name", sorted(LATER))
+def test_what_is_not_there_yet_is_refused_by_name_and_never_ignored(name: str) -> None:
+    """A setting that were accepted and not acted on would be an input that the hash forgets."""
+    with pytest.raises(PlannerError) as planning:
+        plan_of({name: LATER_VALUES[name]}, here=False)
+    (problem,) = planning.value.problems
+    assert problem.where.dotted == f"pipeline.training.settings.docker.{name}"
+    assert "later release" in problem.found
+
+
+def test_a_stage_is_refused_until_there_are_custom_dockerfiles() -> None:
+    with pytest.raises(PlannerError, match=r"build_options\.target: only a custom Dockerfile has stages"):
+        image_of({"build_config": {"build_options": {"target": "runtime"}}})
+
+
+# --- pipelines and stacks: where and for what, not what -------------------------------------------------
+
+STACK: Final = Stack(container_registry={"uri": "localhost:5000/team", "default_repository": "models"})
+REGISTRY: Final = STACK.registry
+assert REGISTRY is not None
+PLAIN: Final = DockerSettings(parent_image=PARENT)
+APART_VALUES: Final[Mapping[tuple[type, str], Any]] = {
+    (Pipeline, "partial"): Pipeline(name="training", steps=["train"], settings=PLAIN, partial=True),
+    # Given or left out, the default is the same.
+    (Pipeline, "explicit"): Pipeline(name="training", steps=["train"], settings=PLAIN),
+    (Pipeline, "name"): Pipeline(name="other", steps=["train"], settings=PLAIN),
+    (Pipeline, "steps"): Pipeline(name="training", steps=["ship"], settings=PLAIN),
+    # What the settings say counts, and is mutated above; that a pipeline says it does not.
+    (Pipeline, "settings"): Pipeline(name="training", steps=[Step(name="train", settings=PLAIN)]),
+    (Step, "partial"): Step(name="train", partial=True),
+    (Step, "explicit"): Step(name="train", settings={}),
+    (Step, "name"): Step(name="ship"),
+    (Step, "settings"): Step(name="train", settings=PLAIN),
+    (Stack, "partial"): Stack(container_registry=STACK.container_registry, partial=True),
+    (Stack, "explicit"): Stack(name="default", container_registry=STACK.container_registry),
+    (Stack, "name"): Stack(name="prod", container_registry=STACK.container_registry),
+    (Stack, "container_registry"): Stack(),
+    (ContainerRegistry, "partial"): ContainerRegistry(
+        uri=REGISTRY.uri, default_repository="models", partial=True
+    ),
+    (ContainerRegistry, "explicit"): ContainerRegistry(uri=REGISTRY.uri),
+    (ContainerRegistry, "uri"): ContainerRegistry(uri="ghcr.io/team", default_repository="models"),
+    (ContainerRegistry, "default_repository"): ContainerRegistry(uri=REGISTRY.uri, default_repository="x"),
+}
+WHERE: Final = tuple(
+    (kind, name) for kind, name in FIELDS if kind in {Pipeline, Step, Stack, ContainerRegistry}
+)
+
+
+@pytest.mark.parametrize(("kind", "name"), WHERE, ids=_field_id)
+def test_pipelines_and_stacks_do_not_say_what_an_image_is(kind: type, name: str) -> None:
+    assert (kind, name) in APART_VALUES, f"{kind.__name__}.{name} has no mutation: add one"
+    value = APART_VALUES[kind, name]
+    pipeline, stack = Pipeline(name="training", steps=["train"], settings=PLAIN), STACK
+    before = make_plan(pipeline, stack, observed(pipeline, stack, WORLD_))
+    match value:
+        case Pipeline():
+            pipeline = value
+        case Step():
+            pipeline = Pipeline(name="training", steps=[value], settings=PLAIN)
+        case Stack():
+            stack = value
+        case _:
+            stack = Stack(container_registry=value)
+    after = make_plan(pipeline, stack, observed(pipeline, stack, WORLD_))
+    assert side_of(getattr(attrs.fields(kind), name)) is Side.APART
+    assert moved(before.images[0], after.images[0]) == Moves.NEITHER.value
+
+
+def test_no_mutation_of_a_pipeline_or_a_stack_is_left_over() -> None:
+    assert set(APART_VALUES) == set(WHERE)
+    everything = {*INSIDE_AN_IMAGE, *PLANNED, *WHERE, *REFUSED_TOGETHER}
+    everything |= {(DockerSettings, name) for name in LATER}
+    everything |= {(BuildPlan, attribute.name) for attribute in attrs.fields(BuildPlan)}
+    assert everything == set(FIELDS)
+
+
+# --- parents, files and variables: the world, mutated ---------------------------------------------------
+
+
+def _in(world: World, **given: Any) -> ImagePlan:
+    return image_of({"environment": {"A": "${TOKEN}"}, **given}, world=world)
+
+
+def test_a_moved_parent_is_another_image() -> None:
+    moved_world = evolve(WORLD_, pins={PARENT: Pin(digest("moved"), "registry")})
+    assert moved(_in(WORLD_), _in(moved_world)) == Moves.BOTH.value
+
+
+def test_another_name_for_the_same_parent_is_the_same_image() -> None:
+    same = Pin(digest("same"), "registry")
+    world = evolve(WORLD_, pins={"python:3.11": same, "ghcr.io/mirror/python:3": same})
+    one, other = (_in(world, parent_image=name) for name in ("python:3.11", "ghcr.io/mirror/python:3"))
+    assert moved(one, other) == Moves.NEITHER.value
+
+
+def test_who_told_the_digest_does_not_count() -> None:
+    told, locked = (
+        _in(evolve(WORLD_, pins={PARENT: pin}))
+        for pin in (
+            Pin(digest("same"), "registry"),
+            Pin(digest("same"), "lock", "the registry is away", True),
+        )
+    )
+    assert moved(told, locked) == Moves.NEITHER.value
+
+
+def test_an_unpinned_parent_is_another_image_than_a_pinned_one() -> None:
+    unpinned = evolve(WORLD_, pins={PARENT: Pin(None, "", "the registry is away"), "python:3.12": Pin()})
+    assert moved(_in(WORLD_), _in(unpinned)) == Moves.BOTH.value
+    # Then its name is all that is known of it.
+    assert moved(_in(unpinned), _in(unpinned, parent_image="python:3.12")) == Moves.BOTH.value
+
+
+def test_the_machine_s_platform_is_the_machine_s() -> None:
+    arm = evolve(WORLD_, platform="linux/arm64")
+    assert moved(_in(WORLD_), _in(arm)) == Moves.IMAGE.value
+    asked = {"build_config": {"build_options": {"platform": "linux/amd64"}}}
+    assert moved(_in(WORLD_, **asked), _in(arm, **asked)) == Moves.NEITHER.value
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        pytest.param((file("train.py", "changed"), file("utils/io.py", "2")), id="content"),
+        pytest.param((file("train.py", "1", Kind.EXECUTABLE), file("utils/io.py", "2")), id="executable bit"),
+        pytest.param((file("Train.py", "1"), file("utils/io.py", "2")), id="name"),
+        pytest.param((file("train.py", "1"), file("io.py", "2")), id="directory"),
+        pytest.param((file("train.py", "1"),), id="one less"),
+        pytest.param((file("train.py", "1"), file("utils/io.py", "2"), file("a", "")), id="one more"),
+        pytest.param((file("train.py", "2"), file("utils/io.py", "1")), id="contents swapped"),
+        pytest.param((link("train.py", "utils/io.py"), file("utils/io.py", "2")), id="a link now"),
+    ],
+)
+def test_a_code_edit_moves_the_image_hash_alone(entries: tuple[Any, ...]) -> None:
+    assert moved(_in(WORLD_), _in(evolve(WORLD_, entries=entries))) == Moves.IMAGE.value
+
+
+def test_where_a_link_points_counts() -> None:
+    one, other = (
+        _in(evolve(WORLD_, entries=(file("a"), file("b"), link("to", target)))) for target in ("a", "b")
+    )
+    assert moved(one, other) == Moves.IMAGE.value
+
+
+def test_without_included_files_no_file_counts() -> None:
+    edited = evolve(WORLD_, entries=())
+    assert moved(_in(WORLD_, **NOT_INCLUDED), _in(edited, **NOT_INCLUDED)) == Moves.NEITHER.value
+
+
+def test_an_ignore_file_counts_by_its_effect_alone() -> None:
+    def planned(ignore: str) -> ImagePlan:
+        texts = {"requirements.txt": "", ".dockerignore": ignore}
+        return _in(evolve(WORLD_, texts=texts))
+
+    none = planned("")
+    assert moved(none, planned("# a comment\n\nno-such-file\n")) == Moves.NEITHER.value
+    assert moved(none, planned("utils\n")) == Moves.IMAGE.value
+    assert moved(planned("utils\n"), planned("**/io.py\n")) == Moves.NEITHER.value
+
+
+def test_another_value_of_a_variable_moves_the_image_hash_alone() -> None:
+    other = evolve(WORLD_, variables={"TOKEN": "rotated"})
+    assert moved(_in(WORLD_), _in(other)) == Moves.IMAGE.value
+    # A variable that no setting refers to is not even looked at.
+    more = evolve(WORLD_, variables={"TOKEN": "s3cr3t", "UNUSED": "x"})
+    assert moved(_in(WORLD_), _in(more)) == Moves.NEITHER.value
+
+
+# --- what stands for a variable's value -----------------------------------------------------------------
+
+
+@some.examples(15)
+@given(st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), min_size=1))
+def test_no_plain_hash_of_a_value_is_in_an_image(value: str) -> None:
+    """Whoever has the lock and a list of passwords must not be able to check them quickly."""
+    image = _in(evolve(WORLD_, variables={"TOKEN": value}))
+    assert image.here is not None
+    (fingerprint,) = image.here.variables.values()
+    hashed = canonical(image)
+    for algorithm in ("sha256", "sha1", "md5", "sha512", "blake2b"):
+        plain = hashlib.new(algorithm, value.encode())
+        assert fingerprint.hex != plain.hexdigest()
+        assert plain.hexdigest().encode() not in hashed
+        assert plain.digest() not in hashed
+
+
+def test_equal_values_of_two_variables_do_not_show_as_equal() -> None:
+    assert variable_fingerprint("A", "same") != variable_fingerprint("B", "same")
+    assert variable_fingerprint("A", "same") == variable_fingerprint("A", "same")
+    assert variable_fingerprint("A", "") != variable_fingerprint("A", " ")
+
+
+def test_a_fingerprint_is_the_same_for_ever() -> None:
+    """An image that was pushed is found again by its hash: this value may not change."""
+    salt = b"l3:s17:stowplan/variablei1;s5:TOKEN"
+    assert canonical(("stowplan/variable", 1, "TOKEN")) == salt
+    expected = hashlib.scrypt(b"s3cr3t", salt=salt, n=2**14, r=8, p=1, dklen=32)
+    assert variable_fingerprint("TOKEN", "s3cr3t").hex == expected.hex()

@@ -1,0 +1,107 @@
+"""Pipelines, their steps, and the tables that describe them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from planner import DockerSettings, Pipeline, PlannerError, Step
+
+
+def problems(table: dict[str, Any]) -> list[str]:
+    with pytest.raises(PlannerError) as refused:
+        Pipeline.decode(table)
+    return [f"{problem.where}: {problem.found}" for problem in refused.value.problems]
+
+
+def test_steps_are_names_or_values() -> None:
+    train = Step(name="train", settings=DockerSettings(user="1000"))
+    pipeline = Pipeline(name="training", steps=["load", train])
+    assert [step.name for step in pipeline.all_steps] == ["load", "train"]
+    assert pipeline.all_steps[1] is train
+    assert pipeline.all_steps[0].docker == DockerSettings()
+
+
+def test_settings_are_a_value_or_the_reference_s_table() -> None:
+    value = DockerSettings(apt_packages=["git"])
+    for given in (value, {"docker": value}, {"docker": {"apt_packages": ["git"]}}):
+        made = Pipeline(name="p", steps=["a"], settings=given)
+        assert made.docker.apt_packages == ("git",)
+        assert made.docker.explicit == {"apt_packages"}
+
+
+def test_settings_of_a_pipeline_may_be_partial() -> None:
+    """A step may bring what is missing."""
+    made = Pipeline(name="p", steps=["a"], settings={"docker": {"skip_build": True}})
+    assert made.docker.skip_build
+
+
+def test_a_table_gives_steps_settings_by_their_names() -> None:
+    made = Pipeline.decode({
+        "name": "training",
+        "steps": ["load", "train"],
+        "settings": {"docker": {"user": "1000"}},
+        "step": {"train": {"settings": {"docker": {"apt_packages": ["git"]}}}},
+    })  # fmt: skip
+    assert [step.docker.explicit for step in made.all_steps] == [frozenset(), {"apt_packages"}]
+
+
+def test_all_problems_come_at_once_each_with_its_place() -> None:
+    assert problems({
+        "name": "a b",
+        "steps": ["load", "tra in", 5],
+        "settings": {"docker": {"user": 5}, "kubernetes": {}},
+        "step": {"lood": {"settings": {"docker": {"skip_build": "x", "apt": []}}}},
+        "schedule": "daily",
+    }) == [
+        "step.lood: not a step of this pipeline",
+        "step.lood.settings.docker.apt: unknown name",
+        "step.lood.settings.docker.skip_build: expected true or false, found a string",
+        "schedule: unknown name",
+        "name: not a name: 'a b'",
+        "steps[1]: not a name: 'tra in'",
+        "steps[2]: expected the name of a step, found an integer",
+        "settings.kubernetes: unknown kind of settings",
+        "settings.docker.user: expected a string, found an integer",
+    ]  # fmt: skip
+
+
+def test_a_step_that_is_nearly_right_gets_advice() -> None:
+    with pytest.raises(PlannerError, match="did you mean 'train'"):
+        Pipeline.decode({"name": "p", "steps": ["train"], "step": {"trian": {}}})
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({"name": "p", "steps": []}, "steps: no steps"),
+        ({"name": "p"}, "steps: no steps"),
+        ({"name": "p", "steps": ["a", "b", "a"]}, "steps[2]: 'a' is listed twice"),
+        ({"name": "p", "steps": "a"}, "steps: expected a list, found a string"),
+        ({"name": "p", "steps": {"a": {}}}, "steps: expected a list, found a table"),
+        ({"name": "p", "steps": ["a"], "step": []}, "step: expected tables, found a list"),
+        ({"name": "p", "steps": ["a"], "step": {"a": 5}}, "step.a: expected a table, found an integer"),
+        ({"name": "p", "steps": ["a"], "settings": []}, "settings: expected a table, found a list"),
+        ({"name": "p", "steps": ["a"], "settings": {"docker": 5}},
+        "settings.docker: expected a table, found an integer"),
+        ({"name": "", "steps": ["a"]}, "name: not a name: ''"),
+        ({"name": "../x", "steps": ["a"]}, "name: not a name: '../x'"),
+        ({"name": "p\n", "steps": ["a"]}, "name: holds a line end or NUL"),
+        ({"name": "x" * 101, "steps": ["a"]}, f"name: not a name: '{'x' * 101}'"),
+        ({"steps": ["a"]}, "name: not a name: ''"),
+    ],
+)  # fmt: skip
+def test_what_is_no_pipeline(table: dict[str, Any], expected: str) -> None:
+    assert problems(table) == [expected]
+
+
+def test_what_is_no_table() -> None:
+    with pytest.raises(PlannerError, match="expected a table, found a list"):
+        Pipeline.decode([])
+
+
+def test_equal_pipelines_are_equal() -> None:
+    one, other = (Pipeline(name="p", steps=["a"], settings={"docker": {"user": "1"}}) for _ in range(2))
+    assert one == other
+    assert hash(one) == hash(other)

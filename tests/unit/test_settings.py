@@ -1,0 +1,379 @@
+"""What settings take, what they refuse, and how one lies over another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from planner import (
+    BuildConfig,
+    BuildOptions,
+    DockerSettings,
+    FrozenMapping,
+    PlannerError,
+    PythonPackageInstaller,
+)
+from planner.settings import LATER, not_there_yet
+
+
+def problems(table: dict[Any, Any], **given: Any) -> list[str]:
+    """All that is wrong with a table of settings, as `place: what was found`."""
+    with pytest.raises(PlannerError) as refused:
+        DockerSettings.decode(table, **given)
+    return [f"{problem.where}: {problem.found}" for problem in refused.value.problems]
+
+
+# Every attribute of the reference, with what it may be.
+ATTRIBUTES: dict[str, list[Any]] = {
+    "parent_image": ["python:3.11-slim", "my_registry.io/image_name:tag", f"python@sha256:{'0' * 64}", None],
+    "image_tag": ["1.0.0", "latest", None],
+    "dockerfile": ["docker/Dockerfile", None],
+    "build_context_root": ["docker", None],
+    "parent_image_build_config": [{"build_options": {"buildargs": {"MY_ARG": "value"}}}, None],
+    "skip_build": [False],
+    "prevent_build_reuse": [True, False],
+    "target_repository": ["my-custom-repo-name", "team/training", None],
+    "python_package_installer": ["uv", "pip", PythonPackageInstaller.PIP],
+    "python_package_installer_args": [{"timeout": 1000}, {"system": None}, {"break-system-packages": None},
+    {}],
+    "python_package_installer_cache_mount": ["/root/.cache/uv", None],
+    "disable_automatic_requirements_detection": [True, False],
+    "replicate_local_python_environment": [True, False, "pip_freeze", ["pip", "freeze"]],
+    "pyproject_path": ["pyproject.toml", None],
+    "pyproject_export_command": [["uv", "export", "--directory={directory}"], []],
+    "requirements": [["torch==1.12.0", "torchvision"], "requirements.txt", []],
+    "required_integrations": [["pytorch", "evidently"], []],
+    "install_stack_requirements": [True, False],
+    "install_deployment_requirements": [True, False],
+    "local_project_install_command": ["pip install . --no-deps", None],
+    "apt_packages": [["git", "curl", "libsm6", "libxext6"], []],
+    "environment": [{"PYTHONUNBUFFERED": "1", "API_KEY": "${GLOBAL_API_KEY}"}, {}],
+    "runtime_environment": [{"NO_PROXY": "localhost,127.0.0.1"}, {}],
+    "user": ["non-root-user", "1000", "1000:1000", "app:staff", None],
+    "build_config": [{"dockerignore": "docker/.dockerignore"},
+    {"build_options": {"platform": "linux/amd64"}}, {}],
+    "allow_download_from_code_repository": [True, False],
+    "allow_download_from_artifact_store": [True, False],
+    "allow_including_files_in_images": [True, False],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in ATTRIBUTES.items() for value in values]
+)
+def test_every_attribute_of_the_reference_is_taken(name: str, value: Any) -> None:
+    made = DockerSettings.decode({name: value})
+    assert made == DockerSettings(**{name: value})
+    assert made.explicit == {name}
+
+
+def test_no_attribute_is_left_out_of_the_test_above() -> None:
+    assert list(ATTRIBUTES) == list(DockerSettings.settable())
+
+
+def test_the_defaults_are_the_reference_s() -> None:
+    made = DockerSettings()
+    assert made.parent_image is None
+    assert made.python_package_installer is PythonPackageInstaller.UV
+    assert made.disable_automatic_requirements_detection
+    assert made.install_stack_requirements
+    assert made.allow_including_files_in_images
+    assert made.allow_download_from_code_repository
+    assert not made.skip_build
+    assert not made.replicate_local_python_environment
+
+
+def test_all_problems_come_at_once_each_with_its_place() -> None:
+    assert problems({
+        "parent_image": "Python:3.11",
+        "apt_packages": ["git", "curl; rm -rf /", 5],
+        "environment": {"A B": "x", "OK": 1},
+        "skip_build": "false",
+        "user": "a b",
+        "python_package_installer": "conda",
+        "requirement": ["six"],
+        "build_config": {"build_options": {"push": True, "shm_size": "lots"}, "docker_ignore": "x"},
+    }) == [
+        "requirement: unknown name",
+        "parent_image: not an image reference: 'Python:3.11' (a repository is written in lower case)",
+        "skip_build: expected true or false, found a string",
+        "python_package_installer: not one of uv, pip: 'conda'",
+        "apt_packages[1]: not an apt package: 'curl; rm -rf /'",
+        "apt_packages[2]: expected a string, found an integer",
+        "environment.A B: not the name of an environment variable: 'A B'",
+        "environment.OK: expected a string, found an integer",
+        "user: not a user: 'a b'",
+        "build_config.docker_ignore: unknown name",
+        "build_config.build_options.push: stowplan sets this option itself",
+        "build_config.build_options.shm_size: not a size: 'lots'",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("requirement", "did you mean 'requirements'?"),
+        ("apt-packages", "did you mean 'apt_packages'?"),
+        ("Parent_Image", "did you mean 'parent_image'?"),
+        ("image_tags", "did you mean 'image_tag'?"),
+    ],
+)
+def test_a_name_that_is_nearly_right_gets_advice(name: str, advice: str) -> None:
+    with pytest.raises(PlannerError) as refused:
+        DockerSettings.decode({name: []})
+    assert [problem.fix for problem in refused.value.problems] == [advice]
+
+
+def test_a_name_that_is_near_nothing_gets_all_names() -> None:
+    with pytest.raises(PlannerError) as refused:
+        DockerSettings.decode({"xyzzy": 1})
+    (problem,) = refused.value.problems
+    assert problem.fix.startswith("known names: allow_download_from_artifact_store, ")
+
+
+def test_a_key_that_is_no_string_is_a_problem_and_not_a_crash() -> None:
+    """YAML reads `on: 1` as `{True: 1}`."""
+    assert problems({True: 1}) == ["[True]: unknown name"]
+    assert problems({"environment": {1: "a", "B": "b"}}) == [
+        "environment.1: expected a string, found an integer"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("skip_build", "false"), ("skip_build", 0), ("skip_build", None), ("apt_packages", "git"),
+        ("apt_packages", {"git": "1"}), ("environment", ["A=1"]), ("environment", "A=1"),
+        ("environment", {"A": None}),
+        ("environment", {"A": True}), ("requirements", {"six": "1"}), ("requirements", [1]),
+        ("requirements", None),
+        ("user", 1000), ("parent_image", 3.11), ("image_tag", 1.0), ("build_config", []),
+        ("build_config", "x"),
+        ("python_package_installer_args", {"a": False}), ("python_package_installer_args", {"a": 1.5}),
+        ("python_package_installer_args", {"a": {"b": "c"}}),
+        ("python_package_installer_args", {"a": [None]}),
+        ("python_package_installer_args", {"a": [True]}), ("python_package_installer_args", {"a": [["b"]]}),
+        ("python_package_installer", None), ("apt_packages", None),
+        ("replicate_local_python_environment", "freeze"),
+    ],
+)  # fmt: skip
+def test_nothing_is_coerced(name: str, value: Any) -> None:
+    (problem,) = problems({name: value})
+    assert problem.startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("apt_packages", ["curl; rm -rf /"]), ("apt_packages", ["git\n"]), ("apt_packages", ["-y"]),
+        ("apt_packages", ["$(id)"]), ("apt_packages", ["git curl"]), ("apt_packages", ["vim-"]),
+        ("apt_packages", [""]),
+        ("apt_packages", ["git=1;id"]), ("user", "root;id"), ("user", "$USER"), ("user", "a:b:c"),
+        ("user", ""),
+        ("user", "root\n"), ("user", "-x"), ("image_tag", "a b"), ("image_tag", "-x"),
+        ("image_tag", "x" * 129),
+        ("target_repository", "Team/X"), ("target_repository", "../x"), ("target_repository", "x:1"),
+        ("environment", {"A": "x\nRUN evil"}), ("environment", {"A": "x\0"}), ("environment", {"A\n": "x"}),
+        ("environment", {"1A": "x"}), ("environment", {"A": "\ud800"}),
+        ("local_project_install_command", "a\nb"),
+        ("requirements", "../requirements.txt"), ("requirements", "a/../../b"), ("requirements", ""),
+        ("parent_image", "python:3.11\nRUN evil"), ("parent_image", ""), ("parent_image", "--platform=x"),
+        ("python_package_installer_cache_mount", "cache"), ("python_package_installer_args", {"--x": "1"}),
+        ("python_package_installer_args", {"x y": "1"}),
+        ("python_package_installer_args", {"extra_index_url": "https://user:pw@example.com/simple"}),
+    ],
+)  # fmt: skip
+def test_text_that_would_reach_a_shell_or_a_dockerfile_is_matched_whole(name: str, value: Any) -> None:
+    (problem,) = problems({name: value})
+    assert problem.startswith(name)
+    assert "pw" not in problem
+
+
+def test_what_could_not_work_together_is_refused() -> None:
+    assert problems({"skip_build": True}) == ["skip_build: no parent_image to use as it is"]
+    assert problems({"local_project_install_command": "make", "allow_including_files_in_images": False}) == [
+        "local_project_install_command: the files it would install are not in the image"
+    ]
+    assert problems({"build_config": {"build_options": {"target": "dev"}}}) == [
+        "build_config.build_options.target: only a custom Dockerfile has stages"
+    ]
+    assert DockerSettings(skip_build=True, parent_image="python:3.11").skip_build
+
+
+def test_partial_settings_may_only_make_sense_over_others() -> None:
+    skip = DockerSettings.decode({"skip_build": True}, partial=True)
+    whole = skip.over(DockerSettings(parent_image="python:3.11"))
+    assert whole.skip_build
+    assert not whole.partial
+    with pytest.raises(PlannerError, match="no parent_image"):
+        skip.over(DockerSettings())
+    # What is wrong by itself is wrong in part, too.
+    assert problems({"skip_build": 1}, partial=True) == [
+        "skip_build: expected true or false, found an integer"
+    ]
+
+
+# --- the cascade ----------------------------------------------------------------------------------------
+
+
+def test_lists_replace() -> None:
+    lower = DockerSettings(apt_packages=["git"], requirements=["six"])
+    upper = DockerSettings(apt_packages=["curl"], requirements="requirements.txt")
+    assert upper.over(lower).apt_packages == ("curl",)
+    assert upper.over(lower).requirements == "requirements.txt"
+    assert lower.over(upper).requirements == ("six",)
+
+
+def test_mappings_and_tables_merge() -> None:
+    lower = DockerSettings(
+        environment={"A": "1", "B": "1"},
+        build_config={"build_options": {"labels": {"a": "1"}, "pull": True}, "dockerignore": "x"},
+    )
+    upper = DockerSettings(
+        environment={"B": "2", "C": "2"},
+        build_config={"build_options": {"labels": {"b": "2"}, "network": "host"}},
+    )
+    made = upper.over(lower)
+    assert made.environment == {"A": "1", "B": "2", "C": "2"}
+    assert made.config.dockerignore == "x"
+    assert made.config.options.labels == {"a": "1", "b": "2"}
+    assert made.config.options.pull
+    assert made.config.options.other == {"network": "host"}
+
+
+@pytest.mark.parametrize(
+    ("name", "lower", "empty"),
+    [
+        ("apt_packages", ["git"], ()), ("requirements", ["six"], ()), ("environment", {"A": "1"}, {}),
+        ("runtime_environment", {"A": "1"}, {}), ("user", "1000", None), ("image_tag", "1", None),
+        ("local_project_install_command", "make", None), ("prevent_build_reuse", True, False),
+        ("python_package_installer_args", {"a": "1"}, {}),
+    ],
+)  # fmt: skip
+def test_an_explicit_empty_value_replaces_what_is_below_it(name: str, lower: Any, empty: Any) -> None:
+    below = DockerSettings(**{name: lower})
+    assert getattr(DockerSettings(**{name: empty}).over(below), name) == empty
+    assert DockerSettings().over(below) == below
+
+
+def test_what_was_given_is_remembered_through_the_cascade() -> None:
+    made = DockerSettings(user=None).over(DockerSettings(apt_packages=["git"]))
+    assert made.explicit == {"user", "apt_packages"}
+
+
+# --- values ---------------------------------------------------------------------------------------------
+
+
+def test_settings_are_frozen_all_the_way_down() -> None:
+    args = {"a": ["b"]}
+    made = DockerSettings(environment={"A": "1"}, python_package_installer_args=args, apt_packages=["git"])
+    args["a"].append("c")
+    assert made.python_package_installer_args == {"a": ("b",)}
+    assert isinstance(made.environment, FrozenMapping)
+    assert hash(made) == hash(
+        DockerSettings(
+            environment={"A": "1"}, python_package_installer_args={"a": ["b"]}, apt_packages=["git"]
+        )
+    )
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        made.user = "root"  # type: ignore[misc]
+
+
+def test_a_bare_flag_is_none_or_true() -> None:
+    """TOML has no null."""
+    none, true = (DockerSettings(python_package_installer_args={"no-deps": value}) for value in (None, True))
+    assert none == true
+    flag, written = (BuildOptions(other={"squash": value}) for value in (None, True))
+    assert flag == written
+
+
+def test_the_options_of_a_build_have_two_spellings() -> None:
+    ours = BuildOptions(build_args={"A": "1"}, cache_from=["python"], no_cache=True, shm_size="1g")
+    theirs = BuildOptions.decode(
+        {"buildargs": {"A": "1"}, "cachefrom": ["python"], "nocache": True, "shmsize": "1g"}
+    )
+    dashed = BuildOptions.decode(
+        {"build-args": {"A": "1"}, "cache-from": ["python"], "no-cache": True, "shm-size": "1g"}
+    )
+    assert ours == theirs == dashed
+
+
+def test_one_option_in_two_spellings_is_a_problem() -> None:
+    with pytest.raises(PlannerError, match="nocache: no_cache is given twice"):
+        BuildOptions.decode({"no_cache": True, "nocache": True})
+
+
+def test_any_other_option_is_taken_by_its_name() -> None:
+    made = BuildOptions.decode(
+        {"network": "host", "squash": True, "add-host": ["a:1", "b:2"], "ulimits": {"a": "1"}}
+    )
+    assert made.other == {
+        "network": "host",
+        "squash": True,
+        "add_host": ("a:1", "b:2"),
+        "ulimits": {"a": "1"},
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["push", "tag", "t", "file", "context", "output", "dockerfile", "metadata-file"]
+)
+def test_what_stowplan_decides_is_not_an_option(name: str) -> None:
+    with pytest.raises(PlannerError, match="stowplan sets this option itself"):
+        BuildOptions.decode({name: "x"})
+    with pytest.raises(PlannerError, match="stowplan sets this option itself"):
+        BuildOptions.decode({"other": {name: "x"}})
+    with pytest.raises(PlannerError, match="stowplan sets this option itself"):
+        BuildOptions(other={name: "x"})
+
+
+@pytest.mark.parametrize("name", ["no_cache", "nocache", "cache-from", "labels"])
+def test_an_option_with_a_field_cannot_hide_among_the_others(name: str) -> None:
+    """It would count in the hash, or not, against what its field says."""
+    with pytest.raises(PlannerError, match="has a field of its own"):
+        BuildOptions(other={name: "x"})
+
+
+@pytest.mark.parametrize("size", [1, 2**40, "64m", "1g", "1024", "5K"])
+def test_sizes(size: int | str) -> None:
+    assert BuildOptions(shm_size=size).shm_size == size
+
+
+@pytest.mark.parametrize("size", [0, -1, True, "0", "1t", "m", "1.5g", "1g\n", 1.5])
+def test_no_sizes(size: Any) -> None:
+    with pytest.raises(PlannerError, match="not a size"):
+        BuildOptions(shm_size=size)
+
+
+def test_equal_meanings_are_equal_once_normal() -> None:
+    assert BuildOptions(rm=True, labels={}).normal() == BuildOptions().normal() == BuildOptions()
+    assert BuildOptions(rm=False).normal() == BuildOptions(rm=False)
+
+
+def test_a_build_config_is_a_value_or_a_table() -> None:
+    value = BuildConfig(build_options=BuildOptions(pull=True))
+    assert DockerSettings(build_config=value).config.options.pull
+    assert DockerSettings(build_config={"build_options": {"pull": True}}).config.options == value.options
+
+
+# --- what comes later -----------------------------------------------------------------------------------
+
+
+def test_what_comes_later_is_refused_where_it_asks_for_something() -> None:
+    asks = DockerSettings(dockerfile="Dockerfile", required_integrations=["pytorch"], pyproject_path=None)
+    assert [problem.where.dotted for problem in not_there_yet(asks)] == [
+        "dockerfile",
+        "required_integrations",
+    ]
+    assert not_there_yet(DockerSettings(disable_automatic_requirements_detection=True)) == ()
+    assert set(LATER) <= set(DockerSettings.settable())
+
+
+def test_code_cannot_be_downloaded_yet() -> None:
+    """Allowing what does not happen is fine as long as the code is included; else nothing would bring it."""
+    asks = DockerSettings(allow_including_files_in_images=False, allow_download_from_artifact_store=True)
+    assert [problem.where.dotted for problem in not_there_yet(asks)] == ["allow_download_from_artifact_store"]
+    assert not_there_yet(DockerSettings(allow_download_from_artifact_store=True)) == ()
+    assert not_there_yet(DockerSettings(allow_including_files_in_images=False)) == ()

@@ -1,0 +1,80 @@
+"""A web server of a test's own, to say what no registry says on request."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from attrs import field, frozen
+
+
+@frozen
+class Request:
+    """What was asked."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+@frozen
+class Reply:
+    """What is answered. `headers` beside the length of the body."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: Mapping[str, str] = field(factory=dict)
+
+
+@frozen
+class Site:
+    """A server that runs: its port, and all that it was asked so far."""
+
+    port: int
+    requests: list[Request] = field(factory=list)
+
+    @property
+    def address(self) -> str:
+        """The server as the registry of an image."""
+        return f"localhost:{self.port}"
+
+
+@contextmanager
+def serving(
+    answer: Callable[[Request], Reply], *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[Site]:
+    """A server whose answers a function gives."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name that the library calls
+            request = Request(self.command, self.path, dict(self.headers))
+            site.requests.append(request)
+            reply = answer(request)
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(reply.body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(reply.body)
+
+        do_HEAD = do_GET  # noqa: N815  # as above
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((host, 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    site = Site(server.server_address[1])
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
