@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -18,9 +17,7 @@ from typing import Final, assert_never
 
 from attrs import evolve, frozen
 
-from executor.context import context
 from executor.engines.protocol import HASH_LABEL, BuildJob, Engine
-from executor.engines.select import choose
 from executor.errors import ExecutorError, FilesChanged, RegistryUnavailable
 from executor.observe.registry import Found, Missing, Unknown, head, retag
 from executor.records import Record, Records
@@ -92,6 +89,8 @@ def apply(
 
     KeyboardInterrupt stops the engine; what had ended until then is kept, and the next call goes on.
     """
+    from concurrent.futures import Future, ThreadPoolExecutor, as_completed  # noqa: PLC0415  # planning needs none
+
     work = _Work(plan, facts, Path(root), engine, on_event)
     groups: dict[Digest, list[ImagePlan]] = {}
     for image in plan.images:
@@ -133,8 +132,11 @@ class _Work:
         """The engine, chosen when it is first needed: what is in a registry needs none."""
         with self._choosing:
             if self._engine is None:
-                given = self._given or choose
-                self._engine = given() if callable(given) else given
+                self._engine = self._given() if callable(self._given) else self._given
+                if self._engine is None:
+                    from executor.engines.select import choose  # noqa: PLC0415  # planning needs no engine
+
+                    self._engine = choose()
             return self._engine
 
     def interrupt(self) -> None:
@@ -203,6 +205,8 @@ class _Work:
         return bool(there)
 
     def _build(self, image: ImagePlan) -> None:
+        from executor.context import context  # noqa: PLC0415  # planning builds nothing
+
         self.on_event(Event(image.name, "building", image.reference))
         job = BuildJob(
             tag=image.reference,

@@ -8,7 +8,8 @@ import click
 from attrs import asdict
 
 from executor.errors import UsageError
-from executor.options import Group, engine_chooser, loaded_project, options, print_json
+from executor.group import Group
+from executor.options import engine_chooser, loaded_project, options, print_json
 from executor.progress import show_table
 from executor.records import Record, Records
 from planner.explain import cell, table
@@ -16,12 +17,12 @@ from planner.explain import cell, table
 __all__ = ["builds"]
 
 
-@click.group(cls=Group)
+@click.group(cls=Group, homes=dict.fromkeys(("list", "show", "delete"), __name__))
 def builds() -> None:
     """What was built of this project."""
 
 
-@builds.command("list")
+@click.command("list")
 @click.option("--pipeline", metavar="NAME", help="Only the builds of this pipeline.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many, newest first.")
 @options("project", "output")
@@ -47,7 +48,7 @@ def builds_list(pipeline: str | None, limit: int | None, project: Path | None, o
         click.echo("nothing was built yet")
 
 
-@builds.command("show")
+@click.command("show")
 @click.argument("build")
 @options("project", "output")
 def builds_show(build: str, project: Path | None, output: str) -> None:
@@ -62,7 +63,7 @@ def builds_show(build: str, project: Path | None, output: str) -> None:
             click.echo(f"- **{name}**: {cell(str(value))}" if output == "markdown" else f"{name:<10} {value}")
 
 
-@builds.command("delete")
+@click.command("delete")
 @click.argument("build", nargs=-1, required=True)
 @click.option("--image", "with_image", is_flag=True, help="Remove the image from the engine too.")
 @options("project", "engine")
@@ -81,3 +82,6 @@ def _record(records: Records, name: str) -> Record:
     if not found:
         raise UsageError.of("command line", f"there is no build {name!r}", "see `stowplan builds list`")
     return found[0]
+
+
+COMMANDS = {"builds": builds, "list": builds_list, "show": builds_show, "delete": builds_delete}

@@ -9,16 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from importlib.metadata import version
 from typing import Any, Final, NoReturn
 
 import click
 
-from executor.builds import builds
-from executor.commands import COMMANDS
-from executor.errors import ExecutorError
-from executor.options import FAILED, Group, error_word, print_error
-from planner.errors import PlannerError
+from executor.group import Group
 
 __all__ = ["main"]
 
@@ -53,7 +48,10 @@ def run(argv: list[str]) -> int:
         return USAGE
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "stowplan"
-        click.echo(f"{error_word()}: {error.format_message()}\nSee `{where} --help`.", err=True)
+        click.echo(
+            f"{click.style('error', fg='red', bold=True)}: {error.format_message()}\nSee `{where} --help`.",
+            err=True,
+        )
         return USAGE
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
@@ -62,10 +60,20 @@ def run(argv: list[str]) -> int:
         # Whoever was reading has read enough. Python must not try to flush the rest at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (PlannerError, ExecutorError) as error:
-        print_error(error, as_json=shared.get("output") == "json")
-        return getattr(error, "exit_code", FAILED)
+    except Exception as error:  # raised again unless it is one of ours
+        return _failed(error, as_json=shared.get("output") == "json")
     return code if isinstance(code, int) else 0
+
+
+def _failed(error: Exception, *, as_json: bool) -> int:
+    """Say what is wrong; the exit code. An error that is not ours is a defect, and stays one."""
+    from executor.options import FAILED, known_error, print_error  # noqa: PLC0415  # see Group
+
+    known = known_error(error)
+    if known is None:
+        raise error
+    print_error(known, as_json=as_json)
+    return getattr(known, "exit_code", FAILED)
 
 
 class _Version:
@@ -74,11 +82,20 @@ class _Version:
     @staticmethod
     def show(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         if value:
+            from importlib.metadata import version  # noqa: PLC0415  # only this needs it
+
             click.echo(f"stowplan {version('stowplan')}")
             ctx.exit()
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Group,
+    homes={
+        **dict.fromkeys(("plan", "lock", "diff", "apply", "show"), "executor.commands"),
+        "builds": "executor.builds",
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -89,10 +106,6 @@ class _Version:
 )
 def cli() -> None:
     """Say what every container image of a pipeline will be, before anything is built."""
-
-
-for command in (*COMMANDS, builds):
-    cli.add_command(command)
 
 
 if __name__ == "__main__":

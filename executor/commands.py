@@ -39,6 +39,7 @@ from executor.workflow import (
     report,
     write_lock,
 )
+from planner.diff import Change
 from planner.dockerfile import dockerfile
 from planner.errors import did_you_mean
 from planner.explain import (
@@ -144,8 +145,7 @@ def _show_lock(checked: Checked, output: str, state: str) -> None:
             "gone": [{"pipeline": name, "stack": stack} for name, stack in checked.gone],
         })  # fmt: skip
         return
-    for comparison in compared:
-        _show_comparison(comparison, output)
+    _show_comparisons(compared, output)
     for name, stack in checked.gone:
         click.echo(f"{name} on {stack}: no longer in the project")
     for note in dict.fromkeys(note for made in checked.plans for note in made.notes if "pinned" in note):
@@ -193,8 +193,7 @@ def diff_command(
             "changes": [change for comparison in compared for change in comparison.data()],
         })  # fmt: skip
     else:
-        for comparison in compared:
-            _show_comparison(comparison, output)
+        _show_comparisons(compared, output)
         if not changes:
             click.echo("no changes")
     return CHANGES if detailed_exitcode and changes else 0
@@ -209,11 +208,19 @@ def _lock_file(name: str) -> Lock:
     return found
 
 
-def _show_comparison(comparison: Comparison, output: str) -> None:
+def _show_comparisons(compared: Iterable[Comparison], output: str) -> None:
+    """What changed in each plan; stacks on which the same changed are named together."""
+    same: dict[tuple[str, tuple[Change, ...]], list[Comparison]] = {}
+    for comparison in compared:
+        if comparison.changes:
+            same.setdefault((comparison.pipeline, comparison.changes), []).append(comparison)
+    for (pipeline, _), comparisons in same.items():
+        stacks = ", ".join(comparison.stack for comparison in comparisons)
+        _show_comparison(comparisons[0], f"{pipeline} on {stacks}", output)
+
+
+def _show_comparison(comparison: Comparison, title: str, output: str) -> None:
     """The changes of one plan, those of an image together, with its steps and the layers built anew."""
-    if not comparison.changes:
-        return
-    title = f"{comparison.pipeline} on {comparison.stack}"
     by_image = comparison.by_image()
     if output == "markdown":
         rows = [
@@ -341,4 +348,4 @@ def show(
                 click.echo(image_text(made, found, fenced=output == "markdown"), nl=False)
 
 
-COMMANDS = (plan_command, lock, diff_command, apply_command, show)
+COMMANDS = {command.name: command for command in (plan_command, lock, diff_command, apply_command, show)}

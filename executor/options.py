@@ -15,25 +15,22 @@ import click
 
 from executor.config import Project, find_project, load_project
 from executor.errors import ExecutorError
-from planner.errors import PlannerError, did_you_mean
+from planner.errors import PlannerError
 
 __all__ = [
-    "CHANGES", "FAILED", "Group", "engine_chooser", "error_word", "loaded_project", "options", "print_error",
-    "print_json", "styled",
-]  # fmt: skip
+    "CHANGES",
+    "FAILED",
+    "engine_chooser",
+    "known_error",
+    "loaded_project",
+    "options",
+    "print_error",
+    "print_json",
+    "styled",
+]
 
 FAILED: Final = 1
 CHANGES: Final = 2
-
-
-class Group(click.Group):
-    """A group of commands whose names have to be whole."""
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """Commands by their whole names; a name that is nearly right gets advice."""
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            ctx.fail(f"there is no command {args[0]!r}: {did_you_mean(args[0], self.commands)}")
-        return super().resolve_command(ctx, args)
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -102,9 +99,9 @@ def engine_chooser(name: str | None) -> Callable[[], Any]:
     return chosen
 
 
-def error_word() -> str:
-    """The word that errors begin with."""
-    return click.style("error", fg="red", bold=True)
+def known_error(error: Exception) -> PlannerError | ExecutorError | None:
+    """The error, if it is one that says what is wrong and what to do."""
+    return error if isinstance(error, PlannerError | ExecutorError) else None
 
 
 def print_error(error: PlannerError | ExecutorError, *, as_json: bool = False) -> None:
@@ -117,7 +114,8 @@ def print_error(error: PlannerError | ExecutorError, *, as_json: bool = False) -
         return
     for problem in error.problems:
         where = f"{problem.where}: " if str(problem.where) else ""
-        click.echo(f"{error_word()}: {where}{problem.found}\n       {problem.fix}", err=True)
+        word = click.style("error", fg="red", bold=True)
+        click.echo(f"{word}: {where}{problem.found}\n       {problem.fix}", err=True)
 
 
 def print_json(data: Mapping[str, Any]) -> None:

@@ -215,12 +215,14 @@ class Reader:
     def enter(self, name: str) -> None:
         """Go on in the project of a name."""
         self.project = self.scratch / name
-        self.project.mkdir(exist_ok=True)
-        self.projects.add(self.project)
+        if self.project not in self.projects:
+            # An empty directory is part of an image but no file of it: nobody else has these images.
+            (self.project / f".{uuid.uuid4().hex}").mkdir(parents=True)
+            self.projects.add(self.project)
         self.type(f"cd '{self.project}'")
 
     def close(self) -> None:
-        """End the shell, and take the references of what was built here, and of nothing else, from the engines."""
+        """End the shell, and remove what was built here, and nothing else, from the engines."""
         for project in self.projects:
             for engine, reference in _built(project):
                 subprocess.run([engine, "rmi", reference], capture_output=True, check=False)

@@ -152,6 +152,7 @@ def test_one_failing_image_does_not_lose_the_others(training: Project, engine: s
 
 
 def test_push_and_the_ledger(training: Project, engine: str, registry: str) -> None:
+    del engine
     text = (training.root / "stowplan.toml").read_text()
     training.write({
         "stowplan.toml": text + f"""

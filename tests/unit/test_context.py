@@ -117,7 +117,8 @@ def test_the_archive_is_whole(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a b", "a\nb", NFC, NFD, "x" * 255, "\N{OK HAND SIGN}" * 60, "-flag", "back\\slash", "*?[", "'\""]
+    "name",
+    ["a b", "a\nb", NFC, NFD, "x" * 255, "\N{OK HAND SIGN}" * 60, "-flag", "back\\slash", "*?[", "'\""],
 )
 def test_odd_names(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()

@@ -6,9 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attrs import evolve
 
-import planner.plan
 from planner import (
     DockerSettings,
     Facts,
@@ -29,6 +27,8 @@ from planner import (
     make_plan,
     needs,
 )
+from planner.identity import variable_fingerprint
+from planner.recipe import recipe
 from tests.builders import PARENT, World, asked, digest, file, image_of, observed, pipeline_of, plan_of, ref
 
 NOT_INCLUDED = {"allow_including_files_in_images": False}
@@ -78,7 +78,7 @@ def test_one_image_for_two_repositories_is_two_images() -> None:
 
 
 def test_two_ignore_files_are_two_images_whether_or_not_files_are_looked_at() -> None:
-    """Else a lock, which is made without looking, would name other images than the plan it is compared with."""
+    """Else a lock, made without looking, would name other images than the plan it is compared with."""
     steps = {"load": {}, "train": {"build_config": {"dockerignore": "x.ignore"}}}
     world = World(texts={"x.ignore": "*.csv\n"}, entries=(file("train.py"), file("data.csv")))
     here, locked = plan_of(steps=steps, world=world), plan_of(steps=steps, world=world, here=False)
@@ -100,7 +100,10 @@ def test_the_working_tag_is_the_image_s_hash() -> None:
     assert image.reference == f"localhost:5000/team/stowplan:{image.hash.hex}"
     assert image.delivery is not None
     assert image.delivery.push
-    assert not evolve(plan_of().images[0].delivery, repository="x").push  # type: ignore[type-var]
+    (local,) = plan_of().images
+    assert local.reference == f"localhost/stowplan:{local.hash.hex}"
+    assert local.delivery is not None
+    assert not local.delivery.push
 
 
 def test_an_image_that_was_planned_without_looking_has_no_hash() -> None:
@@ -176,8 +179,8 @@ def test_an_unset_variable_is_named_with_what_to_do() -> None:
     with pytest.raises(PlannerError) as refused:
         plan_of({"environment": {"API_KEY": "${GLOBAL_API_KEY}"}})
     assert str(refused.value) == (
-        "pipeline.training.settings.docker.environment.API_KEY: environment variable GLOBAL_API_KEY is not set: "
-        "set it: export GLOBAL_API_KEY=…"
+        "pipeline.training.settings.docker.environment.API_KEY: "
+        "environment variable GLOBAL_API_KEY is not set: set it: export GLOBAL_API_KEY=…"
     )
 
 
@@ -262,7 +265,7 @@ def test_of_several_images_the_last_keeps_the_tag() -> None:
         ),
         (
             {**NOT_INCLUDED, "requirements": "r.txt"},
-            {ImageDigest(ref(PARENT)), HostPlatform(), FileText("r.txt"), FileText("s.txt"), FileText("c.txt")},
+            {ImageDigest(ref(PARENT)), HostPlatform(), *map(FileText, ("r.txt", "s.txt", "c.txt"))},
         ),
         (
             {},
@@ -314,8 +317,12 @@ def test_equal_needs_are_one_need_however_many_steps_share_them() -> None:
     steps = {name: {"environment": {"STEP": name, "T": "${TOKEN}"}} for name in names}
     pipeline = pipeline_of({"requirements": "r.txt"}, steps)
     assert needs(pipeline, Stack()) == (
-        ImageDigest(ref(PARENT)), FileText("r.txt"), Variable("TOKEN"), HostPlatform(), FileText(".dockerignore"),
-    )  # fmt: skip
+        ImageDigest(ref(PARENT)),
+        FileText("r.txt"),
+        Variable("TOKEN"),
+        HostPlatform(),
+        FileText(".dockerignore"),
+    )
 
 
 def test_the_order_of_needs_is_stable() -> None:
@@ -326,9 +333,10 @@ def test_the_order_of_needs_is_stable() -> None:
 
 def test_needs_report_the_problems_that_planning_would() -> None:
     pipeline = pipeline_of({"pyproject_path": "pyproject.toml"}, {"a": {}, "b": {"dockerfile": "Dockerfile"}})
+    later = "is not there yet: it comes with a later release"
     expected = [
-        "pipeline.training.settings.docker.pyproject_path: is not there yet: it comes with a later release",
-        "pipeline.training.step.b.settings.docker.dockerfile: is not there yet: it comes with a later release",
+        f"pipeline.training.settings.docker.pyproject_path: {later}",
+        f"pipeline.training.step.b.settings.docker.dockerfile: {later}",
     ]
     assert problems(lambda: needs(pipeline, Stack())) == expected
     assert problems(lambda: make_plan(pipeline, Stack(), Facts())) == expected
@@ -339,13 +347,12 @@ def test_needs_report_the_problems_that_planning_would() -> None:
 
 def test_the_work_grows_with_different_settings_and_not_with_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[DockerSettings] = []
-    real = planner.plan.recipe
 
     def counted(settings: DockerSettings, facts: Facts) -> Any:
         calls.append(settings)
-        return real(settings, facts)
+        return recipe(settings, facts)
 
-    monkeypatch.setattr(planner.plan, "recipe", counted)
+    monkeypatch.setattr("planner.plan.recipe", counted)
     table = {"requirements": ["six"]}
     made = {}
     for count in (4, 400):
@@ -359,13 +366,12 @@ def test_the_work_grows_with_different_settings_and_not_with_steps(monkeypatch: 
 def test_a_variable_is_fingerprinted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each fingerprint costs tens of milliseconds on purpose."""
     calls: list[str] = []
-    real = planner.plan.variable_fingerprint
 
     def counted(name: str, value: str) -> Any:
         calls.append(name)
-        return real(name, value)
+        return variable_fingerprint(name, value)
 
-    monkeypatch.setattr(planner.plan, "variable_fingerprint", counted)
+    monkeypatch.setattr("planner.plan.variable_fingerprint", counted)
     steps = {f"step-{index}": {"environment": {"N": str(index), "T": "${TOKEN}"}} for index in range(50)}
     assert len(plan_of(steps=steps, world=World(variables={"TOKEN": "x"})).images) == 50
     assert calls == ["TOKEN"]

@@ -52,7 +52,9 @@ def test_lines_come_as_they_are_written() -> None:
         lines.append(line)
         os.write(writer, b"go\n")
 
-    done = run(sh(f"for i in 1 2 3; do echo $i; read x < /proc/{os.getpid()}/fd/{reader}; done"), on_line=answer)
+    done = run(
+        sh(f"for i in 1 2 3; do echo $i; read x < /proc/{os.getpid()}/fd/{reader}; done"), on_line=answer
+    )
     os.close(reader)
     os.close(writer)
     assert lines == ["1", "2", "3"]

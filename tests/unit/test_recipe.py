@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attrs import evolve
 
-from planner import PlannerError, Stack, Use, make_plan, needs
+from planner import Facts, PlannerError, Stack, Use, make_plan, needs
 from planner.instructions import CopyFiles, Installer, InstallRequirements, SetEnvironment, SetUser
 from planner.recipe import UV_VERSION
 from planner.settings import PythonPackageInstaller
@@ -21,7 +20,7 @@ def kinds(table: dict[str, Any]) -> list[str]:
 
 
 def test_the_order_of_the_layers_is_the_reference_s() -> None:
-    """Environment, apt, requirements, files, project, user, runtime environment: what changes often comes last."""
+    """What changes often comes after what does not."""
     image = image_of(
         {
             "runtime_environment": {"B": "2"},
@@ -182,7 +181,7 @@ def test_ignore_files_and_our_own_files_are_no_part_of_the_context() -> None:
     )
 
     def paths(table: dict[str, Any]) -> list[str]:
-        tree = image_of(table, world=evolve(world, entries=world.entries)).tree
+        tree = image_of(table, world=world).tree
         assert tree is not None
         return list(tree.paths())
 
@@ -212,7 +211,5 @@ def test_a_malformed_ignore_file_has_its_name_and_line() -> None:
 
 def test_planning_without_an_answer_names_the_need() -> None:
     pipeline = pipeline_of()
-    from planner import Facts  # noqa: PLC0415
-
     with pytest.raises(PlannerError, match="not observed: ImageDigest"):
         make_plan(pipeline, Stack(), Facts(), here=False)
