@@ -7,9 +7,10 @@ the values of a command's environment, which can be secrets.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
-import io
 import os
+import selectors
 import signal
 import subprocess
 import threading
@@ -29,6 +30,7 @@ Stop = Callable[[], None]
 
 # How long a child that was asked to end (TERM) may take before it is made to (KILL).
 _GRACE_SECONDS: Final = 5.0
+_READ_BYTES: Final = 1 << 16
 
 
 def _frozen(env: Mapping[str, str]) -> FrozenMapping[str]:
@@ -102,14 +104,12 @@ def run(
             child.start_thread(child.feed, stdin)
         errors: list[bytes] = []
         if child.process.stderr is not None:
-            child.start_thread(_drain, child.process.stderr, errors.append)
+            child.start_thread(child.read, child.process.stderr, errors.append)
         output: list[bytes] = []
         assert child.process.stdout is not None  # noqa: S101  # it is a pipe
-        if on_line is not None:
-            for line in child.lines(child.process.stdout):
-                on_line(line)
-        else:
-            _drain(child.process.stdout, output.append)
+        take = output.append if on_line is None else _Lines(on_line).take
+        child.read(child.process.stdout, take)
+        take(b"")
         code = child.process.wait()
     if child.error is not None:
         raise child.error
@@ -120,8 +120,23 @@ def run(
     return Completed(code, b"".join(output), b"".join(errors).decode(errors="replace"))
 
 
-def _drain(stream: IO[bytes], keep: Callable[[bytes], None]) -> None:
-    keep(stream.read())
+class _Lines:
+    """Cuts bytes into lines: each without its end, and without what it overwrote after a carriage return."""
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+        self._rest = ""
+
+    def take(self, data: bytes) -> None:
+        """Take the next bytes; none at all are the end."""
+        *lines, self._rest = (self._rest + self._decode(data, not data)).split("\n")
+        if not data and self._rest:
+            lines.append(self._rest)
+        for line in lines:
+            self._on_line(line.rstrip("\r").rpartition("\r")[2])
+        # A progress bar may redraw its line for as long as it likes: only what shows now is kept.
+        self._rest = self._rest[self._rest.rstrip("\r").rfind("\r") + 1 :]
 
 
 def _signal(send: Callable[[int, int], None], target: int, number: signal.Signals) -> None:
@@ -153,10 +168,10 @@ class _Child:
     def __init__(self, command: Command, fed: bool, merged: bool) -> None:
         self.error: BaseException | None = None
         self.timed_out = False
-        self._stopped = False
+        self._lock = threading.Lock()
+        self._stopped = self._ended = False
         self._threads: list[threading.Thread] = []
         self._timers: list[threading.Timer] = []
-        self._wrappers: list[io.TextIOWrapper] = []
         try:
             self.process = subprocess.Popen(  # noqa: S603  # no shell, and argv is made by our own functions
                 command.argv,
@@ -174,6 +189,8 @@ class _Child:
             raise ExecutorError.of(
                 command.program, f"cannot be started: {error.strerror}", "see that it can be executed"
             ) from None
+        # Readable once nobody waits any longer for what the child writes.
+        self._given_up = os.pipe()
 
     @contextlib.contextmanager
     def ending(self) -> Iterator[None]:
@@ -184,23 +201,32 @@ class _Child:
             self.stop()
             if self.process.stdout is not None:
                 # Nobody reads on, but a child that tidies up may have to write.
-                self.start_thread(_drain, self.process.stdout, _forget)
+                self.start_thread(self.read, self.process.stdout, _forget)
             raise
         finally:
             try:
                 self.process.wait()
             finally:
                 # Reached early when the user interrupts the wait itself.
-                for timer in self._timers:
-                    timer.cancel()
-                if self._stopped:
-                    self._signal(signal.SIGKILL)
-                for thread in self._threads:
-                    thread.join()
-                for pipe in (*self._wrappers, self.process.stdin, self.process.stdout, self.process.stderr):
-                    with contextlib.suppress(OSError):
-                        if pipe is not None:
-                            pipe.close()
+                self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._ended = True
+        for timer in self._timers:
+            timer.cancel()
+            timer.join()
+        if self._stopped:
+            self._signal(signal.SIGKILL)
+            self._give_up()
+        for thread in self._threads:
+            thread.join()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+        for end in self._given_up:
+            os.close(end)
 
     def stop(self) -> None:
         """Ask the group to end, and see to it that it does.
@@ -208,15 +234,33 @@ class _Child:
         What left the group, as the containers of `podman build` do, is killed first. The child then
         sees its work fail, and has time to tidy up before it is asked to end itself.
         """
-        if self._stopped:
-            return
-        self._stopped = True
+        with self._lock:
+            if self._stopped or self._ended:
+                return
+            self._stopped = True
+        patience = _GRACE_SECONDS if self._kill_escaped() else 0
+        self._later(patience, self._terminate)
+        self._later(patience + _GRACE_SECONDS, self._kill)
+
+    def _terminate(self) -> None:
+        self._kill_escaped()
+        self._signal(signal.SIGTERM)
+
+    def _kill(self) -> None:
+        self._kill_escaped()
+        self._signal(signal.SIGKILL)
+        # Whoever can still write is nobody's child any more: what it writes is not waited for.
+        self._later(_GRACE_SECONDS, self._give_up)
+
+    def _give_up(self) -> None:
+        os.write(self._given_up[1], b"!")
+
+    def _kill_escaped(self) -> bool:
+        """Kill what left the group; whether there was anything."""
         escaped = _outside(self.process.pid)
         for process in escaped:
             _signal(os.kill, process, signal.SIGKILL)
-        patience = _GRACE_SECONDS if escaped else 0
-        self._later(patience, lambda: self._signal(signal.SIGTERM))
-        self._later(patience + _GRACE_SECONDS, lambda: self._signal(signal.SIGKILL))
+        return bool(escaped)
 
     def stop_after(self, seconds: float) -> None:
         """Stop the child unless it ends within that time."""
@@ -230,8 +274,10 @@ class _Child:
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         timer = threading.Timer(seconds, action)
         timer.daemon = True
-        self._timers.append(timer)
-        timer.start()
+        with self._lock:
+            if not self._ended:
+                self._timers.append(timer)
+                timer.start()
 
     def _signal(self, number: signal.Signals) -> None:
         # The group can outlive its leader, so a leader that has ended is no reason to spare the group.
@@ -243,12 +289,16 @@ class _Child:
         self._threads.append(thread)
         thread.start()
 
-    def lines(self, stream: IO[bytes]) -> Iterator[str]:
-        """The lines of a stream, each without its end and without what it overwrote."""
-        wrapper = io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="\n")
-        self._wrappers.append(wrapper)
-        for line in wrapper:
-            yield line.rstrip("\r\n").rpartition("\r")[2]
+    def read(self, stream: IO[bytes], take: Callable[[bytes], None]) -> None:
+        """Hand over what comes from a pipe until all who can write to it have closed it, or are given up."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(stream, selectors.EVENT_READ)
+            selector.register(self._given_up[0], selectors.EVENT_READ)
+            while ready := {key.fileobj for key, _ in selector.select()}:
+                data = os.read(stream.fileno(), _READ_BYTES) if stream in ready else b""
+                if not data:
+                    return
+                take(data)
 
     def feed(self, chunks: Iterable[bytes]) -> None:
         """Write to the child's standard input until all is written or the child reads no more."""

@@ -38,14 +38,15 @@ def _plain(event: Event) -> None:
 def _live(plan: BuildPlan) -> Iterator[OnEvent]:
     from rich.console import Console  # noqa: PLC0415  # only a terminal needs it
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415  # see above
+    from rich.table import Column  # noqa: PLC0415  # see above
 
     columns = (
         SpinnerColumn(finished_text=" "),
-        TextColumn("{task.fields[image]}", markup=False),
-        TextColumn("{task.description}", markup=False, table_column=None),
+        TextColumn("{task.fields[image]}", markup=False, table_column=Column(no_wrap=True)),
+        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as shown:
         tasks = {
             image.name: shown.add_task("waiting", image=image.name, total=1, start=False)
             for image in plan.images
@@ -56,7 +57,7 @@ def _live(plan: BuildPlan) -> Iterator[OnEvent]:
             if event.kind in _ENDED:
                 shown.update(task, description=event.kind, completed=1)
             elif event.kind == "line":
-                shown.update(task, description=event.text[:100])
+                shown.update(task, description=event.text)
             else:
                 shown.start_task(task)
                 shown.update(task, description=event.kind)

@@ -222,6 +222,12 @@ def loads(text: str) -> Lock:
         raise PlannerError(_problems(error)) from None
     if read.version != VERSION:
         raise PlannerError([Problem.in_file(LOCK_NAME, None, f"unknown schema {read.version}", _RESTORE)])
+    pairs = [(plan.pipeline, plan.stack) for plan in read.plan]
+    for pipeline, stack in pairs:
+        if pairs.count((pipeline, stack)) > 1:
+            # What a merge leaves that kept both sides.
+            found = f"two plans of {pipeline!r} on {stack!r}"
+            raise PlannerError([Problem.in_file(LOCK_NAME, None, found, _RESTORE)])
     return Lock(tuple(_plan(plan) for plan in read.plan), read.pushed)
 
 

@@ -255,7 +255,7 @@ def make_plan(pipeline: Pipeline, stack: Stack, facts: Facts, *, here: bool = Tr
         )
         for draft, steps in images.items()
     )
-    return BuildPlan(pipeline.name, stack.name, named, (*notes, *_notes(named)))
+    return BuildPlan(pipeline.name, stack.name, named, tuple(dict.fromkeys((*notes, *_notes(named)))))
 
 
 def _step_settings(pipeline: Pipeline) -> list[tuple[Step, DockerSettings]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
@@ -190,17 +190,17 @@ def _installer(settings: DockerSettings) -> Installer:
 
 
 def _skipped(settings: DockerSettings) -> Iterator[str]:
-    asked: dict[str, Any] = {
-        name: getattr(settings, name)
-        for name in (
-            "requirements",
-            "local_project_install_command",
-            "apt_packages",
-            "environment",
-            "runtime_environment",
-            "user",
-        )
-    }
-    ignored = [name for name, value in asked.items() if value]
-    if ignored:
-        yield f"skip_build uses the parent image as it is: {', '.join(ignored)} have no effect"
+    """What skip_build leaves out, so that nothing is ignored in silence."""
+    names = (
+        "environment",
+        "apt_packages",
+        "requirements",
+        "local_project_install_command",
+        "user",
+        "runtime_environment",
+    )
+    left_out = [name for name in names if getattr(settings, name)]
+    if settings.config.options.labels:
+        left_out.append("labels")
+    if left_out:
+        yield f"skip_build uses {settings.parent_image} as it is, without {', '.join(left_out)}"

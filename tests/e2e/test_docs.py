@@ -38,6 +38,7 @@ NEEDS = {
 # As the pages have them.
 REGISTRY = "localhost:5000"
 PLATFORM = "linux/amd64"
+HOST = "models.example.com"
 
 
 def names(path: Path) -> str:
@@ -51,10 +52,11 @@ def test_the_examples_run(path: Path, tmp_path: Path, update_golden: bool) -> No
     if missing and os.environ.get("STOWPLAN_REQUIRE_ENGINES") != "1":
         pytest.skip(f"needs {', '.join(missing)}: run with the environment of scripts/engines.sh")
     assert not missing, f"needs {', '.join(missing)}"
-    replaced = {PLATFORM: host_platform()}
+    # A part of the registry that nobody has pushed to, and a value that no other image has.
+    own = f"docs-{uuid.uuid4().hex[:8]}"
+    replaced = {PLATFORM: host_platform(), HOST: f"{own}.{HOST}"}
     if "registry" in page.needs:
-        # A part of it that nobody has pushed to.
-        replaced[REGISTRY] = f"{os.environ[NEEDS['registry']]}/docs-{uuid.uuid4().hex[:8]}"
+        replaced[REGISTRY] = f"{os.environ[NEEDS['registry']]}/{own}"
     right = {}
     with Reader.at(tmp_path, replaced) as reader:
         for block in page.blocks:

@@ -167,10 +167,27 @@ def test_stop_ends_what_left_the_group_and_lets_the_child_tidy_up() -> None:
         if text.isdigit():
             stops[0]()
 
-    script = "setsid sleep 1000 & echo $!; wait; echo tidied"
+    # It has a session of its own before it tells its number.
+    script = "setsid sh -c 'echo $$; exec sleep 1000' & wait; echo tidied"
     assert run(sh(script), on_line=line, stoppable=stops.append).code == 0
     assert lines[1] == "tidied"
     wait_until_gone(int(lines[0]))
+
+
+def test_stop_does_not_wait_for_what_nobody_can_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that left the group and whose parent has ended still holds the pipe."""
+    monkeypatch.setattr("executor.process._GRACE_SECONDS", 0.1)
+    stops: list[Stop] = []
+    pids: list[int] = []
+
+    def line(text: str) -> None:
+        pids.append(int(text))
+        stops[0]()
+
+    orphan = "setsid sh -c 'while [ -d /proc/$PPID ] && [ $(cut -d\" \" -f4 /proc/$$/stat) != 1 ]; do :; done; echo $$; exec sleep 1000'"
+    run(sh(f"(({orphan}) &); sleep 1000"), on_line=line, stoppable=stops.append)
+    os.kill(pids[0], 9)
+    wait_until_gone(*pids)
 
 
 def test_a_stop_asked_for_at_once() -> None:

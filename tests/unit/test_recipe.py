@@ -84,7 +84,7 @@ def test_labels_need_an_image() -> None:
 
 def test_a_skipped_build_says_what_it_ignores() -> None:
     plan = plan_of({"skip_build": True, "requirements": ["six"], "user": "1000"})
-    assert "skip_build uses the parent image as it is: requirements, user have no effect" in plan.notes
+    assert "skip_build uses python:3.11-slim as it is, without requirements, user" in plan.notes
     assert not any("skip_build" in note for note in plan_of({"skip_build": True}).notes)
 
 
