@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -24,7 +24,7 @@ from executor.options import (
     print_json,
     styled,
 )
-from executor.progress import progress
+from executor.progress import progress, waiting
 from executor.state import read_lock_file
 from executor.workflow import (
     Checked,
@@ -58,12 +58,15 @@ from planner.plan import BuildPlan, Use
 
 __all__ = ["COMMANDS"]
 
+_LOOKING: Final = "looking at files and registries"
+
 
 def _plan_named(
     project: Path | None, pipeline: str | None, stack: str | None, **how: Any
 ) -> tuple[Project, Planned]:
     loaded = loaded_project(project)
-    return loaded, plan(loaded, loaded.pipeline(pipeline), loaded.stack(stack), **how)
+    with waiting(_LOOKING):
+        return loaded, plan(loaded, loaded.pipeline(pipeline), loaded.stack(stack), **how)
 
 
 def _show_report(made: Report, output: str) -> None:
@@ -114,13 +117,7 @@ def lock(
 ) -> int:
     """Write stowplan.lock: all pipelines on all stacks, or those named."""
     loaded = loaded_project(project)
-    checked = check_lock(
-        loaded,
-        [loaded.pipeline(pipeline)] if pipeline else loaded.pipelines.values(),
-        [loaded.stack(stack)] if stack else loaded.stacks.values(),
-        whole=not pipeline and not stack,
-        engine=engine_chooser(engine),
-    )
+    checked = _checked(loaded, pipeline, stack, engine)
     if not allow_unpinned:
         refuse_unpinned(checked.plans)
     if check:
@@ -129,6 +126,18 @@ def lock(
     written = write_lock(loaded, checked)
     _show_lock(checked, output, "written" if written else "up to date")
     return 0
+
+
+def _checked(project: Project, pipeline: str | None, stack: str | None, engine: str | None) -> Checked:
+    """The lock compared with the pipelines and stacks that are named, or with all."""
+    with waiting(_LOOKING):
+        return check_lock(
+            project,
+            [project.pipeline(pipeline)] if pipeline else project.pipelines.values(),
+            [project.stack(stack)] if stack else project.stacks.values(),
+            whole=not pipeline and not stack,
+            engine=engine_chooser(engine),
+        )
 
 
 def _show_lock(checked: Checked, output: str, state: str) -> None:
@@ -175,13 +184,7 @@ def diff_command(
         old = old or Lock()
     else:
         loaded = loaded_project(project)
-        checked = check_lock(
-            loaded,
-            [loaded.pipeline(pipeline)] if pipeline else loaded.pipelines.values(),
-            [loaded.stack(stack)] if stack else loaded.stacks.values(),
-            whole=True,
-            engine=engine_chooser(engine),
-        )
+        checked = _checked(loaded, pipeline, stack, engine)
         plans = checked.plans
         old = old or checked.lock or Lock()
     wanted = [made for made in plans if made.pipeline == (pipeline or made.pipeline)]

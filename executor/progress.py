@@ -7,12 +7,41 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 
 from executor.apply import Event, OnEvent
 from planner.plan import BuildPlan
 
-__all__ = ["progress", "show_table"]
+__all__ = ["progress", "show_table", "waiting"]
+
+_PATIENCE_SECONDS = 1.0
+
+
+@contextlib.contextmanager
+def waiting(words: str) -> Iterator[None]:
+    """Say on a terminal what is being waited for, once that has taken a second."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    over = threading.Event()
+
+    def show() -> None:
+        if over.wait(_PATIENCE_SECONDS):
+            return
+        from rich.console import Console  # noqa: PLC0415  # most waits are over before
+
+        with Console(stderr=True).status(words):
+            over.wait()
+
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
 
 _ENDED = frozenset({"build", "reuse", "parent", "failed"})
 

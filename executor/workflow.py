@@ -133,7 +133,9 @@ def _action(image: ImagePlan, lock: Lock, records: Records) -> tuple[Action, str
         return Action.REUSE, "pushed, as the lock's ledger says"
     record = records.existing(image.hash, image.reference)
     if record is not None:
-        return Action.REUSE, f"build {record.id} of {record.finished}"
+        return Action.REUSE, f"build {record.id} of {record.finished}" + (
+            f", in {record.engine}" if record.engine else ""
+        )
     return Action.BUILD, "changed since it was last built"
 
 

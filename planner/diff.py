@@ -131,8 +131,13 @@ def _rest(old: ImagePlan, new: ImagePlan) -> Iterator[_Difference]:
         yield "files", str(old.tree.digest), str(new.tree.digest), f"files: {_count(paths)}"
     yield from _single("local_project_install_command", "project", _command(old), _command(new))
     yield from _single("user", "user", _user(old), _user(new))
-    if isinstance(old.here, Here) and isinstance(new.here, Here):
+    # The one of the machine: one that was asked for is among the options.
+    if old.platform and new.platform and old.here and new.here and _asked(old) == _asked(new):
         yield from _single("platform", "platform", old.platform, new.platform)
+
+
+def _asked(image: ImagePlan) -> str | None:
+    return image.options.platform
 
 
 def _count(paths: Sequence[str]) -> str:
@@ -295,7 +300,8 @@ def _packages(
         elif left == right:
             text = f"{words}: {name} hashes changed"
         else:
-            text = f"{words}: {name} {_tail(name, left)} → {_tail(name, right)}"
+            tails = [", ".join(_tail(name, item.text) for item in items) for items in (was, now)]
+            text = f"{words}: {name} {' → '.join(tails)}"
         yield field, left, right, text
 
 
@@ -306,9 +312,9 @@ def _by_name(packages: Iterable[Requirement]) -> dict[str, tuple[Requirement, ..
     return named
 
 
-def _tail(name: str, text: str | None) -> str:
+def _tail(name: str, text: str) -> str:
     """What stands behind the name: `2.1.0` of `torch==2.1.0`, `<3` of `torch<3`."""
-    rest = (text or "").removeprefix(name).lstrip()
+    rest = text.removeprefix(name).lstrip()
     exact = re.fullmatch(r"==([^,;*]+)", rest)
     return exact[1] if exact else rest or "any version"
 

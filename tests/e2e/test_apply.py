@@ -222,14 +222,13 @@ def test_prevent_build_reuse_builds_anyway(training: Project, engine: str) -> No
         assert actions(training.ok("apply", "-o", "json")) == {"training": "build", "training/train": "build"}
 
 
-def test_killed_at_any_instant_the_next_run_goes_on(training: Project, engine: str) -> None:
-    del engine
+def building(training: Project, seconds: int) -> tuple[subprocess.Popen[str], str]:
+    """An `apply` that is in the middle of a build that takes so long, and what it has said so far."""
     text = (training.root / "stowplan.toml").read_text()
-    training.write(
-        {"stowplan.toml": text + f'local_project_install_command = "echo waiting {uuid.uuid4()}; sleep 8"\n'}
-    )
+    # A layer that no build before has left in the engine's cache.
+    command = f"echo waiting {uuid.uuid4()}; sleep {seconds}"
+    training.write({"stowplan.toml": text + f'local_project_install_command = "{command}"\n'})
     training.ok("lock")
-    before = (training.root / "stowplan.lock").read_bytes()
     process = subprocess.Popen(
         training.command("apply"),
         cwd=training.root,
@@ -238,12 +237,20 @@ def test_killed_at_any_instant_the_next_run_goes_on(training: Project, engine: s
         text=True,
     )
     assert process.stderr is not None
+    said = ""
     for line in process.stderr:
+        said += line
         if "waiting" in line and "echo" not in line:
             break
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stderr.close()
+    return process, said
+
+
+def test_killed_at_any_instant_the_next_run_goes_on(training: Project, engine: str) -> None:
+    del engine
+    process, _ = building(training, seconds=8)
+    before = (training.root / "stowplan.lock").read_bytes()
+    process.kill()
+    process.communicate()
     assert (training.root / "stowplan.lock").read_bytes() == before
     builds = training.ok("builds", "list", "-o", "json").data["builds"]
     assert "training/train" not in {build["image"] for build in builds}
@@ -253,31 +260,11 @@ def test_killed_at_any_instant_the_next_run_goes_on(training: Project, engine: s
 
 def test_interrupted_it_says_so_and_records_it(training: Project, engine: str) -> None:
     del engine
-    text = (training.root / "stowplan.toml").read_text()
-    training.write(
-        {
-            "stowplan.toml": text
-            + f'local_project_install_command = "echo waiting {uuid.uuid4()}; sleep 300"\n'
-        }
-    )
-    process = subprocess.Popen(
-        training.command("apply"),
-        cwd=training.root,
-        env=training.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if "waiting" in line and "echo" not in line:
-            process.send_signal(signal.SIGINT)
-            break
-    said.append(process.stderr.read())
-    process.stderr.close()
-    assert process.wait() == 130
-    assert "Traceback" not in "".join(said)
+    process, said = building(training, seconds=300)
+    process.send_signal(signal.SIGINT)
+    said += process.communicate()[1]
+    assert process.returncode == 130
+    assert "Traceback" not in said
     builds = training.ok("builds", "list", "-o", "json").data["builds"]
     assert {build["image"]: build["status"] for build in builds}["training/train"] == "interrupted"
 

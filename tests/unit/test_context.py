@@ -27,7 +27,7 @@ def tree_of(root: Path) -> Tree:
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
         if path.is_symlink():
-            entries.append(Entry(name, Kind.LINK, os.readlink(path).encode()))
+            entries.append(Entry(name, Kind.LINK, os.fsencode(path.readlink())))
         elif path.is_dir():
             entries.append(Entry(name, Kind.DIRECTORY, b""))
         else:
@@ -153,30 +153,45 @@ def test_files_that_were_left_out_stay_out(project: Path) -> None:
     assert not {name for name in members(stream(plan, project)) if "secret" in name or "new" in name}
 
 
-def _replace(path: Path, target: str) -> None:
+def become_link(path: Path, target: str) -> None:
     path.unlink()
     path.symlink_to(target)
 
 
-def _grow(path: Path) -> None:
+def become_file(path: Path) -> None:
+    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    path.write_text("")
+
+
+def become_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def become_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def grow(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"more")
 
 
 CHANGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "content": ("src/train.py", lambda path: path.write_text("print(2)\n"), "content is another"),
-    "longer": ("src/train.py", _grow, "content is another"),
+    "longer": ("src/train.py", grow, "content is another"),
     "shorter": ("src/train.py", lambda path: path.write_text(""), "content is another"),
-    "gone": ("src/train.py", lambda path: path.unlink(), "it is gone"),
+    "gone": ("src/train.py", Path.unlink, "it is gone"),
     "executable": ("src/train.py", lambda path: path.chmod(0o755), "it is executable"),
     "not executable": ("run.sh", lambda path: path.chmod(0o644), "it is not executable"),
-    "a link to outside": ("src/train.py", lambda path: _replace(path, "/etc/passwd"), "it is a link"),
-    "another target": ("link", lambda path: _replace(path, "run.sh"), "it points to 'run.sh'"),
-    "a file for a link": ("link", lambda path: (path.unlink(), path.write_text("")), "it is no link"),
-    "a link gone": ("link", lambda path: path.unlink(), "it is gone"),
-    "a fifo": ("src/train.py", lambda path: (path.unlink(), os.mkfifo(path)), "it is no file"),
-    "a directory": ("run.sh", lambda path: (path.unlink(), path.mkdir()), "it is no file"),
-    "a directory gone": ("empty", lambda path: path.rmdir(), "it is gone"),
-    "a file for a directory": ("empty", lambda path: (path.rmdir(), path.write_text("")), "no directory"),
+    "a link to outside": ("src/train.py", lambda path: become_link(path, "/etc/passwd"), "it is a link"),
+    "another target": ("link", lambda path: become_link(path, "run.sh"), "it points to 'run.sh'"),
+    "a file for a link": ("link", become_file, "it is no link"),
+    "a link gone": ("link", Path.unlink, "it is gone"),
+    "a fifo": ("src/train.py", become_fifo, "it is no file"),
+    "a directory": ("src/train.py", become_directory, "it is no file"),
+    "a directory gone": ("empty", Path.rmdir, "it is gone"),
+    "a file for a directory": ("empty", become_file, "no directory"),
 }
 
 
@@ -213,7 +228,7 @@ def test_nothing_is_streamed_after_a_change(project: Path) -> None:
     plan = image(project)
     (project / "run.sh").unlink()
     (project / "src/deep/data").write_bytes(b"y" * 5_000_000)
-    pieces = []
+    pieces: list[bytes] = []
     with pytest.raises(FilesChanged):
         pieces.extend(context(plan, project))
     assert not pieces

@@ -86,10 +86,9 @@ def test_equal_plans_have_no_differences() -> None:
         'requirements: six any version → ; sys_platform == "linux"'),
         (["requests"], ["requests[socks]"], "requirements: requests any version → [socks]"),
         (
-            ['six==1.0; python_version < "3.12"'],
-            ['six==1.0; python_version < "3.12"', 'six==1.1; python_version >= "3.12"'],
-            'requirements: six ==1.0; python_version < "3.12" → six==1.0; python_version < "3.12", '
-            'six==1.1; python_version >= "3.12"',
+            ["six<1"],
+            ["six<1", 'six==1.1; python_version >= "3.12"'],
+            'requirements: six <1 → <1, ==1.1; python_version >= "3.12"',
         ),
     ],
 )  # fmt: skip
@@ -146,7 +145,7 @@ def test_constraints_options_and_hashes_of_a_requirements_file() -> None:
         ({}, options(build_args={"A": "1"}), ["build argument: + A=1"]),
         (options(labels={"a": "1"}), options(labels={"a": "2"}), ["label: a 1 → 2"]),
         (options(platform="linux/amd64"), options(platform="linux/arm64"),
-        ["build option: platform linux/amd64 → linux/arm64", "platform: linux/amd64 → linux/arm64"]),
+        ["build option: platform linux/amd64 → linux/arm64"]),
         ({}, options(network="host"), ['build option: + network="host"']),
         (options(squash=True), options(squash=1), ["build option: squash true → 1"]),
         (options(x=["a", "b"]), options(x=["a,b"]), ['build option: x ["a", "b"] → ["a,b"]']),
@@ -158,7 +157,7 @@ def test_constraints_options_and_hashes_of_a_requirements_file() -> None:
         ({"apt_packages": ["git"], "allow_including_files_in_images": False}, {"apt_packages": ["git"]},
         ["files: included"]),
         ({}, {"skip_build": True},
-        ["use: build → parent", "files: no longer included", "platform: linux/amd64 → none"]),
+        ["use: build → parent", "files: no longer included"]),
     ],
 )  # fmt: skip
 def test_everything_else(before: dict[str, Any], after: dict[str, Any], expected: list[str]) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -184,9 +186,13 @@ def test_stop_does_not_wait_for_what_nobody_can_find(monkeypatch: pytest.MonkeyP
         pids.append(int(text))
         stops[0]()
 
-    orphan = "setsid sh -c 'while [ -d /proc/$PPID ] && [ $(cut -d\" \" -f4 /proc/$$/stat) != 1 ]; do :; done; echo $$; exec sleep 1000'"
-    run(sh(f"(({orphan}) &); sleep 1000"), on_line=line, stoppable=stops.append)
-    os.kill(pids[0], 9)
+    run(
+        sh("setsid --fork sh -c 'echo $$; exec sleep 1000'; sleep 1000"),
+        on_line=line,
+        stoppable=stops.append,
+    )
+    with contextlib.suppress(ProcessLookupError):  # it was found, if its parent was still there
+        os.kill(pids[0], signal.SIGKILL)
     wait_until_gone(*pids)
 
 

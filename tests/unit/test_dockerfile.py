@@ -1,0 +1,273 @@
+r"""Dockerfiles, with their texts in place. The property tests read them back with the official parser.
+
+What Docker does with a word in double quotes: `\` escapes `"`, `$` and itself, `${NAME}` is replaced, and
+all else stands for itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import dockerfile as official
+import pytest
+
+from planner import Pin, context_files, dockerfile
+from planner.dockerfile import build_argument, layer_text
+from planner.instructions import (
+    CopyFiles,
+    InstallApt,
+    Installer,
+    InstallProject,
+    InstallRequirements,
+    SetEnvironment,
+    SetUser,
+)
+from planner.requirements import Requirements, parse_file, parse_list
+from planner.settings import PythonPackageInstaller
+from tests.builders import PARENT, World, digest, image_of
+
+UV, PIP = PythonPackageInstaller.UV, PythonPackageInstaller.PIP
+PARENT_DIGEST = digest(f"docker.io/library/{PARENT}")
+
+
+def test_a_whole_dockerfile() -> None:
+    image = image_of(
+        {
+            "environment": {"API_KEY": "${KEY}"},
+            "apt_packages": ["libgomp1", "git"],
+            "local_project_install_command": "pip install '.[gpu]'",
+            "user": "1000:1000",
+            "runtime_environment": {"HTTP_PROXY": "http://proxy:8080"},
+            "build_config": {"build_options": {"build_args": {"B": "2", "A": "1"}}},
+        },
+        world=World(variables={"KEY": "s3cr3t"}),
+    )
+    assert dockerfile(image) == (
+        f"# Parent image: docker.io/library/{PARENT}\n"
+        f"FROM docker.io/library/python@{PARENT_DIGEST}\n"
+        "ARG A\n"
+        "ARG B\n"
+        "ARG STOWPLAN_KEY\n"
+        'ENV API_KEY="${STOWPLAN_KEY}"\n'
+        "RUN apt-get update && \\\n"
+        "    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends"
+        " git libgomp1 && \\\n"
+        "    apt-get clean && \\\n"
+        "    rm -rf /var/lib/apt/lists/*\n"
+        "WORKDIR /app\n"
+        'RUN ["chown", "1000:1000", "/app"]\n'
+        "COPY --chown=1000:1000 trees/files/ /app/\n"
+        'RUN ["/bin/sh", "-c", "pip install \'.[gpu]\'"]\n'
+        "USER 1000:1000\n"
+        'ENV HTTP_PROXY="http://proxy:8080"\n'
+    )
+
+
+def test_the_smallest_dockerfile() -> None:
+    assert dockerfile(image_of()) == (
+        f"# Parent image: docker.io/library/{PARENT}\n"
+        f"FROM docker.io/library/python@{PARENT_DIGEST}\n"
+        "WORKDIR /app\n"
+        "COPY trees/files/ /app/\n"
+    )
+
+
+def test_an_unpinned_parent_is_named_by_its_tag() -> None:
+    image = image_of(world=World(pins={PARENT: Pin()}))
+    assert f"\nFROM docker.io/library/{PARENT}\n" in dockerfile(image)
+
+
+# --- ENV ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("plain", '"plain"'),
+        ("", '""'),
+        ("two words", '"two words"'),
+        ("  padded  ", '"  padded  "'),
+        ("it's", '"it\'s"'),
+        ('say "hi"', r'"say \"hi\""'),
+        ("$HOME", r'"\$HOME"'),
+        ("$$", r'"\$\$"'),
+        ("${HOME:-x}", r'"\${HOME:-x}"'),
+        ("C:\\dir", r'"C:\\dir"'),
+        ("ends with \\", r'"ends with \\"'),
+        ("\\", r'"\\"'),
+        ('\\"', r'"\\\""'),
+        ("\\$", r'"\\\$"'),
+        ("\\n", r'"\\n"'),
+        ("# no comment", '"# no comment"'),
+        ("a=b", '"a=b"'),
+        ("`id` $(id) ; && |", r'"`id` \$(id) ; && |"'),
+        ("<<EOF", '"<<EOF"'),
+        ("\xe9 \u65e5\u672c \U0001f6a2", '"\xe9 \u65e5\u672c \U0001f6a2"'),
+        ("\t\x7f\u2028\x85", '"\t\x7f\u2028\x85"'),
+        ("[1]", '"[1]"'),
+        # References, and text around them.
+        ("${A}", '"${STOWPLAN_A}"'),
+        ("${A}${B}", '"${STOWPLAN_A}${STOWPLAN_B}"'),
+        ("https://${A}@x/$p", r'"https://${STOWPLAN_A}@x/\$p"'),
+        ("$${A}", r'"\$${STOWPLAN_A}"'),
+        ("\\${A}", r'"\\${STOWPLAN_A}"'),
+        ("'${A}'", "\"'${STOWPLAN_A}'\""),
+    ],
+)
+def test_values_are_words_in_double_quotes(value: str, word: str) -> None:
+    text = layer_text(SetEnvironment({"X": value}))
+    assert text.splitlines() != []
+    assert text.split("ENV ", 1)[1] == f"X={word}"
+    *_, env = official.parse_string(f"FROM x\n{text}\n")
+    assert env.value == ("X", word)
+
+
+def test_each_variable_has_a_line_of_its_own() -> None:
+    text = layer_text(SetEnvironment({"B": "# 2", "A": "1\\", "lower": "x"}))
+    assert text == 'ENV A="1\\\\" \\\n    B="# 2" \\\n    lower="x"'
+    *_, env = official.parse_string(f"FROM x\n{text}\n")
+    assert env.value == ("A", '"1\\\\"', "B", '"# 2"', "lower", '"x"')
+
+
+def test_variables_come_in_as_build_arguments_once_each() -> None:
+    text = layer_text(SetEnvironment({"X": "${B}${A}", "Y": "${A}"}, runtime=True))
+    assert text.splitlines()[:2] == ["ARG STOWPLAN_A", "ARG STOWPLAN_B"]
+    assert text.count("ARG") == 2
+    assert build_argument("A") == "STOWPLAN_A"
+
+
+def test_the_value_of_a_variable_is_not_in_the_text() -> None:
+    table = {"environment": {"A": "${KEY}"}}
+    one, other = (image_of(table, world=World(variables={"KEY": value})) for value in ("s3cr3t", "rotated"))
+    assert dockerfile(one) == dockerfile(other)
+
+
+# --- ARG ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"])
+@pytest.mark.parametrize("spell", [str.upper, str.lower])
+def test_predefined_arguments_are_not_declared(base: str, spell: Callable[[str], str]) -> None:
+    """Declared, a proxy with its password would be in the history of the image (Dockerfile reference)."""
+    image = image_of({"build_config": {"build_options": {"build_args": {spell(base): "http://proxy"}}}})
+    assert "ARG" not in dockerfile(image)
+    assert "http://proxy" not in dockerfile(image)
+
+
+def test_values_of_build_arguments_are_told_to_the_engine_alone() -> None:
+    image = image_of({"build_config": {"build_options": {"build_args": {"A": 'x" y\\'}}}})
+    assert dockerfile(image).splitlines()[2] == "ARG A"
+
+
+# --- RUN ------------------------------------------------------------------------------------------------
+
+
+def test_a_command_is_one_word_of_a_list() -> None:
+    """No shell and no Dockerfile reads it before `/bin/sh` does."""
+    command = 'echo "it\'s $HOME" \\ # <<EOF \u65e5\u672c \x01'
+    text = layer_text(InstallProject(command))
+    *_, run = official.parse_string(f"FROM x\n{text}\n")
+    assert run.json
+    assert run.value == ("/bin/sh", "-c", command)
+    assert json.loads(text.removeprefix("RUN "))[2] == command
+
+
+def test_apt_packages_are_sorted() -> None:
+    text = layer_text(InstallApt(("tzdata/stable", "git", "g++", "vim=2:9.0~rc1-1", "libgomp1:amd64", "git")))
+    assert " g++ git libgomp1:amd64 tzdata/stable 'vim=2:9.0~rc1-1' && " in text
+
+
+def test_the_user_owns_the_directory_of_the_code() -> None:
+    assert layer_text(CopyFiles(owner="app")).splitlines() == [
+        "WORKDIR /app",
+        'RUN ["chown", "app", "/app"]',
+        "COPY --chown=app trees/files/ /app/",
+    ]
+    assert layer_text(SetUser("app")) == "USER app"
+
+
+# --- requirements ---------------------------------------------------------------------------------------
+
+
+def install(requirements: Requirements, installer: Installer) -> list[str]:
+    """The commands of the layer."""
+    copy, run = official.parse_string(
+        "FROM x\n" + layer_text(InstallRequirements("requirements", requirements, installer)) + "\n"
+    )[1:]
+    assert copy.cmd == "COPY"
+    return [command.strip() for command in str(run.value[0]).split(" && ")]
+
+
+SIX = parse_list(["six==1.16.1"])
+
+
+def test_uv_is_pinned_and_leaves_nothing_behind() -> None:
+    *_, get, run, clean = install(SIX, Installer(UV, "0.13.9", {"timeout": 10}))
+    assert get == (
+        'PIP_ROOT_USER_ACTION=ignore "$pip" -m pip install --quiet --no-cache-dir'
+        " --disable-pip-version-check --target=/tmp/stowplan-uv uv==0.13.9"
+    )
+    assert run == (
+        'UV_BREAK_SYSTEM_PACKAGES=1 /tmp/stowplan-uv/bin/uv pip install --no-cache --python="$python"'
+        " --timeout=10 --requirement=/usr/local/share/stowplan/requirements.txt"
+    )
+    assert clean == "rm -rf /tmp/stowplan-uv"
+
+
+def test_pip_is_the_parent_s_own() -> None:
+    *_, run = install(SIX, Installer(PIP))
+    assert run == (
+        'PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore "$python" -m pip install --no-cache-dir '
+        "--disable-pip-version-check --requirement=/usr/local/share/stowplan/requirements.txt"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"no-deps": None}, "--no-deps"),
+        ({"no_deps": True}, "--no-deps"),
+        ({"timeout": 1000}, "--timeout=1000"),
+        ({"find-links": ["a", "b c"]}, "--find-links=a '--find-links=b c'"),
+        ({"x": ""}, "--x="),
+        ({"x": "it's; rm -rf / $HOME"}, "'--x=it'\"'\"'s; rm -rf / $HOME'"),
+        ({"x": []}, ""),
+    ],
+)
+def test_arguments_are_shell_words(arguments: dict[str, Any], expected: str) -> None:
+    *_, run = install(SIX, Installer(PIP, None, arguments))
+    given = run.partition("--disable-pip-version-check ")[2].partition("--requirement=")[0]
+    assert given.strip() == expected
+
+
+def test_requirements_are_files_of_the_context() -> None:
+    texts = {
+        "r.txt": "torch==2.1.1 ; python_version < '3.12'\n-c c.txt\n--index-url https://example.com/s?a=$x&b=1\n",
+        "c.txt": "urllib3<2\n",
+    }
+    image = image_of({"requirements": "r.txt"}, world=World(texts=texts))
+    assert context_files(image) == {
+        "requirements/requirements.txt": b'torch==2.1.1; python_version < "3.12"\n',
+        "requirements/requirements-constraints.txt": b"urllib3<2\n",
+    }
+    text = dockerfile(image)
+    assert (
+        "COPY requirements/requirements.txt requirements/requirements-constraints.txt "
+        "/usr/local/share/stowplan/\n" in text
+    )
+    assert "--constraint=/usr/local/share/stowplan/requirements-constraints.txt" in text
+    assert "'--default-index=https://example.com/s?a=$x&b=1'" in text
+
+
+def test_hashes_stand_in_the_file() -> None:
+    line = f"six==1.16.1 --hash=sha256:{'1' * 64} --hash=sha256:{'2' * 64}"
+    image = image_of({"requirements": "r.txt"}, world=World(texts={"r.txt": line}))
+    assert context_files(image)["requirements/requirements.txt"].decode() == f"{line}\n"
+    assert parse_file("r.txt", {"r.txt": line}).options[0].name == "require-hashes"
+    assert "--require-hashes" in dockerfile(image)
+
+
+def test_an_image_without_requirements_has_no_generated_files() -> None:
+    assert context_files(image_of()) == {}
