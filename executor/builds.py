@@ -9,7 +9,7 @@ from attrs import asdict
 
 from executor.errors import UsageError
 from executor.group import Group
-from executor.options import engine_chooser, loaded_project, options, print_json
+from executor.options import engine_chooser, options, print_json, project_root
 from executor.progress import show_table
 from executor.records import Record, Records
 from planner.explain import cell, table
@@ -28,7 +28,7 @@ def builds() -> None:
 @options("project", "output")
 def builds_list(pipeline: str | None, limit: int | None, project: Path | None, output: str) -> None:
     """List the builds, newest first."""
-    found = Records(loaded_project(project).root).all(pipeline=pipeline, limit=limit)
+    found = Records(project_root(project)).all(pipeline=pipeline, limit=limit)
     if output == "json":
         print_json({"schema": "stowplan/builds/1", "builds": [asdict(record) for record in found]})
         return
@@ -53,7 +53,7 @@ def builds_list(pipeline: str | None, limit: int | None, project: Path | None, o
 @options("project", "output")
 def builds_show(build: str, project: Path | None, output: str) -> None:
     """Show a build by its number, or by the start of its image's hash."""
-    record = _record(Records(loaded_project(project).root), build)
+    record = _record(Records(project_root(project)), build)
     data = asdict(record)
     if output == "json":
         print_json({"schema": "stowplan/build/1", **data})
@@ -69,7 +69,7 @@ def builds_show(build: str, project: Path | None, output: str) -> None:
 @options("project", "engine")
 def builds_delete(build: tuple[str, ...], with_image: bool, project: Path | None, engine: str | None) -> None:
     """Forget builds. What was pushed stays where it is."""
-    records = Records(loaded_project(project).root)
+    records = Records(project_root(project))
     for record in [_record(records, name) for name in build]:
         if with_image:
             engine_chooser(engine)().remove(record.reference)

@@ -82,9 +82,12 @@ class _Version:
     @staticmethod
     def show(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         if value:
-            from importlib.metadata import version  # noqa: PLC0415  # only this needs it
+            from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # only this needs it
 
-            click.echo(f"stowplan {version('stowplan')}")
+            try:
+                click.echo(f"stowplan {version('stowplan')}")
+            except PackageNotFoundError:
+                click.echo("stowplan, not installed")
             ctx.exit()
 
 

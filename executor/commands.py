@@ -13,6 +13,7 @@ import click
 
 from executor.apply import Status, apply
 from executor.config import Project
+from executor.engines.names import asked_engine
 from executor.errors import ExecutorError, UsageError
 from executor.options import (
     CHANGES,
@@ -97,7 +98,7 @@ def plan_command(
     loaded, planned = _plan_named(
         project, pipeline, stack, engine=engine_chooser(engine), locked=locked, frozen=frozen
     )
-    made = report(loaded, planned)
+    made = report(loaded, planned, asked_engine(engine))
     _show_report(made, output)
     return CHANGES if detailed_exitcode and (made.changes or made.to_build) else 0
 
@@ -105,7 +106,7 @@ def plan_command(
 @click.command()
 @click.argument("pipeline", required=False)
 @click.option("--check", is_flag=True, help="Write nothing; fail if the lock is not what it would be.")
-@options("project", "stack", "engine", "output", "unpinned")
+@options("project", "stack", "engine", "output", "unpinned", "frozen")
 def lock(
     pipeline: str | None,
     check: bool,
@@ -114,10 +115,11 @@ def lock(
     engine: str | None,
     output: str,
     allow_unpinned: bool,
+    frozen: bool,
 ) -> int:
     """Write stowplan.lock: all pipelines on all stacks, or those named."""
     loaded = loaded_project(project)
-    checked = _checked(loaded, pipeline, stack, engine)
+    checked = _checked(loaded, pipeline, stack, engine, frozen=frozen)
     if not allow_unpinned:
         refuse_unpinned(checked.plans)
     if check:
@@ -128,7 +130,9 @@ def lock(
     return 0
 
 
-def _checked(project: Project, pipeline: str | None, stack: str | None, engine: str | None) -> Checked:
+def _checked(
+    project: Project, pipeline: str | None, stack: str | None, engine: str | None, *, frozen: bool = False
+) -> Checked:
     """The lock compared with the pipelines and stacks that are named, or with all."""
     with waiting(_LOOKING):
         return check_lock(
@@ -137,11 +141,12 @@ def _checked(project: Project, pipeline: str | None, stack: str | None, engine: 
             [project.stack(stack)] if stack else project.stacks.values(),
             whole=not pipeline and not stack,
             engine=engine_chooser(engine),
+            frozen=frozen,
         )
 
 
 def _show_lock(checked: Checked, output: str, state: str) -> None:
-    compared = compare(checked.lock or Lock(), checked.plans)
+    compared = compare(checked.lock or Lock(), checked.plans, checked.gone)
     if output == "json":
         print_json({
             "schema": "stowplan/lock/1",
@@ -155,12 +160,12 @@ def _show_lock(checked: Checked, output: str, state: str) -> None:
         })  # fmt: skip
         return
     _show_comparisons(compared, output)
-    for name, stack in checked.gone:
-        click.echo(f"{name} on {stack}: no longer in the project")
     for note in dict.fromkeys(note for made in checked.plans for note in made.notes if "pinned" in note):
         click.echo(styled(f"note: {note}"), err=True)
     images = sum(len(made.images) for made in checked.plans)
-    click.echo(f"{LOCK_NAME} is {state}: {count(len(checked.plans), 'plan')}, {count(images, 'image')}")
+    remedy = "; write it with `stowplan lock`" if state == "stale" else ""
+    plans = count(len(checked.plans), "plan")
+    click.echo(f"{LOCK_NAME} is {state}: {plans}, {count(images, 'image')}{remedy}")
 
 
 @click.command("diff")
@@ -180,15 +185,17 @@ def diff_command(
     """Compare two plans: the lock and now, the lock file A and now, or the lock files A and B."""
     old = _lock_file(before) if before else None
     if after:
-        plans: Iterable[BuildPlan] = _lock_file(after).plans
+        plans: tuple[BuildPlan, ...] = _lock_file(after).plans
         old = old or Lock()
     else:
         loaded = loaded_project(project)
         checked = _checked(loaded, pipeline, stack, engine)
         plans = checked.plans
         old = old or checked.lock or Lock()
-    wanted = [made for made in plans if made.pipeline == (pipeline or made.pipeline)]
-    compared = compare(old, [made for made in wanted if made.stack == (stack or made.stack)])
+    wanted = [made for made in plans if _is_named(made, pipeline, stack)]
+    there = {(made.pipeline, made.stack) for made in plans}
+    gone = [(made.pipeline, made.stack) for made in old.plans if _is_named(made, pipeline, stack)]
+    compared = compare(old, wanted, [pair for pair in gone if pair not in there])
     changes = [change for comparison in compared for change in comparison.changes]
     if output == "json":
         print_json({
@@ -200,6 +207,10 @@ def diff_command(
         if not changes:
             click.echo("no changes")
     return CHANGES if detailed_exitcode and changes else 0
+
+
+def _is_named(made: BuildPlan, pipeline: str | None, stack: str | None) -> bool:
+    return (pipeline or made.pipeline, stack or made.stack) == (made.pipeline, made.stack)
 
 
 def _lock_file(name: str) -> Lock:
@@ -281,8 +292,10 @@ def apply_command(
         case _:
             for note in planned.plan.notes:
                 click.echo(styled(f"note: {note}"), err=True)
+            width = max(len(item.name) for item in outcomes)
             for item in outcomes:
-                click.echo(styled(f"{item.action:<7} {item.name}  {item.reference}  {item.seconds:.1f} s"))
+                line = f"{item.action:<7} {item.name:<{width}}  {item.seconds:6.1f} s  {item.reference}"
+                click.echo(styled(line))
             built = sum(item.action is Status.BUILD for item in outcomes)
             failed = sum(item.action is Status.FAILED for item in outcomes)
             there = len(outcomes) - built - failed
@@ -343,7 +356,7 @@ def show(
                 "".join(f"{path}{end}" for path in (found.tree.paths() if found.tree else ())), nl=False
             )
         case _:
-            made = report(loaded, planned)
+            made = report(loaded, planned, asked_engine(engine))
             data = image_data(made, found)
             if output == "json":
                 print_json(data)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from executor.config import Project, find_project, load_project
+from executor.engines.names import asked_engine
 from executor.errors import ExecutorError
 from planner.errors import PlannerError
 
@@ -26,6 +27,7 @@ __all__ = [
     "options",
     "print_error",
     "print_json",
+    "project_root",
     "styled",
 ]
 
@@ -84,11 +86,20 @@ def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 def loaded_project(directory: Path | None) -> Project:
     """The project in a directory, or the nearest one upwards."""
-    return load_project(directory.resolve() if directory else find_project(Path.cwd()))
+    return load_project(project_root(directory))
+
+
+def project_root(directory: Path | None) -> Path:
+    """The directory of the project, whatever its file says."""
+    return directory.resolve() if directory else find_project(Path.cwd())
 
 
 def engine_chooser(name: str | None) -> Callable[[], Any]:
-    """Choose the engine when it is first asked for: planning seldom needs one."""
+    """Choose the engine when it is first asked for: planning seldom needs one.
+
+    UsageError at once for a name that is none.
+    """
+    asked_engine(name)
 
     @functools.cache
     def chosen() -> Any:

@@ -57,6 +57,8 @@ def progress(plan: BuildPlan) -> Iterator[OnEvent]:
 
 
 def _plain(event: Event) -> None:
+    if event.kind == "line" and not event.text.strip():
+        return
     text = event.text if event.kind == "line" else f"{event.kind} {event.text}"
     # One write a line: lines of images that are built side by side do not mix.
     sys.stderr.write(f"[{event.image}] {text}\n")

@@ -125,13 +125,13 @@ class Records:
         query = f"SELECT {_COLUMNS} FROM builds WHERE substr(hash, 8, ?) = ? ORDER BY id DESC"
         return self._select(query, (len(prefix), prefix))
 
-    def existing(self, image: Digest, reference: str) -> Record | None:
-        """The newest record that says that an image is there under a reference."""
+    def existing(self, image: Digest, reference: str, engine: str | None = None) -> Record | None:
+        """The newest record that an image is there under a reference, in any engine or in this one."""
         query = (
             f"SELECT {_COLUMNS} FROM builds WHERE hash = ? AND reference = ?"
-            " AND status IN ('built', 'reused') ORDER BY id DESC LIMIT 1"
+            " AND status IN ('built', 'reused') AND engine = ifnull(?, engine) ORDER BY id DESC LIMIT 1"
         )
-        return next(iter(self._select(query, (str(image), reference))), None)
+        return next(iter(self._select(query, (str(image), reference, engine))), None)
 
     def last_plan(self, pipeline: str, stack: str, image: str) -> ImagePlan | None:
         """What an image was planned as when it was last there, with its files and fingerprints."""

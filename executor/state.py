@@ -86,7 +86,7 @@ def update_lock(root: Path, change: Callable[[Lock], Lock]) -> bool:
 def _exclusively(root: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout  # noqa: PLC0415  # only writing needs it
 
-    path = state_directory(root) / "lock"
+    path = state_directory(root) / "writer"
     try:
         with FileLock(path, timeout=_WAIT_SECONDS):
             yield

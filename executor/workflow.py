@@ -90,8 +90,11 @@ def lock_changes(lock: Lock | None, made: BuildPlan) -> tuple[Change, ...]:
     return diff(lock or Lock(), evolve(made, images=tuple(image.locked() for image in made.images)))
 
 
-def report(project: Project, planned: Planned) -> Report:
-    """What applying the plan would do and why, from the lock and the records alone: no engine is asked."""
+def report(project: Project, planned: Planned, engine: str | None = None) -> Report:
+    """What applying the plan would do and why, from the lock and the records alone: no engine is asked.
+
+    `engine` is the name of the engine that would be used, if one was asked for.
+    """
     made, records = planned.plan, Records(project.root)
     lock = planned.lock or Lock()
     since_lock = lock_changes(lock, made)
@@ -101,16 +104,14 @@ def report(project: Project, planned: Planned) -> Report:
     rebuilt: dict[str, tuple[str, ...]] = {}
     since_build: list[Change] = []
     for image in made.images:
-        actions[image.name], reasons[image.name] = _action(image, lock, records)
+        last = records.last_plan(made.pipeline, made.stack, image.name)
+        actions[image.name], reasons[image.name] = _action(image, last, lock, records, engine)
         if image.use is Use.PARENT:
             continue
-        last = records.last_plan(made.pipeline, made.stack, image.name)
         if last is not None and last.hash != image.hash:
             since_build += diff_images(last, image)
         if actions[image.name] is Action.BUILD:
             rebuilt[image.name] = rebuilt_layers(last, image)
-            if last is None:
-                reasons[image.name] = "never built here"
     return Report(
         plan=made,
         actions=actions,
@@ -123,7 +124,9 @@ def report(project: Project, planned: Planned) -> Report:
     )
 
 
-def _action(image: ImagePlan, lock: Lock, records: Records) -> tuple[Action, str]:
+def _action(
+    image: ImagePlan, last: ImagePlan | None, lock: Lock, records: Records, engine: str | None
+) -> tuple[Action, str]:
     if image.use is Use.PARENT:
         return Action.PARENT, "used as it is"
     delivery = image.delivery
@@ -131,12 +134,16 @@ def _action(image: ImagePlan, lock: Lock, records: Records) -> tuple[Action, str
         return Action.BUILD, "prevent_build_reuse is set"
     if delivery is not None and delivery.push and lock.pushed_as(image.hash, delivery.repository):
         return Action.REUSE, "pushed, as the lock's ledger says"
-    record = records.existing(image.hash, image.reference)
+    pushes = delivery is not None and delivery.push
+    record = records.existing(image.hash, image.reference, None if pushes else engine)
     if record is not None:
-        return Action.REUSE, f"build {record.id} of {record.finished}" + (
-            f", in {record.engine}" if record.engine else ""
-        )
-    return Action.BUILD, "changed since it was last built"
+        where = f", in {record.engine}" if record.engine else ""
+        return Action.REUSE, f"build {record.id} of {record.finished}{where}"
+    if last is None:
+        return Action.BUILD, "never built here"
+    if last.hash == image.hash:
+        return Action.BUILD, "built before, for another repository or engine"
+    return Action.BUILD, "changed since its last build"
 
 
 @frozen
@@ -225,19 +232,24 @@ class Comparison:
         ]
 
 
-def compare(before: Lock, plans: Iterable[BuildPlan]) -> tuple[Comparison, ...]:
-    """Each plan compared with the one that a lock has of the same pipeline and stack."""
+def compare(
+    before: Lock, plans: Iterable[BuildPlan], gone: Iterable[tuple[str, str]] = ()
+) -> tuple[Comparison, ...]:
+    """Each plan compared with the one that a lock has of the same pipeline and stack.
+
+    `gone` are the pipelines and stacks that are no more, compared with nothing.
+    """
     found = []
-    for made in plans:
+    for made in (*plans, *(BuildPlan(pipeline, stack, ()) for pipeline, stack in gone)):
         old = before.plan(made.pipeline, made.stack)
         known = {image.name: image for image in old.images} if old else {}
-        gone = {image.name: image.steps for image in known.values()}
+        old_steps = {image.name: image.steps for image in known.values()}
         found.append(
             Comparison(
                 made.pipeline,
                 made.stack,
                 diff(before, made),
-                {**gone, **{image.name: image.steps for image in made.images}},
+                {**old_steps, **{image.name: image.steps for image in made.images}},
                 {image.name: rebuilt_layers(known.get(image.name), image) for image in made.images},
             )
         )

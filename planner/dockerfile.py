@@ -96,14 +96,23 @@ def _lines(item: Instruction) -> Iterator[str]:
             yield f"WORKDIR {item.destination}"
             if item.owner:
                 yield _exec("chown", item.owner, item.destination)
-            flag = f"--chown={item.owner} " if item.owner else ""
-            yield f"COPY {flag}{CONTEXT_TREES}/{item.tree}/ {item.destination}/"
+            yield f"COPY {_owner_flag(item)}{CONTEXT_TREES}/{item.tree}/ {item.destination}/"
         case InstallProject():
             yield _exec("/bin/sh", "-c", item.command)
         case SetUser():
             yield f"USER {item.user}"
         case _:
             assert_never(item)
+
+
+def _owner_flag(item: CopyFiles) -> str:
+    """The owner of copied files, always with a group: root's, as of a directory made by WORKDIR.
+
+    Without one the classic builder wants a group with the user's name, which `nobody` does not have.
+    """
+    if not item.owner:
+        return ""
+    return f"--chown={item.owner} " if ":" in item.owner else f"--chown={item.owner}:0 "
 
 
 def _variables(item: SetEnvironment) -> tuple[str, ...]:
@@ -177,8 +186,9 @@ def _install(item: InstallRequirements) -> Iterator[str]:
                 'PIP_ROOT_USER_ACTION=ignore "$pip" -m pip install --quiet --no-cache-dir'
                 f" --disable-pip-version-check --target={_UV_DIRECTORY} {uv}"
             )
+            # uv leaves the lock it holds on a system's Python among the temporary files.
             yield (
-                f"UV_BREAK_SYSTEM_PACKAGES=1 {_UV_DIRECTORY}/bin/uv pip install"
+                f"TMPDIR={_UV_DIRECTORY} UV_BREAK_SYSTEM_PACKAGES=1 {_UV_DIRECTORY}/bin/uv pip install"
                 f' --no-cache --python="$python" {arguments}'
             )
             yield f"rm -rf {_UV_DIRECTORY}"

@@ -145,11 +145,12 @@ def lock_words(state: str) -> str:
 
 
 def _why(report: Report, name: str) -> Iterator[str]:
-    texts = [change.text for _, change in report.changes if change.image == name]
-    yield from texts
-    reason = report.reasons.get(name)
-    if reason and not (texts and report.actions[name] is Action.BUILD):
+    if reason := report.reasons.get(name):
         yield reason
+    for since, change in report.changes:
+        if change.image == name:
+            only_lock = since == "lock" and change not in report.since_build
+            yield f"{change.text} (since the lock)" if only_lock else change.text
     rebuilt = report.rebuilt.get(name, ())
     if rebuilt and report.actions[name] is Action.BUILD:
         yield f"builds layers: {', '.join(rebuilt)}"

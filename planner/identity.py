@@ -21,8 +21,9 @@ from planner.values import Digest, EnvTemplate, ImageRef
 
 __all__ = ["APART", "EVERYWHERE", "HERE", "Side", "canonical", "content_hash", "variable_fingerprint"]
 
-# Raised when the same value has to hash differently, never for a new optional field: a field that
-# is None is left out of the encoding, so that adding one moves no hash.
+# Raised when the same value has to hash differently, as when an instruction is carried out in
+# another way; never for a new optional field: a field that is None is left out of the encoding, so
+# that adding one moves no hash.
 SCHEMA: Final = 1
 
 

@@ -118,8 +118,8 @@ def refuse_unreadable(text: str, where: Place) -> None:
         raise fault(
             where,
             f"the variable {variable[0]}",
-            "variables in requirements files are not supported; set PIP_EXTRA_INDEX_URL or "
-            "UV_EXTRA_INDEX_URL with ${VAR} in `environment` instead",
+            "variables in requirements files are not supported; set UV_INDEX (or PIP_EXTRA_INDEX_URL for "
+            "pip) with ${VAR} in `environment` instead",
         )
     for match in _WITH_USER.finditer(text):
         # `git+ssh://git@host` names an account, not a secret: ssh keeps its keys elsewhere.
@@ -127,7 +127,7 @@ def refuse_unreadable(text: str, where: Place) -> None:
             raise fault(
                 where,
                 f"credentials in the URL {match['scheme']}://***@{match['host']}",
-                "remove them; set PIP_EXTRA_INDEX_URL or UV_EXTRA_INDEX_URL with ${VAR} in `environment` "
+                "remove them; set UV_INDEX (or PIP_EXTRA_INDEX_URL for pip) with ${VAR} in `environment` "
                 "to install from a private index",
             )
 

@@ -83,7 +83,7 @@ def _word(value: object) -> Iterator[Problem]:
             yield Problem.at(
                 (),
                 "a URL with credentials",
-                "set PIP_EXTRA_INDEX_URL with ${VARIABLE} in environment instead",
+                "set UV_INDEX (or PIP_EXTRA_INDEX_URL for pip) with ${VARIABLE} in environment instead",
             )
     elif isinstance(value, bool) or not isinstance(value, int):
         yield Problem.at(

@@ -10,16 +10,14 @@ from collections.abc import Mapping
 from typing import Final, cast, get_args
 
 from executor.engines.docker import Builder, DockerEngine
+from executor.engines.names import ENGINES, VARIABLES, asked_engine
 from executor.engines.podman import PodmanEngine
 from executor.engines.protocol import Engine
 from executor.errors import EngineUnavailable, UsageError
 from planner.errors import Place, Problem, did_you_mean
 
-__all__ = ["ENGINES", "choose"]
+__all__ = ["choose"]
 
-ENGINES: Final = ("docker", "podman")
-# Ours, and the reference's.
-_VARIABLES: Final = ("STOWPLAN_CONTAINER_ENGINE", "ZENML_CONTAINER_ENGINE")
 _BUILDER: Final = "STOWPLAN_DOCKER_BUILDER"
 _FIXES: Final[Mapping[str, str]] = {
     "docker": "install Docker and start its daemon (docs.docker.com/engine/install), or set DOCKER_HOST",
@@ -33,12 +31,7 @@ def choose(name: str | None = None, environ: Mapping[str, str] = os.environ) -> 
     UsageError for a name that is none; EngineUnavailable says of each engine that was tried why it
     cannot be used.
     """
-    asked, where = name, "engine"
-    for variable in _VARIABLES:
-        if not asked:
-            asked, where = environ.get(variable), variable
-    if asked and asked not in ENGINES:
-        raise UsageError.of(where, f"no container engine is called {asked!r}", did_you_mean(asked, ENGINES))
+    asked = asked_engine(name, environ)
     problems = []
     for candidate in (asked,) if asked else ENGINES:
         engine = _engine(candidate, environ)
@@ -48,7 +41,7 @@ def choose(name: str | None = None, environ: Mapping[str, str] = os.environ) -> 
         problems.append(Problem(Place(file=candidate), reason, _FIXES[candidate]))
     if len(problems) > 1:
         found = "no container engine can be used"
-        fix = f"make one of these work; {_VARIABLES[0]} says which one to use where there are two"
+        fix = f"make one of these work; {VARIABLES[0]} says which one to use where there are two"
         problems.insert(0, Problem(Place(), found, fix))
     raise EngineUnavailable(problems)
 

@@ -152,6 +152,36 @@ def test_every_field_says_its_side(kind: type, name: str) -> None:
     assert isinstance(side_of(getattr(attrs.fields(kind), name)), Side)
 
 
+# DESIGN.md, "Identity": what is in on this machine alone, and what is out. All else is in everywhere.
+# Written out, because a field that changes its side changes every hash, or none when it should.
+ONLY_HERE: Final = {"Here.platform", "Here.trees", "Here.variables", "ImagePlan.here", "Tree.digest"}
+OUT: Final = {
+    # Where an image goes, and whether it may be taken from there.
+    "Delivery.image_tag", "Delivery.prevent_reuse", "Delivery.push", "Delivery.repository",
+    "ImagePlan.delivery",
+    "DockerSettings.image_tag", "DockerSettings.prevent_build_reuse", "DockerSettings.target_repository",
+    "ContainerRegistry.default_repository", "ContainerRegistry.uri", "Stack.container_registry", "Stack.name",
+    # How it is built, which does not change what comes of it.
+    "BuildOptions.cache_from", "BuildOptions.no_cache", "BuildOptions.pull", "BuildOptions.rm",
+    "BuildOptions.shm_size",
+    # Who runs in it, and what it is called.
+    "BuildPlan.notes", "ImagePlan.name", "ImagePlan.steps", "Pipeline.name", "Pipeline.settings",
+    "Pipeline.steps",
+    "Step.name", "Step.settings",
+    # What counts by its effect: the digest, the root of the tree, the files that are left.
+    "BuildConfig.dockerignore", "Parent.pin", "Parent.reference", "Tree.nodes",
+}  # fmt: skip
+
+
+def test_the_sides_are_those_of_the_design() -> None:
+    sides: dict[Side, set[str]] = {side: set() for side in Side}
+    for kind, name in FIELDS:
+        if name not in ("partial", "explicit"):
+            sides[side_of(getattr(attrs.fields(kind), name))].add(f"{kind.__name__}.{name}")
+    assert sides[Side.HERE] == ONLY_HERE
+    assert sides[Side.APART] == OUT
+
+
 # --- one field of one value, inside an image -----------------------------------------------------------
 
 TREE: Final = Tree.of([file("train.py", "1"), file("utils/io.py", "2")])

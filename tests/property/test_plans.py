@@ -313,7 +313,8 @@ def _check(item: Instruction, commands: list[official.Command], image: ImagePlan
             if item.owner:
                 assert commands[1].json
                 assert commands[1].value == ("chown", item.owner, item.destination)
-            assert commands[-1].flags == ((f"--chown={item.owner}",) if item.owner else ())
+            owner = item.owner if item.owner is None or ":" in item.owner else f"{item.owner}:0"
+            assert commands[-1].flags == ((f"--chown={owner}",) if owner else ())
         case InstallProject():
             assert commands[0].json
             assert commands[0].value == ("/bin/sh", "-c", item.command)

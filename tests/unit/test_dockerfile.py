@@ -183,7 +183,7 @@ def test_the_user_owns_the_directory_of_the_code() -> None:
     assert layer_text(CopyFiles(owner="app")).splitlines() == [
         "WORKDIR /app",
         'RUN ["chown", "app", "/app"]',
-        "COPY --chown=app trees/files/ /app/",
+        "COPY --chown=app:0 trees/files/ /app/",
     ]
     assert layer_text(SetUser("app")) == "USER app"
 
@@ -210,7 +210,7 @@ def test_uv_is_pinned_and_leaves_nothing_behind() -> None:
         " --disable-pip-version-check --target=/tmp/stowplan-uv uv==0.13.9"
     )
     assert run == (
-        'UV_BREAK_SYSTEM_PACKAGES=1 /tmp/stowplan-uv/bin/uv pip install --no-cache --python="$python"'
+        'TMPDIR=/tmp/stowplan-uv UV_BREAK_SYSTEM_PACKAGES=1 /tmp/stowplan-uv/bin/uv pip install --no-cache --python="$python"'
         " --timeout=10 --requirement=/usr/local/share/stowplan/requirements.txt"
     )
     assert clean == "rm -rf /tmp/stowplan-uv"

@@ -24,11 +24,11 @@ from planner.requirements import (
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 VARIABLES = (
-    "variables in requirements files are not supported; set PIP_EXTRA_INDEX_URL or UV_EXTRA_INDEX_URL "
+    "variables in requirements files are not supported; set UV_INDEX (or PIP_EXTRA_INDEX_URL for pip) "
     "with ${VAR} in `environment` instead"
 )
 CREDENTIALS = (
-    "remove them; set PIP_EXTRA_INDEX_URL or UV_EXTRA_INDEX_URL with ${VAR} in `environment` "
+    "remove them; set UV_INDEX (or PIP_EXTRA_INDEX_URL for pip) with ${VAR} in `environment` "
     "to install from a private index"
 )
 LOCAL = (

@@ -1,0 +1,284 @@
+"""What an image holds and how it runs: environment, users, owners, modes, names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from executor.engines.protocol import HASH_LABEL, Engine
+from executor.process import Command, run
+from tests.contract.images import build, job, planned, quiet, told
+
+AWKWARD = {
+    "SPACES": "a  b c",
+    "LEADING": "  a",
+    "TRAILING": "a  ",
+    "BLANK": " ",
+    "EMPTY": "",
+    "SINGLE": "it's",
+    "DOUBLE": 'say "x"',
+    "BOTH": "'\"'\"",
+    "DOLLAR": "$",
+    "DOLLARS": "$$ $1 $@",
+    "VARIABLE": "$HOME",
+    "UNCLOSED": "${X",
+    "EXPRESSION": "${X:-y} $(id) `id`",
+    "BACKSLASH": "a\\b",
+    "BACKSLASHES": "\\\\",
+    "LAST": "ends in \\",
+    "QUOTED_LAST": 'ends in \\"',
+    "ESCAPES": "\\n \\t \\$HOME \\x41",
+    "HASH": "# no comment",
+    "INNER_HASH": "a # b",
+    "EQUALS": "a=b c=d",
+    "SEMICOLON": "a; b && c | d > e",
+    "TAB": "a\tb",
+    "UNICODE": "h\u00e9llo \u65e5\u672c \U0001f6a2 e\u0301",
+    "JSON": json.dumps({"a": ["b", 'c"d']}),
+    "PERCENT": "%s %d %%",
+    "GLOB": "* ? [a-z] ~",
+    "mixedCase": "Mixed",
+    "LONG": "x" * 5000,
+}
+ENVIRONMENT = "import os, json; print(json.dumps(dict(os.environ)))"
+
+
+@pytest.mark.parametrize("setting", ["environment", "runtime_environment"])
+def test_environment(engine: Engine, tag: str, tmp_path: Path, setting: str) -> None:
+    build(engine, tag, tmp_path, {setting: AWKWARD})
+    found = told(engine, tag, ENVIRONMENT)
+    assert {name: found.get(name) for name in AWKWARD} == AWKWARD
+
+
+@pytest.mark.parametrize("setting", ["environment", "runtime_environment"])
+def test_environment_from_variables(engine: Engine, tag: str, tmp_path: Path, setting: str) -> None:
+    values = {**AWKWARD, "CLOSED": "${HOME}"}
+    variables = {f"V_{name}": value for name, value in values.items()}
+    templates = {name: f"${{V_{name}}}" for name in values}
+    templates |= {f"AROUND_{name}": f'"$ ${{V_{name}}}\\${{V_{name}}}' for name in values}
+    build(engine, tag, tmp_path, {setting: templates}, variables=variables)
+    found = told(engine, tag, ENVIRONMENT)
+    assert {name: found.get(name) for name in values} == values
+    for name, value in values.items():
+        assert found[f"AROUND_{name}"] == f'"$ {value}\\{value}'
+    assert not any(name.startswith("STOWPLAN_") for name in found)
+
+
+def test_environment_reaches_the_installation(engine: Engine, tag: str, tmp_path: Path) -> None:
+    """And the runtime environment does not."""
+    settings = {
+        "environment": {"EARLY": "${TOKEN}"},
+        "runtime_environment": {"LATE": "1"},
+        "local_project_install_command": 'printf "%s" "$EARLY-${LATE-unset}" > seen',
+    }
+    build(engine, tag, tmp_path, settings, variables={"TOKEN": "a b"})
+    assert told(engine, tag, "import json; print(json.dumps(open('/app/seen').read()))") == "a b-unset"
+
+
+OWNERS = """
+import json, os
+def owner(path):
+    found = os.lstat(path)
+    return [found.st_uid, found.st_gid]
+print(json.dumps({
+    "process": [os.getuid(), os.getgid()],
+    "app": owner("/app"),
+    "file": owner("/app/train.py"),
+    "directory": owner("/app/src/deep"),
+    "nested": owner("/app/src/deep/data"),
+    "writable": os.access("/app", os.W_OK) and os.access("/app/src/deep", os.W_OK),
+    "working": os.getcwd(),
+}))
+"""
+
+
+# Each user with the process that runs and the owner of the files.
+USERS = {
+    "nobody": ([65534, 65534], [65534, 0]),
+    "1234": ([1234, 0], [1234, 0]),
+    "1234:4321": ([1234, 4321], [1234, 4321]),
+    "nobody:users": ([65534, 100], [65534, 100]),
+}
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_user(engine: Engine, tag: str, tmp_path: Path, user: str) -> None:
+    process, owner = USERS[user]
+    (tmp_path / "src/deep").mkdir(parents=True)
+    (tmp_path / "train.py").write_text("")
+    (tmp_path / "src/deep/data").write_text("")
+    build(engine, tag, tmp_path, {"user": user})
+    found = told(engine, tag, OWNERS)
+    assert found["process"] == process
+    assert found["working"] == "/app"
+    assert found["writable"]
+    assert {tuple(found[name]) for name in ("app", "file", "directory", "nested")} == {tuple(owner)}
+
+
+def test_without_a_user(engine: Engine, tag: str, tmp_path: Path) -> None:
+    (tmp_path / "src/deep").mkdir(parents=True)
+    (tmp_path / "train.py").write_text("")
+    (tmp_path / "src/deep/data").write_text("")
+    build(engine, tag, tmp_path)
+    found = told(engine, tag, OWNERS)
+    assert {tuple(found[name]) for name in ("process", "app", "file", "directory", "nested")} == {(0, 0)}
+    assert found["working"] == "/app"
+
+
+WALK = """
+import json, os, stat
+found = {}
+for directory, below, files in os.walk("/app"):
+    for name in below + files:
+        path = os.path.join(directory, name)
+        mode = os.lstat(path).st_mode
+        what = "link " + os.readlink(path) if stat.S_ISLNK(mode) else oct(mode)
+        found[path[5:]] = what if not stat.S_ISREG(mode) else [what, open(path).read()]
+print(json.dumps(found))
+"""
+DIRECTORY, FILE, EXECUTABLE = "0o40755", "0o100644", "0o100755"
+
+
+def test_files(engine: Engine, tag: str, tmp_path: Path) -> None:
+    names = ["a b", "a\nb", "caf\u00e9", "cafe\u0301", "\U0001f6a2" * 55, "x" * 240, "-f", "*", "a\\b", "'\""]
+    (tmp_path / "empty/inner").mkdir(parents=True)
+    (tmp_path / "run.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "run.sh").chmod(0o775)
+    (tmp_path / "private").write_text("p")
+    (tmp_path / "private").chmod(0o600)
+    (tmp_path / "broken").symlink_to("nowhere")
+    (tmp_path / "outside").symlink_to("/etc/hostname")
+    (tmp_path / "up").symlink_to("../../etc")
+    (tmp_path / "inside").symlink_to("./empty/../run.sh")
+    expected: dict[str, object] = {
+        "empty": DIRECTORY,
+        "empty/inner": DIRECTORY,
+        "run.sh": [EXECUTABLE, "#!/bin/sh\n"],
+        "private": [FILE, "p"],
+        "broken": "link nowhere",
+        "outside": "link /etc/hostname",
+        "up": "link ../../etc",
+        "inside": "link ./empty/../run.sh",
+    }
+    for number, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text(str(number))
+        expected |= {name: DIRECTORY, f"{name}/{name}": [FILE, str(number)]}
+    build(engine, tag, tmp_path)
+    found = told(engine, tag, WALK)
+    assert found == expected
+
+
+def test_nothing_of_the_context_but_the_tree(engine: Engine, tag: str, tmp_path: Path) -> None:
+    """Names that builders look for are files like any other, and rule nothing."""
+    for name in (
+        "Dockerfile",
+        "Dockerfile.stowplan",
+        "keep.txt",
+        ".containerignore",
+        "trees",
+        "requirements",
+    ):
+        (tmp_path / name).write_text("*\n")
+    (tmp_path / ".dockerignore").write_text("trees\n")
+    build(engine, tag, tmp_path)
+    assert sorted(told(engine, tag, "import json, os; print(json.dumps(os.listdir('/app')))")) == [
+        ".containerignore",
+        "Dockerfile",
+        "Dockerfile.stowplan",
+        "keep.txt",
+        "requirements",
+    ]
+
+
+def test_options(engine: Engine, tag: str, tmp_path: Path) -> None:
+    settings = {
+        "build_config": {
+            "build_options": {
+                "buildargs": {"COLOUR": 'deep "blue" $HOME'},
+                "labels": {"org.example.team": "a b=c", "empty": ""},
+                "nocache": True,
+                "shmsize": "32m",
+                "network": "host",
+                "extra_hosts": {"ship.example": "10.1.2.3"},
+            }
+        },
+        "local_project_install_command": 'printf "%s" "$COLOUR" > colour; cp /etc/hosts hosts; '
+        "df -k /dev/shm | tail -n 1 > shm",
+    }
+    build(engine, tag, tmp_path, settings)
+    read = "import json; print(json.dumps({n: open('/app/' + n).read() for n in ('colour', 'hosts', 'shm')}))"
+    found = told(engine, tag, read)
+    assert found["colour"] == 'deep "blue" $HOME'
+    assert "10.1.2.3" in found["hosts"]
+    info = engine.inspect(tag)
+    assert info is not None
+    assert info.labels["org.example.team"] == "a b=c"
+    assert info.labels["empty"] == ""
+    assert " 32768 " in found["shm"]
+
+
+def test_inspection(engine: Engine, tag: str, tmp_path: Path) -> None:
+    image = planned(tmp_path)
+    assert engine.inspect(tag) is None
+    engine.build(job(image, tmp_path, tag), quiet)
+    info = engine.inspect(tag)
+    assert info is not None
+    assert info.labels[HASH_LABEL] == str(image.hash)
+    assert info.tags == (tag,)
+    assert info.digests == ()
+    assert info.platform == "linux/amd64"
+
+
+def test_tags(engine: Engine, tag: str, tmp_path: Path) -> None:
+    build(engine, tag, tmp_path)
+    other = tag.replace(":1", ":2")
+    engine.tag(tag, other)
+    first, second = engine.inspect(tag), engine.inspect(other)
+    assert first is not None
+    assert second is not None
+    assert first.id == second.id
+    engine.remove(tag)
+    assert engine.inspect(tag) is None
+    assert engine.inspect(other) is not None
+    engine.remove(other)
+    assert engine.inspect(other) is None
+    engine.remove(other)
+
+
+def test_run(engine: Engine, tag: str, tmp_path: Path) -> None:
+    build(engine, tag, tmp_path)
+    done = engine.run(tag, ("sh", "-c", "echo out; echo err >&2; exit 3"))
+    assert (done.code, sorted(done.output.split())) == (3, ["err", "out"])
+    assert engine.run(tag, ("no-such-program",)).code == 127
+
+
+def test_equal_plans_share_their_layers(engine: Engine, tag: str, tmp_path: Path) -> None:
+    """A rebuild makes nothing anew: the context is the same, byte for byte."""
+    (tmp_path / "train.py").write_text("")
+    command = {"local_project_install_command": "head -c 16 /dev/urandom | od -x > chance"}
+    build(engine, tag, tmp_path, command)
+    chance = engine.run(tag, ("cat", "/app/chance"))
+    (tmp_path / "train.py").touch()
+    build(engine, tag, tmp_path, command)
+    assert engine.run(tag, ("cat", "/app/chance")) == chance
+
+
+def test_a_rebuild_leaves_no_image_without_a_name(engine: Engine, tag: str, tmp_path: Path) -> None:
+    again = {"build_config": {"build_options": {"nocache": True}}}
+    build(engine, tag, tmp_path, again)
+    before = engine.inspect(tag)
+    (tmp_path / "new").write_text("")
+    build(engine, tag, tmp_path, again)
+    after = engine.inspect(tag)
+    assert before is not None
+    assert after is not None
+    assert before.id != after.id
+    assert not has_image(engine, before.id)
+
+
+def has_image(engine: Engine, image: str) -> bool:
+    """Whether an engine holds an image by its own ID."""
+    return run(Command((engine.name, "image", "inspect", image))).code == 0
