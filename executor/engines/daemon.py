@@ -22,22 +22,47 @@ if TYPE_CHECKING:
     import requests
     from docker import APIClient
 
-__all__ = ["ANSWER_SECONDS", "SOCKET", "Told", "client", "endpoint_named", "follow", "inspected", "stoppable"]
+__all__ = ["ANSWER_SECONDS", "Told", "absent", "client", "follow", "inspected", "stoppable"]
 
-SOCKET: Final = Path("/var/run/docker.sock")
+_SOCKET: Final = Path("/var/run/docker.sock")
 ANSWER_SECONDS: Final = 60
 
 
-def endpoint_named() -> bool:
-    """Whether anything on this machine says where a daemon is."""
-    if os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT") or SOCKET.exists():
-        return True
+def absent() -> str | None:
+    """Why there is no daemon, as far as that shows without the SDK; None when it does not show."""
+    if os.environ.get("DOCKER_CONTEXT"):
+        return None
+    host = os.environ.get("DOCKER_HOST")
+    if host:
+        return _refusal(host)
+    if _names_context():
+        return None
+    if not _SOCKET.exists():
+        return f"there is no {_SOCKET}, and neither DOCKER_HOST nor a docker context names a daemon"
+    return _refusal(f"unix://{_SOCKET}")
+
+
+def _names_context() -> bool:
+    """Whether `docker context use` chose a daemon."""
     directory = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     try:
         config = json.loads((directory / "config.json").read_text())
     except (OSError, ValueError):
         return False
     return isinstance(config, dict) and config.get("currentContext", "default") != "default"
+
+
+def _refusal(host: str) -> str | None:
+    """Why nobody answers on a socket of this machine. The SDK would say so at length, and leave it open."""
+    path = host.removeprefix("unix://")
+    if path == host:
+        return None
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(path)
+        except OSError as error:
+            return f"{path}: {error.strerror or error}"
+    return None
 
 
 def _connect() -> APIClient:
@@ -51,6 +76,8 @@ def _connect() -> APIClient:
         if context is None:
             raise docker.errors.DockerException(f"there is no docker context {name!r}")
         if context.Name != "default":
+            if refused := _refusal(context.Host):
+                raise docker.errors.DockerException(refused)
             return docker.APIClient(
                 context.Host, tls=context.TLSConfig or False, timeout=ANSWER_SECONDS, use_ssh_client=True
             )
@@ -64,6 +91,8 @@ def client(timeout: int | None = ANSWER_SECONDS) -> Iterator[APIClient]:
     Only what the daemon says is passed on: the SDK's own text of an error has the URL in it, which
     holds the build arguments.
     """
+    if reason := absent():
+        raise _away(reason)
     import requests  # noqa: PLC0415
     import urllib3  # noqa: PLC0415
     from docker.errors import APIError, DockerException  # noqa: PLC0415
@@ -115,6 +144,7 @@ def stoppable(api: APIClient, work: Work) -> Iterator[None]:
     finally:
         for response in responses:
             _shut(response)
+            response.close()
 
 
 def _shut(response: requests.Response) -> None:

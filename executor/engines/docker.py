@@ -17,10 +17,9 @@ from attrs import evolve
 from executor.context import file_member
 from executor.engines.daemon import (
     ANSWER_SECONDS,
-    SOCKET,
     Told,
+    absent,
     client,
-    endpoint_named,
     follow,
     inspected,
     stoppable,
@@ -83,8 +82,8 @@ class DockerEngine:
 
     def unavailable(self) -> str | None:
         """Why the daemon cannot be used; the SDK is not even imported where no daemon is named."""
-        if not endpoint_named():
-            return f"there is no {SOCKET}, and neither DOCKER_HOST nor a docker context names a daemon"
+        if reason := absent():
+            return reason
         try:
             with client():
                 pass

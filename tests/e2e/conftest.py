@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -16,7 +17,7 @@ from executor.errors import ExecutorError
 from tests.e2e.command import Project
 
 
-def _missing(what: str) -> None:
+def _missing(what: str) -> NoReturn:
     """A missing engine skips on a laptop, and fails where all of them are promised."""
     if os.environ.get("STOWPLAN_REQUIRE_ENGINES") == "1":
         pytest.fail(f"{what}, and STOWPLAN_REQUIRE_ENGINES is set")

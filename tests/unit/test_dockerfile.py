@@ -210,7 +210,8 @@ def test_uv_is_pinned_and_leaves_nothing_behind() -> None:
         " --disable-pip-version-check --target=/tmp/stowplan-uv uv==0.13.9"
     )
     assert run == (
-        'TMPDIR=/tmp/stowplan-uv UV_BREAK_SYSTEM_PACKAGES=1 /tmp/stowplan-uv/bin/uv pip install --no-cache --python="$python"'
+        "TMPDIR=/tmp/stowplan-uv UV_BREAK_SYSTEM_PACKAGES=1 /tmp/stowplan-uv/bin/uv pip install"
+        ' --no-cache --python="$python"'
         " --timeout=10 --requirement=/usr/local/share/stowplan/requirements.txt"
     )
     assert clean == "rm -rf /tmp/stowplan-uv"

@@ -1,0 +1,144 @@
+"""Pushed digests, and the engines' own credentials."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from executor.engines.protocol import BuildJob, Engine
+from executor.errors import BuildFailed
+from executor.observe.registry import Found, Missing, head
+from planner.values import ImageRef
+from tests.contract.conftest import AuthRegistry
+from tests.contract.images import EMPTY_CONTEXT, TEST_BASE, build, quiet, told
+
+TIMEOUT = 30.0
+
+
+def in_registry(reference: str, environ: dict[str, str] | None = None) -> str | None:
+    """The digest that the registry itself gives for a reference; None if it has nothing there."""
+    answer = head(ImageRef.parse(reference), timeout=TIMEOUT, environ=environ)
+    assert isinstance(answer, Found | Missing), answer
+    return str(answer.digest) if isinstance(answer, Found) else None
+
+
+def known_after_push(engine: Engine) -> bool:
+    """Docker remembers where it pushed an image. Podman lists a digest of its own, which says nothing."""
+    return engine.name == "docker"
+
+
+def test_push_returns_the_registry_s_digest(
+    engine: Engine, new_tag: Callable[[str], str], registry: str, tmp_path: Path
+) -> None:
+    tag = new_tag(registry)
+    (tmp_path / "train.py").write_text("print(1)\n")
+    build(engine, tag, tmp_path)
+    assert in_registry(tag) is None
+    assert engine.digest(ImageRef.parse(tag)) is None
+    lines: list[str] = []
+    digest = engine.push(tag, lines.append)
+    assert lines
+    assert in_registry(tag) == str(digest)
+    assert engine.push(tag, quiet) == digest
+    assert engine.digest(ImageRef.parse(tag)) == (digest if known_after_push(engine) else None)
+
+
+def test_a_pushed_image_is_built_on_by_its_digest(
+    engine: Engine, new_tag: Callable[[str], str], registry: str, tmp_path: Path
+) -> None:
+    """Also where the engine has to pull it, since it has nothing left of it."""
+    parent, child = new_tag(registry), new_tag("localhost")
+    build(engine, parent, tmp_path, {"environment": {"CARGO": "tea"}})
+    digest = engine.push(parent, quiet)
+    engine.remove(parent)
+    pinned = ImageRef.parse(parent).pinned(digest)
+    engine.build(BuildJob(child, f"FROM {pinned}\nENV MORE=coffee\n", EMPTY_CONTEXT), quiet)
+    look = "import json, os; print(json.dumps([os.environ['CARGO'], os.environ['MORE']]))"
+    assert told(engine, child, look) == ["tea", "coffee"]
+
+
+def test_the_digest_of_a_pulled_image(engine: Engine) -> None:
+    ref = ImageRef.parse(TEST_BASE)
+    if engine.inspect(str(ref)) is None:
+        pytest.skip(f"the engine has no {ref}")
+    digest = engine.digest(ref)
+    assert digest is not None
+    info = engine.inspect(str(ref.pinned(digest)))
+    assert info is not None
+    assert engine.digest(ref.pinned(digest)) == digest
+
+
+def test_the_digest_of_what_is_not_there(engine: Engine) -> None:
+    assert engine.digest(ImageRef.parse("localhost/stowplan-test/nothing:1")) is None
+
+
+def test_a_local_image_has_no_digest(engine: Engine, tag: str, tmp_path: Path) -> None:
+    build(engine, tag, tmp_path)
+    assert engine.digest(ImageRef.parse(tag)) is None
+
+
+Login = Callable[[str], dict[str, str]]
+
+
+@pytest.fixture
+def login(auth_registry: AuthRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Login:
+    """Makes a password the one that this user's engines know, by the files that `login` writes."""
+
+    def write(password: str) -> dict[str, str]:
+        secret = base64.b64encode(f"{auth_registry.username}:{password}".encode()).decode()
+        config = tmp_path / "login"
+        config.mkdir(exist_ok=True)
+        auths = {auth_registry.address: {"auth": secret}} if password else {}
+        (config / "config.json").write_text(json.dumps({"auths": auths}))
+        environ = {"DOCKER_CONFIG": str(config), "REGISTRY_AUTH_FILE": str(config / "config.json")}
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        return environ
+
+    return write
+
+
+@pytest.fixture
+def private(engine: Engine, new_tag: Callable[[str], str], auth_registry: AuthRegistry) -> str:
+    """A small image whose name is in the registry that asks for a login."""
+    tag = new_tag(auth_registry.address)
+    engine.build(BuildJob(tag, f"FROM {TEST_BASE}\nENV A=1\n", EMPTY_CONTEXT), quiet)
+    return tag
+
+
+def test_push_with_a_login(engine: Engine, private: str, auth_registry: AuthRegistry, login: Login) -> None:
+    environ = login(auth_registry.password)
+    digest = engine.push(private, quiet)
+    assert in_registry(private, environ) == str(digest)
+
+
+@pytest.mark.parametrize("password", ["", "wrong-password"], ids=["no login", "a wrong one"])
+def test_push_without_a_right_login(
+    engine: Engine, private: str, auth_registry: AuthRegistry, login: Login, password: str
+) -> None:
+    login(password)
+    with pytest.raises(BuildFailed) as caught:
+        engine.push(private, quiet)
+    (problem,) = caught.value.problems
+    assert problem.where.file == private
+    assert "cannot be pushed" in problem.found
+    assert f"login {auth_registry.address}" in problem.fix
+    assert "wrong-password" not in str(caught.value)
+    assert in_registry(private, login(auth_registry.password)) is None
+
+
+def test_push_to_no_registry(engine: Engine, new_tag: Callable[[str], str], tmp_path: Path) -> None:
+    """Port 9 is discard's: nobody listens."""
+    tag = new_tag("localhost:9")
+    build(engine, tag, tmp_path)
+    with pytest.raises(BuildFailed, match="cannot be pushed"):
+        engine.push(tag, quiet)
+
+
+def test_push_of_what_is_not_there(engine: Engine, registry: str) -> None:
+    with pytest.raises(BuildFailed, match="cannot be pushed"):
+        engine.push(f"{registry}/stowplan-test/nothing:1", quiet)
