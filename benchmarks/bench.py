@@ -1,12 +1,13 @@
 """What observing and planning cost, next to programs that everyone has. `make bench` runs it.
 
-Every figure is the best of several runs, measured in one go on one machine, so that the ratios mean
+Every figure is the best of several runs, measured by turns on one machine, so that the ratios mean
 something where the seconds do not. Prints a table; asserts nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
 import random
@@ -34,14 +35,19 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=50_000, help="files in the large tree")
-    parser.add_argument("--runs", type=int, default=5, help="runs of which the best counts")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=5,
+        help="runs of which the best counts; four times as many of the short ones",
+    )
     given = parser.parse_args()
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     print(f"{machine}, Python {platform.python_version()}, best of {given.runs} runs")
     with tempfile.TemporaryDirectory(prefix="stowplan-bench-") as directory:
         observing(Path(directory) / "tree", given.files, given.runs)
-        planning(Path(directory) / "demo", given.runs)
-    starting(given.runs)
+        planning(Path(directory) / "demo", 4 * given.runs)
+    starting(4 * given.runs)
 
 
 def observing(root: Path, count: int, runs: int) -> None:
@@ -60,15 +66,18 @@ def observing(root: Path, count: int, runs: int) -> None:
 
     # `git status` writes its index anew once it trusts its times; that run is not counted.
     run(*GIT, "status", "--porcelain", cwd=root)
-    figures = {
-        "scandir and stat": best(runs, lambda: scan(root)),
-        "git status": best(runs, lambda: run(*GIT, "status", "--porcelain", cwd=root)),
-        "sha256sum": best(runs, lambda: shell(SHA256SUM, root)),
-        "tar | cat": best(runs, lambda: shell("tar --exclude=./.git -cf - . | cat", root)),
-        "observe, cold": best(runs, look, before=forget),
-    }
-    look()
-    figures["observe, warm"] = best(runs, look)
+    figures = best(
+        runs,
+        {
+            "scandir and stat": lambda: scan(root),
+            "git status": lambda: run(*GIT, "status", "--porcelain", cwd=root),
+            "sha256sum": lambda: shell(SHA256SUM, root),
+            "tar | cat": lambda: shell("tar --exclude=./.git -cf - . | cat", root),
+            "observe, cold": look,
+            "observe, warm": look,
+        },
+        before={"observe, cold": forget},
+    )
     table(
         f"{count:,} files, {size / 1e6:.0f} MB, all in the page cache",
         figures,
@@ -85,28 +94,28 @@ def planning(root: Path, runs: int) -> None:
     run(*STOWPLAN, "lock", cwd=root)
     time.sleep(2.5)
     run(*STOWPLAN, "plan", cwd=root)
-    table(
-        "three steps, two images, nothing changed",
+    figures = best(
+        runs,
         {
-            "python -c pass": best(runs, lambda: run(sys.executable, "-c", "pass", cwd=root)),
-            "git status": best(runs, lambda: run(*GIT, "status", "--porcelain", cwd=root)),
-            "stowplan plan": best(runs, lambda: run(*STOWPLAN, "plan", cwd=root)),
+            "python -c pass": lambda: run(sys.executable, "-c", "pass", cwd=root),
+            "git status": lambda: run(*GIT, "status", "--porcelain", cwd=root),
+            "stowplan plan": lambda: run(*STOWPLAN, "plan", cwd=root),
         },
-        ("python -c pass", "git status"),
     )
+    table("three steps, two images, nothing changed", figures, ("python -c pass", "git status"))
 
 
 def starting(runs: int) -> None:
     """What it takes to begin."""
-    table(
-        "start",
+    figures = best(
+        runs,
         {
-            "python -c pass": best(runs, lambda: run(sys.executable, "-c", "pass")),
-            "import planner": best(runs, lambda: run(sys.executable, "-c", "import planner")),
-            "stowplan --version": best(runs, lambda: run(*STOWPLAN, "--version")),
+            "python -c pass": lambda: run(sys.executable, "-c", "pass"),
+            "import planner": lambda: run(sys.executable, "-c", "import planner"),
+            "stowplan --version": lambda: run(*STOWPLAN, "--version"),
         },
-        ("python -c pass",),
     )
+    table("start", figures, ("python -c pass",))
 
 
 def make_tree(root: Path, count: int) -> int:
@@ -160,15 +169,21 @@ def shell(script: str, root: Path) -> None:
     run("/bin/sh", "-c", f"{{ {script}; }} >/dev/null", cwd=root)
 
 
-def best(runs: int, work: Callable[[], None], before: Callable[[], None] = lambda: None) -> float:
-    """The seconds of the fastest run."""
-    seconds = []
+def best(
+    runs: int,
+    works: Mapping[str, Callable[[], None]],
+    before: Mapping[str, Callable[[], None]] | None = None,
+) -> dict[str, float]:
+    """The seconds of the fastest run of each, in rounds, so that a busy moment hits all of them alike."""
+    seconds = dict.fromkeys(works, math.inf)
     for _ in range(runs):
-        before()
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+        for name, work in works.items():
+            if before and name in before:
+                before[name]()
+            start = time.perf_counter()
+            work()
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
+    return seconds
 
 
 def table(title: str, figures: Mapping[str, float], references: Sequence[str]) -> None:

@@ -294,7 +294,7 @@ def apply_command(
                 click.echo(styled(f"note: {note}"), err=True)
             width = max(len(item.name) for item in outcomes)
             for item in outcomes:
-                line = f"{item.action:<7} {item.name:<{width}}  {item.seconds:6.1f} s  {item.reference}"
+                line = f"{item.action:<7} {item.name:<{width}}  {item.reference}  {item.seconds:.1f} s"
                 click.echo(styled(line))
             built = sum(item.action is Status.BUILD for item in outcomes)
             failed = sum(item.action is Status.FAILED for item in outcomes)

@@ -43,6 +43,8 @@ APART: Final[Mapping[str, Side]] = {_KEY: Side.APART}
 
 def side_of(attribute: attrs.Attribute[Any]) -> Side:
     """The side that a field was declared on. KeyError for a field that does not say."""
+    if _KEY not in attribute.metadata:
+        raise KeyError(f"the field {attribute.name!r} does not say which hash it counts in")
     side: Side = attribute.metadata[_KEY]
     return side
 

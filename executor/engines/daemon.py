@@ -54,8 +54,8 @@ def _names_context() -> bool:
 
 def _refusal(host: str) -> str | None:
     """Why nobody answers on a socket of this machine. The SDK would say so at length, and leave it open."""
-    path = host.removeprefix("unix://")
-    if path == host:
+    kind, _, path = host.partition("unix://")
+    if kind not in ("", "http+") or not path:  # the SDK writes contexts of its own in the second way
         return None
     with socket.socket(socket.AF_UNIX) as connection:
         try:
@@ -69,14 +69,16 @@ def _connect() -> APIClient:
     """A client of the daemon that the docker command line would speak to."""
     import docker  # noqa: PLC0415
     from docker.context import ContextAPI  # noqa: PLC0415
+    from docker.context.config import get_current_context_name  # noqa: PLC0415
 
     name = os.environ.get("DOCKER_CONTEXT")
     if name or not os.environ.get("DOCKER_HOST"):
+        name = name or get_current_context_name()
         context = ContextAPI.get_context(name)
         if context is None:
             raise docker.errors.DockerException(f"there is no docker context {name!r}")
         if context.Name != "default":
-            if refused := _refusal(context.Host):
+            if refused := _refusal(context.Host or ""):
                 raise docker.errors.DockerException(refused)
             return docker.APIClient(
                 context.Host, tls=context.TLSConfig or False, timeout=ANSWER_SECONDS, use_ssh_client=True

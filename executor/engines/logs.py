@@ -45,7 +45,7 @@ def hiding(secrets: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """A value as it can stand in a log: plain, trimmed, in JSON, in a Dockerfile, in a shell, in a URL."""
+    """A value as it can stand in a log: plain, in a shell, a Dockerfile, Python, JSON, a URL."""
     for text in (value, value.strip(), *value.splitlines()):
         yield text
         yield text.replace("'", "'\"'\"'")
@@ -53,6 +53,7 @@ def _forms(value: str) -> Iterator[str]:
         escaped = text.replace("\\", "\\\\").replace('"', '\\"')
         yield escaped
         yield escaped.replace("$", "\\$")
+        yield repr(text)[1:-1]
         for form in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
             yield form
             yield quote(form)

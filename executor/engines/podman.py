@@ -12,6 +12,7 @@ import os
 import re
 import tarfile
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -37,6 +38,8 @@ _NO_SUCH_IMAGE: Final = 1
 _PODMAN_FAILED: Final = 125
 # Buildah's mark on the images it makes.
 _BUILT_LABEL: Final = "io.buildah.version"
+# Seconds between tries to list images: the list fails while another build is committing one.
+_LIST_WAITS: Final = (0.2, 0.5, 1.0, 2.0)
 _LOOPBACK: Final = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
 
 
@@ -111,7 +114,13 @@ class PodmanEngine:
 
     def built(self, image: Digest) -> tuple[str, ...]:
         """The references of local images that carry this image hash."""
-        done = _podman("images", f"--filter=label={HASH_LABEL}={image}", "--format=json")
+        listing = ("images", f"--filter=label={HASH_LABEL}={image}", "--format=json")
+        done = _podman(*listing)
+        for wait in _LIST_WAITS:
+            if done.code == 0:
+                break
+            time.sleep(wait)
+            done = _podman(*listing)
         if done.code:
             raise _failed("podman images", done)
         found = json.loads(done.stdout or "[]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from attrs import evolve
 from executor.context import context
 from executor.engines.protocol import BuildJob, Engine
 from executor.errors import BuildFailed, ExecutorError, FilesChanged
+from executor.process import Command, run
 from planner.errors import Problem
 from tests.contract.conftest import ENGINES
 from tests.contract.images import EMPTY_CONTEXT, TEST_BASE, build, eventually, job, planned, quiet, told
@@ -247,25 +249,43 @@ ENGINES[name]().build(BuildJob(tag, text, EMPTY_CONTEXT), lambda line: print(lin
 """
 
 
-def test_a_killed_process(request: pytest.FixtureRequest, engine: Engine, tag: str, tmp_path: Path) -> None:
+def test_a_killed_process(
+    request: pytest.FixtureRequest, engine: Engine, new_tag: Callable[[str], str], tmp_path: Path
+) -> None:
     """Killed as a machine that stops kills: without a word, and the programs it had started with it."""
     name = next(name for name in ENGINES if name in request.node.name)
+    tag, parent = new_tag("localhost"), new_tag("localhost")
+    engine.build(BuildJob(parent, f"FROM {TEST_BASE}\nENV A=1\n", EMPTY_CONTEXT), quiet)
     (tmp_path / "train.py").write_text("")
-    text = f"FROM {TEST_BASE}\nRUN echo first > /first\n{WAITING}\n"
     with subprocess.Popen(
-        [sys.executable, "-c", KILLED, name, tag, text], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-c", KILLED, name, tag, f"FROM {parent}\n{WAITING}\n"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path.parent)},
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "up and running" in line:
                 break
-        children = descendants(process.pid)
-        for pid in (process.pid, *children):
-            with_suppressed_kill(pid)
+        for pid in (process.pid, *descendants(process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     assert engine.inspect(tag) is None
-    build(engine, tag, tmp_path)
+    build(engine, tag, tmp_path, parent=parent)
     assert told(engine, tag, "import os, json; print(json.dumps(os.listdir('/app')))") == ["train.py"]
     assert eventually(lambda: SLEEP not in command_lines())
+    if engine.name == "podman":
+        remove_what_builds_left(parent)
+
+
+def remove_what_builds_left(parent: str) -> None:
+    """Podman keeps the container that a killed build worked in, and the image it is of."""
+    listed = run(Command(("podman", "ps", "--all", "--external", "--format={{.ID}} {{.Image}}"))).text
+    for line in listed.splitlines():
+        container, _, image = line.partition(" ")
+        if image == parent:
+            run(Command(("podman", "rm", "--force", container)))
 
 
 def descendants(parent: int) -> list[int]:
@@ -280,14 +300,6 @@ def descendants(parent: int) -> list[int]:
     for above in found:
         found += [pid for pid, its in parents.items() if its == above]
     return found[1:]
-
-
-def with_suppressed_kill(pid: int) -> None:
-    """Kill a process, if it is still there."""
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def test_an_engine_that_does_not_answer(

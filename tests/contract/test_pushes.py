@@ -59,6 +59,8 @@ def test_a_pushed_image_is_built_on_by_its_digest(
     engine.build(BuildJob(child, f"FROM {pinned}\nENV MORE=coffee\n", EMPTY_CONTEXT), quiet)
     look = "import json, os; print(json.dumps([os.environ['CARGO'], os.environ['MORE']]))"
     assert told(engine, child, look) == ["tea", "coffee"]
+    engine.remove(child)
+    engine.remove(str(pinned))
 
 
 def test_the_digest_of_a_pulled_image(engine: Engine) -> None:

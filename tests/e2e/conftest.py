@@ -7,21 +7,14 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from executor.engines.protocol import HASH_LABEL
 from executor.engines.select import choose
 from executor.errors import ExecutorError
+from tests.contract.conftest import absent, variable
 from tests.e2e.command import Project
-
-
-def _missing(what: str) -> NoReturn:
-    """A missing engine skips on a laptop, and fails where all of them are promised."""
-    if os.environ.get("STOWPLAN_REQUIRE_ENGINES") == "1":
-        pytest.fail(f"{what}, and STOWPLAN_REQUIRE_ENGINES is set")
-    pytest.skip(what)
 
 
 @pytest.fixture
@@ -39,7 +32,7 @@ def engine(request: pytest.FixtureRequest, project: Project) -> Iterator[str]:
     try:
         chosen = choose(name)
     except ExecutorError as error:
-        _missing(str(error))
+        absent(str(error))
     project.env["STOWPLAN_CONTAINER_ENGINE"] = name
     yield name
     for reference in project.run("builds", "list", "-o", "json").data["builds"]:
@@ -59,7 +52,5 @@ def base() -> str:
 @pytest.fixture
 def registry() -> str:
     """A registry, and a path in it that no other test uses."""
-    address = os.environ.get("STOWPLAN_TEST_REGISTRY")
-    if not address:
-        _missing("STOWPLAN_TEST_REGISTRY names no registry")
+    address = variable("STOWPLAN_TEST_REGISTRY")
     return f"{address}/test-{uuid.uuid4().hex[:12]}"

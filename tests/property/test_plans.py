@@ -182,9 +182,10 @@ def test_the_order_of_the_lines_of_a_requirements_file_means_nothing(
     texts: dict[str, str], seed: int
 ) -> None:
     def lines(text: str) -> str:
-        # Only of indexes the first wins.
+        # Of indexes the first wins, of formats the last word, and what is included stands at its place.
+        in_order = ("--extra", "--find", "--no-binary", "--only-binary", "-r")
         listed = text.splitlines()
-        fixed = [line for line in listed if line.startswith(("--extra", "--find"))]
+        fixed = [line for line in listed if line.startswith(in_order)]
         return "\n".join([*some.shuffled([line for line in listed if line not in fixed], seed), *fixed])
 
     mixed = {path: lines(text) for path, text in texts.items()}

@@ -110,7 +110,7 @@ def test_a_field_that_says_no_side_cannot_be_hashed() -> None:
     class Silent:
         name: str
 
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="the field 'name' does not say which hash it counts in"):
         canonical(Silent("a"))
 
 

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import json
+import shlex
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from executor.engines.logs import UNTOLD, Log, build_failed, hiding, push_failed
+from executor.engines.protocol import BuildJob
+from executor.engines.references import only_digest, parsed, references
+from executor.engines.work import Works
+from executor.errors import BuildFailed, ExecutorError
+from planner.values import FrozenMapping, ImageRef
+from tests.builders import digest
+from tests.contract.images import EMPTY_CONTEXT
+
+DOCKERFILE = "# Parent image: x\nFROM x\nENV A=1\nRUN one && \\\n    # why\n    two\nCOPY a b\n"
+SECRETS = {"A": "hunter22", "B": "hunter22-and-more", "C": 'it\'s "a" $ecret\\', "SHORT": "abc", "EMPTY": ""}
+
+
+def job(**secrets: str) -> BuildJob:
+    return BuildJob("localhost/x:1", DOCKERFILE, EMPTY_CONTEXT, secrets=FrozenMapping(secrets))
+
+
+def logged(text: str, **secrets: str) -> Log:
+    log = Log(lambda _: None, hiding(secrets))
+    for line in text.splitlines():
+        log(line)
+    return log
+
+
+def in_a_url(text: str) -> str:
+    """As the SDK sends build arguments."""
+    return quote(json.dumps({"x": text}))
+
+
+@pytest.mark.parametrize("name", ["A", "B", "C"])
+@pytest.mark.parametrize("written", [str, shlex.quote, json.dumps, repr, quote, quote_plus, in_a_url])
+def test_secrets_are_hidden_however_they_are_written(name: str, written: object) -> None:
+    assert callable(written)
+    text = written(SECRETS[name])
+    hidden = hiding(SECRETS)(f"<{text}>")
+    assert "***" in hidden
+    assert not any(part in hidden for part in ("hunter22", "and-more", "ecret"))
+
+
+def test_what_is_no_secret_is_shown() -> None:
+    text = "abc of the ship: a, b, c"
+    assert hiding(SECRETS)(text) == text
+    assert hiding({})(text) == text
+
+
+def test_a_log_hides_keeps_and_passes_on() -> None:
+    lines: list[str] = []
+    log = Log(lines.append, hiding(SECRETS))
+    log("\x1b[91mtoken hunter22\x1b[0m")
+    assert lines == list(log.lines) == ["token ***"]
+
+
+BUILDKIT = """\
+#5 [2/3] RUN one &&     two
+#4 0.100 elsewhere
+#5 0.271 first
+#5 0.280 last hunter22
+#5 ERROR: process "/bin/sh -c one &&     two" did not complete successfully: exit code: 3
+------
+ > [2/3] RUN one &&     two:
+0.271 first
+------
+Dockerfile.stowplan:4
+--------------------
+   4 | >>> RUN one && \\
+--------------------
+ERROR: failed to solve: process "/bin/sh -c one &&     two" did not complete successfully: exit code: 3
+"""
+CLASSIC = """\
+Step 2/4 : ENV A=1
+ ---> 3e70940c3e9a
+Step 3/4 : RUN one &&     two
+ ---> Running in faf7257d3786
+first
+last hunter22
+ ---> Removed intermediate container faf7257d3786
+"""
+PODMAN = """\
+STEP 2/4: ENV A=1
+--> 7c60d80f3e6
+STEP 3/4: RUN one &&     two
+first
+last hunter22
+Error: building at STEP "RUN one &&     two": while running runtime: exit status 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        (BUILDKIT, UNTOLD),
+        (CLASSIC, "The command '/bin/sh -c one &&     two' returned a non-zero code: 3"),
+        (PODMAN, UNTOLD),
+    ],
+    ids=["buildkit", "classic", "podman"],
+)
+def test_three_builders_say_which_command_failed(log: str, reason: str) -> None:
+    error = build_failed(job(A="hunter22"), logged(log, A="hunter22"), reason)
+    (problem,) = error.problems
+    assert problem.where.file == "Dockerfile of localhost/x:1"
+    assert problem.where.line == 4
+    assert problem.found.split() == ["`RUN", "one", "&&", "two`", "failed:", "exit", "code", "3"]
+    first, *output = problem.fix.split("\n    ")
+    assert first == "the last lines of its output:"
+    assert output[:2] == ["first", "last ***"]
+    assert "hunter22" not in repr(error)
+
+
+def test_a_failure_before_any_command() -> None:
+    log = logged("#2 [internal] load metadata\nERROR: failed to solve: x: not found\n")
+    (problem,) = build_failed(job(), log, UNTOLD).problems
+    assert (problem.found, problem.where.line) == ("x: not found", None)
+
+
+def test_a_builder_that_says_nothing() -> None:
+    (problem,) = build_failed(job(), logged(""), UNTOLD).problems
+    assert problem.found == "the builder ended without an image"
+    assert problem.fix == "it wrote nothing"
+
+
+def test_only_the_last_lines_are_shown() -> None:
+    text = CLASSIC + "".join(f"line {number}\n" for number in range(2000))
+    (problem,) = build_failed(job(), logged(text), "exit code 1").problems
+    assert problem.fix.count("\n") == 15
+    assert problem.fix.endswith("line 1999")
+
+
+def test_a_later_stage_of_podman_is_shown_without_a_line() -> None:
+    (problem,) = build_failed(job(), logged("[2/2] STEP 1/3: RUN x\nout\n"), "exit status 1").problems
+    assert (problem.where.line, problem.found) == (None, "`RUN x` failed: exit code 1")
+
+
+def test_a_failed_push() -> None:
+    (problem,) = push_failed("localhost:5000/x:1", "denied", "podman").problems
+    assert problem.found == "cannot be pushed: denied"
+    assert "podman login localhost:5000" in problem.fix
+
+
+def test_interruption_stops_what_is_going_on_and_nothing_later() -> None:
+    works = Works()
+    works.interrupt()
+    stopped: list[str] = []
+    with works.begun("localhost/x:1") as work:
+        work.check()
+        work.stoppable(lambda: stopped.append("early"))
+        chunks = work.guarded(iter([b"1", b"2", b"3"]))
+        assert next(chunks) == b"1"
+        works.interrupt()
+        work.stoppable(lambda: stopped.append("late"))
+        assert stopped == ["early", "late"]
+        with pytest.raises(BuildFailed, match="localhost/x:1: interrupted"):
+            work.check()
+        with pytest.raises(BuildFailed, match="interrupted"):
+            next(chunks)
+    with works.begun("localhost/x:1") as work:
+        assert not work.interrupted
+
+
+def test_references_are_given_in_full() -> None:
+    assert str(parsed("python")) == "docker.io/library/python:latest"
+    pinned = f"python:3.11@{digest('a')}"
+    assert str(parsed(pinned)) == f"docker.io/library/python@{digest('a')}"
+    with pytest.raises(ExecutorError, match="not an image reference"):
+        parsed("Not An Image")
+
+
+def test_the_digests_of_an_image() -> None:
+    one, two = digest("1"), digest("2")
+    listed = references(
+        [f"python@{one}", "<none>@<none>", f"localhost:5000/x@{two}", f"localhost:5000/x@{one}"]
+    )
+    assert [str(ref) for ref in listed] == [
+        f"docker.io/library/python@{one}",
+        f"localhost:5000/x@{two}",
+        f"localhost:5000/x@{one}",
+    ]
+    assert only_digest(ImageRef.parse("python:3.11"), listed) == one
+    assert only_digest(ImageRef.parse("localhost:5000/x:1"), listed) is None
+    assert only_digest(ImageRef.parse("localhost:5000/x").pinned(two), listed) == two
+    assert only_digest(ImageRef.parse("redis"), listed) is None
+    assert references(None) == ()
