@@ -62,7 +62,7 @@ engines-down: ## Stop what engines-up started
 
 .PHONY: clean
 clean: ## Remove the environments, the caches and what was built
-	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks build dist *.egg-info
+	rm -rf $(VENV) .nox .mypy_cache .ruff_cache fixtures/.ruff_cache .pytest_cache .hypothesis .benchmarks build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up, once for each pyproject.toml

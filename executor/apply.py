@@ -22,13 +22,13 @@ from executor.errors import ExecutorError, FilesChanged, RegistryUnavailable
 from executor.observe.registry import Found, Missing, Unknown, head, retag
 from executor.records import Record, Records
 from executor.state import read_lock, update_lock
-from planner.dockerfile import build_argument, dockerfile
+from planner.dockerfile import dockerfile
 from planner.errors import Place, PlannerError, Problem
 from planner.facts import Facts
 from planner.identity import variable_fingerprint
 from planner.lockfile import Lock, Pushed
 from planner.plan import BuildPlan, Delivery, Here, ImagePlan, Use
-from planner.values import Digest, ImageRef
+from planner.values import Digest, ImageRef, build_argument
 
 __all__ = ["Event", "Outcome", "Status", "apply"]
 

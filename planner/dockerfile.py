@@ -25,9 +25,9 @@ from planner.instructions import (
 from planner.plan import ImagePlan
 from planner.requirements import constraint_lines, installer_arguments, to_lines
 from planner.settings import PythonPackageInstaller
-from planner.values import EnvTemplate, VariableRef
+from planner.values import EnvTemplate, VariableRef, build_argument
 
-__all__ = ["CONTEXT_TREES", "build_argument", "context_files", "dockerfile", "layer_text"]
+__all__ = ["CONTEXT_TREES", "context_files", "dockerfile", "layer_text"]
 
 # Trees and generated files have directories of their own in the build context, so that neither can
 # overwrite the other and no ignore file reaches either.
@@ -41,14 +41,6 @@ _PREDEFINED: Final = frozenset(
     for base in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
     for name in (base, base.lower())
 )
-
-
-def build_argument(variable: str) -> str:
-    """The build argument that carries the value of an environment variable into the build.
-
-    The text of the Dockerfile names the variable, and only the engine is told its value.
-    """
-    return f"STOWPLAN_{variable}"
 
 
 def dockerfile(image: ImagePlan) -> str:

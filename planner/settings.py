@@ -32,7 +32,7 @@ from planner.checks import (
 )
 from planner.errors import Problem
 from planner.identity import APART, EVERYWHERE
-from planner.values import PATH_PATTERN, TAG_PATTERN, FrozenMapping, freeze
+from planner.values import PATH_PATTERN, TAG_PATTERN, EnvTemplate, FrozenMapping, build_argument, freeze
 
 __all__ = ["BuildConfig", "BuildOptions", "DockerSettings", "PythonPackageInstaller"]
 
@@ -73,6 +73,15 @@ def _argument(value: object) -> Iterator[Problem]:
         yield from list_of(_word)(value)
     elif value is not None:
         yield from _word(value)
+
+
+def _public(value: object) -> Iterator[Problem]:
+    """Text that everybody who has the image can read."""
+    yield from text(value)
+    if isinstance(value, str) and re.search(r"://[^/\s]*@", value):
+        yield Problem.at(
+            (), "a URL with credentials, which the image's history would show", "leave the credentials out"
+        )
 
 
 def _word(value: object) -> Iterator[Problem]:
@@ -172,7 +181,7 @@ class BuildOptions(Checked):
     Any option that has no field here is taken by its name, into `other`.
     """
 
-    build_args: Mapping[str, str] = setting(FrozenMapping(), _variables, EVERYWHERE)
+    build_args: Mapping[str, str] = setting(FrozenMapping(), mapping_of(_env_name, _public), EVERYWHERE)
     """Build arguments by name. Visible in the image's history: no place for secrets."""
     cache_from: Sequence[str] = setting((), list_of(image_ref), APART)
     """Images to take cached layers from."""
@@ -354,6 +363,21 @@ class DockerSettings(Checked):
                 "the files it would install are not in the image",
                 "set allow_including_files_in_images = true, or drop the command",
             )
+        taken = {
+            build_argument(variable): variable
+            for values in (self.environment, self.runtime_environment)
+            for value in values.values()
+            for variable in EnvTemplate(value).variables
+        }
+        for place, names in (
+            (("environment",), self.environment),
+            (("runtime_environment",), self.runtime_environment),
+            (("build_config", "build_options", "build_args"), self.config.options.build_args),
+        ):
+            for name in names:
+                if name in taken:
+                    found = f"stowplan carries the value of {taken[name]} by this name"
+                    yield Problem.at((*place, name), found, "choose another name")
         if self.config.options.target:
             yield Problem.at(
                 ("build_config", "build_options", "target"),

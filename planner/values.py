@@ -114,7 +114,9 @@ class ImageRef:
         match = _REFERENCE.fullmatch(text)
         if match is None:
             hint = " (a repository is written in lower case)" if text != text.lower() else ""
-            raise ValueError(f"not an image reference: {text!r}{hint}")
+            # Whoever writes a login in front of a registry must not find it in an error.
+            shown = re.sub(r"^[^/]*@(?!sha256:)", "***@", text)
+            raise ValueError(f"not an image reference: {shown!r}{hint}")
         if re.fullmatch(r"[0-9a-f]{64}", text):
             raise ValueError(f"not an image reference but an image ID: {text!r}")
         domain, path = match["domain"], match["path"]
@@ -191,6 +193,14 @@ class EnvTemplate:
 
     def __str__(self) -> str:
         return self.text
+
+
+def build_argument(variable: str) -> str:
+    """The build argument that carries the value of an environment variable into the build.
+
+    The text of the Dockerfile names the variable, and only the engine is told its value.
+    """
+    return f"STOWPLAN_{variable}"
 
 
 def parse_image_ref(text: str, *path: str | int) -> ImageRef:

@@ -167,7 +167,7 @@ class DockerEngine:
         """Remove a reference, and the image with its last one."""
         from docker.errors import NotFound  # noqa: PLC0415
 
-        with client() as api, contextlib.suppress(NotFound):
+        with client(timeout=None) as api, contextlib.suppress(NotFound):
             api.remove_image(str(parsed(reference)))
 
     def run(self, reference: str, argv: tuple[str, ...]) -> Finished:

@@ -32,6 +32,8 @@ from planner.values import Digest, FrozenMapping, ImageRef
 __all__ = ["PodmanEngine", "build_command", "push_command"]
 
 _ANSWER_SECONDS: Final = 60
+# While a build commits a large layer, all else waits for the storage.
+_STORAGE_SECONDS: Final = 600
 # Exit codes of `podman image exists` and `podman rmi` (their manual pages).
 _NO_SUCH_IMAGE: Final = 1
 # What Podman itself could not do, as opposed to the container (podman-run(1), "Exit Status").
@@ -211,7 +213,7 @@ class PodmanEngine:
 
 def _podman(*arguments: str) -> Completed:
     try:
-        return run(Command(("podman", *arguments)), timeout=_ANSWER_SECONDS)
+        return run(Command(("podman", *arguments)), timeout=_STORAGE_SECONDS)
     except ExecutorError as error:
         raise EngineUnavailable(error.problems) from None
 

@@ -33,7 +33,8 @@ from planner import (
     make_plan,
     needs,
 )
-from planner.dockerfile import build_argument, dockerfile
+from planner.dockerfile import dockerfile
+from planner.values import build_argument
 from tests.builders import pipeline_of
 
 # The parent of all images here, by digest where the machine says which.

@@ -35,7 +35,6 @@ from planner import (
     rebuilt_layers,
 )  # fmt: skip
 from planner.diff import Change
-from planner.dockerfile import build_argument
 from planner.identity import canonical
 from planner.instructions import (
     CopyFiles,
@@ -47,7 +46,7 @@ from planner.instructions import (
     SetUser,
 )  # fmt: skip
 from planner.requirements import constraint_lines, to_lines
-from planner.values import EnvTemplate, Literal, VariableRef
+from planner.values import EnvTemplate, Literal, VariableRef, build_argument
 from tests.builders import World, file, image_of, observed, plan_of
 from tests.property import strategies as some
 

@@ -14,7 +14,7 @@ import dockerfile as official
 import pytest
 
 from planner import Pin, context_files, dockerfile
-from planner.dockerfile import build_argument, layer_text
+from planner.dockerfile import layer_text
 from planner.instructions import (
     CopyFiles,
     InstallApt,
@@ -26,6 +26,7 @@ from planner.instructions import (
 )
 from planner.requirements import Requirements, parse_file, parse_list
 from planner.settings import PythonPackageInstaller
+from planner.values import build_argument
 from tests.builders import PARENT, World, digest, image_of
 
 UV, PIP = PythonPackageInstaller.UV, PythonPackageInstaller.PIP

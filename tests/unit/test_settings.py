@@ -377,3 +377,33 @@ def test_code_cannot_be_downloaded_yet() -> None:
     assert [problem.where.dotted for problem in not_there_yet(asks)] == ["allow_download_from_artifact_store"]
     assert not_there_yet(DockerSettings(allow_download_from_artifact_store=True)) == ()
     assert not_there_yet(DockerSettings(allow_including_files_in_images=False)) == ()
+
+
+def test_a_login_in_an_image_reference_is_not_repeated() -> None:
+    with pytest.raises(PlannerError) as caught:
+        DockerSettings(parent_image="me:hunter22@registry.example.com/base:1")
+    assert "hunter22" not in str(caught.value)
+    assert "***@registry.example.com/base:1" in str(caught.value)
+
+
+def test_build_arguments_hold_no_credentials() -> None:
+    with pytest.raises(PlannerError) as caught:
+        DockerSettings(build_config={"build_options": {"build_args": {"PROXY": "http://me:hunter22@proxy"}}})
+    assert "hunter22" not in str(caught.value)
+    assert "build_config.build_options.build_args.PROXY: a URL with credentials" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"environment": {"KEY": "${TOKEN}", "STOWPLAN_TOKEN": "x"}},
+        {"environment": {"STOWPLAN_TOKEN": "x"}, "runtime_environment": {"KEY": "${TOKEN}"}},
+        {
+            "environment": {"KEY": "${TOKEN}"},
+            "build_config": {"build_options": {"build_args": {"STOWPLAN_TOKEN": "x"}}},
+        },
+    ],
+)
+def test_nothing_takes_the_name_that_carries_a_variable(settings: dict[str, Any]) -> None:
+    with pytest.raises(PlannerError, match="stowplan carries the value of TOKEN by this name"):
+        DockerSettings(**settings)
