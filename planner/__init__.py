@@ -19,6 +19,7 @@ network. `needs` says what has to be looked at, `make_plan` plans from the answe
 ()
 """
 
+from planner.build_options import BuildConfig, BuildOptions
 from planner.diff import Change, diff, rebuilt_layers
 from planner.dockerfile import context_files, dockerfile
 from planner.errors import Place, PlannerError, Problem
@@ -28,7 +29,7 @@ from planner.lockfile import LOCK_NAME, Lock, Pushed, dumps, loads
 from planner.needs import FileText, FileTree, HostPlatform, ImageDigest, Need, PythonVersion, Variable
 from planner.pipeline import Pipeline, Step
 from planner.plan import BuildPlan, Delivery, Here, ImagePlan, Parent, Use, make_plan, needs
-from planner.settings import BuildConfig, BuildOptions, DockerSettings, PythonPackageInstaller
+from planner.settings import DockerSettings, PythonPackageInstaller
 from planner.stack import ContainerRegistry, Stack
 from planner.tree import Entry, Kind, Tree
 from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef

@@ -11,9 +11,10 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
+from planner.build_options import bare_flags
 from planner.identity import EVERYWHERE
 from planner.requirements import Requirements
-from planner.settings import PythonPackageInstaller, bare_flags
+from planner.settings import PythonPackageInstaller
 from planner.values import EnvTemplate, FrozenMapping
 
 __all__ = [

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import asdict, evolve, field, frozen
 
+from planner.build_options import ARGUMENTS, BuildOptions, bare_flags
 from planner.checks import kind_of
 from planner.errors import Place, PlannerError, Problem
 from planner.instructions import KINDS, Installer, Instruction
 from planner.plan import BuildPlan, ImagePlan, Parent, Use
 from planner.requirements import Option, Requirement, Requirements
-from planner.settings import ARGUMENTS, BuildOptions, bare_flags
 from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
+from planner.build_options import BuildOptions
 from planner.errors import PlannerError, Problem
 from planner.facts import Facts, Pin
 from planner.identity import APART, EVERYWHERE, HERE, content_hash, variable_fingerprint
@@ -20,7 +21,7 @@ from planner.instructions import CopyFiles, Instruction
 from planner.needs import Need
 from planner.pipeline import Pipeline, Step
 from planner.recipe import IGNORE_FILE, Recipe, files_need, ignore_path, recipe, recipe_needs, variables
-from planner.settings import BuildOptions, DockerSettings, not_there_yet
+from planner.settings import DockerSettings, not_there_yet
 from planner.stack import Stack
 from planner.tree import Tree
 from planner.values import Digest, FrozenMapping, ImageRef, freeze

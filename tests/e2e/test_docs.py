@@ -22,7 +22,8 @@ import executor
 import planner
 from executor.cli import cli
 from executor.observe.python import host_platform
-from planner.settings import BuildConfig, BuildOptions, DockerSettings
+from planner.build_options import BuildConfig, BuildOptions
+from planner.settings import DockerSettings
 from tests.contract.conftest import variable
 from tests.e2e.pages import Block, Page, Reader, matches, same_keys, shape
 
