@@ -33,12 +33,19 @@ if TYPE_CHECKING:
 __all__ = ["observe"]
 
 
+def _any_engine() -> Engine:
+    """The engine that would build, found when it is asked for."""
+    from executor.engines.select import choose  # noqa: PLC0415  # most plans need none
+
+    return choose()
+
+
 def observe(
     pipeline: Pipeline,
     stack: Stack,
     *,
     root: Path | str = ".",
-    engine: Callable[[], Engine | None] | Engine | None = None,
+    engine: Callable[[], Engine | None] | Engine | None = _any_engine,
     lock: Lock | None = None,
     frozen: bool = False,
     here: bool = True,
@@ -49,9 +56,11 @@ def observe(
     """The facts that this pipeline on this stack needs to be planned, and those already in `facts`.
 
     The digest of an image comes from its registry, else from the engine's own image, else from the
-    lock; with `frozen` from the lock only. The `engine` is only wanted when a registry did not tell, so
-    it can be a function that finds one. Looking for an image ends after `timeout` seconds in a registry
-    and as many in the engine. PlannerError with all that could not be answered.
+    lock, which is by default the project's own; with `frozen` from the lock only. The `engine` is only
+    wanted when a registry did not tell, so it can be a function that finds one; by default it is the
+    one that `apply` would build with, and with None no engine is asked. Looking for an image ends after
+    `timeout` seconds in a registry and as many in the engine. PlannerError with all that could not be
+    answered.
     """
     looking = _Looking(
         root=Path(root),
@@ -133,7 +142,7 @@ class _Looking:
 
     def _locked(self, refs: list[ImageRef]) -> dict[ImageRef, Pin]:
         """The pins of the lock, which is all that `frozen` looks at."""
-        pins = {ref: self.lock.pin(ref) if self.lock else None for ref in refs}
+        pins = {ref: self._pin(ref) for ref in refs}
         fix = "run without --frozen, or stowplan lock where its registry can be reached"
         missing = [
             Problem(Place(file=LOCK_NAME), f"no digest of {ref.familiar}", fix)
@@ -159,10 +168,18 @@ class _Looking:
         untold = [ref for ref, pin in pins.items() if pin.digest is None]
         local = self._in_engine(untold) if untold else {}
         for ref in untold:
-            locked = self.lock.pin(ref) if self.lock else None
+            locked = self._pin(ref)
             source = "engine" if ref in local else "lock" if locked else ""
             pins[ref] = evolve(pins[ref], digest=local.get(ref, locked), source=source)
         return pins
+
+    def _pin(self, ref: ImageRef) -> Digest | None:
+        if self.lock is None:
+            from executor.state import read_lock  # noqa: PLC0415  # most registries tell
+            from planner.lockfile import Lock  # noqa: PLC0415  # as above
+
+            self.lock = read_lock(self.root) or Lock()
+        return self.lock.pin(ref)
 
     def _in_engine(self, refs: list[ImageRef]) -> dict[ImageRef, Digest]:
         """The digests of the engine's own images. An engine that fails, or hangs, does not know any."""

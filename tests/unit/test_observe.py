@@ -19,7 +19,7 @@ from executor.observe.python import host_platform, python_version
 from planner import Pipeline, Stack, Step, make_plan, needs
 from planner.errors import PlannerError
 from planner.facts import Facts, Pin, Secret
-from planner.lockfile import Lock
+from planner.lockfile import Lock, dumps
 from planner.needs import ImageDigest
 from planner.tree import Tree
 from planner.values import Digest, ImageRef
@@ -194,6 +194,14 @@ def test_the_lock_is_asked_last(tmp_path: Path, broken: Site, engine: Any) -> No
     facts = observe(skipped(name), Stack(), root=tmp_path, engine=engine, lock=locked("other:1"))
     assert pin_of(facts, name) == Pin(None, "", why, transient=True)
     assert observe(skipped(name), Stack(), root=tmp_path, engine=engine) == facts
+
+
+def test_by_default_the_lock_is_the_project_s_own(tmp_path: Path, broken: Site) -> None:
+    name = f"{broken.address}/base:1"
+    (tmp_path / "stowplan.lock").write_text(dumps(locked(name)))
+    facts = observe(skipped(name), Stack(), root=tmp_path, engine=None)
+    assert pin_of(facts, name).source == "lock"
+    assert pin_of(facts, name).digest == PINNED
 
 
 def test_one_image_that_the_engine_cannot_tell_does_not_lose_the_others(tmp_path: Path, broken: Site) -> None:
