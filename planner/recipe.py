@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -30,7 +31,7 @@ from planner.instructions import (
 from planner.needs import FileText, FileTree, HostPlatform, ImageDigest, Need, PythonVersion, Variable
 from planner.requirements import Requirements, included_files, parse_file, parse_list
 from planner.settings import DockerSettings, PythonPackageInstaller
-from planner.values import EnvTemplate, ImageRef
+from planner.values import EnvTemplate, FrozenMapping, ImageRef
 
 __all__ = ["UV_VERSION", "Recipe", "recipe", "recipe_needs"]
 
@@ -157,6 +158,11 @@ def _instructions(settings: DockerSettings, facts: Facts) -> Iterator[Instructio
         yield SetEnvironment(settings.runtime_environment, runtime=True)
 
 
+# Steps that differ elsewhere mostly share their requirements, which take the longest to read.
+_parsed_file = lru_cache(maxsize=64)(parse_file)
+_parsed_list = lru_cache(maxsize=64)(parse_list)
+
+
 def _requirement_sources(settings: DockerSettings, facts: Facts) -> Iterator[tuple[str, Requirements]]:
     """Each source of requirements, in the reference's order."""
     given = settings.requirements
@@ -167,10 +173,12 @@ def _requirement_sources(settings: DockerSettings, facts: Facts) -> Iterator[tup
                 raise PlannerError([Problem.at((), f"no such file: {given}", "create it, or name another")])
             yield (
                 "requirements",
-                parse_file(given, {path: text for path, text in texts.items() if text is not None}),
+                _parsed_file(
+                    given, FrozenMapping({path: text for path, text in texts.items() if text is not None})
+                ),
             )
         else:
-            yield "requirements", parse_list(given)
+            yield "requirements", _parsed_list(tuple(given))
     except PlannerError as error:
         inside = [
             problem if problem.where.file else problem.inside("requirements") for problem in error.problems
