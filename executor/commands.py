@@ -28,8 +28,8 @@ from executor.options import (
 from executor.progress import progress, waiting
 from executor.state import read_lock_file
 from executor.workflow import (
-    Checked,
     Comparison,
+    LockCheck,
     Planned,
     check_lock,
     compare,
@@ -132,7 +132,7 @@ def lock(
 
 def _checked(
     project: Project, pipeline: str | None, stack: str | None, engine: str | None, *, frozen: bool = False
-) -> Checked:
+) -> LockCheck:
     """The lock compared with the pipelines and stacks that are named, or with all."""
     with waiting(_LOOKING):
         return check_lock(
@@ -145,7 +145,7 @@ def _checked(
         )
 
 
-def _show_lock(checked: Checked, output: str, state: str) -> None:
+def _show_lock(checked: LockCheck, output: str, state: str) -> None:
     compared = compare(checked.lock or Lock(), checked.plans, checked.gone)
     if output == "json":
         print_json({

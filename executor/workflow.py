@@ -26,7 +26,7 @@ from planner.pipeline import Pipeline
 from planner.plan import BuildPlan, ImagePlan, Use, make_plan
 from planner.stack import Stack
 
-__all__ = ["Checked", "Planned", "check_lock", "plan", "refuse_unpinned", "report", "write_lock"]
+__all__ = ["LockCheck", "Planned", "check_lock", "plan", "refuse_unpinned", "report", "write_lock"]
 
 ChooseEngine = Callable[[], Engine | None]
 
@@ -147,7 +147,7 @@ def _action(
 
 
 @frozen
-class Checked:
+class LockCheck:
     """A lock compared with the project: the plans it should hold, and in what it differs."""
 
     plans: tuple[BuildPlan, ...]
@@ -169,7 +169,7 @@ def check_lock(
     whole: bool,
     engine: ChooseEngine | None = None,
     frozen: bool = False,
-) -> Checked:
+) -> LockCheck:
     """Plan what a lock should hold, without files and variables, and compare it with the lock there is.
 
     `whole` says that these are all pipelines and stacks of the project, so that what else is in the
@@ -195,7 +195,7 @@ def check_lock(
         raise PlannerError(problems)
     pairs = {(made.pipeline, made.stack) for made in plans}
     gone = [(old.pipeline, old.stack) for old in (lock or Lock()).plans] if whole else []
-    return Checked(
+    return LockCheck(
         plans=tuple(plans),
         changes={(made.pipeline, made.stack): diff(lock or Lock(), made) for made in plans},
         gone=tuple(pair for pair in gone if pair not in pairs),
@@ -273,7 +273,7 @@ def refuse_unpinned(plans: Iterable[BuildPlan]) -> None:
     raise error
 
 
-def write_lock(project: Project, checked: Checked) -> bool:
+def write_lock(project: Project, checked: LockCheck) -> bool:
     """Write the plans into the lock and drop those that are gone; whether that changed it."""
 
     def change(lock: Lock) -> Lock:
