@@ -73,10 +73,13 @@ def find_project(start: Path) -> Path:
 
 
 def _has_table(path: Path) -> bool:
-    return (
-        path.is_file()
-        and re.search(rb"^\s*\[+\s*tool\s*\.\s*stowplan\b", path.read_bytes(), re.MULTILINE) is not None
-    )
+    """Whether a file has `[tool.stowplan]`, however spelt; broken TOML that names it counts as well."""
+    if not path.is_file() or b"stowplan" not in (data := path.read_bytes()):
+        return False
+    try:
+        return "stowplan" in tomllib.loads(data.decode()).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return re.search(rb"^\s*\[+\s*tool\s*\.\s*stowplan\b", data, re.MULTILINE) is not None
 
 
 def load_project(root: Path) -> Project:

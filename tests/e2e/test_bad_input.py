@@ -238,3 +238,14 @@ def test_with_json_errors_are_json_too(project: Project) -> None:
     assert ran.data["schema"] == "stowplan/error/1"
     assert ran.data["problems"][0]["where"] == "stowplan.toml:3: pipeline.p.settings.docker.user"
     assert ran.err == ""
+
+
+def test_a_project_is_found_however_its_table_is_spelt(project: Project) -> None:
+    project.write({"pyproject.toml": f'[tool]\nstowplan.pipeline.p = {{ steps = ["a"], settings.docker.parent_image = "{PINNED}" }}\n'})  # fmt: skip
+    assert project.ok("plan", "-o", "json").data["pipeline"] == "p"
+    project.write({"pyproject.toml": "[tool.stowplan.pipeline.p]\nsteps = [\n"})
+    ran = project.run("plan")
+    assert ran.code == 1
+    assert "pyproject.toml:" in ran.err
+    project.write({"pyproject.toml": '[project]\nname = "x"\ndescription = "made with stowplan"\n'})
+    assert "write stowplan.toml" in project.run("plan").err
