@@ -17,7 +17,7 @@ from typing import Final, assert_never
 
 from attrs import evolve, frozen
 
-from executor.engines.protocol import HASH_LABEL, BuildJob, Engine
+from executor.engines.protocol import HASH_LABEL, BuildJob, Engine, OnLine
 from executor.errors import ExecutorError, FilesChanged, RegistryUnavailable
 from executor.observe.registry import Found, Missing, Unknown, head, retag
 from executor.records import Record, Records
@@ -174,9 +174,7 @@ class _Work:
         digest = None
         if delivery.push:
             self.on_event(Event(image.name, "pushing", image.reference))
-            digest = self.engine.push(
-                image.reference, lambda line: self.on_event(Event(image.name, "line", line))
-            )
+            digest = self.engine.push(image.reference, self._on_line(image))
         return Outcome(image.name, image.hash, action, image.reference, digest)
 
     def _pushed(self, image: ImagePlan) -> Digest | None:
@@ -216,7 +214,10 @@ class _Work:
             labels={HASH_LABEL: str(image.hash)},
             secrets={build_argument(name): value for name, value in self._values(image)},
         )
-        self.engine.build(job, lambda line: self.on_event(Event(image.name, "line", line)))
+        self.engine.build(job, self._on_line(image))
+
+    def _on_line(self, image: ImagePlan) -> OnLine:
+        return lambda line: self.on_event(Event(image.name, "line", line))
 
     def _values(self, image: ImagePlan) -> Iterator[tuple[str, str]]:
         """The values of the image's variables, which must be those that were planned with."""

@@ -34,6 +34,7 @@ from executor.workflow import (
     check_lock,
     compare,
     exit_code,
+    missing_pairs,
     outcomes_data,
     plan,
     refuse_unpinned,
@@ -46,11 +47,13 @@ from planner.errors import did_you_mean
 from planner.explain import (
     Report,
     cell,
+    code,
     count,
     image_data,
     image_text,
     markdown,
     report_data,
+    steps_text,
     table,
     text_lines,
 )
@@ -146,7 +149,7 @@ def _checked(
 
 
 def _show_lock(checked: LockCheck, output: str, state: str) -> None:
-    compared = compare(checked.lock or Lock(), checked.plans, checked.gone)
+    compared = checked.compared
     if output == "json":
         print_json({
             "schema": "stowplan/lock/1",
@@ -192,10 +195,11 @@ def diff_command(
         checked = _checked(loaded, pipeline, stack, engine)
         plans = checked.plans
         old = old or checked.lock or Lock()
-    wanted = [made for made in plans if _is_named(made, pipeline, stack)]
-    there = {(made.pipeline, made.stack) for made in plans}
-    gone = [(made.pipeline, made.stack) for made in old.plans if _is_named(made, pipeline, stack)]
-    compared = compare(old, wanted, [pair for pair in gone if pair not in there])
+    compared = compare(
+        old,
+        [made for made in plans if _is_named((made.pipeline, made.stack), pipeline, stack)],
+        [pair for pair in missing_pairs(old, plans) if _is_named(pair, pipeline, stack)],
+    )
     changes = [change for comparison in compared for change in comparison.changes]
     if output == "json":
         print_json({
@@ -209,8 +213,8 @@ def diff_command(
     return CHANGES if detailed_exitcode and changes else 0
 
 
-def _is_named(made: BuildPlan, pipeline: str | None, stack: str | None) -> bool:
-    return (pipeline or made.pipeline, stack or made.stack) == (made.pipeline, made.stack)
+def _is_named(pair: tuple[str, str], pipeline: str | None, stack: str | None) -> bool:
+    return (pipeline or pair[0], stack or pair[1]) == pair
 
 
 def _lock_file(name: str) -> Lock:
@@ -239,8 +243,8 @@ def _show_comparison(comparison: Comparison, title: str, output: str) -> None:
     if output == "markdown":
         rows = [
             [
-                f"`{name}`",
-                ", ".join(f"`{step}`" for step in comparison.steps.get(name, ())),
+                code(name),
+                ", ".join(map(code, comparison.steps.get(name, ()))),
                 "<br>".join(map(cell, lines)),
             ]
             for name, lines in by_image.items()
@@ -250,9 +254,7 @@ def _show_comparison(comparison: Comparison, title: str, output: str) -> None:
     click.echo(f"{title}:")
     for name, lines in by_image.items():
         steps = comparison.steps.get(name, ())
-        click.echo(
-            f"  {name}" + (f" ({'step' if len(steps) == 1 else 'steps'} {', '.join(steps)})" if steps else "")
-        )
+        click.echo(f"  {name}" + (f" ({steps_text(steps)})" if steps else ""))
         for line in lines:
             click.echo(f"    {line}")
 
@@ -285,7 +287,7 @@ def apply_command(
             print_json(outcomes_data(planned.plan, outcomes))
         case "markdown":
             rows = [
-                [f"{item.action}", f"`{item.name}`", f"`{item.reference}`", f"{item.seconds:.1f} s"]
+                [item.action.value, code(item.name), code(item.reference), f"{item.seconds:.1f} s"]
                 for item in outcomes
             ]
             click.echo(table(["action", "image", "reference", "time"], rows))
@@ -357,9 +359,8 @@ def show(
             )
         case _:
             made = report(loaded, planned, asked_engine(engine))
-            data = image_data(made, found)
             if output == "json":
-                print_json(data)
+                print_json(image_data(made, found))
             else:
                 click.echo(image_text(made, found, fenced=output == "markdown"), nl=False)
 

@@ -6,6 +6,7 @@ Owns the order of the calls and nothing else. Refuses to print.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from attrs import asdict, evolve, frozen
@@ -19,7 +20,7 @@ from executor.records import Records
 from executor.state import read_lock, update_lock
 from planner.diff import Change, diff, diff_images, rebuilt_layers
 from planner.errors import Place, PlannerError, Problem
-from planner.explain import Action, Report
+from planner.explain import Action, Report, layers_text
 from planner.facts import Facts
 from planner.lockfile import LOCK_NAME, Lock
 from planner.pipeline import Pipeline
@@ -49,16 +50,46 @@ def plan(
     frozen: bool = False,
     locked: bool = False,
     here: bool = True,
-    facts: Facts = Facts(),  # noqa: B008  # frozen
 ) -> Planned:
     """Observe and plan one pipeline on one stack.
 
     With `frozen` the lock's pins stand for what would have to be resolved; with `locked` a lock that is
     not what was planned is refused. Both need a lock.
     """
+    lock = _lock(project, needed=frozen or locked)
+    planned = _plan(project, pipeline, stack, lock, engine=engine, frozen=frozen, here=here, facts=Facts())
+    if locked and (changes := lock_changes(lock, planned.plan)):
+        raise ExecutorError(
+            Problem(
+                Place(file=LOCK_NAME),
+                f"stale: {change.image}: {change.text}",
+                "write it with `stowplan lock`",
+            )
+            for change in changes
+        )
+    return planned
+
+
+def _lock(project: Project, *, needed: bool) -> Lock | None:
+    """The project's lock; ExecutorError if it is needed and there is none."""
     lock = read_lock(project.root)
-    if lock is None and (frozen or locked):
+    if lock is None and needed:
         raise ExecutorError.of(LOCK_NAME, "there is none", "write it with `stowplan lock`")
+    return lock
+
+
+def _plan(
+    project: Project,
+    pipeline: Pipeline,
+    stack: Stack,
+    lock: Lock | None,
+    *,
+    engine: ChooseEngine | None,
+    frozen: bool,
+    here: bool,
+    facts: Facts,
+) -> Planned:
+    """Observe what is not among the facts yet, and plan; problems come with the line of their setting."""
     try:
         facts = observe(
             pipeline,
@@ -70,19 +101,9 @@ def plan(
             here=here,
             facts=facts,
         )
-        made = make_plan(pipeline, stack, facts, here=here)
+        return Planned(make_plan(pipeline, stack, facts, here=here), facts, lock)
     except PlannerError as error:
         raise PlannerError(map(project.located, error.problems)) from None
-    if locked and (changes := lock_changes(lock, made)):
-        raise ExecutorError(
-            Problem(
-                Place(file=LOCK_NAME),
-                f"stale: {change.image}: {change.text}",
-                "write it with `stowplan lock`",
-            )
-            for change in changes
-        )
-    return Planned(made, facts, lock)
 
 
 def lock_changes(lock: Lock | None, made: BuildPlan) -> tuple[Change, ...]:
@@ -147,63 +168,6 @@ def _action(
 
 
 @frozen
-class LockCheck:
-    """A lock compared with the project: the plans it should hold, and in what it differs."""
-
-    plans: tuple[BuildPlan, ...]
-    changes: Mapping[tuple[str, str], tuple[Change, ...]]
-    gone: tuple[tuple[str, str], ...]
-    lock: Lock | None
-
-    @property
-    def fresh(self) -> bool:
-        """Whether the lock says what it should."""
-        return self.lock is not None and not self.gone and not any(self.changes.values())
-
-
-def check_lock(
-    project: Project,
-    pipelines: Iterable[Pipeline],
-    stacks: Iterable[Stack],
-    *,
-    whole: bool,
-    engine: ChooseEngine | None = None,
-    frozen: bool = False,
-) -> LockCheck:
-    """Plan what a lock should hold, without files and variables, and compare it with the lock there is.
-
-    `whole` says that these are all pipelines and stacks of the project, so that what else is in the
-    lock is gone.
-    """
-    lock = read_lock(project.root)
-    facts = Facts()
-    plans = []
-    stacks = tuple(stacks)
-    problems: dict[Problem, None] = {}
-    for pipeline in pipelines:
-        for stack in stacks:
-            try:
-                planned = plan(
-                    project, pipeline, stack, engine=engine, frozen=frozen, here=False, facts=facts
-                )
-            except PlannerError as error:
-                problems |= dict.fromkeys(error.problems)
-                continue
-            plans.append(planned.plan)
-            facts = planned.facts
-    if problems:
-        raise PlannerError(problems)
-    pairs = {(made.pipeline, made.stack) for made in plans}
-    gone = [(old.pipeline, old.stack) for old in (lock or Lock()).plans] if whole else []
-    return LockCheck(
-        plans=tuple(plans),
-        changes={(made.pipeline, made.stack): diff(lock or Lock(), made) for made in plans},
-        gone=tuple(pair for pair in gone if pair not in pairs),
-        lock=lock,
-    )
-
-
-@frozen
 class Comparison:
     """One plan compared with what a lock says of it."""
 
@@ -220,7 +184,7 @@ class Comparison:
             words.setdefault(change.image, []).append(change.text)
         for name, layers in self.rebuilt.items():
             if name in words and layers:
-                words[name].append(f"builds layers: {', '.join(layers)}")
+                words[name].append(layers_text(layers))
         return words
 
     def data(self) -> list[dict[str, Any]]:
@@ -254,6 +218,67 @@ def compare(
             )
         )
     return tuple(found)
+
+
+def missing_pairs(lock: Lock, plans: Iterable[BuildPlan]) -> tuple[tuple[str, str], ...]:
+    """The pipelines and stacks that a lock has and these plans have not."""
+    there = {(made.pipeline, made.stack) for made in plans}
+    return tuple(pair for old in lock.plans if (pair := (old.pipeline, old.stack)) not in there)
+
+
+@frozen
+class LockCheck:
+    """A lock compared with the project: the plans it should hold, and those that are gone."""
+
+    plans: tuple[BuildPlan, ...]
+    gone: tuple[tuple[str, str], ...]
+    lock: Lock | None
+
+    @cached_property
+    def compared(self) -> tuple[Comparison, ...]:
+        """In what each plan differs from the lock."""
+        return compare(self.lock or Lock(), self.plans, self.gone)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the lock says what it should."""
+        return self.lock is not None and not self.gone and not any(item.changes for item in self.compared)
+
+
+def check_lock(
+    project: Project,
+    pipelines: Iterable[Pipeline],
+    stacks: Iterable[Stack],
+    *,
+    whole: bool,
+    engine: ChooseEngine | None = None,
+    frozen: bool = False,
+) -> LockCheck:
+    """Plan what a lock should hold, without files and variables, and compare it with the lock there is.
+
+    `whole` says that these are all pipelines and stacks of the project, so that what else is in the
+    lock is gone.
+    """
+    lock = _lock(project, needed=frozen)
+    facts = Facts()
+    plans = []
+    stacks = tuple(stacks)
+    problems: dict[Problem, None] = {}
+    for pipeline in pipelines:
+        for stack in stacks:
+            try:
+                planned = _plan(
+                    project, pipeline, stack, lock, engine=engine, frozen=frozen, here=False, facts=facts
+                )
+            except PlannerError as error:
+                problems |= dict.fromkeys(error.problems)
+                continue
+            plans.append(planned.plan)
+            facts = planned.facts
+    if problems:
+        raise PlannerError(problems)
+    gone = missing_pairs(lock or Lock(), plans) if whole else ()
+    return LockCheck(plans=tuple(plans), gone=gone, lock=lock)
 
 
 def refuse_unpinned(plans: Iterable[BuildPlan]) -> None:

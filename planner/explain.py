@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from attrs import asdict, frozen
@@ -15,18 +16,22 @@ from attrs import asdict, frozen
 from planner.diff import Change
 from planner.dockerfile import context_files, dockerfile
 from planner.plan import BuildPlan, ImagePlan, Use
+from planner.values import FrozenMapping
 
 __all__ = [
     "Action",
     "Report",
     "cell",
     "changes_data",
+    "code",
     "count",
     "image_data",
     "image_text",
+    "layers_text",
     "lock_words",
     "markdown",
     "report_data",
+    "steps_text",
     "table",
     "text_lines",
 ]
@@ -52,12 +57,12 @@ class Report:
     actions: Mapping[str, Action]
     since_lock: tuple[Change, ...] = ()
     since_build: tuple[Change, ...] = ()
-    rebuilt: Mapping[str, tuple[str, ...]] = {}
-    reasons: Mapping[str, str] = {}
+    rebuilt: Mapping[str, tuple[str, ...]] = FrozenMapping()
+    reasons: Mapping[str, str] = FrozenMapping()
     lock: str = "fresh"
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def changes(self) -> tuple[tuple[str, Change], ...]:
         """All changes, each once, with what they are changes since: `lock` or `build`."""
         merged = dict.fromkeys(self.since_build, "build") | dict.fromkeys(self.since_lock, "lock")
@@ -80,24 +85,26 @@ def report_data(report: Report) -> dict[str, Any]:
         "pipeline": plan.pipeline,
         "stack": plan.stack,
         "lock": report.lock,
-        "images": [
-            {
-                "name": image.name,
-                "hash": str(image.hash),
-                "environment_hash": str(image.environment_hash),
-                "steps": list(image.steps),
-                "parent": parent_text(image),
-                "platform": image.platform,
-                "dockerfile": dockerfile(image) if image.use is Use.BUILD else None,
-                "action": report.actions[image.name].value,
-                "reason": report.reasons.get(image.name),
-                "reference": image.reference,
-                "rebuilt": list(report.rebuilt.get(image.name, ())),
-            }
-            for image in plan.images
-        ],
+        "images": [_summary(report, image) for image in plan.images],
         "changes": changes_data(report.changes),
         "notes": list(report.notes),
+    }
+
+
+def _summary(report: Report, image: ImagePlan) -> dict[str, Any]:
+    """What a report says of one image, as plain data."""
+    return {
+        "name": image.name,
+        "hash": str(image.hash),
+        "environment_hash": str(image.environment_hash),
+        "steps": list(image.steps),
+        "parent": parent_text(image),
+        "platform": image.platform,
+        "dockerfile": dockerfile(image) if image.use is Use.BUILD else None,
+        "action": report.actions[image.name].value,
+        "reason": report.reasons.get(image.name),
+        "reference": image.reference,
+        "rebuilt": list(report.rebuilt.get(image.name, ())),
     }
 
 
@@ -119,13 +126,14 @@ def text_lines(report: Report) -> Iterator[str]:
     width = max((len(image.name) for image in plan.images), default=0)
     for image in plan.images:
         yield ""
-        steps = f"{'step' if len(image.steps) == 1 else 'steps'} {', '.join(image.steps)}"
-        yield f"  {report.actions[image.name]:<7} {image.name:<{width}}  {image.hash.short}  {steps}"
+        action, steps = report.actions[image.name], steps_text(image.steps)
+        yield f"  {action:<7} {image.name:<{width}}  {image.hash.short}  {steps}"
         yield from (f"          {line}" for line in _why(report, image.name))
-    gone = [change.text for _, change in report.changes if plan.image(change.image) is None]
+    names = {image.name for image in plan.images}
+    gone = [change for _, change in report.changes if change.image not in names]
     if gone:
         yield ""
-        yield from (f"  {change.image}: {change.text}" for _, change in report.changes if change.text in gone)
+        yield from (f"  {change.image}: {change.text}" for change in gone)
     if report.notes:
         yield ""
         yield from (f"note: {note}" for note in report.notes)
@@ -153,7 +161,17 @@ def _why(report: Report, name: str) -> Iterator[str]:
             yield f"{change.text} (since the lock)" if only_lock else change.text
     rebuilt = report.rebuilt.get(name, ())
     if rebuilt and report.actions[name] is Action.BUILD:
-        yield f"builds layers: {', '.join(rebuilt)}"
+        yield layers_text(rebuilt)
+
+
+def steps_text(steps: Sequence[str]) -> str:
+    """`step train`, `steps load, train`."""
+    return f"{'step' if len(steps) == 1 else 'steps'} {', '.join(steps)}"
+
+
+def layers_text(layers: Sequence[str]) -> str:
+    """What `rebuilt_layers` found, in words."""
+    return f"builds layers: {', '.join(layers)}"
 
 
 def count(number: int, noun: str) -> str:
@@ -168,9 +186,9 @@ def markdown(report: Report) -> str:
         [
             f"**{report.actions[image.name]}**" if report.actions[image.name] is Action.BUILD
             else str(report.actions[image.name]),
-            _code(image.name),
-            ", ".join(map(_code, image.steps)),
-            _code(image.hash.short),
+            code(image.name),
+            ", ".join(map(code, image.steps)),
+            code(image.hash.short),
             "<br>".join(map(cell, _why(report, image.name))),
         ]
         for image in plan.images
@@ -201,10 +219,9 @@ def cell(text: str) -> str:
 
 def image_data(report: Report, image: ImagePlan) -> dict[str, Any]:
     """One image as plain data, schema `stowplan/image/1`: what the report says of it, and what is in it."""
-    summary = next(item for item in report_data(report)["images"] if item["name"] == image.name)
     return {
         "schema": "stowplan/image/1",
-        **summary,
+        **_summary(report, image),
         "files": list(image.tree.paths()) if image.tree else [],
         "generated": {path: data.decode() for path, data in context_files(image).items()},
         "changes": changes_data(pair for pair in report.changes if pair[1].image == image.name),
@@ -225,7 +242,7 @@ def image_text(report: Report, image: ImagePlan, *, fenced: bool = False) -> str
         "files": count(len(list(image.tree.paths())), "file") if image.tree else "none",
     }
     if fenced:
-        lines = [f"- **{name}**: {_code(value)}" for name, value in facts.items() if value]
+        lines = [f"- **{name}**: {code(value)}" for name, value in facts.items() if value]
     else:
         lines = [f"{name:<12} {value}" for name, value in facts.items() if value]
     lines += [f"- {cell(line)}" if fenced else f"{'':<12} {line}" for line in _why(report, image.name)]
@@ -243,5 +260,6 @@ def _block(title: str, text: str, fenced: bool) -> list[str]:
     )
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
+    """Text as Markdown code, in a cell or elsewhere."""
     return f"`{text.replace('`', '').replace('|', '')}`"

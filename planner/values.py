@@ -13,8 +13,6 @@ from typing import Any, Self, TypeVar
 from attrs import evolve, field, frozen
 from attrs.validators import matches_re, optional
 
-from planner.errors import PlannerError, Problem
-
 __all__ = ["Digest", "EnvTemplate", "FrozenMapping", "ImageRef", "Literal", "VariableRef"]
 
 V = TypeVar("V")
@@ -201,13 +199,3 @@ def build_argument(variable: str) -> str:
     The text of the Dockerfile names the variable, and only the engine is told its value.
     """
     return f"STOWPLAN_{variable}"
-
-
-def parse_image_ref(text: str, *path: str | int) -> ImageRef:
-    """Read the image reference that the setting at `path` holds. PlannerError if it is none."""
-    try:
-        return ImageRef.parse(text)
-    except ValueError as error:
-        raise PlannerError(
-            [Problem.at(path, str(error), "write it as registry/repository:tag, like python:3.11-slim")]
-        ) from None
