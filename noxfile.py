@@ -98,11 +98,13 @@ def wheel(session: nox.Session) -> None:
 
 
 def check_content(session: nox.Session, built: Path) -> None:
-    """The two packages, their markers for type checkers, and nothing else."""
+    """The two packages, the door, and nothing else."""
     names = zipfile.ZipFile(built).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    if tops != {"planner", "executor"}:
-        session.error(f"the wheel has more or less than planner and executor: {', '.join(sorted(tops))}")
+    if tops != {"planner", "executor", "stowplan.py"}:
+        session.error(
+            f"the wheel has more or less than planner, executor and stowplan.py: {', '.join(sorted(tops))}"
+        )
     missing = {"planner/py.typed", "executor/py.typed"} - set(names)
     if missing:
         session.error(f"not in the wheel: {', '.join(sorted(missing))}")

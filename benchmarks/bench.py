@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from executor.observe import observe
+from executor.observe.facts import observe
 from planner import Pipeline, Stack
 
 FIXTURES: Final = Path(__file__).parent.parent / "fixtures/projects"

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Final
 
 from executor.errors import ExecutorError, FilesChanged
-from planner.dockerfile import CONTEXT_TREES, context_files
 from planner.errors import Place, Problem
-from planner.instructions import CopyFiles
-from planner.plan import ImagePlan
-from planner.tree import Child, Kind, Tree, decode_node
+from planner.files.tree import Child, Kind, Tree, decode_node
+from planner.image.instructions import CopyFiles
+from planner.image.plan import ImagePlan
+from planner.render.dockerfile import CONTEXT_TREES, context_files
 
 __all__ = ["context", "file_member", "verify"]
 

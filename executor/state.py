@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from executor.errors import ExecutorError
-from planner.lockfile import LOCK_NAME, Lock, dumps, loads
+from planner.lock.lockfile import LOCK_NAME, Lock, dumps, loads
 
 __all__ = ["STATE_DIRECTORY", "read_lock", "state_directory", "update_lock"]
 

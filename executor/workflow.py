@@ -11,20 +11,20 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
-from executor.apply import Outcome, Status
-from executor.config import Project
+from executor.apply.scheduler import Outcome, Status
+from executor.config.project import Project
 from executor.engines.protocol import Engine
 from executor.errors import ExecutorError
-from executor.observe import observe
-from executor.records import Records
+from executor.observe.facts import observe
+from executor.records.store import Records
 from executor.state import read_lock, update_lock
-from planner.diff import Change, diff, diff_images, rebuilt_layers
+from planner.compare.changes import Change, diff, diff_images, rebuilt_layers
+from planner.compare.explain import Action, Report, layers_text
 from planner.errors import Place, PlannerError, Problem
-from planner.explain import Action, Report, layers_text
-from planner.facts import Facts
-from planner.lockfile import LOCK_NAME, Lock
+from planner.facts.answers import Facts
+from planner.image.plan import BuildPlan, ImagePlan, Use, make_plan
+from planner.lock.lockfile import LOCK_NAME, Lock
 from planner.pipeline import Pipeline
-from planner.plan import BuildPlan, ImagePlan, Use, make_plan
 from planner.stack import Stack
 
 __all__ = ["LockCheck", "Planned", "check_lock", "plan", "refuse_unpinned", "report", "write_lock"]

@@ -19,19 +19,19 @@ network. `needs` says what has to be looked at, `make_plan` plans from the answe
 ()
 """
 
-from planner.build_options import BuildConfig, BuildOptions
-from planner.diff import Change, diff, rebuilt_layers
-from planner.dockerfile import context_files, dockerfile
+from planner.compare.changes import Change, diff, rebuilt_layers
 from planner.errors import Place, PlannerError, Problem
-from planner.facts import Fact, Facts, Pin, Secret
-from planner.ignore import IgnoreRules
-from planner.lockfile import LOCK_NAME, Lock, Pushed, dumps, loads
-from planner.needs import FileText, FileTree, HostPlatform, ImageDigest, Need, PythonVersion, Variable
+from planner.facts.answers import Fact, Facts, Pin, Secret
+from planner.facts.needs import FileText, FileTree, HostPlatform, ImageDigest, Need, PythonVersion, Variable
+from planner.files.ignore import IgnoreRules
+from planner.files.tree import Entry, Kind, Tree
+from planner.image.plan import BuildPlan, Delivery, Here, ImagePlan, Parent, Use, make_plan, needs
+from planner.lock.lockfile import LOCK_NAME, Lock, Pushed, dumps, loads
 from planner.pipeline import Pipeline, Step
-from planner.plan import BuildPlan, Delivery, Here, ImagePlan, Parent, Use, make_plan, needs
-from planner.settings import DockerSettings, PythonPackageInstaller
+from planner.render.dockerfile import context_files, dockerfile
+from planner.settings.build_options import BuildConfig, BuildOptions
+from planner.settings.docker import DockerSettings, PythonPackageInstaller
 from planner.stack import ContainerRegistry, Stack
-from planner.tree import Entry, Kind, Tree
 from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef
 
 __all__ = [

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from planner.checks import Checked, Invalid, kind_of, list_of, matching, setting, valid
 from planner.errors import PlannerError, Problem, did_you_mean
 from planner.identity import APART
-from planner.settings import DockerSettings
+from planner.settings.checks import Checked, Invalid, kind_of, list_of, matching, setting, valid
+from planner.settings.docker import DockerSettings
 
 __all__ = ["NAME", "Pipeline", "Step"]
 

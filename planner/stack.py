@@ -12,10 +12,10 @@ from typing import Any
 
 from attrs import frozen
 
-from planner.checks import Checked, decoded, kind_of, matching, optional, setting, valid
 from planner.errors import Problem
 from planner.identity import APART
 from planner.pipeline import name_check
+from planner.settings.checks import Checked, decoded, kind_of, matching, optional, setting, valid
 from planner.values import PATH_PATTERN, ImageRef
 
 __all__ = ["ContainerRegistry", "Stack"]

@@ -11,8 +11,8 @@ from typing import Any, Final, Literal, assert_never
 from attrs import frozen
 
 from executor.errors import ExecutorError
-from planner.build_options import BuildOptions
 from planner.errors import Problem
+from planner.settings.build_options import BuildOptions
 from planner.values import ImageRef
 
 __all__ = ["cli_options", "sdk_options"]

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from planner.build_options import BuildOptions
+from planner.settings.build_options import BuildOptions
 from planner.values import Digest, FrozenMapping, ImageRef
 
 __all__ = ["HASH_LABEL", "BuildJob", "Engine", "Finished", "ImageInfo", "OnLine"]

@@ -19,8 +19,8 @@ from attrs import field, frozen
 from executor.observe.cache import Cache, Hashed, Row, Stamp, SubDirectory
 from executor.observe.files import NotSettled, hash_file, shown
 from planner.errors import PlannerError, Problem
-from planner.needs import FileTree
-from planner.tree import EMPTY_NODE, Kind, Tree, encode_child
+from planner.facts.needs import FileTree
+from planner.files.tree import EMPTY_NODE, Kind, Tree, encode_child
 
 __all__ = ["TICK_NS", "read_tree"]
 

@@ -33,7 +33,7 @@ from planner import (
     make_plan,
     needs,
 )
-from planner.dockerfile import dockerfile
+from planner.render.dockerfile import dockerfile
 from planner.values import build_argument
 from tests.builders import pipeline_of
 

@@ -17,8 +17,8 @@ from executor.engines.podman import PodmanEngine
 from executor.observe.cache import Cache
 from executor.observe.trees import read_tree
 from executor.process import Command, run
-from planner.ignore import IgnoreRules
-from planner.needs import FileTree
+from planner.facts.needs import FileTree
+from planner.files.ignore import IgnoreRules
 from tests.contract.conftest import absent
 
 PATHS = (

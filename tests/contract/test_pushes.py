@@ -11,7 +11,7 @@ import pytest
 
 from executor.engines.protocol import BuildJob, Engine
 from executor.errors import BuildFailed
-from executor.observe.registry import Found, Missing, head
+from executor.registry.lookup import Found, Missing, head
 from planner.values import ImageRef
 from tests.contract.conftest import AuthRegistry, absent
 from tests.contract.images import EMPTY_CONTEXT, TEST_BASE, build, quiet, told

@@ -12,11 +12,11 @@ import pytest
 import requests
 
 from executor.errors import ExecutorError, RegistryUnavailable
-from executor.observe import observe
-from executor.observe.registry import Found, Missing, Unknown, head, retag
+from executor.observe.facts import observe
+from executor.registry.lookup import Found, Missing, Unknown, head, retag
 from planner import Pipeline, Stack
-from planner.facts import Pin
-from planner.needs import ImageDigest
+from planner.facts.answers import Pin
+from planner.facts.needs import ImageDigest
 from planner.values import Digest, ImageRef
 from tests.contract.conftest import AuthRegistry
 

@@ -45,7 +45,7 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
-from executor.records import Records
+from executor.records.store import Records
 
 __all__ = ["Block", "Page", "Reader", "commands", "matches", "same_keys", "shape"]
 
@@ -156,7 +156,7 @@ def environment(scratch: Path) -> dict[str, str]:
     if not program.exists():
         program = scratch / "bin/stowplan"
         program.parent.mkdir()
-        source = "from executor.cli import main; main()"
+        source = "from executor.cli.main import main; main()"
         root = Path(__file__).parents[2]
         program.write_text(f"#!/bin/sh\nPYTHONPATH='{root}' exec '{sys.executable}' -c '{source}' \"$@\"\n")
         program.chmod(0o755)

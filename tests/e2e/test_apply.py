@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from executor.engines.select import choose
-from executor.observe.registry import Found, head
+from executor.registry.lookup import Found, head
 from planner import Digest, ImageRef, loads
 from tests.e2e.command import PINNED, Project, Ran
 
@@ -291,7 +291,7 @@ def test_a_file_edited_while_building_is_refused(training: Project, engine: str)
     planned = training.ok("plan", "-o", "json")
     script = (
         "from pathlib import Path\n"
-        "from executor import apply, load_project, observe\n"
+        "from stowplan import apply, load_project, observe\n"
         "from planner import make_plan\n"
         "project = load_project(Path('.').resolve())\n"
         "pipeline, stack = project.pipeline(None), project.stack(None)\n"

@@ -20,10 +20,10 @@ import pytest
 
 import executor
 import planner
-from executor.cli import cli
+from executor.cli.main import cli
 from executor.observe.python import host_platform
-from planner.build_options import BuildConfig, BuildOptions
-from planner.settings import DockerSettings
+from planner.settings.build_options import BuildConfig, BuildOptions
+from planner.settings.docker import DockerSettings
 from tests.contract.conftest import variable
 from tests.e2e.pages import Block, Page, Reader, matches, same_keys, shape
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from planner.errors import PlannerError, Problem
-from planner.ignore import IgnoreRules
+from planner.files.ignore import IgnoreRules
 
 # Few names, so that patterns and paths meet.
 NAMES = st.sampled_from(["a", "b", "ab", "a.b", "!a", "x\ny", "\u00e9", "e\u0301", "^a", "a b", "#a", "[a]"])

@@ -46,7 +46,7 @@ from planner import (
     make_plan,
 )
 from planner.identity import Side, canonical, side_of, variable_fingerprint
-from planner.instructions import (
+from planner.image.instructions import (
     CopyFiles,
     InstallApt,
     Installer,
@@ -55,8 +55,8 @@ from planner.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.requirements import Option, Requirement, Requirements
-from planner.settings import LATER, PythonPackageInstaller
+from planner.requirements.files import Option, Requirement, Requirements
+from planner.settings.docker import LATER, PythonPackageInstaller
 from tests.builders import PARENT, World, digest, file, image_of, link, observed, plan_of, ref
 from tests.property import strategies as some
 

@@ -34,9 +34,9 @@ from planner import (
     make_plan,
     rebuilt_layers,
 )  # fmt: skip
-from planner.diff import Change
+from planner.compare.changes import Change
 from planner.identity import canonical
-from planner.instructions import (
+from planner.image.instructions import (
     CopyFiles,
     InstallApt,
     InstallProject,
@@ -45,7 +45,7 @@ from planner.instructions import (
     SetEnvironment,
     SetUser,
 )  # fmt: skip
-from planner.requirements import constraint_lines, to_lines
+from planner.requirements.files import constraint_lines, to_lines
 from planner.values import EnvTemplate, Literal, VariableRef, build_argument
 from tests.builders import World, file, image_of, observed, plan_of
 from tests.property import strategies as some

@@ -10,7 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from planner.errors import PlannerError
-from planner.requirements import (
+from planner.requirements.files import (
     Requirements,
     constraint_lines,
     included_files,

@@ -28,8 +28,8 @@ from planner import (
     make_plan,
     needs,
 )
-from planner.explain import Action, Report, image_data, image_text, markdown, report_data, text_lines
-from planner.needs import Variable
+from planner.compare.explain import Action, Report, image_data, image_text, markdown, report_data, text_lines
+from planner.facts.needs import Variable
 from tests.builders import World, observed, pipeline_of, plan_of
 from tests.property import strategies as some
 

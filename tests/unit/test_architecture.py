@@ -93,7 +93,8 @@ def test_no_module_starts_a_process_through_os() -> None:
 SAY: Final = textwrap.dedent(
     """
     from planner import *
-    from planner.explain import Action, Report, changes_data, image_text, markdown, report_data, text_lines
+    from planner.compare.explain import Action, Report, changes_data, image_text, markdown, report_data
+    from planner.compare.explain import text_lines
     from tests.builders import World, file, link, observed
 
     def project():

@@ -16,10 +16,10 @@ import pytest
 
 from executor.observe.cache import CACHE_NAME, Cache
 from executor.observe.trees import TICK_NS, read_tree
-from planner.ignore import IgnoreRules
-from planner.needs import FileTree
-from planner.recipe import OWN_FILES
-from planner.tree import Entry, Kind, Tree
+from planner.facts.needs import FileTree
+from planner.files.ignore import IgnoreRules
+from planner.files.tree import Entry, Kind, Tree
+from planner.image.recipe import OWN_FILES
 
 # Takes every file for settled, however young: so that a test need not wait for 2 s.
 SETTLED = -10 * TICK_NS

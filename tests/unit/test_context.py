@@ -13,9 +13,9 @@ from attrs import evolve
 
 from executor.context import context, file_member, verify
 from executor.errors import ExecutorError, FilesChanged
-from planner.instructions import CopyFiles
-from planner.plan import Here, ImagePlan
-from planner.tree import Entry, Kind, Tree
+from planner.files.tree import Entry, Kind, Tree
+from planner.image.instructions import CopyFiles
+from planner.image.plan import Here, ImagePlan
 from tests.builders import image_of
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"

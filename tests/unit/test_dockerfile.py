@@ -14,8 +14,7 @@ import dockerfile as official
 import pytest
 
 from planner import Pin, context_files, dockerfile
-from planner.dockerfile import layer_text
-from planner.instructions import (
+from planner.image.instructions import (
     CopyFiles,
     InstallApt,
     Installer,
@@ -24,8 +23,9 @@ from planner.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.requirements import Requirements, parse_file, parse_list
-from planner.settings import PythonPackageInstaller
+from planner.render.dockerfile import layer_text
+from planner.requirements.files import Requirements, parse_file, parse_list
+from planner.settings.docker import PythonPackageInstaller
 from planner.values import build_argument
 from tests.builders import PARENT, World, digest, image_of
 

@@ -15,7 +15,7 @@ from typing import assert_never
 
 import pytest
 
-from executor.config import load_project
+from executor.config.project import load_project
 from executor.observe.cache import Cache
 from executor.observe.files import read_text
 from executor.observe.trees import read_tree
@@ -44,7 +44,7 @@ from planner import (
     make_plan,
     needs,
 )
-from planner.explain import Action, Report, report_data
+from planner.compare.explain import Action, Report, report_data
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 PROJECTS = sorted(path.name for path in (FIXTURES / "projects").iterdir())

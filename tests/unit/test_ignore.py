@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from planner.errors import PlannerError
-from planner.ignore import IgnoreRules
+from planner.files.ignore import IgnoreRules
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
 

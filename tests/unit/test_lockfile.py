@@ -22,7 +22,7 @@ from planner import (
     dumps,
     loads,
 )
-from planner.instructions import (
+from planner.image.instructions import (
     CopyFiles,
     InstallApt,
     Installer,
@@ -31,8 +31,8 @@ from planner.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.requirements import Option, Requirement, Requirements
-from planner.settings import PythonPackageInstaller
+from planner.requirements.files import Option, Requirement, Requirements
+from planner.settings.docker import PythonPackageInstaller
 from tests.builders import WORLD, World, digest, plan_of, ref
 
 LOCKS = Path(__file__).parents[2] / "fixtures" / "locks"

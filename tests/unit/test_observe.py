@@ -14,14 +14,14 @@ import pytest
 
 from executor.engines.protocol import Engine
 from executor.errors import EngineUnavailable
-from executor.observe import observe
+from executor.observe.facts import observe
 from executor.observe.python import host_platform, python_version
 from planner import Pipeline, Stack, Step, make_plan, needs
 from planner.errors import PlannerError
-from planner.facts import Facts, Pin, Secret
-from planner.lockfile import Lock, dumps
-from planner.needs import ImageDigest
-from planner.tree import Tree
+from planner.facts.answers import Facts, Pin, Secret
+from planner.facts.needs import ImageDigest
+from planner.files.tree import Tree
+from planner.lock.lockfile import Lock, dumps
 from planner.values import Digest, ImageRef
 from tests.web import Reply, Site, serving
 

@@ -9,7 +9,7 @@ from executor.engines.options import Program, cli_options, sdk_options
 from executor.engines.podman import build_command, push_command
 from executor.engines.protocol import BuildJob
 from executor.errors import ExecutorError
-from planner.build_options import BuildOptions
+from planner.settings.build_options import BuildOptions
 from planner.values import FrozenMapping, ImageRef
 from tests.contract.images import EMPTY_CONTEXT
 

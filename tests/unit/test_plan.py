@@ -28,7 +28,7 @@ from planner import (
     needs,
 )
 from planner.identity import variable_fingerprint
-from planner.recipe import recipe
+from planner.image.recipe import recipe
 from tests.builders import PARENT, World, asked, digest, file, image_of, observed, pipeline_of, plan_of, ref
 
 NOT_INCLUDED = {"allow_including_files_in_images": False}
@@ -352,7 +352,7 @@ def test_the_work_grows_with_different_settings_and_not_with_steps(monkeypatch: 
         calls.append(settings)
         return recipe(settings, facts)
 
-    monkeypatch.setattr("planner.plan.recipe", counted)
+    monkeypatch.setattr("planner.image.plan.recipe", counted)
     table = {"requirements": ["six"]}
     made = {}
     for count in (4, 400):
@@ -371,7 +371,7 @@ def test_a_variable_is_fingerprinted_once(monkeypatch: pytest.MonkeyPatch) -> No
         calls.append(name)
         return variable_fingerprint(name, value)
 
-    monkeypatch.setattr("planner.plan.variable_fingerprint", counted)
+    monkeypatch.setattr("planner.image.plan.variable_fingerprint", counted)
     steps = {f"step-{index}": {"environment": {"N": str(index), "T": "${TOKEN}"}} for index in range(50)}
     assert len(plan_of(steps=steps, world=World(variables={"TOKEN": "x"})).images) == 50
     assert calls == ["TOKEN"]

@@ -6,11 +6,13 @@ import doctest
 import importlib
 import pkgutil
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import executor
 import planner
+import stowplan
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(
@@ -40,11 +42,21 @@ def test_the_promised_names_of_the_planner() -> None:
 
 
 def test_the_promised_names_of_the_executor() -> None:
-    from executor import apply, observe  # noqa: PLC0415  # that this line works is the promise
+    from stowplan import apply, observe  # noqa: PLC0415  # that this line works is the promise
 
-    # `executor.observe` is also the name of the package that the function lives in.
     assert callable(observe)
     assert callable(apply)
+    assert [name for name in stowplan.__all__ if not hasattr(stowplan, name)] == []
+
+
+def test_no_public_function_has_the_name_of_a_module_beside_it() -> None:
+    modules = {name.rpartition(".")[::2] for name in MODULES}
+    hidden = [
+        f"{package}.{name}"
+        for package, name in modules
+        if not isinstance(getattr(importlib.import_module(package), name, None), ModuleType | None)
+    ]
+    assert hidden == []
 
 
 @pytest.mark.parametrize("name", ["planner", "executor", *MODULES])
@@ -70,8 +82,14 @@ def test_there_are_examples() -> None:
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = [
         test.name
-        for name in ("planner", "planner.plan", "planner.settings", "planner.facts", "planner.stack")
+        for name in (
+            "planner",
+            "planner.image.plan",
+            "planner.settings.docker",
+            "planner.facts.answers",
+            "planner.stack",
+        )
         for test in finder.find(importlib.import_module(name))
         if test.examples
     ]
-    assert {"planner", "planner.plan.make_plan", "planner.settings.DockerSettings"} <= set(found)
+    assert {"planner", "planner.image.plan.make_plan", "planner.settings.docker.DockerSettings"} <= set(found)

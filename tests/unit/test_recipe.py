@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from planner import Facts, PlannerError, Stack, Use, make_plan, needs
-from planner.instructions import CopyFiles, Installer, InstallRequirements, SetEnvironment, SetUser
-from planner.recipe import UV_VERSION
-from planner.settings import PythonPackageInstaller
+from planner.image.instructions import CopyFiles, Installer, InstallRequirements, SetEnvironment, SetUser
+from planner.image.recipe import UV_VERSION
+from planner.settings.docker import PythonPackageInstaller
 from tests.builders import World, file, image_of, pipeline_of, plan_of
 
 NOT_INCLUDED = {"allow_including_files_in_images": False}

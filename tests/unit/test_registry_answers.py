@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.observe.registry import Answer, Found, Missing, Unknown, head, heads
+from executor.registry.lookup import Answer, Found, Missing, Unknown, head, heads
 from planner.values import Digest, ImageRef
 from tests.web import Reply, Request, serving
 

@@ -9,8 +9,7 @@ from typing import Literal
 import pytest
 
 from planner.errors import PlannerError
-from planner.requirement_lines import logical_lines, masked
-from planner.requirements import (
+from planner.requirements.files import (
     Option,
     Requirement,
     Requirements,
@@ -21,6 +20,7 @@ from planner.requirements import (
     parse_list,
     to_lines,
 )
+from planner.requirements.lines import logical_lines, masked
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 VARIABLES = (

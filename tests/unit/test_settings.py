@@ -15,7 +15,7 @@ from planner import (
     PlannerError,
     PythonPackageInstaller,
 )
-from planner.settings import LATER, not_there_yet
+from planner.settings.docker import LATER, not_there_yet
 
 
 def problems(table: dict[Any, Any], **given: Any) -> list[str]:

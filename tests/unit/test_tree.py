@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from planner import Entry, Kind, Tree
-from planner.tree import Child, decode_node, encode_node
+from planner.files.tree import Child, decode_node, encode_node
 from tests.builders import file, link
 
 CODE = (

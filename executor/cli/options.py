@@ -1,0 +1,143 @@
+"""What the commands of the command line share: their options, each declared once, and how they print.
+
+Refuses to know any command.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from executor.config.project import Project, find_project, load_project
+from executor.engines.names import asked_engine
+from executor.errors import ExecutorError
+from planner.errors import PlannerError
+
+__all__ = [
+    "CHANGES",
+    "FAILED",
+    "engine_chooser",
+    "known_error",
+    "loaded_project",
+    "options",
+    "print_error",
+    "print_json",
+    "project_root",
+    "styled",
+]
+
+FAILED: Final = 1
+CHANGES: Final = 2
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Keep how to print where an error can find it, which comes when the command is over."""
+    context.obj[parameter.name] = value
+    return value
+
+
+def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options of these names, each declared once for all commands."""
+    known = {
+        "project": click.option(
+            "--project",
+            type=click.Path(file_okay=False, path_type=Path),
+            help="Directory of the project. Default: the nearest one upwards that has a project file.",
+        ),
+        "pipeline": click.option("--pipeline", metavar="NAME", help="The pipeline, if there are several."),
+        "stack": click.option(
+            "--stack", metavar="NAME", help="The stack. Default: `default`, or the only one."
+        ),
+        "engine": click.option(
+            "--engine",
+            metavar="NAME",
+            help="docker or podman. Default: $STOWPLAN_CONTAINER_ENGINE, or the first that works.",
+        ),
+        "output": click.option(
+            "-o",
+            "--output",
+            type=click.Choice(["text", "json", "markdown"]),
+            default="text",
+            show_default=True,
+            callback=_remember,
+            help="What to print the result as.",
+        ),
+        "locked": click.option("--locked", is_flag=True, help="Fail if the lock is stale."),
+        "frozen": click.option(
+            "--frozen",
+            is_flag=True,
+            help="Take what would have to be resolved from the lock, without looking.",
+        ),
+        "detailed": click.option(
+            "--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes."
+        ),
+        "unpinned": click.option(
+            "--allow-unpinned", is_flag=True, help="Go on when the digest of a parent image is not known."
+        ),
+    }
+    decorators = [known[name] for name in reversed(names)]
+    return lambda command: functools.reduce(lambda made, decorate: decorate(made), decorators, command)
+
+
+def loaded_project(directory: Path | None) -> Project:
+    """The project in a directory, or the nearest one upwards."""
+    return load_project(project_root(directory))
+
+
+def project_root(directory: Path | None) -> Path:
+    """The directory of the project, whatever its file says."""
+    return directory.resolve() if directory else find_project(Path.cwd())
+
+
+def engine_chooser(name: str | None) -> Callable[[], Any]:
+    """Choose the engine when it is first asked for: planning seldom needs one.
+
+    UsageError at once for a name that is none.
+    """
+    asked_engine(name)
+
+    @functools.cache
+    def chosen() -> Any:
+        from executor.engines.select import choose  # noqa: PLC0415  # most commands need no engine
+
+        return choose(name)
+
+    return chosen
+
+
+def known_error(error: Exception) -> PlannerError | ExecutorError | None:
+    """The error, if it is one that says what is wrong and what to do."""
+    return error if isinstance(error, PlannerError | ExecutorError) else None
+
+
+def print_error(error: PlannerError | ExecutorError, *, as_json: bool = False) -> None:
+    """All problems at once, each with its place and its remedy: to standard error, or as JSON."""
+    if as_json:
+        problems = [
+            {"where": str(item.where), "found": item.found, "fix": item.fix} for item in error.problems
+        ]
+        print_json({"schema": "stowplan/error/1", "problems": problems})
+        return
+    for problem in error.problems:
+        where = f"{problem.where}: " if str(problem.where) else ""
+        word = click.style("error", fg="red", bold=True)
+        click.echo(f"{word}: {where}{problem.found}\n       {problem.fix}", err=True)
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """Print an object, and nothing else, to standard output."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+_STYLES: Final = {"build": "yellow", "reuse": "green", "parent": "green", "note:": "cyan", "failed": "red"}
+
+
+def styled(line: str) -> str:
+    """The line with its first word in colour, which click drops where there is no terminal."""
+    word = line.split(maxsplit=1)[0] if line.strip() else ""
+    return line.replace(word, click.style(word, fg=_STYLES[word]), 1) if word in _STYLES else line

@@ -1,0 +1,110 @@
+"""What a person sees while images are built: a line for each image on a terminal, plain lines elsewhere.
+
+Everything goes to standard error. Refuses to be needed: without it, `apply` does the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+
+from executor.apply.scheduler import Event, OnEvent
+from planner.image.plan import BuildPlan
+
+__all__ = ["progress", "show_table", "waiting"]
+
+_PATIENCE_SECONDS = 1.0
+
+
+@contextlib.contextmanager
+def waiting(words: str) -> Iterator[None]:
+    """Say on a terminal what is being waited for, once that has taken a second."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    over = threading.Event()
+
+    def show() -> None:
+        if over.wait(_PATIENCE_SECONDS):
+            return
+        from rich.console import Console  # noqa: PLC0415  # most waits are over before
+
+        with Console(stderr=True).status(words):
+            over.wait()
+
+    thread = threading.Thread(target=show, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+_ENDED = frozenset({"build", "reuse", "parent", "failed"})
+
+
+@contextlib.contextmanager
+def progress(plan: BuildPlan) -> Iterator[OnEvent]:
+    """Show what happens to the images of a plan, for as long as the context lasts."""
+    if sys.stderr.isatty():
+        with _live(plan) as on_event:
+            yield on_event
+    else:
+        yield _plain
+
+
+def _plain(event: Event) -> None:
+    if event.kind == "line" and not event.text.strip():
+        return
+    text = event.text if event.kind == "line" else f"{event.kind} {event.text}"
+    # One write a line: lines of images that are built side by side do not mix.
+    sys.stderr.write(f"[{event.image}] {text}\n")
+    sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def _live(plan: BuildPlan) -> Iterator[OnEvent]:
+    from rich.console import Console  # noqa: PLC0415  # only a terminal needs it
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415  # see above
+    from rich.table import Column  # noqa: PLC0415  # see above
+
+    columns = (
+        SpinnerColumn(finished_text=" "),
+        TextColumn("{task.fields[image]}", markup=False, table_column=Column(no_wrap=True)),
+        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as shown:
+        tasks = {
+            image.name: shown.add_task("waiting", image=image.name, total=1, start=False)
+            for image in plan.images
+        }
+
+        def on_event(event: Event) -> None:
+            task = tasks[event.image]
+            if event.kind in _ENDED:
+                shown.update(task, description=event.kind, completed=1)
+            elif event.kind == "line":
+                shown.update(task, description=event.text)
+            else:
+                shown.start_task(task)
+                shown.update(task, description=event.kind)
+
+        yield on_event
+
+
+def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table to standard output, cut to a terminal's width and never where there is none."""
+    from rich.console import Console  # noqa: PLC0415  # only tables need it
+    from rich.table import Table  # noqa: PLC0415  # see above
+    from rich.text import Text  # noqa: PLC0415  # see above
+
+    shown = Table(box=None, pad_edge=False)
+    for head in heads:
+        shown.add_column(head, no_wrap=True)
+    for row in rows:
+        shown.add_row(*map(Text, row))
+    Console(width=None if sys.stdout.isatty() else 1000).print(shown)

@@ -1,0 +1,1 @@
+"""Files that people write → pipelines and stacks, with the line of everything that is wrong."""

@@ -1,0 +1,1 @@
+"""One client for registries: looking images up, and giving them tags."""

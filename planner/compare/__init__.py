@@ -1,0 +1,1 @@
+"""Plans compared: what changed, what is done about it, and why."""

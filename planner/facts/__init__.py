@@ -1,0 +1,1 @@
+"""Needs (questions about the world) and their answers."""

@@ -1,0 +1,137 @@
+"""The closed union of build instructions: what is done to a parent image, as data.
+
+A Dockerfile is one way to write them down. Each carries its `kind` in data; whoever handles them
+matches on the class and ends with `assert_never`. Refuses to hold rendered text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+from attrs import field, frozen
+
+from planner.identity import EVERYWHERE
+from planner.requirements.files import Requirements
+from planner.settings.build_options import bare_flags
+from planner.settings.docker import PythonPackageInstaller
+from planner.values import EnvTemplate, FrozenMapping
+
+__all__ = [
+    "APP_DIRECTORY",
+    "FILES",
+    "CopyFiles",
+    "InstallApt",
+    "InstallProject",
+    "InstallRequirements",
+    "Installer",
+    "Instruction",
+    "SetEnvironment",
+    "SetUser",
+]
+
+APP_DIRECTORY: Final = "/app"
+# The name of the tree of the project's own files; other trees come with custom Dockerfiles.
+FILES: Final = "files"
+
+
+def _variables(value: Mapping[str, EnvTemplate | str]) -> FrozenMapping[EnvTemplate]:
+    return FrozenMapping({
+        name: item if isinstance(item, EnvTemplate) else EnvTemplate(item) for name, item in value.items()
+    })  # fmt: skip
+
+
+@frozen
+class SetEnvironment:
+    """Set environment variables: before anything is installed, or (`runtime`) after everything is."""
+
+    variables: Mapping[str, EnvTemplate] = field(converter=_variables, metadata=EVERYWHERE)
+    runtime: bool = field(default=False, metadata=EVERYWHERE)
+    kind: Literal["environment"] = field(default="environment", metadata=EVERYWHERE)
+
+
+def _sorted_unique(value: Any) -> tuple[str, ...]:
+    return tuple(sorted(set(value)))
+
+
+@frozen
+class InstallApt:
+    """Install Debian packages; their order means nothing."""
+
+    packages: tuple[str, ...] = field(converter=_sorted_unique, metadata=EVERYWHERE)
+    kind: Literal["apt"] = field(default="apt", metadata=EVERYWHERE)
+
+
+def _arguments(value: object) -> Any:
+    """Arguments in their only spelling: names with dashes, and numbers as the text they become."""
+    given = bare_flags(value)
+    if not isinstance(given, FrozenMapping):
+        return given
+    return FrozenMapping({name.replace("_", "-"): _words(item) for name, item in given.items()})
+
+
+def _words(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(str(item) for item in value)
+    return str(value) if isinstance(value, int) else value
+
+
+@frozen
+class Installer:
+    """The program that installs Python packages.
+
+    `version` is None for `pip`, which is the parent image's own and so pinned by its digest.
+    """
+
+    name: PythonPackageInstaller = field(metadata=EVERYWHERE, converter=PythonPackageInstaller)
+    version: str | None = field(default=None, metadata=EVERYWHERE)
+    arguments: Mapping[str, Any] = field(default=FrozenMapping(), converter=_arguments, metadata=EVERYWHERE)
+
+
+@frozen
+class InstallRequirements:
+    """Install what one source of requirements asks for, as one layer."""
+
+    source: str = field(metadata=EVERYWHERE)
+    requirements: Requirements = field(metadata=EVERYWHERE)
+    installer: Installer = field(metadata=EVERYWHERE)
+    kind: Literal["requirements"] = field(default="requirements", metadata=EVERYWHERE)
+
+
+@frozen
+class CopyFiles:
+    """Copy a tree to a directory of the image; `owner` is a user with an optional group."""
+
+    tree: str = field(default=FILES, metadata=EVERYWHERE)
+    destination: str = field(default=APP_DIRECTORY, metadata=EVERYWHERE)
+    owner: str | None = field(default=None, metadata=EVERYWHERE)
+    kind: Literal["files"] = field(default="files", metadata=EVERYWHERE)
+
+
+@frozen
+class InstallProject:
+    """Run the user's command that installs the copied files as a package."""
+
+    command: str = field(metadata=EVERYWHERE)
+    kind: Literal["project"] = field(default="project", metadata=EVERYWHERE)
+
+
+@frozen
+class SetUser:
+    """Run the container as this user, the owner of the directory of the code."""
+
+    user: str = field(metadata=EVERYWHERE)
+    kind: Literal["user"] = field(default="user", metadata=EVERYWHERE)
+
+
+Instruction: TypeAlias = (
+    SetEnvironment | InstallApt | InstallRequirements | CopyFiles | InstallProject | SetUser
+)
+KINDS: Final[Mapping[str, type[Instruction]]] = {
+    "environment": SetEnvironment,
+    "apt": InstallApt,
+    "requirements": InstallRequirements,
+    "files": CopyFiles,
+    "project": InstallProject,
+    "user": SetUser,
+}

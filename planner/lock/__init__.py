@@ -1,0 +1,1 @@
+"""The lock: its values, its schema and its versions."""

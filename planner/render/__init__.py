@@ -1,0 +1,1 @@
+"""The text that others read: Dockerfiles, and the command lines of installers."""

@@ -1,0 +1,1 @@
+"""Which Python packages are asked for: the grammar of requirements, and files of them."""

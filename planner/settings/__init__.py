@@ -1,0 +1,1 @@
+"""What may be asked for, and the checks that each setting declares."""

@@ -1,0 +1,62 @@
+"""stowplan as a library: the public names of the planner and the executor.
+
+>>> from stowplan import Pipeline, Stack, make_plan, observe
+>>> pipeline = Pipeline(name="report", steps=["write"], settings={"docker": {
+...     "parent_image": "python@sha256:" + "0" * 64, "requirements": ["six==1.16.0"],
+...     "allow_including_files_in_images": False}})
+>>> facts = observe(pipeline, Stack())
+>>> plan = make_plan(pipeline, Stack(), facts)
+>>> plan.images[0].use.value
+'build'
+
+`planner` is pure: `import stowplan` loads it and nothing of the executor. The names of the executor are
+loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+import planner
+from planner import *  # noqa: F403  # the door to all of its public names
+
+if TYPE_CHECKING:
+    from executor.apply.scheduler import Event, Outcome, Status, apply
+    from executor.config.project import Project, load_project
+    from executor.errors import ExecutorError
+    from executor.observe.facts import observe
+    from executor.records.store import Record, Records
+
+_HOMES: Final = {
+    "Event": "executor.apply.scheduler",
+    "ExecutorError": "executor.errors",
+    "Outcome": "executor.apply.scheduler",
+    "Project": "executor.config.project",
+    "Record": "executor.records.store",
+    "Records": "executor.records.store",
+    "Status": "executor.apply.scheduler",
+    "apply": "executor.apply.scheduler",
+    "load_project": "executor.config.project",
+    "observe": "executor.observe.facts",
+}
+
+__all__ = [  # noqa: PLE0604  # names of the planner are strings too
+    *planner.__all__,
+    "Event",
+    "ExecutorError",
+    "Outcome",
+    "Project",
+    "Record",
+    "Records",
+    "Status",
+    "apply",
+    "load_project",
+    "observe",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'stowplan' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
