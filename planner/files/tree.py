@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Self
 
 from attrs import field, frozen
 
-from planner.identity import APART, HERE
+from planner.identity import COUNTED, NOT_COUNTED
 from planner.values import Digest, freeze
 
 __all__ = ["EMPTY_NODE", "Child", "Entry", "Kind", "Tree", "decode_node", "encode_child", "encode_node"]
@@ -94,8 +94,8 @@ class Tree:
     Holds exactly the directories that can be reached from the root.
     """
 
-    nodes: Mapping[str, bytes] = field(converter=freeze, metadata=APART, repr=False)
-    digest: Digest = field(init=False, metadata=HERE)
+    nodes: Mapping[str, bytes] = field(converter=freeze, metadata=NOT_COUNTED, repr=False)
+    digest: Digest = field(init=False, metadata=COUNTED)
 
     @digest.default
     def _root_digest(self) -> Digest:

@@ -22,10 +22,9 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.image.plan import ImagePlan
+from planner.image.spec import ExternalImage, ImageSpec
 from planner.requirements.files import constraint_lines, installer_arguments, to_lines
-from planner.settings.docker import PythonPackageInstaller
-from planner.values import EnvTemplate, VariableRef, build_argument
+from planner.values import EnvTemplate, PythonPackageInstaller, VariableRef, build_argument
 
 __all__ = ["CONTEXT_TREES", "context_files", "dockerfile", "layer_text"]
 
@@ -43,11 +42,18 @@ _PREDEFINED: Final = frozenset(
 )
 
 
-def dockerfile(image: ImagePlan) -> str:
-    """The Dockerfile of an image that is built. The same plan gives the same text, byte for byte."""
-    head = [f"# Parent image: {image.parent.reference}", f"FROM {image.parent.base}"]
-    head += [f"ARG {name}" for name in image.options.build_args if name not in _PREDEFINED]
-    return "\n".join([*head, *(layer_text(item) for item in image.instructions)]) + "\n"
+def dockerfile(spec: ImageSpec, base: str | None = None) -> str:
+    """The Dockerfile of an image that is built. The same spec gives the same text, byte for byte.
+
+    `base` is the reference to build on where the parent is another image of the plan: its working tag.
+    """
+    parent = spec.parent
+    if isinstance(parent, ExternalImage):
+        head = [f"# Parent image: {parent.reference}", f"FROM {parent.base}"]
+    else:
+        head = [f"FROM {base or f'stowplan-spec:{parent.hash.hex}'}"]
+    head += [f"ARG {name}" for name in spec.build_args if name not in _PREDEFINED]
+    return "\n".join([*head, *(layer_text(item) for item in spec.instructions)]) + "\n"
 
 
 def layer_text(item: Instruction) -> str:
@@ -55,10 +61,10 @@ def layer_text(item: Instruction) -> str:
     return "\n".join(_lines(item))
 
 
-def context_files(image: ImagePlan) -> Mapping[str, bytes]:
+def context_files(spec: ImageSpec) -> Mapping[str, bytes]:
     """The generated files of the build context, by their paths in it."""
     files: dict[str, bytes] = {}
-    for item in image.instructions:
+    for item in spec.instructions:
         if isinstance(item, InstallRequirements):
             for name, lines in _requirement_files(item).items():
                 files[f"{_CONTEXT_REQUIREMENTS}/{name}"] = "".join(f"{line}\n" for line in lines).encode()

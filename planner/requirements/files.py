@@ -17,7 +17,7 @@ from packaging.specifiers import Specifier
 from packaging.utils import InvalidName, canonicalize_name, canonicalize_version
 
 from planner.errors import Place, PlannerError, Problem
-from planner.identity import EVERYWHERE
+from planner.identity import COUNTED
 from planner.requirements.lines import (
     HOST_PORT,
     UNSUPPORTED,
@@ -55,9 +55,9 @@ class Requirement:
     zeros at the end. Hashes are `algorithm:hex`, sorted.
     """
 
-    name: str = field(metadata=EVERYWHERE)
-    text: str = field(metadata=EVERYWHERE)
-    hashes: tuple[str, ...] = field(default=(), metadata=EVERYWHERE)
+    name: str = field(metadata=COUNTED)
+    text: str = field(metadata=COUNTED)
+    hashes: tuple[str, ...] = field(default=(), metadata=COUNTED)
 
     @property
     def line(self) -> str:
@@ -69,9 +69,9 @@ class Requirement:
 class Requirements:
     """What one source asks to install. Equal values mean the same, in whatever order they were written."""
 
-    packages: tuple[Requirement, ...] = field(default=(), metadata=EVERYWHERE)
-    constraints: tuple[Requirement, ...] = field(default=(), metadata=EVERYWHERE)
-    options: tuple[Option, ...] = field(default=(), metadata=EVERYWHERE)
+    packages: tuple[Requirement, ...] = field(default=(), metadata=COUNTED)
+    constraints: tuple[Requirement, ...] = field(default=(), metadata=COUNTED)
+    options: tuple[Option, ...] = field(default=(), metadata=COUNTED)
 
 
 _VCS = r"(?:git|hg|svn|bzr)\+"

@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 from packaging.utils import canonicalize_name
 
 from planner.errors import Place, PlannerError, Problem, did_you_mean
-from planner.identity import EVERYWHERE
+from planner.identity import COUNTED
 
 __all__ = [
     "HOST_PORT",
@@ -39,8 +39,8 @@ __all__ = [
 class Option:
     """An option of a requirements file under its long name without the dashes; a flag has no value."""
 
-    name: str = field(metadata=EVERYWHERE)
-    value: str | None = field(default=None, metadata=EVERYWHERE)
+    name: str = field(metadata=COUNTED)
+    value: str | None = field(default=None, metadata=COUNTED)
 
     def __str__(self) -> str:
         return f"--{self.name}" + ("" if self.value is None else f"={self.value}")

@@ -13,11 +13,10 @@ from typing import Any, Final
 from attrs import frozen
 
 from planner.errors import Problem
-from planner.identity import APART, EVERYWHERE
+from planner.identity import NOT_COUNTED, COUNTED
+from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (
-    Checked,
     boolean,
-    decoded,
     image_ref,
     kind_of,
     list_of,
@@ -25,13 +24,11 @@ from planner.settings.checks import (
     matching,
     optional,
     project_path,
-    setting,
     text,
-    valid,
 )
 from planner.values import FrozenMapping, freeze
 
-__all__ = ["ARGUMENTS", "BuildConfig", "BuildOptions", "bare_flags", "env_name"]
+__all__ = ["ARGUMENTS", "BuildConfig", "BuildOptions", "env_name"]
 
 
 ENV_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -39,14 +36,6 @@ _OPTION_NAME: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
 
 env_name = matching(ENV_NAME, "the name of an environment variable", "MODEL_DIR")
 _option_name = matching(_OPTION_NAME, "an option", "network")
-
-
-def bare_flags(value: object) -> Any:
-    """Frozen, with true standing for a bare flag as None does: TOML has no null."""
-    frozen_value = freeze(value)
-    if isinstance(frozen_value, FrozenMapping):
-        return FrozenMapping({name: None if item is True else item for name, item in frozen_value.items()})
-    return frozen_value
 
 
 def _argument(value: object) -> Iterator[Problem]:
@@ -140,44 +129,50 @@ _RESERVED: Final = frozenset({
 
 
 @frozen(kw_only=True)
-class BuildOptions(Checked):
+class BuildOptions(Layer):
     """Options of the build itself, passed to the engine.
 
     Any option that has no field here is taken by its name, into `other`.
     """
 
-    build_args: Mapping[str, str] = setting(FrozenMapping(), mapping_of(env_name, _public), EVERYWHERE)
+    build_args: Mapping[str, str] | Unset = setting(FrozenMapping(), mapping_of(env_name, _public), COUNTED)
     """Build arguments by name. Visible in the image's history: no place for secrets."""
-    cache_from: Sequence[str] = setting((), list_of(image_ref), APART)
+    cache_from: Sequence[str] | Unset = setting((), list_of(image_ref), NOT_COUNTED)
     """Images to take cached layers from."""
-    no_cache: bool = setting(False, boolean, APART)
+    no_cache: bool | Unset = setting(False, boolean, NOT_COUNTED)
     """Build every layer anew."""
-    shm_size: int | str | None = setting(None, optional(_size), APART)
+    shm_size: int | str | None | Unset = setting(None, optional(_size), NOT_COUNTED)
     """Size of /dev/shm while building: bytes, or a number with b, k, m or g."""
-    pull: bool = setting(False, boolean, APART)
+    pull: bool | Unset = setting(False, boolean, NOT_COUNTED)
     """Ask the registry for the parent image even when the engine has it."""
-    rm: bool = setting(True, boolean, APART)
+    rm: bool | Unset = setting(True, boolean, NOT_COUNTED)
     """Remove the containers that the classic builder leaves between layers."""
-    labels: Mapping[str, str] = setting(
+    labels: Mapping[str, str] | Unset = setting(
         FrozenMapping(),
         mapping_of(matching(r"[^=\s]+", "a label's name", "org.example.team"), text),
-        EVERYWHERE,
+        COUNTED,
     )
     """Labels of the image by name."""
-    platform: str | None = setting(
+    platform: str | None | Unset = setting(
         None,
         optional(matching(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?", "a platform", "linux/amd64")),
-        EVERYWHERE,
+        COUNTED,
     )
     """Operating system and architecture to build for. Default: this machine's."""
-    target: str | None = setting(
-        None, optional(matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a build stage", "runtime")), EVERYWHERE
+    target: str | None | Unset = setting(
+        None, optional(matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a build stage", "runtime")), COUNTED
     )
     """The stage of a custom Dockerfile to build."""
-    other: Mapping[str, Any] = setting(
-        FrozenMapping(), mapping_of(_other_name, _option), EVERYWHERE, convert=_written_flags
+    other: Mapping[str, Any] | Unset = setting(
+        FrozenMapping(), mapping_of(_other_name, _option), COUNTED, convert=_written_flags
     )
     """Any other option by its name: true for a bare flag, text, a list (repeated) or a table."""
+
+    @property
+    def counted(self) -> Mapping[str, Any]:
+        """The options that change the image and have no field of their own."""
+        other: Mapping[str, Any] = self.value("other")
+        return other
 
     @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
@@ -201,18 +196,12 @@ class BuildOptions(Checked):
 
 
 @frozen(kw_only=True)
-class BuildConfig(Checked):
+class BuildConfig(Layer):
     """How one image is built: the engine's options and the ignore file of its context."""
 
-    build_options: BuildOptions | Mapping[str, Any] = setting(
-        BuildOptions(), valid, EVERYWHERE, convert=decoded(BuildOptions)
+    build_options: BuildOptions | Mapping[str, Any] | Unset = setting(
+        BuildOptions(), of_kind(BuildOptions), COUNTED, convert=decoded(BuildOptions)
     )
     """Options passed to the engine, as a BuildOptions or a table."""
-    dockerignore: str | None = setting(None, optional(project_path), APART)
+    dockerignore: str | None | Unset = setting(None, optional(project_path), NOT_COUNTED)
     """Ignore file to use instead of the `.dockerignore` at the root. Only its effect counts."""
-
-    @property
-    def options(self) -> BuildOptions:
-        """The build options, whichever way they were given."""
-        assert isinstance(self.build_options, BuildOptions)  # noqa: S101  # the converter made it one
-        return self.build_options
