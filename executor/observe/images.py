@@ -1,0 +1,107 @@
+"""What is known of parent images: the digest that a registry has, or the engine's own image.
+
+Owns the order in which they are asked: the registry, then the engine. An engine that fails, or hangs,
+knows nothing. Refuses to wait longer than it is told to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from planner.facts.answers import ImageId, Pin
+from planner.facts.needs import ImageDigest, LocalImage, Need
+from planner.values import Digest
+
+if TYPE_CHECKING:
+    from executor.engines.protocol import Engine
+
+__all__ = ["ChooseEngine", "Images", "any_engine"]
+
+ChooseEngine = Callable[[], "Engine | None"]
+
+
+def any_engine() -> Engine | None:
+    """The engine that would build, found when it is asked for."""
+    from executor.engines.select import choose  # noqa: PLC0415  # most plans need none
+
+    return choose()
+
+
+@define(kw_only=True)
+class Images:
+    """Answers needs about images. `host_platform` is the platform that an index is looked through for.
+
+    With `asks=False` no registry and no engine is asked for a digest, and `silence` says why.
+    """
+
+    engine: ChooseEngine | None
+    environ: Mapping[str, str]
+    timeout: float
+    host_platform: str
+    asks: bool = True
+    silence: str = "it is not in the lock"
+    _reached: list[Any] = field(factory=list, init=False)
+
+    def answers(self, needs: Iterable[Need[Any]]) -> dict[Need[Any], Any]:
+        """The answers to those needs that are about images."""
+        wanted = tuple(needs)
+        digests = [need for need in wanted if isinstance(need, ImageDigest)]
+        found: dict[Need[Any], Any] = dict(self._pins(digests)) if digests else {}
+        for need in wanted:
+            if isinstance(need, LocalImage):
+                found[need] = self._local(need)
+        return found
+
+    def _pins(self, needs: list[ImageDigest]) -> dict[ImageDigest, Pin]:
+        if not self.asks:
+            return {need: Pin(reason=self.silence) for need in needs}
+        from executor.registry.lookup import Found, Question, Unknown, heads  # noqa: PLC0415  # most plans ask nobody
+
+        questions = {need: Question(need.ref, need.platform or self.host_platform) for need in needs}
+        told = heads(questions.values(), timeout=self.timeout, environ=self.environ)
+        pins: dict[ImageDigest, Pin] = {}
+        for need, question in questions.items():
+            answer = told[question]
+            if isinstance(answer, Found):
+                pins[need] = Pin(answer.digest, answer.kind, question.platform, answer.manifest)
+            else:
+                transient = isinstance(answer, Unknown) and answer.transient
+                local = self._ask(lambda engine, need=need: engine.digest(need.ref))
+                pins[need] = Pin(local, reason=answer.reason, transient=transient)
+        return pins
+
+    def _local(self, need: LocalImage) -> ImageId:
+        info = self._ask(lambda engine: (engine.name, engine.inspect(str(need.ref))))
+        if info is None:
+            return ImageId(reason="no engine answers")
+        name, image = info
+        if image is None:
+            return ImageId(engine=name, reason=f"{name} does not have it")
+        return ImageId(Digest(image.id.removeprefix("sha256:")), name)
+
+    def _ask(self, question: Callable[[Engine], Any]) -> Any:
+        """What the engine says; None if there is none, it fails, or it does not answer in time."""
+        if self.engine is None or self._reached == [None]:
+            return None
+        answers: list[Any] = []
+
+        def ask() -> None:
+            with contextlib.suppress(Exception):
+                engine = self.engine() if self.engine else None
+                if engine is not None:
+                    answers.append(question(engine))
+
+        # A thread that nobody waits for any longer: an engine that hangs knows nothing of time.
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(self.timeout)
+        if thread.is_alive():
+            # One engine that hangs costs one wait, not one for each image.
+            self._reached = [None]
+        return answers[0] if answers else None
+
