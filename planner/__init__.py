@@ -9,8 +9,8 @@ what happens to each image, and `dumps` and `loads` write and read the lock. `ex
 ...     "parent_image": "python:3.11-slim", "requirements": ["six==1.16.0"],
 ...     "allow_including_files_in_images": False}})
 >>> (need,) = needs(pipeline, Stack(), checkout=False)
->>> need
-ImageDigest(ref=ImageRef(registry='docker.io', repository='library/python', tag='3.11-slim', digest=None), platform=None)
+>>> need.ref.familiar
+'python:3.11-slim'
 >>> spec = make_spec(pipeline, Stack(), Facts().also({need: Pin(Digest("0" * 64))}))
 >>> [item.kind for item in spec.images[0].spec.instructions]
 ['requirements']

@@ -63,10 +63,9 @@ def _parents(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
                 str(parent.reference),
                 f"unpinned: the digest of {name} is not known ({reason or 'not looked at'})",
             )
-        elif parent.pin.kind == "manifest" and parent.pin.platform and image.platform:
-            if parent.pin.platform != image.platform:
-                text = f"{name} is pinned to one manifest, looked up for {parent.pin.platform}, not {image.platform}"
-                yield Note("other-platform", str(parent.reference), text)
+        elif parent.pin.kind == "manifest" and parent.pin.platform not in (None, image.platform):
+            text = f"{name} is pinned to a single manifest, which was looked up for {parent.pin.platform}"
+            yield Note("other-platform", str(parent.reference), text)
 
 
 def _skipped(settings: Mapping[str, Settings]) -> Iterator[Note]:
@@ -77,7 +76,9 @@ def _skipped(settings: Mapping[str, Settings]) -> Iterator[Note]:
         left_out = {
             "environment": asked.environment,
             "apt_packages": asked.apt_packages,
-            "requirements": asked.requirements if isinstance(asked.requirements, str) else asked.requirements.packages,
+            "requirements": asked.requirements
+            if isinstance(asked.requirements, str)
+            else asked.requirements.packages,
             "local_project_install_command": asked.project_command,
             "user": asked.user,
             "runtime_environment": asked.runtime_environment,
@@ -100,13 +101,19 @@ def _files(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
         shown = ", ".join(paths[:_SHOWN_PATHS])
         more = f" and {len(paths) - _SHOWN_PATHS} more" if len(paths) > _SHOWN_PATHS else ""
         verb = "is" if len(paths) == 1 else "are"
-        yield Note("suspicious-files", paths[0], f"{shown}{more} {verb} copied into images: add to {IGNORE_FILE}")
+        yield Note(
+            "suspicious-files", paths[0], f"{shown}{more} {verb} copied into images: add to {IGNORE_FILE}"
+        )
 
 
 def _code(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
     for image in images:
         if image.builds and not image.spec.trees:
-            yield Note("no-code", image.name, f"{image.name}: no code is included, and this release cannot download it")
+            yield Note(
+                "no-code",
+                image.name,
+                f"{image.name}: no code is included, and this release cannot download it",
+            )
 
 
 def _tags(images: tuple[ImagePlan, ...]) -> Iterator[Note]:

@@ -46,7 +46,7 @@ def _decode_settings(value: object) -> DockerSettings:
         for name in value
         if name != "docker"
     ]
-    docker = value.get("docker", {})
+    docker: Any = value.get("docker", {})
     if not isinstance(docker, DockerSettings):
         try:
             docker = DockerSettings.decode(docker)
@@ -54,7 +54,8 @@ def _decode_settings(value: object) -> DockerSettings:
             problems += [problem.inside("docker") for problem in error.problems]
     if problems:
         raise PlannerError(problems)
-    return docker
+    settled: DockerSettings = docker
+    return settled
 
 
 def _is_settings(value: object) -> Iterator[Problem]:

@@ -25,6 +25,7 @@ from planner.facts.needs import (
     RequirementsFile,
     Variable,
 )
+from planner.files.defaults import DEFAULT_RULES
 from planner.identity import variable_fingerprint
 from planner.image.instructions import (
     FILES,
@@ -37,13 +38,13 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.files.defaults import DEFAULT_RULES
 from planner.image.plan import BuildPlan, Checkout, Destination, ImagePlan, NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.lock.lock import LOCK_NAME, Pins
 from planner.notes import notes_of
 from planner.pipeline import Pipeline, Step
-from planner.requirements.files import Requirements, parse_file
+from planner.requirements.files import parse_file
+from planner.requirements.model import Requirements
 from planner.settings.effective import Settings, settle
 from planner.stack import LOCAL_REGISTRY, Stack
 from planner.values import Digest, ImageRef, PythonPackageInstaller
@@ -175,7 +176,7 @@ class _Traversal:
     _fingerprints: dict[str, Digest] = Factory(dict)
 
     def run(self, *, checkout: bool) -> list[tuple[str, _Share]]:
-        """The images by name, in the order of their first steps; parts that could not be made are left out."""
+        """The images by name, in the order of their first steps, without those that could not be made."""
         made: dict[Settings, _Share | None] = {}
         settled: dict[object, Settings | None] = {}
         shares: dict[_Identity, _Share] = {}

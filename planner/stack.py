@@ -41,7 +41,7 @@ def _uri(value: object) -> Iterator[Problem]:
 
 
 def _without_slash(value: str) -> str:
-    return value.rstrip("/") if isinstance(value, str) else value
+    return value.rstrip("/") if isinstance(value, str) else value  # type: ignore[redundant-expr]  # for its check
 
 
 def _named(uri: str) -> bool:
@@ -93,4 +93,5 @@ class Stack(Checked):
         """Where an image goes: the registry's URI with `target`, its default repository, or `stowplan`."""
         if self.container_registry is None:
             return f"{LOCAL_REGISTRY}/{target or DEFAULT_REPOSITORY}"
-        return f"{self.container_registry.uri}/{target or self.container_registry.default_repository or DEFAULT_REPOSITORY}"
+        name = target or self.container_registry.default_repository or DEFAULT_REPOSITORY
+        return f"{self.container_registry.uri}/{name}"

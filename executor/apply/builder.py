@@ -132,7 +132,9 @@ def blocked(image: ImagePlan, decision: Decision) -> Outcome:
     return failed(image, decision, kind([decision.blocked]))
 
 
-def failed(image: ImagePlan, decision: Decision, error: ExecutorError, *, interrupted: bool = False) -> Outcome:
+def failed(
+    image: ImagePlan, decision: Decision, error: ExecutorError, *, interrupted: bool = False
+) -> Outcome:
     """The outcome of an image that is not there."""
     result = Result.INTERRUPTED if interrupted else Result.FAILED
     return Outcome(

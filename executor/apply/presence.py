@@ -51,7 +51,11 @@ def known(plan: BuildPlan, lock: Lock, records: Records, engine_name: str = "") 
 
 
 def with_registry(
-    plan: BuildPlan, present: Mapping[str, Presence], names: Iterable[str], *, timeout: float = REGISTRY_SECONDS
+    plan: BuildPlan,
+    present: Mapping[str, Presence],
+    names: Iterable[str],
+    *,
+    timeout: float = REGISTRY_SECONDS,
 ) -> dict[str, Presence]:
     """The same with what the registries say of some images, which are asked all at once."""
     wanted = frozenset(names)
@@ -93,16 +97,18 @@ def in_registry(images: Iterable[ImagePlan], *, timeout: float = REGISTRY_SECOND
 
 
 def with_engine(
-    plan: BuildPlan, present: Mapping[str, Presence], names: Iterable[str], store: ImageStore, records: Records
+    plan: BuildPlan,
+    present: Mapping[str, Presence],
+    names: Iterable[str],
+    store: ImageStore,
+    records: Records,
 ) -> dict[str, Presence]:
     """The same with what an engine says of some images."""
     wanted = frozenset(names)
     return {
         **present,
         **{
-            image.name: evolve(
-                present.get(image.name, Presence()), engine=in_engine(image, store, records)
-            )
+            image.name: evolve(present.get(image.name, Presence()), engine=in_engine(image, store, records))
             for image in plan.images
             if image.name in wanted
         },
@@ -119,7 +125,9 @@ def in_engine(image: ImagePlan, store: ImageStore, records: Records) -> InEngine
     if info is not None:
         if info.mark == image.hash:
             return Held()
-        what = f"built from plan {info.mark.short}" if info.mark else "not built from a plan, or changed since"
+        what = (
+            f"built from plan {info.mark.short}" if info.mark else "not built from a plan, or changed since"
+        )
         return Foreign(f"{info.id.removeprefix('sha256:')[:12]}, {what}")
     for reference in records.references(image.hash):
         other = store.inspect(reference) if reference != image.reference else None

@@ -93,9 +93,7 @@ class _Chosen:
 class _Application:
     """One call of `apply`: what all its images share."""
 
-    def __init__(
-        self, plan: BuildPlan, facts: Facts, root: Path, chosen: _Chosen, on_event: OnEvent
-    ) -> None:
+    def __init__(self, plan: BuildPlan, facts: Facts, root: Path, chosen: _Chosen, on_event: OnEvent) -> None:
         self._plan, self._facts, self._root, self._on_event = plan, facts, root, on_event
         self._chosen = chosen
         self._records = Records(root)
@@ -153,9 +151,7 @@ class _Application:
             except ExecutorError:
                 # Each image that needs it says so itself; the others need none.
                 return decisions
-            present = {
-                name: evolve(each, engine_name=engine.name) for name, each in present.items()
-            }
+            present = {name: evolve(each, engine_name=engine.name) for name, each in present.items()}
             present = with_engine(self._plan, present, asked, engine, self._records)
         return decide(self._plan, present)
 

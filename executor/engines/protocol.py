@@ -15,7 +15,17 @@ from planner.image.capabilities import Capability
 from planner.image.plan import ImagePlan
 from planner.values import Digest, FrozenMapping, ImageRef
 
-__all__ = ["HASH_LABEL", "BuildJob", "Builder", "Engine", "Finished", "ImageInfo", "ImageStore", "OnLine", "Runner"]
+__all__ = [
+    "HASH_LABEL",
+    "BuildJob",
+    "Builder",
+    "Engine",
+    "Finished",
+    "ImageInfo",
+    "ImageStore",
+    "OnLine",
+    "Runner",
+]
 
 # The label by which an image says which plan it was built from (an image hash, sha256:…).
 HASH_LABEL = "dev.stowplan.image"

@@ -104,4 +104,3 @@ class Images:
             # One engine that hangs costs one wait, not one for each image.
             self._reached = [None]
         return answers[0] if answers else None
-

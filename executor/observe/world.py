@@ -17,7 +17,15 @@ from executor.observe import python
 from executor.observe.files import read_text
 from planner.errors import PlannerError, Problem
 from planner.facts.answers import HiddenValue
-from planner.facts.needs import FileText, FileTree, HostPlatform, Need, PythonVersion, RequirementsFile, Variable
+from planner.facts.needs import (
+    FileText,
+    FileTree,
+    HostPlatform,
+    Need,
+    PythonVersion,
+    RequirementsFile,
+    Variable,
+)
 from planner.files.tree import Tree
 from planner.requirements.files import included_files
 

@@ -150,7 +150,8 @@ def _in_engine(image: ImagePlan, known: Presence, there: Action) -> Decision:
         case Held():
             return Decision(there, "in-engine", _recorded(known) if known.record else "the engine has it")
         case Foreign(found, _):
-            fix = f"it was not built from this plan: remove it with `{known.engine_name or 'docker'} rmi {image.reference}`"
+            command = f"{known.engine_name or 'docker'} rmi {image.reference}"
+            fix = f"it was not built from this plan: remove it with `{command}`"
             return _blocked(image, "foreign-image", f"is another image: {found}", fix)
         case Absent():
             return Decision(Action.BUILD, *_why(known))

@@ -26,8 +26,8 @@ from planner.image.instructions import (
 )
 from planner.image.plan import BuildPlan, Checkout, ImagePlan, NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
-from planner.requirements.files import Requirement, Requirements
-from planner.values import Digest, EnvTemplate
+from planner.requirements.model import Requirement, Requirements
+from planner.values import EnvTemplate
 
 __all__ = ["Change", "diff", "diff_images", "rebuilt_layers"]
 
@@ -100,21 +100,17 @@ def diff_images(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Itera
         found |= difference.field != "steps"
         yield evolve(difference, image=new.name)
     if moved and not found:
-        yield Change(new.name, "image", None, "unexplained", None, None, "differs in a way that has no words yet")
+        yield Change(
+            new.name, "image", None, "unexplained", None, None, "differs in a way that has no words yet"
+        )
 
 
-def _change(field: str, key: str | None, code: str, before: str | None, after: str | None, text: str) -> Change:
-    return Change("", field, key, code, before, after, text)
-
-
-def _differences(
-    old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec, seen: _Seen
-) -> Iterator[Change]:
+def _differences(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec, seen: _Seen) -> Iterator[Change]:
     yield from _sets("steps", "steps", old.steps, new.steps)
     yield from _parent(old.spec, new.spec, seen)
     if old.spec.builds != new.spec.builds:
         words = ["built" if spec.builds else "used as it is" for spec in (old.spec, new.spec)]
-        yield _change("use", None, "changed", *words, f"parent image: {words[0]} → {words[1]}")
+        yield Change("", "use", None, "changed", words[0], words[1], f"parent image: {words[0]} → {words[1]}")
     yield from _mapping("build option", "options", _options(old.spec), _options(new.spec))
     yield from _mapping("build argument", "build_args", old.spec.build_args, new.spec.build_args)
     yield from _mapping("label", "labels", old.spec.labels, new.spec.labels)
@@ -122,7 +118,7 @@ def _differences(
     for slot in dict.fromkeys([*after, *before]):
         yield from _instruction(before.get(slot), after.get(slot), seen)
     if list(before) != list(after) and before.keys() == after.keys():
-        yield _change("instructions", None, "order", None, None, "instructions: another order")
+        yield Change("", "instructions", None, "order", None, None, "instructions: another order")
     if seen.old and seen.new and not new.spec.platform and not old.spec.platform:
         yield from _single("platform", "platform", seen.old.platform, seen.new.platform)
 
@@ -161,7 +157,9 @@ def _instruction(old: Instruction | None, new: Instruction | None, seen: _Seen) 
         case InstallProject():
             commands = [_as(InstallProject, each) for each in (old, new)]
             yield from _single(
-                "local_project_install_command", "project", *(each.command if each else None for each in commands)
+                "local_project_install_command",
+                "project",
+                *(each.command if each else None for each in commands),
             )
         case SetUser():
             users = [_as(SetUser, each) for each in (old, new)]
@@ -182,45 +180,53 @@ def _parent(old: ImageSpec, new: ImageSpec, seen: _Seen) -> Iterator[Change]:
             for each in (before, after)
         ]
         if shown[0] != shown[1]:
-            yield _change("parent_image", None, "changed", *shown, f"parent image: {shown[0]} → {shown[1]}")
+            yield Change(
+                "",
+                "parent_image",
+                None,
+                "changed",
+                shown[0],
+                shown[1],
+                f"parent image: {shown[0]} → {shown[1]}",
+            )
         return
     digests = [str(each.digest) if each.digest else None for each in (before, after)]
     if before.reference != after.reference:
         same = " (the same digest)" if before.digest and before.digest == after.digest else ""
         text = f"parent image: {before.reference.familiar} → {after.reference.familiar}{same}"
-        yield _change("parent_image", None, "changed", str(before.reference), str(after.reference), text)
+        yield Change("", "parent_image", None, "changed", str(before.reference), str(after.reference), text)
         return
     name = str(after.reference)
     if before.digest and after.digest and before.digest != after.digest:
         short = f"{before.digest.short} → {after.digest.short}"
         text = f"parent image: digest of {after.reference.familiar} moved ({short})"
-        yield _change("parent_image", name, "moved", *digests, text)
+        yield Change("", "parent_image", name, "moved", digests[0], digests[1], text)
     elif before.digest != after.digest:
         words = "digest is now known" if after.digest else "digest is no longer known"
         code = "pinned" if after.digest else "unpinned"
-        yield _change("parent_image", name, code, *digests, f"parent image: {words}")
+        yield Change("", "parent_image", name, code, digests[0], digests[1], f"parent image: {words}")
     elif seen.old and seen.new and seen.old.parent_id != seen.new.parent_id:
         ids = [each.short if each else "none" for each in (seen.old.parent_id, seen.new.parent_id)]
         text = f"parent image: {after.reference.familiar} was rebuilt ({ids[0]} → {ids[1]})"
-        yield _change("parent_image", name, "rebuilt", *ids, text)
+        yield Change("", "parent_image", name, "rebuilt", ids[0], ids[1], text)
 
 
 def _files(old: CopyFiles | None, new: CopyFiles | None, seen: _Seen) -> Iterator[Change]:
     if old is None or new is None:
         words = "no longer included" if new is None else "included"
         code = "removed" if new is None else "added"
-        yield _change("files", None, code, None, None, f"files: {words}")
+        yield Change("", "files", None, code, None, None, f"files: {words}")
         return
     if (old.tree, old.destination) != (new.tree, new.destination):
         places = [f"{each.tree} in {each.destination}" for each in (old, new)]
-        yield _change("files", None, "moved", *places, f"files: {places[0]} → {places[1]}")
+        yield Change("", "files", None, "moved", places[0], places[1], f"files: {places[0]} → {places[1]}")
     yield from _single("files", "owner of the files", old.owner, new.owner)
     trees = [each.trees.get(item.tree) if each else None for each, item in ((seen.old, old), (seen.new, new))]
     before, after = trees
     if before is not None and after is not None and before.digest != after.digest:
         paths = before.changed_paths(after)
-        yield _change(
-            "files", None, "changed", str(before.digest), str(after.digest), f"files: {_count(paths)}"
+        yield Change(
+            "", "files", None, "changed", str(before.digest), str(after.digest), f"files: {_count(paths)}"
         )
 
 
@@ -261,7 +267,7 @@ def _environment(
     for name, item in after.items():
         moved = [each for each in item.variables if values[0].get(each) != values[1].get(each)]
         if before.get(name) == item and moved:
-            yield _change(field, name, "hidden", None, None, f"{words}: {name} changed (hidden)")
+            yield Change("", field, name, "hidden", None, None, f"{words}: {name} changed (hidden)")
 
 
 def _sets(field: str, words: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
@@ -274,13 +280,13 @@ def _sets(field: str, words: str, old: Sequence[str], new: Sequence[str]) -> Ite
         if after is not None:
             gone.remove(before)
             come.remove(after)
-            yield _change(field, name, "changed", before, after, f"{words}: {before} → {after}")
+            yield Change("", field, name, "changed", before, after, f"{words}: {before} → {after}")
     for item in come:
-        yield _change(field, item, "added", None, item, f"{words}: + {item}")
+        yield Change("", field, item, "added", None, item, f"{words}: + {item}")
     for item in gone:
-        yield _change(field, item, "removed", item, None, f"{words}: - {item}")
+        yield Change("", field, item, "removed", item, None, f"{words}: - {item}")
     if old != new and set(old) == set(new):
-        yield _change(field, None, "order", None, None, f"{words}: another order")
+        yield Change("", field, None, "order", None, None, f"{words}: another order")
 
 
 def _mapping(words: str, field: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
@@ -289,17 +295,17 @@ def _mapping(words: str, field: str, old: Mapping[str, str], new: Mapping[str, s
         if before == after:
             continue
         if before is None:
-            yield _change(field, name, "added", None, after, f"{words}: + {name}={after}")
+            yield Change("", field, name, "added", None, after, f"{words}: + {name}={after}")
         elif after is None:
-            yield _change(field, name, "removed", before, None, f"{words}: - {name}")
+            yield Change("", field, name, "removed", before, None, f"{words}: - {name}")
         else:
-            yield _change(field, name, "changed", before, after, f"{words}: {name} {before} → {after}")
+            yield Change("", field, name, "changed", before, after, f"{words}: {name} {before} → {after}")
 
 
 def _single(field: str, words: str, before: str | None, after: str | None) -> Iterator[Change]:
     if before != after:
         code = "added" if before is None else "removed" if after is None else "changed"
-        yield _change(field, None, code, before, after, f"{words}: {before or 'none'} → {after or 'none'}")
+        yield Change("", field, None, code, before, after, f"{words}: {before or 'none'} → {after or 'none'}")
 
 
 def _installation(
@@ -345,7 +351,7 @@ def _packages(
         else:
             tails = [", ".join(_tail(item) for item in items) for items in (was, now)]
             text = f"{words}: {name} {' → '.join(tails)}"
-        yield _change(field, name, code, left, right, text)
+        yield Change("", field, name, code, left, right, text)
 
 
 def _by_name(packages: Iterable[Requirement]) -> dict[str, tuple[Requirement, ...]]:
@@ -357,8 +363,8 @@ def _by_name(packages: Iterable[Requirement]) -> dict[str, tuple[Requirement, ..
 
 def _tail(item: Requirement) -> str:
     """What stands behind the name: `2.1.0` of `torch==2.1.0`, `<3` of `torch<3`."""
-    if item.exact is not None and not item.extras and item.marker is None:
-        return item.exact
+    if item.pin is not None and not item.extras and item.marker is None:
+        return item.clauses[0].version
     return item.text.removeprefix(item.name).lstrip() or "any version"
 
 

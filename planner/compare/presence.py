@@ -12,7 +12,18 @@ from attrs import frozen
 
 from planner.values import Digest
 
-__all__ = ["Absent", "Foreign", "History", "InEngine", "InRegistry", "Presence", "Recorded", "Registered", "Untold"]
+__all__ = [
+    "Absent",
+    "Foreign",
+    "Held",
+    "History",
+    "InEngine",
+    "InRegistry",
+    "Presence",
+    "Recorded",
+    "Registered",
+    "Untold",
+]
 
 
 @frozen
@@ -77,7 +88,10 @@ class History(StrEnum):
 
 @frozen
 class Presence:
-    """All that is known of one image. `engine_name` is that of the engine that would be used, if it is known."""
+    """All that is known of one image.
+
+    `engine_name` is that of the engine that would be used, if it is known.
+    """
 
     ledger: Digest | None = None
     record: Recorded | None = None

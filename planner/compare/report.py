@@ -1,4 +1,4 @@
-"""What a dry run has to say of one plan: what is done about each image and why, and what changed since when."""
+"""What a dry run has to say of one plan: what is done about each image, and what changed since when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image requires of a builder, as a set: a builder says what it can, and a mismatch is found early."""
+"""What an image requires of a builder, as a set; a builder says what it can do."""
 
 from __future__ import annotations
 

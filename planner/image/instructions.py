@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 from attrs import field, frozen
 
 from planner.identity import COUNTED
-from planner.requirements.files import Requirements
+from planner.requirements.model import Requirements
 from planner.values import EnvTemplate, FrozenMapping, PythonPackageInstaller, bare_flags
 
 __all__ = [

@@ -122,7 +122,10 @@ class PlanSpec:
 
 @frozen
 class Note:
-    """Something a user should know about a plan that is no error. `code` is stable; `key` is what it is about."""
+    """Something a user should know about a plan that is no error.
+
+    `code` is stable; `key` is what it is about.
+    """
 
     code: str
     key: str
@@ -138,7 +141,7 @@ class BuildPlan:
 
     pipeline: str
     stack: str
-    images: tuple[ImagePlan, ...]
+    images: tuple[ImagePlan, ...] = field()
     notes: tuple[Note, ...] = field(default=(), eq=False)
 
     @images.validator

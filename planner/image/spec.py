@@ -86,9 +86,7 @@ class ImageSpec:
     @property
     def trees(self) -> tuple[str, ...]:
         """The names of the trees that are copied, each once."""
-        return tuple(
-            dict.fromkeys(item.tree for item in self.instructions if isinstance(item, CopyFiles))
-        )
+        return tuple(dict.fromkeys(item.tree for item in self.instructions if isinstance(item, CopyFiles)))
 
     @property
     def installer(self) -> Installer | None:

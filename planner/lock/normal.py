@@ -27,9 +27,10 @@ from planner.lock.records import (
     Record,
     StackRecord,
     read_instruction,
+    requirement_of,
     write_instruction,
 )
-from planner.requirements.files import Requirement
+from planner.requirements.model import Requirement
 from planner.values import freeze
 
 __all__ = ["Images", "pushed_of", "records_of"]
@@ -43,7 +44,7 @@ def records_of(lock: Lock) -> Iterator[Record]:
     """The records of a lock, each once, in no particular order."""
     images = list(_images(lock))
     lines = {line for image in images for table in image.instruction for line in _lines(table)}
-    names = _names(map(Requirement.from_line, lines))
+    names = _names(map(requirement_of, lines))
     stacks = sorted({plan.stack for plan in lock.plans})
     yield from (StackRecord(stack) for stack in stacks)
     for image in images:
@@ -63,7 +64,7 @@ def records_of(lock: Lock) -> Iterator[Record]:
             instructions,
         )
     for line in lines:
-        requirement = Requirement.from_line(line)
+        requirement = requirement_of(line)
         yield PackageRecord(requirement.name, requirement.text, requirement.hashes)
     for entry in lock.pushed:
         yield PushedRecord(entry.image, entry.reference, entry.name, entry.stack, entry.hash)
@@ -148,7 +149,9 @@ def pushed_of(record: PushedRecord, where: str) -> Pushed:
     except ValueError as error:
         raise _wrong(where, str(error)) from None
     if entry.hash != record.hash:
-        raise _wrong(where, f"what was pushed of {record.name!r} was edited: its hash is not that of its content")
+        raise _wrong(
+            where, f"what was pushed of {record.name!r} was edited: its hash is not that of its content"
+        )
     return entry
 
 
@@ -162,7 +165,9 @@ class Images:
     """The lines that a name can stand for."""
 
     @classmethod
-    def of(cls, images: Iterable[ImageRecord], packages: Iterable[PackageRecord], stacks: Iterable[str]) -> Images:
+    def of(
+        cls, images: Iterable[ImageRecord], packages: Iterable[PackageRecord], stacks: Iterable[str]
+    ) -> Images:
         """The images of records. PlannerError if two of them are one image."""
         every = tuple(stacks)
         records: dict[tuple[str, str, str], ImageRecord] = {}
@@ -173,13 +178,12 @@ class Images:
                     # What a merge leaves that kept both sides.
                     raise _wrong("image", f"two images {image.name!r} on {stack!r}")
                 records[key] = image
-        requirements = {
-            Requirement.from_line(" --hash=".join([item.requirement, *item.hashes])) for item in packages
-        }
+        requirements = {Requirement.parse(item.requirement, item.hashes) for item in packages}
         lines: dict[str, list[str]] = {}
-        for line, name in _names(requirements).items():
-            for spelling in {name, Requirement.from_line(line).name, Requirement.from_line(line).text}:
-                lines.setdefault(spelling, []).append(line)
+        names = _names(requirements)
+        for package in requirements:
+            for spelling in {names[package.line], package.name, package.text}:
+                lines.setdefault(spelling, []).append(package.line)
         return cls(records, {name: tuple(found) for name, found in lines.items()})
 
     def plans(self) -> tuple[PlanSpec, ...]:
@@ -213,9 +217,13 @@ class Images:
             if above not in self.records or record.parent.image == record.name:
                 raise _wrong(where, f"its parent {record.parent.image!r} is not in the lock")
             # A record that is in progress is no parent: the images of a plan have no cycle.
-            parent = Images({k: v for k, v in self.records.items() if k != key}, self.lines).spec(above, known)
+            parent = Images({k: v for k, v in self.records.items() if k != key}, self.lines).spec(
+                above, known
+            )
         elif record.parent.reference is not None:
-            pin = Pin(record.parent.digest, record.parent.kind, record.parent.platform, record.parent.manifest)
+            pin = Pin(
+                record.parent.digest, record.parent.kind, record.parent.platform, record.parent.manifest
+            )
             parent = ExternalImage(record.parent.reference, record.parent.digest, pin)
         else:
             raise _wrong(where, "it has no parent")

@@ -20,7 +20,7 @@ from planner.facts.answers import PinKind
 from planner.image.instructions import KINDS, Installer, Instruction
 from planner.lock.lock import LOCK_NAME
 from planner.pipeline import NAME
-from planner.requirements.files import Option, Requirement, Requirements
+from planner.requirements.model import Option, Requirement, Requirements
 from planner.settings.build_options import ARGUMENTS
 from planner.settings.checks import kind_of
 from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, bare_flags
@@ -28,14 +28,23 @@ from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, bare_fl
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["RESTORE", "ImageRecord", "PackageRecord", "ParentRecord", "PushedRecord", "StackRecord", "read", "write"]
+__all__ = [
+    "RESTORE",
+    "ImageRecord",
+    "PackageRecord",
+    "ParentRecord",
+    "PushedRecord",
+    "StackRecord",
+    "read",
+    "write",
+]
 
 RESTORE: Final = "repair it with `stowplan lock`, or restore it from version control"
 _NAME: Final = re.compile(NAME)
 _IMAGE_NAME: Final = re.compile(rf"{NAME}(/{NAME})?")
 
 
-def _named(_: object, attribute: Any, value: str | tuple[str, ...]) -> None:
+def _named(_: object, attribute: Any, value: Any) -> None:
     pattern = _IMAGE_NAME if attribute.name == "name" else _NAME
     for name in (value,) if isinstance(value, str) else value:
         if not pattern.fullmatch(name):
@@ -133,7 +142,9 @@ def read_instruction(data: Mapping[str, Any], where: str) -> Instruction:
 
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        problem = Problem(Place(path=(where,), file=LOCK_NAME), f"unknown kind of instruction: {kind!r}", RESTORE)
+        problem = Problem(
+            Place(path=(where,), file=LOCK_NAME), f"unknown kind of instruction: {kind!r}", RESTORE
+        )
         raise PlannerError([problem])
     try:
         instruction: Instruction = _converter().structure(data, KINDS[kind])
@@ -244,10 +255,16 @@ def _read_variables(value: Any) -> FrozenMapping[EnvTemplate]:
 def _read_requirements(value: Any) -> Requirements:
     lines = _converter().structure(value, _Requirements)
     return Requirements(
-        tuple(map(Requirement.from_line, lines.packages)),
-        tuple(map(Requirement.from_line, lines.constraints)),
+        tuple(map(requirement_of, lines.packages)),
+        tuple(map(requirement_of, lines.constraints)),
         tuple(Option(*option.removeprefix("--").split("=", 1)) for option in lines.options),
     )
+
+
+def requirement_of(line: str) -> Requirement:
+    """The requirement of a line, with its hashes. PlannerError if it is none."""
+    text, *hashes = line.split(" --hash=")
+    return Requirement.parse(text, hashes)
 
 
 def _write_requirements(value: Requirements) -> Any:

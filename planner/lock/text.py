@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from planner.errors import PlannerError, Problem
+from planner.image.plan import PlanSpec
 from planner.lock.lock import LOCK_NAME, Lock
 from planner.lock.normal import Images, pushed_of, records_of
 from planner.lock.records import (
@@ -154,7 +155,7 @@ def of_records(records: Iterable[Record]) -> Lock:
             pushed[key] = pushed_of(entry, "pushed")
         except PlannerError as error:
             problems += error.problems
-    plans = ()
+    plans: tuple[PlanSpec, ...] = ()
     try:
         stacks = [record.name for record in by_kind[StackRecord]]
         images = Images.of(by_kind[ImageRecord], by_kind[PackageRecord], stacks)

@@ -37,7 +37,9 @@ def read_version_1(data: Mapping[str, Any]) -> Lock:
         return []
 
     plans = [plan for table in data.get("plan", ()) for plan in attempt("a plan", _plan, table)]
-    pushed = [entry for table in data.get("pushed", ()) for entry in attempt("what was pushed", _pushed, table)]
+    pushed = [
+        entry for table in data.get("pushed", ()) for entry in attempt("an entry of pushed", _pushed, table)
+    ]
     pairs = [(plan.pipeline, plan.stack) for plan in plans]
     problems += [
         Problem.in_file(LOCK_NAME, None, f"two plans of {pipeline!r} on {stack!r}", RESTORE)

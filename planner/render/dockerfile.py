@@ -23,7 +23,8 @@ from planner.image.instructions import (
     SetUser,
 )
 from planner.image.spec import ExternalImage, ImageSpec
-from planner.requirements.files import constraint_lines, installer_arguments, to_lines
+from planner.requirements.model import constraint_lines, to_lines
+from planner.requirements.options import installer_arguments
 from planner.values import EnvTemplate, PythonPackageInstaller, VariableRef, build_argument
 
 __all__ = ["CONTEXT_TREES", "context_files", "dockerfile", "layer_text"]

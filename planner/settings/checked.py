@@ -133,7 +133,7 @@ class Layer(Checked):
         return self.default(name) if value is UNSET else value
 
     def over(self, lower: Self) -> Self:
-        """This layer laid over a lower one, field by field: lists replace, tables and layers merge."""
+        """The layer laid over a lower one, field by field: lists replace, tables and layers merge."""
         merged = {name: getattr(lower, name) for name in lower.given}
         for name in self.given:
             mine, theirs = getattr(self, name), merged.get(name)

@@ -20,6 +20,7 @@ __all__ = [
 
 Check = Callable[[Any], Iterator[Problem]]
 
+
 def kind_of(value: object) -> str:
     """What a value is, in words, without showing it: it may be a secret."""
     match value:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from planner.errors import Problem
-from planner.identity import NOT_COUNTED, COUNTED
+from planner.identity import COUNTED, NOT_COUNTED
 from planner.settings.build_options import ARGUMENTS, BuildConfig, env_name
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (
@@ -72,15 +72,17 @@ class DockerSettings(Layer):
     ('git',)
     """
 
-    parent_image: str | None | Unset = setting(None, optional(image_ref), COUNTED)
+    parent_image: str | Unset | None = setting(None, optional(image_ref), COUNTED)
     """Image to build on. Default: `python:<major.minor>-slim` of the Python that plans."""
-    image_tag: str | None | Unset = setting(None, optional(matching(TAG_PATTERN, "an image tag", "1.0.0")), NOT_COUNTED)
+    image_tag: str | Unset | None = setting(
+        None, optional(matching(TAG_PATTERN, "an image tag", "1.0.0")), NOT_COUNTED
+    )
     """A further tag for the image. Of several images of one repository the last keeps it."""
-    dockerfile: str | None | Unset = setting(None, optional(project_path), COUNTED)
+    dockerfile: str | Unset | None = setting(None, optional(project_path), COUNTED)
     """A Dockerfile to build the parent image from. Not there yet."""
-    build_context_root: str | None | Unset = setting(None, optional(project_path), COUNTED)
+    build_context_root: str | Unset | None = setting(None, optional(project_path), COUNTED)
     """Build context of `dockerfile`. Not there yet."""
-    parent_image_build_config: BuildConfig | Mapping[str, Any] | None | Unset = setting(
+    parent_image_build_config: BuildConfig | Mapping[str, Any] | Unset | None = setting(
         None, optional(of_kind(BuildConfig)), COUNTED, convert=decoded(BuildConfig)
     )
     """How the image of `dockerfile` is built. Not there yet."""
@@ -88,7 +90,7 @@ class DockerSettings(Layer):
     """Use `parent_image` as it is."""
     prevent_build_reuse: bool | Unset = setting(False, boolean, NOT_COUNTED)
     """Build even when the image already exists."""
-    target_repository: str | None | Unset = setting(
+    target_repository: str | Unset | None = setting(
         None, optional(matching(PATH_PATTERN, "a repository", "team/training")), NOT_COUNTED
     )
     """Repository to push to, below the URI of the stack's registry."""
@@ -106,7 +108,7 @@ class DockerSettings(Layer):
         convert=bare_flags,
     )
     """Options of the installer by name, without dashes; None (in TOML: true) is a bare flag."""
-    python_package_installer_cache_mount: str | None | Unset = setting(
+    python_package_installer_cache_mount: str | Unset | None = setting(
         None, optional(matching(r"/[A-Za-z0-9_./-]+", "an absolute path", "/root/.cache/uv")), COUNTED
     )
     """Directory to mount as a cache while packages are installed. Not there yet."""
@@ -116,7 +118,7 @@ class DockerSettings(Layer):
         False, _freeze_method, COUNTED
     )
     """Install what the planning Python has installed. Not there yet."""
-    pyproject_path: str | None | Unset = setting(None, optional(project_path), COUNTED)
+    pyproject_path: str | Unset | None = setting(None, optional(project_path), COUNTED)
     """A pyproject.toml whose dependencies are installed. Not there yet."""
     pyproject_export_command: Sequence[str] | Unset = setting((), list_of(text), COUNTED)
     """Command that writes the requirements of `pyproject_path`. Not there yet."""
@@ -128,7 +130,7 @@ class DockerSettings(Layer):
     """Install what the stack's components require. No component of this release requires any."""
     install_deployment_requirements: bool | Unset = setting(True, boolean, COUNTED)
     """Install what the stack's deployer requires. No component of this release requires any."""
-    local_project_install_command: str | None | Unset = setting(None, optional(text), COUNTED)
+    local_project_install_command: str | Unset | None = setting(None, optional(text), COUNTED)
     """Shell command that installs the included files as a package, run in /app."""
     apt_packages: Sequence[str] | Unset = setting(
         (), list_of(matching(APT_PACKAGE, "an apt package", "libgomp1")), COUNTED
@@ -138,7 +140,7 @@ class DockerSettings(Layer):
     """Variables set before anything is installed. `${NAME}` takes the planning machine's value."""
     runtime_environment: Mapping[str, str] | Unset = setting(FrozenMapping(), _variables, COUNTED)
     """Variables set after everything is installed."""
-    user: str | None | Unset = setting(
+    user: str | Unset | None = setting(
         None, optional(matching(rf"{_USER_PART}(?::{_USER_PART})?", "a user", "1000:1000")), COUNTED
     )
     """User of the container, and owner of /app: one the parent image has, or a number."""

@@ -13,7 +13,8 @@ from typing import Any, Final
 from attrs import evolve, field, frozen
 
 from planner.errors import Place, PlannerError, Problem
-from planner.requirements.files import Requirements, parse_list
+from planner.requirements.lists import parse_list
+from planner.requirements.model import Requirements
 from planner.settings.build_options import BuildConfig, BuildOptions
 from planner.settings.docker import DockerSettings
 from planner.values import EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller, build_argument
