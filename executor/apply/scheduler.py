@@ -20,7 +20,8 @@ from attrs import evolve, frozen
 from executor.engines.protocol import HASH_LABEL, BuildJob, Engine, OnLine
 from executor.errors import ExecutorError, FilesChanged, RegistryUnavailable
 from executor.records.store import Record, Records
-from executor.registry.lookup import Found, Missing, Unknown, head, retag
+from executor.registry.lookup import Found, Missing, Unknown, head
+from executor.registry.tags import retag
 from executor.state import read_lock, update_lock
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.answers import Facts

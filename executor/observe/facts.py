@@ -155,10 +155,12 @@ class _Looking:
 
     def _looked_up(self, refs: list[ImageRef]) -> dict[ImageRef, Pin]:
         """What is known of images: of the registry, else of the engine, else of the lock."""
-        from executor.registry.lookup import Found, Unknown, heads  # noqa: PLC0415  # only an image needs it
+        from executor.registry.lookup import Found, Question, Unknown, heads  # noqa: PLC0415  # only an image needs it
 
         pins: dict[ImageRef, Pin] = {}
-        for ref, answer in heads(refs, timeout=self.timeout, environ=self.environ).items():
+        questions = [Question(ref) for ref in refs]
+        for question, answer in heads(questions, timeout=self.timeout, environ=self.environ).items():
+            ref = question.ref
             if isinstance(answer, Found):
                 pins[ref] = Pin(answer.digest, "registry")
             else:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.registry.lookup import Answer, Found, Missing, Unknown, head, heads
+from executor.registry.lookup import Answer, Found, Missing, Question, Unknown, head, heads
 from planner.values import Digest, ImageRef
 from tests.web import Reply, Request, serving
 
@@ -23,7 +23,8 @@ INDEX = json.dumps({
     "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [],
 }).encode()  # fmt: skip
 DIGEST = Digest(hashlib.sha256(INDEX).hexdigest())
-HERE = {"Docker-Content-Digest": str(DIGEST), "Content-Type": "application/vnd.oci.image.index.v1+json"}
+SAID = {"Docker-Content-Digest": str(DIGEST), "Content-Type": "application/vnd.oci.image.index.v1+json"}
+HERE = Found(DIGEST, "index")
 BASIC = {"WWW-Authenticate": 'Basic realm="registry"'}
 PLANTED = "pl4nted-s3cret"
 
@@ -68,8 +69,8 @@ def error(code: str) -> bytes:
 
 
 def test_a_digest_is_asked_for_without_fetching_anything(home: Path) -> None:
-    with serving(lambda _: Reply(headers=HERE)) as site:
-        assert look(site.address, home) == Found(DIGEST)
+    with serving(lambda _: Reply(headers=SAID)) as site:
+        assert look(site.address, home) == HERE
     assert [(request.method, request.path) for request in site.requests] == [
         ("HEAD", "/v2/team/app/manifests/1")
     ]
@@ -84,16 +85,16 @@ def test_a_digest_is_asked_for_without_fetching_anything(home: Path) -> None:
 
 
 def test_an_image_with_a_digest_is_looked_up_by_it(home: Path) -> None:
-    with serving(lambda _: Reply(headers=HERE)) as site:
+    with serving(lambda _: Reply(headers=SAID)) as site:
         ref = ImageRef.parse(f"{site.address}/team/app:1@{DIGEST}")
-        assert head(ref, timeout=20, environ={"HOME": str(home)}) == Found(DIGEST)
+        assert head(ref, timeout=20, environ={"HOME": str(home)}) == HERE
     assert site.requests[0].path == f"/v2/team/app/manifests/{DIGEST}"
 
 
 def test_a_registry_that_names_no_digest_is_asked_for_the_manifest(ask: Ask) -> None:
-    kind = {"Content-Type": HERE["Content-Type"]}
-    assert ask(Reply(headers=kind), Reply(body=INDEX, headers=kind)) == Found(DIGEST)
-    assert ask(Reply(405), Reply(body=INDEX, headers=kind)) == Found(DIGEST)
+    kind = {"Content-Type": SAID["Content-Type"]}
+    assert ask(Reply(headers=kind), Reply(body=INDEX, headers=kind)) == HERE
+    assert ask(Reply(405), Reply(body=INDEX, headers=kind)) == HERE
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_a_server_that_is_no_registry_tells_nothing(ask: Ask, replies: list[Repl
 
 def test_a_rewritten_manifest_is_not_the_image(ask: Ask) -> None:
     kind = "application/vnd.docker.distribution.manifest.v1+prettyjws"
-    answer = ask(Reply(headers={**HERE, "Content-Type": kind}))
+    answer = ask(Reply(headers={**SAID, "Content-Type": kind}))
     assert isinstance(answer, Unknown)
     assert "in a format of before 2016" in answer.reason
 
@@ -207,12 +208,13 @@ def test_a_server_that_drips_is_given_up(home: Path) -> None:
 
 
 def test_images_are_looked_up_at_once_and_none_waits_for_another(home: Path, silent: str) -> None:
-    with serving(lambda _: Reply(headers=HERE)) as site:
-        refs = [ImageRef.parse(f"{silent}/a:{number}") for number in range(30)]
-        refs += [ImageRef.parse(f"{site.address}/b:{number}") for number in range(30)]
-        answers = heads(refs, timeout=2, environ={"HOME": str(home)})
-    assert list(answers) == refs
-    assert [isinstance(answers[ref], Found) for ref in refs] == [False] * 30 + [True] * 30
+    with serving(lambda _: Reply(headers=SAID)) as site:
+        names = [f"{silent}/a:{number}" for number in range(30)]
+        names += [f"{site.address}/b:{number}" for number in range(30)]
+        questions = [Question(ImageRef.parse(name)) for name in names]
+        answers = heads(questions, timeout=2, environ={"HOME": str(home)})
+    assert list(answers) == questions
+    assert [isinstance(answers[question], Found) for question in questions] == [False] * 30 + [True] * 30
 
 
 def test_no_image_is_no_question() -> None:
@@ -226,9 +228,9 @@ def test_no_proxy_and_no_netrc_on_the_way_to_this_machine(
     monkeypatch.setenv("no_proxy", "")
     (home / ".netrc").write_text(f"machine localhost login me password {PLANTED}", "utf-8")
     (home / ".netrc").chmod(0o600)
-    with serving(lambda _: Reply(headers=HERE)) as site:
-        assert look(site.address, home) == Found(DIGEST)
-        assert look(f"127.0.0.1:{site.port}", home) == Found(DIGEST)
+    with serving(lambda _: Reply(headers=SAID)) as site:
+        assert look(site.address, home) == HERE
+        assert look(f"127.0.0.1:{site.port}", home) == HERE
     assert "Authorization" not in site.requests[0].headers
 
 
@@ -249,7 +251,7 @@ def guarded(request: Request) -> Reply:
     """A registry that tells the user `me` and nobody else."""
     right = base64.b64encode(f"me:{PLANTED}".encode()).decode()
     if request.headers.get("Authorization") == f"Basic {right}":
-        return Reply(headers=HERE)
+        return Reply(headers=SAID)
     return Reply(401, headers=BASIC)
 
 
@@ -268,27 +270,27 @@ def test_logins_of_docker_and_podman_are_found(home: Path, file: str, environ: d
     with serving(guarded) as site:
         write_config(home / file, {"auths": {site.address: entry()}})
         there = {name: value.format(home=home) for name, value in environ.items()}
-        assert look(site.address, home, environ=there) == Found(DIGEST)
+        assert look(site.address, home, environ=there) == HERE
 
 
 def test_a_login_for_a_part_of_a_registry_goes_before_one_for_all_of_it(home: Path) -> None:
     with serving(guarded) as site:
         auths = {site.address: entry("other"), f"{site.address}/team": entry()}
         write_config(home / ".config/containers/auth.json", {"auths": auths})
-        assert look(site.address, home) == Found(DIGEST)
+        assert look(site.address, home) == HERE
 
 
 def test_docker_goes_before_podman(home: Path) -> None:
     with serving(guarded) as site:
         write_config(home / ".docker/config.json", {"auths": {site.address: entry()}})
         write_config(home / ".config/containers/auth.json", {"auths": {site.address: entry("other")}})
-        assert look(site.address, home) == Found(DIGEST)
+        assert look(site.address, home) == HERE
 
 
 def test_no_login_is_looked_for_until_a_registry_asks(home: Path) -> None:
-    with serving(lambda _: Reply(headers=HERE)) as site:
+    with serving(lambda _: Reply(headers=SAID)) as site:
         write_config(home / ".docker/config.json", {"auths": {site.address: entry()}})
-        assert look(site.address, home) == Found(DIGEST)
+        assert look(site.address, home) == HERE
     assert [request.headers.get("Authorization") for request in site.requests] == [None]
 
 
@@ -303,7 +305,7 @@ def test_credential_helpers_are_run(home: Path, monkeypatch: pytest.MonkeyPatch,
     with serving(guarded) as site:
         value = "planted" if setting == "credsStore" else {site.address: "planted"}
         write_config(home / ".docker/config.json", {setting: value})
-        assert look(site.address, home) == Found(DIGEST)
+        assert look(site.address, home) == HERE
 
 
 @pytest.mark.parametrize(
@@ -331,11 +333,11 @@ def test_a_login_that_does_not_help_is_named_and_not_shown(home: Path, config: o
 
 def test_a_broken_login_does_not_hide_a_public_image(home: Path) -> None:
     def answer(_: Request) -> Reply:
-        return Reply(401, headers=BASIC) if len(site.requests) == 1 else Reply(headers=HERE)
+        return Reply(401, headers=BASIC) if len(site.requests) == 1 else Reply(headers=SAID)
 
     with serving(answer) as site:
         write_config(home / ".docker/config.json", {"credsStore": "of-another-machine"})
-        assert look(site.address, home) == Found(DIGEST)
+        assert look(site.address, home) == HERE
 
 
 # --- a registry with TLS and tokens, as nearly all public ones are
@@ -379,7 +381,7 @@ def test_a_token_is_fetched_with_the_login_or_without(
         if request.path.startswith("/token?"):
             return Reply(body=b'{"token": "a-token"}')
         if request.headers.get("Authorization") == "Bearer a-token":
-            return Reply(headers=HERE)
+            return Reply(headers=SAID)
         realm = f'Bearer realm="https://{address}/token",service="registry",scope="repository:team/app:pull"'
         return Reply(401, headers={"WWW-Authenticate": realm})
 
@@ -390,7 +392,7 @@ def test_a_token_is_fetched_with_the_login_or_without(
         # Whose password would go to the registry in place of the token, if requests had its way.
         (home / ".netrc").write_text(f"machine {abroad} login other password {PLANTED}", "utf-8")
         (home / ".netrc").chmod(0o600)
-        assert look(address, home) == Found(DIGEST)
+        assert look(address, home) == HERE
     assert [request.path for request in site.requests] == [
         "/v2/team/app/manifests/1",
         "/token?service=registry&scope=repository%3Ateam%2Fapp%3Apull",
@@ -405,7 +407,7 @@ def test_a_certificate_that_nobody_trusts_ends_it(
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    with serving(lambda _: Reply(headers=HERE), host=abroad, tls=tls) as site:
+    with serving(lambda _: Reply(headers=SAID), host=abroad, tls=tls) as site:
         address = f"{abroad}:{site.port}"
         answer = look(address, home)
     assert answer == Unknown(f"no TLS connection to {address} that this machine can trust", transient=False)
@@ -413,7 +415,7 @@ def test_a_certificate_that_nobody_trusts_ends_it(
 
 
 def test_nothing_goes_abroad_without_tls(home: Path, abroad: str) -> None:
-    with serving(lambda _: Reply(headers=HERE), host=abroad) as site:
+    with serving(lambda _: Reply(headers=SAID), host=abroad) as site:
         assert isinstance(look(f"{abroad}:{site.port}", home), Unknown)
     assert [request for request in site.requests if request.path] == []
 
