@@ -5,7 +5,6 @@ Owns the questions and how answers become what `decide` takes. Refuses to decide
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -75,23 +74,24 @@ def in_registry(images: Iterable[ImagePlan], *, timeout: float = REGISTRY_SECOND
     asked = {image.name: image for image in images}
     if not asked:
         return {}
-    from executor.registry.lookup import Missing, Unknown  # noqa: PLC0415  # most plans ask nobody
-    from executor.registry.marks import ForeignImage, Marked, marks  # noqa: PLC0415  # as above
+    from executor.registry import marks  # noqa: PLC0415  # most plans ask nobody
 
-    refs = {name: ImageRef.parse(image.reference) for name, image in asked.items()}
-    told = marks(refs.values(), timeout=timeout, environ=os.environ)
+    questions = {
+        name: marks.Question(ImageRef.parse(image.reference), image.platform) for name, image in asked.items()
+    }
+    told = marks.marks(questions.values(), timeout=timeout)
     found: dict[str, InRegistry] = {}
-    for name, ref in refs.items():
-        match told[ref]:
-            case Marked(digest, image) if image == asked[name].hash:
+    for name, question in questions.items():
+        match told[question]:
+            case marks.Marked(digest, image) if image == asked[name].hash:
                 found[name] = Registered(digest)
-            case Marked(digest, image):
+            case marks.Marked(digest, image):
                 found[name] = Foreign(f"it was built from plan {image.short}", digest)
-            case ForeignImage(digest, reason):
+            case marks.Foreign(digest, reason):
                 found[name] = Foreign(reason, digest)
-            case Missing(reason):
+            case marks.Missing(reason):
                 found[name] = Absent(reason)
-            case Unknown(reason, transient):
+            case marks.Unknown(reason, transient):
                 found[name] = Untold(reason, transient)
     return found
 
