@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
 from planner.facts.answers import ImageId, Pin
 from planner.facts.needs import ImageDigest, LocalImage, Need
-from planner.values import Digest
+from planner.values import Digest, ImageRef
 
 if TYPE_CHECKING:
     from executor.engines.protocol import Engine
@@ -51,7 +52,7 @@ class Images:
         """The answers to those needs that are about images."""
         wanted = tuple(needs)
         digests = [need for need in wanted if isinstance(need, ImageDigest)]
-        found: dict[Need[Any], Any] = dict(self._pins(digests)) if digests else {}
+        found: dict[Need[Any], Any] = {**self._pins(digests)} if digests else {}
         for need in wanted:
             if isinstance(need, LocalImage):
                 found[need] = self._local(need)
@@ -71,7 +72,7 @@ class Images:
                 pins[need] = Pin(answer.digest, answer.kind, question.platform, answer.manifest)
             else:
                 transient = isinstance(answer, Unknown) and answer.transient
-                local = self._ask(lambda engine, need=need: engine.digest(need.ref))
+                local = self._ask(partial(_digest, need.ref))
                 pins[need] = Pin(local, reason=answer.reason, transient=transient)
         return pins
 
@@ -104,3 +105,7 @@ class Images:
             # One engine that hangs costs one wait, not one for each image.
             self._reached = [None]
         return answers[0] if answers else None
+
+
+def _digest(ref: ImageRef, engine: Engine) -> Digest | None:
+    return engine.digest(ref)
