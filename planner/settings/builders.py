@@ -41,4 +41,7 @@ def refusals(options: BuildOptions, builder: str) -> tuple[Problem, ...]:
     if "dns" in asked and asked.get("network") == "none":
         found = "there is no name server in reach without a network"
         problems.append(Problem.at(("build_options", "dns"), found, 'leave out dns, or network = "none"'))
+    if "no_cache_filter" in asked and options.no_cache:
+        found = "no_cache builds every stage anew already"
+        problems.append(Problem.at(("build_options", "no_cache_filter"), found, "keep one of the two"))
     return tuple(problems)

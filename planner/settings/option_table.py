@@ -70,7 +70,8 @@ class BuildOption:
 _ROWS: Final = (
     BuildOption(
         "network", choice("bridge", "default", "host", "none"), "buildkit classic podman",
-        "The network of the commands that build the image. `bridge` is the classic builder's alone.",
+        "The network of the commands that build the image: `default`, `host` or `none`; "
+        "`bridge` is the classic builder's alone.",
         counts=True, example="none", plain="default", also=("network_mode", "networkmode"),
         only={"bridge": _names("classic")},
     ),
@@ -104,7 +105,8 @@ _ROWS: Final = (
         counts=True, example=("CAP_MKNOD",), plain=(),
     ),
     BuildOption(
-        "isolation", choice("chroot", "oci", "rootless"), "podman", "How commands are kept from the machine.",
+        "isolation", choice("chroot", "oci", "rootless"), "podman",
+        "How commands are kept from the machine: `chroot`, `oci` or `rootless`.",
         counts=True, example="chroot",
     ),
     BuildOption(
@@ -113,12 +115,13 @@ _ROWS: Final = (
             r"seccomp=unconfined|apparmor=unconfined|label=(?:disable|(?:user|role|type|level):[A-Za-z0-9_.:,-]+)",
             "a security option without a file of the machine", "seccomp=unconfined",
         ),
-        "podman", "Security options, other than profiles that are files of the machine.",
+        "podman",
+        "`seccomp=unconfined`, `apparmor=unconfined` or `label=…`: no profile that is a file of the machine.",
         counts=True, example=("label=disable",), plain=(), also=("security_opts",),
     ),
     BuildOption(
         "userns", choice("container", "host"), "podman",
-        "The user namespace of commands: their own, or the machine's.",
+        "The user namespace of commands: their own (`container`), or the machine's (`host`).",
         counts=True, example="host", also=("userns_mode",),
     ),
     BuildOption(

@@ -29,6 +29,7 @@ CASES: Final = [
 KERNEL: Final = {
     "swap limit": "the kernel does not account for swap",
     "memory.memsw": "the kernel does not account for swap",
+    "error setting cgroup config": "the kernel lets no container in a container have that control group",
     "cpuset": "the kernel has no cpusets to give",
 }
 

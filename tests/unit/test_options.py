@@ -177,6 +177,8 @@ def test_a_value_that_asks_for_nothing_is_taken_by_every_builder() -> None:
 def test_what_options_need_beside_them() -> None:
     (problem,) = refusals(options(memory_swap="2g"), "podman")
     assert problem.where.dotted == "build_options.memory_swap"
+    (problem,) = refusals(options(no_cache=True, no_cache_filter="x"), "buildkit")
+    assert problem.where.dotted == "build_options.no_cache_filter"
     (problem,) = refusals(options(dns="10.0.0.1", network="none"), "podman")
     assert problem.where.dotted == "build_options.dns"
 
