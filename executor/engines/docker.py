@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final, Literal
 
-from attrs import evolve
-
 from executor.context import file_member
 from executor.engines.daemon import (
     ANSWER_SECONDS,
@@ -45,7 +43,6 @@ def buildx_command(job: BuildJob) -> Command:
 
     The values of secrets are in its environment only, where no process list shows them.
     """
-    labels = FrozenMapping({**job.options.labels, **job.labels})
     return Command(
         (
             "docker",
@@ -55,7 +52,7 @@ def buildx_command(job: BuildJob) -> Command:
             "--progress=plain",
             f"--tag={job.tag}",
             f"--file={DOCKERFILE}",
-            *cli_options(evolve(job.options, labels=labels), "docker"),
+            *cli_options(job.options, "docker", job.labels),
             *(f"--build-arg={name}" for name in job.secrets),
             "-",
         ),

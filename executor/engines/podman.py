@@ -18,8 +18,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import evolve
-
 from executor.engines.logs import DOCKERFILE, UNTOLD, Log, build_failed, hiding, push_failed
 from executor.engines.options import cli_options
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine
@@ -51,7 +49,6 @@ def build_command(job: BuildJob, directory: Path) -> Command:
     The values of secrets are in its environment only. The image is in Docker's format: OCI's has no
     place for a parent's SHELL, HEALTHCHECK and ONBUILD.
     """
-    labels = FrozenMapping({**job.options.labels, **job.labels})
     return Command(
         (
             "podman",
@@ -59,7 +56,7 @@ def build_command(job: BuildJob, directory: Path) -> Command:
             "--format=docker",
             f"--tag={parsed(job.tag)}",
             f"--file={directory / DOCKERFILE}",
-            *cli_options(evolve(job.options, labels=labels), "podman"),
+            *cli_options(job.options, "podman", job.labels),
             *(f"--build-arg={name}" for name in job.secrets),
             str(directory / "context"),
         ),

@@ -19,6 +19,7 @@ from executor.context import context
 from executor.engines.protocol import BuildJob, Engine
 from executor.errors import BuildFailed, ExecutorError, FilesChanged
 from executor.process import Command, run
+from planner import BuildOptions
 from planner.errors import Problem
 from tests.contract.conftest import ENGINES
 from tests.contract.images import EMPTY_CONTEXT, TEST_BASE, build, eventually, job, planned, quiet, told
@@ -88,13 +89,12 @@ def test_a_user_that_the_parent_does_not_have(engine: Engine, tag: str, tmp_path
     assert "captain" in problem.found + problem.fix
 
 
-def test_an_option_that_the_builder_does_not_know(engine: Engine, tag: str, tmp_path: Path) -> None:
-    settings = {"build_config": {"build_options": {"no_such_option": "x"}}}
-    image = planned(tmp_path, settings)
-    with pytest.raises(ExecutorError) as caught:
-        engine.build(job(image, tmp_path, tag), quiet)
-    assert "no" in str(caught.value)
-    assert "such" in str(caught.value)
+def test_an_option_that_the_builder_does_not_have(engine: Engine, tag: str) -> None:
+    options = BuildOptions.decode({"use_config_proxy": False, "no_cache_filter": "x", "jobs": 2})
+    with pytest.raises(ExecutorError, match=r"has no (jobs|use_config_proxy)") as caught:
+        engine.build(BuildJob(tag, f"FROM {TEST_BASE}\n", EMPTY_CONTEXT, options), quiet)
+    assert len(caught.value.problems) == 2
+    assert engine.inspect(tag) is None
 
 
 @pytest.mark.parametrize("secret", ["hunter22", 'it\'s "a" $ecret\\', "  spaces  ", "p%40ss w\u00f6rd+/="])

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from planner import BuildPlan, Entry, EnvTemplate, Facts, Kind, Pin, Pipeline, Stack, make_plan
+from planner.settings.option_table import OPTIONS as BY_NAME
 from tests.builders import World, digest, file, link, observed
 
 
@@ -123,11 +124,25 @@ word = text | st.integers(0, 5000)
 arguments = st.dictionaries(
     option_name, st.none() | st.just(True) | word | st.lists(word, max_size=3), max_size=3
 )
-RESERVED = ("f", "t", "tag", "push", "pull", "rm", "path", "load", "file", "other", "target")
-others = st.dictionaries(
-    option_name.filter(lambda name: name not in RESERVED),
-    st.none() | st.booleans() | word | st.lists(word, max_size=2) | st.dictionaries(text, text, max_size=2),
-    max_size=2,
+host_lists = st.lists(st.sampled_from(["a:10.0.0.1", "b=::1", "b.example:[2001:db8::1]"]), max_size=3)
+# Beside some values in all that they may be written as, every option with a value that it takes.
+others = st.fixed_dictionaries(
+    {},
+    optional={
+        **{name: st.just(option.example) for name, option in BY_NAME.items() if option.counts},
+        "network": st.sampled_from(["bridge", "default", "host", "none"]),
+        "add_host": host_lists | st.just({"a": "10.0.0.1", "c": "::2"}),
+        "cap_add": st.lists(st.sampled_from(["net_admin", "CAP_CHOWN", "ALL"]), max_size=3),
+    },
+)
+tunings = st.fixed_dictionaries(
+    {},
+    optional={
+        **{name: st.just(option.example) for name, option in BY_NAME.items() if not option.counts},
+        "memory": st.sampled_from(["64m", "1g", 1 << 30, str(1 << 30)]),
+        "ulimit": st.just({"nofile": 1024}) | st.just(["nproc=1:2", "nofile=1024:1024"]),
+        "force_rm": st.none() | st.booleans() | st.integers(0, 1),
+    },
 )
 build_options = st.fixed_dictionaries(
     {},
@@ -141,6 +156,7 @@ build_options = st.fixed_dictionaries(
         "labels": st.dictionaries(st.sampled_from(["org.example.team", "a", 'q"u', "é"]), text, max_size=3),
         "platform": st.none() | st.sampled_from(["linux/amd64", "linux/arm64/v8"]),
         "other": others,
+        "tuning": tunings,
     },
 )
 USERS = ("root", "1000", "1000:1000", "app", "app_1:staff.x")

@@ -164,7 +164,7 @@ OUT: Final = {
     "ContainerRegistry.default_repository", "ContainerRegistry.uri", "Stack.container_registry", "Stack.name",
     # How it is built, which does not change what comes of it.
     "BuildOptions.cache_from", "BuildOptions.no_cache", "BuildOptions.pull", "BuildOptions.rm",
-    "BuildOptions.shm_size",
+    "BuildOptions.shm_size", "BuildOptions.tuning",
     # Who runs in it, and what it is called.
     "BuildPlan.notes", "ImagePlan.name", "ImagePlan.steps", "Pipeline.name", "Pipeline.settings",
     "Pipeline.steps",
@@ -296,6 +296,7 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (BuildOptions, "platform"): BuildOptions(platform="linux/arm64"),
     (BuildOptions, "target"): options(target="runtime"),
     (BuildOptions, "other"): options(other={"network": "host"}),
+    (BuildOptions, "tuning"): options(tuning={"memory": "1g"}),
 }  # fmt: skip
 
 
@@ -489,7 +490,12 @@ BUILD_OPTIONS: Final[Mapping[str, tuple[Mutation, ...]]] = {
         # Asking for this machine's platform is writing it down: what the lock holds changes.
         Mutation({}, {"platform": "linux/amd64"}),
     ),
-    "other": (Mutation({}, {"network": "host"}), Mutation({"squash": True}, {"squash": None}, Moves.NEITHER)),
+    "other": (
+        Mutation({}, {"network": "host"}),
+        Mutation({}, {"network": "default"}, Moves.NEITHER),
+        Mutation({"add_host": ["a:10.0.0.1"]}, {"extra_hosts": {"a": "10.0.0.1"}}, Moves.NEITHER),
+    ),
+    "tuning": (Mutation({}, {"memory": "1g", "force_rm": False, "ulimit": {"nofile": 1024}}),),
 }  # fmt: skip
 BUILD_CONFIG: Final[Mapping[str, tuple[Mutation, ...]]] = {
     "partial": (Mutation({}, {"partial": True}),),

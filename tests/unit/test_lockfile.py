@@ -78,7 +78,7 @@ VERSION_1 = Lock(
                         build_args={"A": "1"},
                         labels={"org.example.team": "vision"},
                         platform="linux/amd64",
-                        other={"network": "host", "squash": True, "ulimit": ("a", 1), "limits": {"cpu": "1"}},
+                        other={"network": "host", "add_host": ("ship.example:10.1.2.3",)},
                     ),
                 ),
                 ImagePlan(
@@ -431,5 +431,5 @@ def test_anything_else_is_a_problem_and_not_a_crash(text: str) -> None:
 
 def test_an_empty_table_survives() -> None:
     """Left out when it was written, it would be missing from what its hash is over."""
-    plan = plan_of({"build_config": {"build_options": {"other": {"ulimits": {}, "hosts": []}}}}, here=False)
+    plan = plan_of({"build_config": {"build_options": {"other": {}, "labels": {}}}}, here=False)
     assert loads(dumps(plan)) == Lock((plan,))
