@@ -7,7 +7,6 @@ one. Refuses to show the value of a variable: it has only fingerprints to compar
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, assert_never
@@ -26,7 +25,7 @@ from planner.image.instructions import (
 )
 from planner.image.plan import BuildPlan, Here, ImagePlan
 from planner.lock.lockfile import Lock
-from planner.requirements.files import Requirement, Requirements
+from planner.requirements.model import Requirement, Requirements
 from planner.values import Digest, EnvTemplate
 
 __all__ = ["Change", "diff", "diff_images", "rebuilt_layers"]
@@ -300,7 +299,7 @@ def _packages(
         elif left == right:
             text = f"{words}: {name} hashes changed"
         else:
-            tails = [", ".join(_tail(name, item.text) for item in items) for items in (was, now)]
+            tails = [", ".join(_tail(item) for item in items) for items in (was, now)]
             text = f"{words}: {name} {' → '.join(tails)}"
         yield field, left, right, text
 
@@ -312,11 +311,11 @@ def _by_name(packages: Iterable[Requirement]) -> dict[str, tuple[Requirement, ..
     return named
 
 
-def _tail(name: str, text: str) -> str:
+def _tail(package: Requirement) -> str:
     """What stands behind the name: `2.1.0` of `torch==2.1.0`, `<3` of `torch<3`."""
-    rest = text.removeprefix(name).lstrip()
-    exact = re.fullmatch(r"==([^,;*]+)", rest)
-    return exact[1] if exact else rest or "any version"
+    if package.pin and not package.extras and package.marker is None:
+        return str(package.pin)
+    return package.text.removeprefix(package.name).lstrip() or "any version"
 
 
 def rebuilt_layers(old: ImagePlan | None, new: ImagePlan) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from attrs import asdict, evolve, field, frozen
@@ -18,7 +18,8 @@ from attrs import asdict, evolve, field, frozen
 from planner.errors import Place, PlannerError, Problem
 from planner.image.instructions import KINDS, Installer, Instruction
 from planner.image.plan import BuildPlan, ImagePlan, Parent, Use
-from planner.requirements.files import Option, Requirement, Requirements
+from planner.requirements.model import Requirement, Requirements
+from planner.requirements.options import parse_option
 from planner.settings.build_options import ARGUMENTS, BuildOptions, bare_flags
 from planner.settings.checks import kind_of
 from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef
@@ -352,19 +353,19 @@ def _read_variables(value: Any) -> FrozenMapping[EnvTemplate]:
 
 
 def _read_requirements(value: Any) -> Requirements:
-    """Trusts the text of each line: the image's hash covers it."""
     read = _converter().structure(value, _Requirements)
     return Requirements(
         tuple(map(_read_requirement, read.packages)),
         tuple(map(_read_requirement, read.constraints)),
-        tuple(Option(*option.removeprefix("--").split("=", 1)) for option in read.options),
+        tuple(map(parse_option, read.options)),
     )
 
 
+# Images of one pipeline mostly share their requirements.
+@lru_cache(maxsize=4096)
 def _read_requirement(line: str) -> Requirement:
     text, *hashes = line.split(" --hash=")
-    name = re.match(r"[A-Za-z0-9._-]*", text)
-    return Requirement(name[0] if name else "", text, tuple(hashes))
+    return Requirement.parse(text, hashes)
 
 
 def _write_requirements(value: Requirements) -> Any:

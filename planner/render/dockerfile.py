@@ -23,7 +23,8 @@ from planner.image.instructions import (
     SetUser,
 )
 from planner.image.plan import ImagePlan
-from planner.requirements.files import constraint_lines, installer_arguments, to_lines
+from planner.requirements.model import constraint_lines, to_lines
+from planner.requirements.options import installer_arguments
 from planner.settings.docker import PythonPackageInstaller
 from planner.values import EnvTemplate, VariableRef, build_argument
 

@@ -55,7 +55,8 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.requirements.files import Option, Requirement, Requirements
+from planner.requirements.markers import Marker
+from planner.requirements.model import Clause, Option, Requirement, Requirements
 from planner.settings.docker import LATER, PythonPackageInstaller
 from tests.builders import PARENT, World, digest, file, image_of, link, observed, plan_of, ref
 from tests.property import strategies as some
@@ -115,10 +116,10 @@ def _field_id(value: object) -> str:
 def test_the_values_that_describe_an_image() -> None:
     """A new class joins this list, and gets its mutations below."""
     assert sorted(kind.__name__ for kind in DESCRIBING) == [
-        "BuildConfig", "BuildOptions", "BuildPlan", "Checked", "ContainerRegistry", "CopyFiles", "Delivery",
-        "DockerSettings", "Here", "ImagePlan", "InstallApt", "InstallProject", "InstallRequirements",
-        "Installer", "Option", "Parent", "Pipeline", "Requirement", "Requirements", "SetEnvironment",
-        "SetUser", "Stack", "Step", "Tree",
+        "BuildConfig", "BuildOptions", "BuildPlan", "Checked", "Clause", "ContainerRegistry", "CopyFiles",
+        "Delivery", "DockerSettings", "Here", "ImagePlan", "InstallApt", "InstallProject",
+        "InstallRequirements", "Installer", "Marker", "Option", "Parent", "Pipeline", "Requirement",
+        "Requirements", "SetEnvironment", "SetUser", "Stack", "Step", "Tree",
     ]  # fmt: skip
 
 
@@ -186,9 +187,11 @@ def test_the_sides_are_those_of_the_design() -> None:
 
 TREE: Final = Tree.of([file("train.py", "1"), file("utils/io.py", "2")])
 TEMPLATES: Final = SetEnvironment({"A": "${TOKEN}"})
-REQUIREMENT: Final = Requirement("torch", "torch==2.1.1", ("sha256:" + "1" * 64,))
+CLAUSE: Final = Clause("==", "2.1.1")
+MARKER: Final = Marker('python_version < "3.12"')
+REQUIREMENT: Final = Requirement("torch", ("cuda",), (CLAUSE,), marker=MARKER, hashes=("sha256:" + "1" * 64,))
 OPTION: Final = Option("index-url", "https://example.com/simple")
-REQUIREMENTS: Final = Requirements((REQUIREMENT,), (Requirement("numpy", "numpy<2"),), (OPTION,))
+REQUIREMENTS: Final = Requirements((REQUIREMENT,), (Requirement.parse("numpy<2"),), (OPTION,))
 INSTALLER: Final = Installer(PythonPackageInstaller.UV, "0.13.9", {"timeout": "1000"})
 PARENT_IMAGE: Final = Parent(ref(PARENT), digest("parent"), Pin(digest("parent"), "registry"))
 OPTIONS: Final = BuildOptions(platform="linux/amd64")
@@ -212,8 +215,8 @@ IMAGE: Final = ImagePlan(
     delivery=DELIVERY,
 )
 SAMPLES: Final = (
-    TREE, TEMPLATES, REQUIREMENT, OPTION, REQUIREMENTS, INSTALLER, PARENT_IMAGE, OPTIONS, HERE, DELIVERY, APT,
-    COPY, PROJECT, USER, REQUIRE, IMAGE,
+    TREE, TEMPLATES, CLAUSE, MARKER, REQUIREMENT, OPTION, REQUIREMENTS, INSTALLER, PARENT_IMAGE, OPTIONS,
+    HERE, DELIVERY, APT, COPY, PROJECT, USER, REQUIRE, IMAGE,
 )  # fmt: skip
 
 
@@ -261,8 +264,14 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (Requirements, "constraints"): evolve(REQUIREMENTS, constraints=()),
     (Requirements, "options"): evolve(REQUIREMENTS, options=()),
     (Requirement, "name"): evolve(REQUIREMENT, name="torchvision"),
-    (Requirement, "text"): evolve(REQUIREMENT, text="torch==2.1.2"),
+    (Requirement, "extras"): evolve(REQUIREMENT, extras=()),
+    (Requirement, "clauses"): evolve(REQUIREMENT, clauses=()),
+    (Requirement, "url"): evolve(REQUIREMENT, url="https://example.com/torch.whl"),
+    (Requirement, "marker"): evolve(REQUIREMENT, marker=None),
     (Requirement, "hashes"): evolve(REQUIREMENT, hashes=()),
+    (Clause, "operator"): evolve(CLAUSE, operator="<="),
+    (Clause, "version"): evolve(CLAUSE, version="2.1.2"),
+    (Marker, "text"): evolve(MARKER, text='python_version < "3.13"'),
     (Option, "name"): evolve(OPTION, name="extra-index-url"),
     (Option, "value"): evolve(OPTION, value="https://example.com/other"),
     (Installer, "name"): evolve(INSTALLER, name=PythonPackageInstaller.PIP),

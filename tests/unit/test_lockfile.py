@@ -31,7 +31,7 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.requirements.files import Option, Requirement, Requirements
+from planner.requirements.model import Option, Requirement, Requirements
 from planner.settings.docker import PythonPackageInstaller
 from tests.builders import WORLD, World, digest, plan_of, ref
 
@@ -58,13 +58,12 @@ VERSION_1 = Lock(
                             "requirements",
                             Requirements(
                                 packages=(
-                                    Requirement("mine", "mine @ git+https://example.com/mine.git@v1"),
-                                    Requirement(
-                                        "torch", 'torch==2.1.0; python_version < "3.12"',
-                                        ("sha256:" + "a" * 64,)
+                                    Requirement.parse("mine @ git+https://example.com/mine.git@v1"),
+                                    Requirement.parse(
+                                        'torch==2.1.0; python_version < "3.12"', ("sha256:" + "a" * 64,)
                                     ),
                                 ),
-                                constraints=(Requirement("urllib3", "urllib3<2"),),
+                                constraints=(Requirement.parse("urllib3<2"),),
                                 options=(Option("index-url", "https://example.com/simple"), Option("pre")),
                             ),
                             Installer(UV, "0.13.9",
@@ -101,7 +100,7 @@ VERSION_1 = Lock(
                     parent=Parent(ref("python:3.12"), Digest("2" * 64)),
                     instructions=(
                         InstallRequirements(
-                            "requirements", Requirements((Requirement("six", "six"),)), Installer(PIP)
+                            "requirements", Requirements((Requirement("six"),)), Installer(PIP)
                         ),
                         CopyFiles(),
                     ),
@@ -301,6 +300,10 @@ def test_a_version_that_never_was(text: str, found: str) -> None:
         ('timeout = "10"', "timeout = 1.5", "timeout: not a value of an option: a number"),
         ('timeout = "10"', "timeout = 2020-01-01", "timeout: not a value of an option: date"),
         ('stack = "default"\n', "", "plan[0].stack: required field missing"),
+        ('"six"', '"six=="', "requirements: 'six==' is no requirement"),
+        ('"six"', '"./six"', "requirements: the local package './six'"),
+        ('"six"', '"six @ https://u:p@h/six.whl"', "requirements: credentials in the URL https://***@h"),
+        ('"six"', '"six --hash=sha256:0"', "requirements: --hash=sha256:0 is no strong hash"),
     ],
 )  # fmt: skip
 def test_a_lock_is_read_strictly(old: str, new: str, expected: str) -> None:
@@ -317,6 +320,28 @@ def test_all_problems_come_at_once() -> None:
         "stowplan.lock: plan[0].image[0].instruction[4].user: expected str, found an integer",
         "stowplan.lock: plan[0].image[0]: extra fields found (x)",
     ]
+
+
+def test_the_spelling_of_a_requirement_says_nothing() -> None:
+    spelled = TEXT.replace('"six"', "\"Six ; os.name=='nt'\"").replace('"torch==', '"Torch == v')
+    assert problems(spelled) == ["stowplan.lock: the hash of image 'training' is not that of its content"]
+    assert loads(spelled.replace(" ; os.name=='nt'", "")) == loads(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("option", "found"),
+    [
+        ("--pre=1", "the unknown option '--pre=1'"),
+        ("pre", "the unknown option 'pre'"),
+        ("--requirement=x.txt", "the unknown option '--requirement=x.txt'"),
+        ("--index-url=file:///srv", "--index-url of 'file:///srv'"),
+        ("--index-url=https://u:p@h", "credentials in the URL https://***@h"),
+    ],
+)
+def test_options_of_requirements_are_read_strictly(option: str, found: str) -> None:
+    text = text_of("v1.lock")
+    assert '"--pre"' in text
+    assert found in problems(text.replace('"--pre"', f'"{option}"'))[0]
 
 
 @pytest.mark.parametrize(
