@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from attrs import Factory, define
 
@@ -48,6 +49,8 @@ def parse_file(file: str, texts: Mapping[str, str]) -> Requirements:
     )
 
 
+# Facts are asked for in rounds: a chain of files is gone through again for each one that is found.
+@lru_cache(maxsize=4096)
 def included_files(text: str, *, file: str) -> tuple[str, ...]:
     """The files that the text of `file` includes with `-r` or `-c`, each once, in order.
 
