@@ -20,7 +20,8 @@ from planner.facts.answers import PinKind
 from planner.image.instructions import KINDS, Installer, Instruction
 from planner.lock.lock import LOCK_NAME
 from planner.pipeline import NAME
-from planner.requirements.model import Option, Requirement, Requirements
+from planner.requirements.model import Requirement, Requirements
+from planner.requirements.options import parse_option
 from planner.settings.build_options import ARGUMENTS
 from planner.settings.checks import kind_of
 from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, bare_flags
@@ -257,7 +258,7 @@ def _read_requirements(value: Any) -> Requirements:
     return Requirements(
         tuple(map(requirement_of, lines.packages)),
         tuple(map(requirement_of, lines.constraints)),
-        tuple(Option(*option.removeprefix("--").split("=", 1)) for option in lines.options),
+        tuple(map(parse_option, lines.options)),
     )
 
 

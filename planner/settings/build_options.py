@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from planner.errors import Problem, did_you_mean
-from planner.identity import NOT_COUNTED, COUNTED
+from planner.identity import COUNTED, NOT_COUNTED
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (
     Check,
@@ -195,13 +195,15 @@ class BuildOptions(Layer):
     identity has them, else in `tuning`. Decoding takes them beside the fields and sorts them.
     """
 
-    build_args: Mapping[str, str] | Unset = setting(FrozenMapping(), mapping_of(_argument_name, _public), COUNTED)
+    build_args: Mapping[str, str] | Unset = setting(
+        FrozenMapping(), mapping_of(_argument_name, _public), COUNTED
+    )
     """Build arguments by name. Visible in the image's history: no place for secrets."""
     cache_from: Sequence[str] | Unset = setting((), list_of(image_ref), NOT_COUNTED)
     """Images to take cached layers from."""
     no_cache: bool | Unset = setting(False, boolean, NOT_COUNTED)
     """Build every layer anew."""
-    shm_size: int | str | None | Unset = setting(None, optional(_size), NOT_COUNTED)
+    shm_size: int | str | Unset | None = setting(None, optional(_size), NOT_COUNTED)
     """Size of /dev/shm while building: bytes, or a number with b, k, m or g."""
     pull: bool | Unset = setting(False, boolean, NOT_COUNTED)
     """Ask the registry for the parent image even when the engine has it."""
@@ -209,19 +211,21 @@ class BuildOptions(Layer):
     """Remove the containers that the classic builder leaves between layers."""
     labels: Mapping[str, str] | Unset = setting(FrozenMapping(), mapping_of(_label_name, _public), COUNTED)
     """Labels of the image by name."""
-    platform: str | None | Unset = setting(
+    platform: str | Unset | None = setting(
         None,
         optional(matching(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?", "a platform", "linux/amd64")),
         COUNTED,
     )
     """Operating system and architecture to build for. Default: this machine's."""
-    target: str | None | Unset = setting(
+    target: str | Unset | None = setting(
         None, optional(matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a build stage", "runtime")), COUNTED
     )
     """The stage of a custom Dockerfile to build."""
     other: Mapping[str, Any] | Unset = setting(FrozenMapping(), _named(counts=True), COUNTED, convert=_read)
     """Other options that change what commands see while the image is built, by name."""
-    tuning: Mapping[str, Any] | Unset = setting(FrozenMapping(), _named(counts=False), NOT_COUNTED, convert=_read)
+    tuning: Mapping[str, Any] | Unset = setting(
+        FrozenMapping(), _named(counts=False), NOT_COUNTED, convert=_read
+    )
     """Other options that only say how the image is built, by name."""
 
     @property
@@ -270,5 +274,5 @@ class BuildConfig(Layer):
         BuildOptions(), of_kind(BuildOptions), COUNTED, convert=decoded(BuildOptions)
     )
     """Options passed to the engine, as a BuildOptions or a table."""
-    dockerignore: str | None | Unset = setting(None, optional(project_path), NOT_COUNTED)
+    dockerignore: str | Unset | None = setting(None, optional(project_path), NOT_COUNTED)
     """Ignore file to use instead of the `.dockerignore` at the root. Only its effect counts."""
