@@ -45,9 +45,8 @@ _Listed: TypeAlias = tuple[str, int] | tuple[str, int, int, int, int, int]
 def read_tree(root: Path, need: FileTree, cache: Cache, *, tick_ns: int = TICK_NS) -> Tree:
     """The files below `root` that the rules of `need` do not ignore, and the directories they are in.
 
-    A directory that is not ignored is part of the tree even if it is empty; an ignored one only if
-    something below it is re-included. A file is executable if its owner may execute it, as in git: the
-    other bits follow the umask. PlannerError with everything that an image cannot hold, and everything
+    A directory is part of the tree for what it holds: if nothing in it is kept, it is not. A file is
+    executable if its owner may execute it, as in git: the other bits follow the umask. PlannerError with everything that an image cannot hold, and everything
     that could not be read.
 
     The cache is told of no file that is younger than `tick_ns`: the file system's clock may be as coarse.
@@ -68,8 +67,8 @@ class _Draft:
     path: str
     signature: bytes
     children: dict[str, tuple[Kind, bytes]] = field(factory=dict)
-    below: dict[str, bool] = field(factory=dict)
-    """The directories to enter, and whether each is ignored."""
+    below: set[str] = field(factory=set)
+    """The directories to enter."""
     unread: list[str] = field(factory=list)
     hashed: dict[str, Hashed] = field(factory=dict)
     doubts: list[str] = field(factory=list)
@@ -137,20 +136,19 @@ class _Walk:
             )
 
     def nodes(self) -> dict[str, bytes]:
-        """The nodes of the directories that are part of the tree, made from the leaves up."""
+        """The nodes of the directories in which anything is kept, made from the leaves up."""
         nodes: dict[str, bytes] = {}
         for path, row in reversed(self._rows.items()):
             parts, position = [], 0
-            for offset, ignored, name in row.below:
-                below = _join(path, name)
-                node = nodes.get(below)
-                if ignored and node == EMPTY_NODE:
-                    del nodes[below]
-                elif node is not None:
+            for offset, name in row.below:
+                below = nodes.get(_join(path, name))
+                if below is not None:
                     parts.append(row.node[position:offset])
-                    parts.append(encode_child(name.encode(), Kind.DIRECTORY, hashlib.sha256(node).digest()))
+                    parts.append(encode_child(name.encode(), Kind.DIRECTORY, hashlib.sha256(below).digest()))
                     position = offset
-            nodes[path] = b"".join([*parts, row.node[position:]]) if parts else row.node
+            node = b"".join([*parts, row.node[position:]]) if parts else row.node
+            if node != EMPTY_NODE or not path:
+                nodes[path] = node
         return nodes
 
     def _list(self, path: str) -> list[_Listed]:
@@ -196,7 +194,7 @@ class _Walk:
                 self._refuse(below, "a name that is not UTF-8", "rename it, or add it to .dockerignore")
                 draft.doubts.append(name)
             elif stamp is None:
-                draft.below[name] = ignored
+                draft.below.add(name)
             else:
                 self._sort_in(draft, name, mode, stamp)
         return draft
@@ -266,7 +264,7 @@ def _row(draft: _Draft) -> Row:
     size = len(EMPTY_NODE)
     for name in sorted([*draft.children, *draft.below], key=str.encode):
         if name in draft.below:
-            below.append(SubDirectory(size, draft.below[name], name))
+            below.append(SubDirectory(size, name))
         else:
             parts.append(encode_child(name.encode(), *draft.children[name]))
             size += len(parts[-1])

@@ -188,6 +188,15 @@ def test_an_ignored_directory_comes_when_something_in_it_is_re_included(root: Pa
     assert list(read(root, ignore).nodes) == [""]
 
 
+def test_a_directory_comes_with_its_first_file_and_goes_with_its_last(root: Path) -> None:
+    (root / "logs/deep").mkdir(parents=True)
+    before = read(root)
+    (root / "logs/deep/a.log").write_text("a", "utf-8")
+    assert set(read(root).nodes) == {"", "src", "src/deep", "logs", "logs/deep"}
+    (root / "logs/deep/a.log").unlink()
+    assert read(root) == before == truth(root)
+
+
 def test_the_cache_is_kept_out_of_git_and_out_of_the_tree(root: Path) -> None:
     read(root)
     assert (root / ".stowplan/.gitignore").read_text("utf-8") == "*\n"
