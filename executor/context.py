@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from executor.errors import ExecutorError, FilesChanged
+from executor.observe.files import decoded
 from planner.errors import Place, Problem
 from planner.files.tree import Child, Kind, Tree, decode_node
 from planner.image.instructions import CopyFiles
@@ -161,7 +162,7 @@ def _member(directory: int, child: Child, path: str) -> Iterator[bytes]:
             except OSError as error:
                 raise _Changed("it is no link" if error.errno == errno.EINVAL else _words(error)) from None
             if target != child.content:
-                raise _Changed(f"it points to {os.fsdecode(target)!r}")
+                raise _Changed(f"it points to {decoded(target)!r}")
             yield _header(path, tarfile.SYMTYPE, 0o777, target=child.content.decode())
         case Kind.FILE | Kind.EXECUTABLE:
             yield from _file(directory, child, path)
