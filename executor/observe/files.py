@@ -5,15 +5,25 @@ every machine. What is not UTF-8 has surrogates in place of its bytes, as Python
 
 Text is read through links, as far as they stay inside the project's root; the files of a tree are never
 read through a link. Refuses to wait for what is no file: a fifo is opened without blocking, and named.
+
+A store through a shared memory map moves a file's times when its page turns dirty; later stores to that
+page leave no trace until it is written back. So before a file is hashed the kernel is asked to write back
+what is dirty of it, after which the next store is seen again. That works where the kernel has
+sync_file_range and the file system counts dirty pages: on ext4, XFS and Btrfs, but not on tmpfs, which
+never writes back, nor on overlayfs, whose pages belong to the file below. There, a store into a page that
+was mapped and dirty before the file was hashed is only found when the file is streamed.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import io
 import os
 import stat
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,6 +34,9 @@ __all__ = ["Content", "NotSettled", "decoded", "encoded", "hash_file", "read_tex
 _TRIES: Final = 3
 # Up to here one read is faster than hashlib.file_digest, which sets up a buffer of 256 KiB for each file.
 _SMALL_BYTES: Final = 64 * 1024
+# SYNC_FILE_RANGE_WAIT_BEFORE, as a page that is being written already is passed over otherwise, and
+# SYNC_FILE_RANGE_WRITE. Nothing waits for the disk: fsync would, for each file.
+_WRITE_BACK: Final = 1 | 2
 
 
 class Content(NamedTuple):
@@ -72,6 +85,8 @@ def hash_file(path: bytes) -> Content:
     """
     for _ in range(_TRIES):
         with _open(path, os.O_NOFOLLOW) as file:
+            # Before its status is asked for: what is stored after this shows in it.
+            _write_back()(file.fileno(), 0, 0, _WRITE_BACK)
             before = os.fstat(file.fileno())
             if before.st_size <= _SMALL_BYTES:
                 digest = hashlib.sha256(file.read())
@@ -96,6 +111,17 @@ def decoded(path: bytes) -> str:
 def shown(path: str) -> str:
     """A path as a message shows it: on one line, and printable whatever its bytes."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in path)
+
+
+@cache
+def _write_back() -> Callable[[int, int, int, int], object]:
+    """sync_file_range(2), or nothing where there is none. What it fails on is hashed all the same."""
+    try:
+        function = ctypes.CDLL(None).sync_file_range
+    except (AttributeError, OSError):
+        return lambda *_: None
+    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return function
 
 
 def _open(path: bytes, flags: int = 0) -> io.FileIO:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import mmap
 import multiprocessing
 import os
 import shutil
@@ -326,3 +328,30 @@ def test_a_process_that_is_killed_leaves_a_cache_that_works(root: Path) -> None:
         process.kill()
         process.join()
         assert read(root) == truth(root)
+
+
+# --- what leaves no trace
+
+
+@pytest.fixture
+def mapped(root: Path) -> Iterator[mmap.mmap]:
+    """A writable map of a file, where a store is seen again once the file was written back."""
+    with (root / "a.py").open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        memory[0] = ord("b")
+        os.fsync(file.fileno())
+        os.utime(root / "a.py", (0, 0))
+        memory[0] = ord("c")
+        if not (root / "a.py").stat().st_mtime_ns or not hasattr(ctypes.CDLL(None), "sync_file_range"):
+            pytest.skip("what is stored into a map leaves no trace here")
+        os.utime(root / "a.py", (0, 0))
+        yield memory
+
+
+def test_a_store_through_a_map_after_it_was_hashed_is_noticed(root: Path, mapped: mmap.mmap) -> None:
+    """The page is dirty when it is hashed: of the next store nobody would be told."""
+    assert read(root) == truth(root)
+    mapped[0] = ord("d")
+    assert read(root) == truth(root)
+    mapped[0] = ord("e")
+    mapped.flush()
+    assert read(root) == truth(root)
