@@ -152,6 +152,19 @@ class Cache:
             with contextlib.suppress(sqlite3.Error):
                 self._write(rules, rows, hashes, [])
 
+    def forget(self, paths: Iterable[str]) -> None:
+        """Forget the directories that these files are in: what was remembered of one proved wrong.
+
+        Each file in them is read again, under any rules.
+        """
+        database = self._database
+        if database is None:
+            return
+        directories = [(directory,) for directory in {path.rpartition("/")[0] for path in paths}]
+        with contextlib.suppress(sqlite3.Error), _transaction(database):
+            for table in ("nodes", "hashes"):
+                database.executemany(f"DELETE FROM {table} WHERE path = ?", directories)  # noqa: S608  # two names of ours
+
     def _write(
         self,
         rules: bytes,

@@ -15,13 +15,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
+from executor.context import verify
+from executor.errors import FilesChanged
 from executor.observe.cache import CACHE_NAME, Cache
 from executor.observe.trees import TICK_NS, read_tree
 from planner.facts.needs import FileTree
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Entry, Kind, Tree
+from planner.image.plan import Here
 from planner.image.recipe import OWN_FILES
+from tests.builders import image_of
 
 # Takes every file for settled, however young: so that a test need not wait for 2 s.
 SETTLED = -10 * TICK_NS
@@ -203,6 +208,50 @@ def test_the_cache_is_kept_out_of_git_and_out_of_the_tree(root: Path) -> None:
     read(root)
     assert (root / ".stowplan/.gitignore").read_text("utf-8") == "*\n"
     assert not [path for path in read(root).paths() if path.startswith(".stowplan")]
+
+
+# --- what proves wrong
+
+
+def streamed(root: Path, tree: Tree) -> None:
+    """Stream a tree as the context of an image."""
+    verify(evolve(image_of({}), here=Here(trees={"files": tree})), root)
+
+
+@pytest.mark.parametrize("ignore", ["", "b.py"])
+def test_planning_again_helps_where_the_cache_was_wrong(root: Path, ignore: str) -> None:
+    """Whatever made it so: a clock that was set back, a file server, a store through a map."""
+    for rules in ("", "b.py"):
+        read(root, rules)
+    forge(root)
+    for path in ("new.py", "src/new.py", "src/deep/new.py"):
+        (root / path).touch()
+    stale = read(root, ignore)
+    assert WRONG in {entry.content for entry in stale.entries()}
+    with pytest.raises(FilesChanged) as raised:
+        streamed(root, stale)
+    assert {"a.py", "src/c.py", "src/deep/d.py"} <= {problem.where.file for problem in raised.value.problems}
+    streamed(root, read(root))
+    assert read(root) == truth(root)
+
+
+def test_only_the_directories_of_what_changed_are_forgotten(root: Path) -> None:
+    tree = read(root)
+    (root / "src/c.py").write_text("changed", "utf-8")
+    with pytest.raises(FilesChanged):
+        streamed(root, tree)
+    with database(root) as opened:
+        for table in ("nodes", "hashes"):
+            found = {path for (path,) in opened.execute(f"SELECT path FROM {table}")}  # noqa: S608
+            assert found == {"", "src/deep"}
+
+
+def test_forgetting_needs_no_cache(root: Path) -> None:
+    (root / ".stowplan").write_text("in the way", "utf-8")
+    tree = read(root)
+    (root / "a.py").unlink()
+    with pytest.raises(FilesChanged, match=r"a\.py: changed since it was planned: it is gone"):
+        streamed(root, tree)
 
 
 # --- it never fails
