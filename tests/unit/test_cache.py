@@ -22,10 +22,10 @@ from executor.errors import FilesChanged
 from executor.observe.cache import CACHE_NAME, Cache
 from executor.observe.trees import TICK_NS, read_tree
 from planner.facts.needs import FileTree
+from planner.files.defaults import OWN_FILES
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Entry, Kind, Tree
 from planner.image.plan import Here
-from planner.image.recipe import OWN_FILES
 from tests.builders import image_of
 
 # Takes every file for settled, however young: so that a test need not wait for 2 s.

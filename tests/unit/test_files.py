@@ -21,9 +21,9 @@ from executor.observe.files import NotSettled, hash_file, read_text
 from executor.observe.trees import read_tree
 from planner.errors import PlannerError
 from planner.facts.needs import FileTree
+from planner.files.defaults import OWN_FILES
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Entry, Kind, Tree
-from planner.image.recipe import OWN_FILES
 
 Read = Callable[..., Tree]
 
