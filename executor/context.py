@@ -3,7 +3,8 @@
 Owns the tar archive (POSIX.1-2001, PAX) that every engine is fed: sorted, with modes, owners and times
 set here, so that the same plan gives the same bytes on any machine. Each file is hashed while it is
 streamed and compared with the plan: what an engine gets is what was planned, or the stream breaks off.
-Refuses ignore files (the tree is already resolved), and refuses to follow any link.
+What is found changed is forgotten by the cache of hashes, which may be what was wrong. Refuses ignore
+files (the tree is already resolved), and refuses to follow any link.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from executor.errors import ExecutorError, FilesChanged
+from executor.observe.files import decoded
 from planner.errors import Place, Problem
 from planner.files.tree import Child, Kind, Tree, decode_node
 from planner.image.instructions import CopyFiles
@@ -124,7 +126,16 @@ def _tree_members(tree: Tree, root: Path, prefix: str) -> Iterator[bytes]:
                 gone.add(directory)
                 problems.append(_problem(directory, str(change)))
     if problems:
+        _forget(root, [problem.where.file or "" for problem in problems])
         raise FilesChanged(problems)
+
+
+def _forget(root: Path, paths: Iterable[str]) -> None:
+    """Have changed files read again by the next plan: where their stamps did not change, it would not."""
+    from executor.observe.cache import Cache  # noqa: PLC0415  # SQLite, and few files change
+
+    with Cache(root) as cache:
+        cache.forget(paths)
 
 
 def _problem(path: str, found: str) -> Problem:
@@ -161,7 +172,7 @@ def _member(directory: int, child: Child, path: str) -> Iterator[bytes]:
             except OSError as error:
                 raise _Changed("it is no link" if error.errno == errno.EINVAL else _words(error)) from None
             if target != child.content:
-                raise _Changed(f"it points to {os.fsdecode(target)!r}")
+                raise _Changed(f"it points to {decoded(target)!r}")
             yield _header(path, tarfile.SYMTYPE, 0o777, target=child.content.decode())
         case Kind.FILE | Kind.EXECUTABLE:
             yield from _file(directory, child, path)

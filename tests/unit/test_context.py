@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 import tracemalloc
 from collections.abc import Callable
@@ -28,9 +29,7 @@ def tree_of(root: Path) -> Tree:
         name = str(path.relative_to(root))
         if path.is_symlink():
             entries.append(Entry(name, Kind.LINK, os.fsencode(path.readlink())))
-        elif path.is_dir():
-            entries.append(Entry(name, Kind.DIRECTORY, b""))
-        else:
+        elif path.is_file():
             kind = Kind.EXECUTABLE if path.stat().st_mode & 0o100 else Kind.FILE
             entries.append(Entry(name, kind, hashlib.sha256(path.read_bytes()).digest()))
     return Tree.of(entries)
@@ -55,7 +54,6 @@ def members(data: bytes) -> dict[str, tarfile.TarInfo]:
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "project"
     (root / "src/deep").mkdir(parents=True)
-    (root / "empty").mkdir()
     (root / "src/train.py").write_text("print(1)\n")
     (root / "src/deep/data").write_bytes(b"x" * 1000)
     (root / "run.sh").write_text("#!/bin/sh\n")
@@ -74,7 +72,6 @@ def test_members(project: Path) -> None:
         "trees/files/broken",
         "trees/files/link",
         "trees/files/run.sh",
-        "trees/files/empty",
         "trees/files/src",
         "trees/files/src/train.py",
         "trees/files/src/deep",
@@ -149,8 +146,9 @@ def test_an_image_without_files(tmp_path: Path) -> None:
 def test_files_that_were_left_out_stay_out(project: Path) -> None:
     plan = image(project)
     (project / "secret").write_text("later")
-    (project / "empty/new").write_text("later")
-    assert not {name for name in members(stream(plan, project)) if "secret" in name or "new" in name}
+    (project / "src/deep/new").write_text("later")
+    (project / "empty").mkdir()
+    assert not {name for name in members(stream(plan, project)) if name.endswith(("secret", "new", "empty"))}
 
 
 def become_link(path: Path, target: str) -> None:
@@ -159,7 +157,7 @@ def become_link(path: Path, target: str) -> None:
 
 
 def become_file(path: Path) -> None:
-    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     path.write_text("")
 
 
@@ -190,8 +188,8 @@ CHANGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a link gone": ("link", Path.unlink, "it is gone"),
     "a fifo": ("src/train.py", become_fifo, "it is no file"),
     "a directory": ("src/train.py", become_directory, "it is no file"),
-    "a directory gone": ("empty", Path.rmdir, "it is gone"),
-    "a file for a directory": ("empty", become_file, "no directory"),
+    "a directory gone": ("src/deep", shutil.rmtree, "it is gone"),
+    "a file for a directory": ("src/deep", become_file, "no directory"),
 }
 
 
