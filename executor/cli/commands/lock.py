@@ -103,9 +103,8 @@ def _show(checked: LockCheck, output: str, state: str) -> None:
             print_note(f"unpinned: the digest of {parent.reference.familiar} is not known")
     images = sum(len(made.images) for made in checked.plans)
     remedy = "; write it with `stowplan lock`" if state == "stale" else ""
-    click.echo(
-        f"{LOCK_NAME} is {state}: {count(len(checked.plans), 'plan')}, {count(images, 'image')}{remedy}"
-    )
+    plans = count(len(checked.plans), "plan")
+    click.echo(f"{LOCK_NAME} is {state}: {plans}, {count(images, 'image')}{remedy}")
 
 
 COMMANDS = {"lock": lock}

@@ -10,7 +10,8 @@ from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_projec
 from executor.cli.output import print_json, print_lines
 from executor.cli.progress import waiting
 from executor.engines.names import asked_engine
-from executor.workflow.plans import plan, report
+from executor.workflow.plans import plan
+from executor.workflow.reports import report
 
 __all__ = ["COMMANDS"]
 

@@ -15,7 +15,8 @@ from executor.engines.names import asked_engine
 from executor.errors import ExecutorError, UsageError
 from executor.observe.images import ChooseEngine
 from executor.state import read_lock
-from executor.workflow.plans import plan, report, spec
+from executor.workflow.plans import plan, spec
+from executor.workflow.reports import report
 from planner.errors import did_you_mean
 from planner.facts.facts import Facts
 from planner.lock.lock import Lock, Pins
@@ -112,7 +113,7 @@ def _dockerfile(
     return dockerfile(found[0].spec)
 
 
-def _unknown(image: str, names: Iterable[str]) -> UsageError:
+def _unknown(image: str, names: Iterable[str]) -> ExecutorError:
     return UsageError.of("command line", f"no image {image!r}", did_you_mean(image, names))
 
 

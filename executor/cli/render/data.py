@@ -13,6 +13,7 @@ from attrs import asdict
 from executor.apply.outcome import Outcome
 from executor.workflow.locks import Comparison, LockCheck
 from executor.workflow.outdated import Outdated
+from planner.compare.actions import Action
 from planner.compare.changes import Change
 from planner.compare.report import Report
 from planner.errors import Problem
@@ -44,9 +45,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "stack": plan.stack,
         "lock": report.lock.value,
         "images": [_summary(report, image) for image in plan.images],
-        "counts": {
-            action: report.count(action) for action in sorted({d.action for d in report.decisions.values()})
-        },
+        "counts": {action.value: report.count(action) for action in Action},
         "changes": [{**change_data(change), "since": since} for since, change in report.changes],
         "notes": [note_data(note) for note in plan.notes],
     }

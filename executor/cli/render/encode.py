@@ -13,13 +13,13 @@ __all__ = ["cell", "code", "table", "terminal"]
 
 # Everything that moves the cursor, starts a control sequence, or reorders text (Unicode's "Bidi_Control").
 _CONTROLS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 )
 _MARKUP = re.compile(r"([\\|`*_\[\]#~])")
 
 
 def terminal(text: str) -> str:
-    """Text that a terminal shows and does not obey: control characters as `\\x1b`."""
+    r"""Text that a terminal shows and does not obey: control characters as `\x1b`."""
     return _CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)
 
 

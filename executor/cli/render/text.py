@@ -56,7 +56,7 @@ def report_lines(report: Report) -> Iterator[str]:
 
 
 def plan_counts(report: Report) -> str:
-    """`Plan: 1 to build, 2 to push, 3 to reuse.`"""
+    """How many images are built, pushed, and reused."""
     parents = report.count(Action.PARENT)
     as_is = f", {parents} to use as is" if parents else ""
     build, push, reuse = (report.count(each) for each in (Action.BUILD, Action.PUSH, Action.REUSE))
@@ -147,13 +147,14 @@ def outcome_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 
 def result_counts(outcomes: Iterable[Outcome]) -> str:
-    """`Built 2, pushed 1, reused 1, failed 0.`"""
+    """How many images were built, pushed, reused, and how many are not there."""
     items = tuple(outcomes)
     results = Counter(item.result for item in items)
     pushed = sum(item.pushed for item in items)
     lost = results[Result.FAILED] + results[Result.INTERRUPTED]
     parents = f", used as is {results[Result.PARENT]}" if results[Result.PARENT] else ""
-    return f"Built {results[Result.BUILT]}, pushed {pushed}, reused {results[Result.REUSED]}{parents}, failed {lost}."
+    built, reused = results[Result.BUILT], results[Result.REUSED]
+    return f"Built {built}, pushed {pushed}, reused {reused}{parents}, failed {lost}."
 
 
 def outdated_lines(found: Outdated) -> Iterator[str]:
