@@ -45,7 +45,9 @@ from planner.notes import notes_of
 from planner.pipeline import Pipeline, Step
 from planner.requirements.files import parse_file
 from planner.requirements.model import Requirements
+from planner.settings.builders import refusals
 from planner.settings.effective import Settings, settle
+from planner.settings.option_table import BUILDERS
 from planner.stack import LOCAL_REGISTRY, Stack
 from planner.values import Digest, ImageRef, PythonPackageInstaller
 
@@ -87,18 +89,19 @@ def make_plan(
     *,
     pins: Pins = Pins(),  # noqa: B008  # frozen
     frozen: bool = False,
+    builders: frozenset[str] = frozenset(BUILDERS),
 ) -> BuildPlan:
     """The plan of a pipeline on a stack: a pure function of its arguments.
 
     Pins of a lock stand where there are any; with `frozen` the specs of the lock are taken as they are.
-    PlannerError holds all problems of all steps, or names what was not observed.
+    `builders` are those that may build it: options that none of them has are a problem. PlannerError holds all problems of all steps, or names what was not observed.
 
     >>> pipeline = Pipeline(name="p", steps=["a"], settings={"docker": {
     ...     "parent_image": "python:3.11-slim@sha256:" + "0" * 64, "skip_build": True}})
     >>> make_plan(pipeline, Stack(), Facts()).images[0].builds
     False
     """
-    traversal = _Traversal(pipeline, stack, facts, pins, frozen)
+    traversal = _Traversal(pipeline, stack, facts, pins, frozen, builders)
     shares = traversal.run(checkout=True)
     traversal.finish()
     images = tuple(share.image(name) for name, share in shares)
@@ -168,6 +171,7 @@ class _Traversal:
     facts: Facts
     pins: Pins
     frozen: bool
+    builders: frozenset[str] = frozenset(BUILDERS)
     needs: dict[Need[Any], None] = Factory(dict)
     problems: dict[Problem, None] = Factory(dict)
     default_rules: bool = False
@@ -224,6 +228,7 @@ class _Traversal:
         return settle(self.pipeline.layers(step))
 
     def _share(self, step: Step, settings: Settings, *, checkout: bool) -> _Share | None:
+        self._attempt(settings, lambda: self._buildable(settings))
         if self.frozen:
             spec = self._attempt(settings, lambda: self._locked_spec(step))
         else:
@@ -239,6 +244,13 @@ class _Traversal:
             prevent_reuse=settings.prevent_reuse,
         )
         return _Share(spec, destination, settings, seen)
+
+    def _buildable(self, settings: Settings) -> None:
+        """PlannerError unless some builder has all the options that are asked for."""
+        refused = [refusals(settings.build_options, builder) for builder in sorted(self.builders)]
+        if refused and all(refused):
+            fewest = min(refused, key=len)
+            raise PlannerError(problem.inside("build_config") for problem in fewest)
 
     # --- the spec
 

@@ -29,9 +29,7 @@ LEDGERS = ("there", "absent", "wrong")
 RECORDS = ("there", "absent")
 REGISTRIES = ("there", "absent", "wrong", "silent")
 ENGINES = ("there", "absent", "wrong")
-PUSHED = [
-    ("push", *each) for each in itertools.product(LEDGERS, RECORDS, REGISTRIES, ENGINES)
-]
+PUSHED = [("push", *each) for each in itertools.product(LEDGERS, RECORDS, REGISTRIES, ENGINES)]
 LOCAL = [("local", "absent", records, "absent", engine) for records in RECORDS for engine in ENGINES]
 SITUATIONS = PUSHED + LOCAL
 
@@ -139,7 +137,9 @@ def situation(workshop: Workshop, tmp_path: Path) -> Callable[..., tuple[Project
         if registry in ("there", "wrong"):
             workshop.engine.tag(keeper if registry == "there" else workshop.other, reference)
             digest = str(workshop.engine.push(reference, lambda _: None))
-        set_ledger(project, ledger, reference, workshop.hash, digest if registry == "there" else "sha256:" + "7" * 64)
+        set_ledger(
+            project, ledger, reference, workshop.hash, digest if registry == "there" else "sha256:" + "7" * 64
+        )
         if engine == "there":
             workshop.engine.tag(keeper, reference)
         elif engine == "wrong":
