@@ -94,7 +94,8 @@ def make_plan(
     """The plan of a pipeline on a stack: a pure function of its arguments.
 
     Pins of a lock stand where there are any; with `frozen` the specs of the lock are taken as they are.
-    `builders` are those that may build it: options that none of them has are a problem. PlannerError holds all problems of all steps, or names what was not observed.
+    `builders` are those that may build it: an option that none of them has is a problem. PlannerError
+    holds all problems of all steps, or names what was not observed.
 
     >>> pipeline = Pipeline(name="p", steps=["a"], settings={"docker": {
     ...     "parent_image": "python:3.11-slim@sha256:" + "0" * 64, "skip_build": True}})
