@@ -88,11 +88,10 @@ def why(report: Report, name: str) -> Iterator[str]:
 
 
 def _reason(decision: Decision) -> Iterator[str]:
-    yield decision.reason
+    depends = f" (if {' and '.join(decision.depends)})" if decision.depends and not decision.blocked else ""
+    yield decision.reason + depends
     if decision.blocked is not None:
         yield f"apply will fail: {decision.blocked.fix}"
-    elif decision.depends:
-        yield f"if {' and '.join(decision.depends)}"
 
 
 def steps_text(steps: Sequence[str]) -> str:
