@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     import requests
     from docker import APIClient
 
-__all__ = ["ANSWER_SECONDS", "Stream", "absent", "client", "fix", "follow", "inspected", "newest_instruction", "stoppable"]
+__all__ = [
+    "ANSWER_SECONDS",
+    "Stream",
+    "absent",
+    "client",
+    "fix",
+    "follow",
+    "inspected",
+    "newest_instruction",
+    "stoppable",
+]
 
 _SOCKET: Final = Path("/var/run/docker.sock")
 ANSWER_SECONDS: Final = 60
