@@ -1,4 +1,4 @@
-"""What is sent to a builder: one archive, with the Dockerfile as its last member.
+"""What a builder is told of a plan: its options, and one archive with the Dockerfile as its last member.
 
 The order is what makes a cut archive harmless. A builder that outlives us cannot tell the end of a stream
 from its loss; without the Dockerfile it has nothing to build. Refuses to name an engine.
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from attrs import evolve
+
 from executor.context import ARCHIVE_END, directory_member, file_member
 from executor.engines.mark import label_line
 from executor.engines.protocol import BuildJob
@@ -19,8 +21,10 @@ from executor.errors import ExecutorError
 from planner.image.plan import ImagePlan
 from planner.image.spec import ImageSpec
 from planner.render.dockerfile import context_files, dockerfile
+from planner.settings.build_options import BuildOptions
+from planner.values import FrozenMapping
 
-__all__ = ["DOCKERFILE", "archive", "scratch_directory", "whole_dockerfile"]
+__all__ = ["DOCKERFILE", "archive", "planned_options", "scratch_directory", "whole_dockerfile"]
 
 # The Dockerfile's name in a build context. Everything a user brings lives in directories beside it.
 DOCKERFILE: Final = "Dockerfile.stowplan"
@@ -29,6 +33,12 @@ DOCKERFILE: Final = "Dockerfile.stowplan"
 def whole_dockerfile(image: ImagePlan) -> str:
     """The Dockerfile of an image, on the parent that it is built on, and with the label that marks it."""
     return dockerfile(image.spec, image.base) + label_line(image.hash)
+
+
+def planned_options(image: ImagePlan) -> BuildOptions:
+    """The options of a build: the platform is that of the plan, and labels stand in the Dockerfile."""
+    options = evolve(image.build_options, labels=FrozenMapping(), other=image.build_options.value("other"))
+    return evolve(options, platform=image.platform) if image.platform else options
 
 
 def archive(job: BuildJob) -> Iterator[bytes]:

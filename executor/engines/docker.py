@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
-from attrs import evolve
-
-from executor.engines.archive import DOCKERFILE, archive, scratch_directory
+from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory
 from executor.engines.daemon import (
     ANSWER_SECONDS,
     Stream,
@@ -36,9 +34,7 @@ from executor.engines.references import image_id, named, only_digest, parsed, re
 from executor.errors import BuildFailed, EngineUnavailable, ExecutorError
 from executor.process import Command, run
 from planner.image.capabilities import Capability
-from planner.image.plan import ImagePlan
 from planner.render.dockerfile import TIMESTAMP
-from planner.settings.build_options import BuildOptions
 from planner.values import Digest, FrozenMapping, ImageRef
 
 __all__ = ["DockerBuilder", "DockerEngine", "buildx_command"]
@@ -72,7 +68,7 @@ def buildx_command(job: BuildJob, id_file: Path) -> Command:
             "--progress=plain",
             f"--iidfile={id_file}",
             f"--file={DOCKERFILE}",
-            *cli_options(_options(job.image), "docker"),
+            *cli_options(planned_options(job.image), "docker"),
             *(f"--build-arg={name}" for name in job.variables),
             # The time of the image and of its history. BuildKit gives it to commands that ask for it, too.
             f"--build-arg=SOURCE_DATE_EPOCH={TIMESTAMP}",
@@ -86,11 +82,6 @@ def buildx_command(job: BuildJob, id_file: Path) -> Command:
             "DOCKER_DEFAULT_PLATFORM": "",
         }),
     )  # fmt: skip
-
-
-def _options(image: ImagePlan) -> BuildOptions:
-    """The options of a build: the platform is that of the plan, and labels stand in the Dockerfile."""
-    return evolve(image.build_options, labels=FrozenMapping(), platform=image.platform)
 
 
 class DockerEngine:
@@ -267,7 +258,7 @@ def _build_with_buildkit(job: BuildJob, log: Log, task: Task) -> tuple[str, str]
 
 def _build_classic(job: BuildJob, log: Log, task: Task) -> tuple[str, str]:
     """Build with the SDK; returns the image's ID and why it failed, either of them empty."""
-    options = {"rm": True, "forcerm": True, **sdk_options(_options(job.image))}
+    options = {"rm": True, "forcerm": True, **sdk_options(planned_options(job.image))}
     options["buildargs"] = {**options.get("buildargs", {}), **job.variables}
     stream = Stream()
     try:

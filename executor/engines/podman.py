@@ -18,9 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from attrs import evolve
-
-from executor.engines.archive import DOCKERFILE, archive, scratch_directory
+from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory
 from executor.engines.interrupts import Task, Tasks
 from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed, hiding, push_failed
 from executor.engines.mark import mark
@@ -60,7 +58,6 @@ def build_command(job: BuildJob, directory: Path, image_format: Format = "oci") 
     are in the command's environment only. What the user's environment says of platforms, formats and times
     does not count.
     """
-    options = evolve(job.image.build_options, labels=FrozenMapping(), platform=job.image.platform)
     return Command(
         (
             "podman",
@@ -71,7 +68,7 @@ def build_command(job: BuildJob, directory: Path, image_format: Format = "oci") 
             "--identity-label=false",
             f"--iidfile={directory / 'image'}",
             f"--file={directory / 'context' / DOCKERFILE}",
-            *cli_options(options, "podman"),
+            *cli_options(planned_options(job.image), "podman"),
             *(f"--build-arg={name}" for name in job.variables),
             str(directory / "context"),
         ),
