@@ -552,7 +552,7 @@ def test_an_image_is_built_on_its_parent_s_working_tag() -> None:
 def test_parents_stand_before_what_is_built_on_them() -> None:
     base, image = stacked()
     plan = BuildPlan("training", "default", (base, image))
-    assert [named.name for named in plan.spec.images] == ["training/base", "training"]
+    assert [named.name for named in plan.spec.images] == ["training", "training/base"]
     for images in ((image, base), (image,)):
         with pytest.raises(PlannerError, match="training: stands before its parent"):
             BuildPlan("training", "default", images)
