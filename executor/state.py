@@ -69,7 +69,7 @@ def _text(path: Path) -> str | None:
         return None
     except OSError as error:
         raise ExecutorError.of(path.name, f"cannot be read: {error.strerror}", _PERMISSIONS) from None
-    with open(descriptor, "rb") as file:
+    with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise ExecutorError.of(path.name, "is not a regular file", "restore it from version control")
@@ -91,10 +91,7 @@ def update_lock(root: Path, change: Callable[[Lock], Lock], *, repairs: bool = F
     directory = state_directory(root)
     with _exclusively(directory):
         before = lock_text(root)
-        if before is None:
-            lock = Lock()
-        else:
-            lock = repair(before).lock if repairs else loads(before)
+        lock = Lock() if before is None else repair(before).lock if repairs else loads(before)
         after = dumps(change(lock))
         if after == before:
             return False

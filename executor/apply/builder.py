@@ -95,9 +95,8 @@ class ImageBuilder:
                     return digest, False
                 case Foreign(found, _):
                     fix = "someone pushed another image to this tag: delete it there"
-                    raise ExecutorError([
-                        Problem(Place(file=image.reference), f"is not what was planned: {found}", fix, "foreign-tag")
-                    ])  # fmt: skip
+                    what = f"is not what was planned: {found}"
+                    raise ExecutorError([Problem(Place(file=image.reference), what, fix, "foreign-tag")])
                 case Absent() | Untold():
                     pass
         self.on_event(Event(image.name, EventKind.PUSHING, image.reference))

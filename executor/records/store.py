@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from attrs import evolve, frozen
+from planner.lock.lockfile import dumps, loads
 
 from executor.errors import ExecutorError
 from executor.state import STATE_DIRECTORY, state_directory
 from planner.files.tree import Tree
 from planner.image.instructions import FILES
 from planner.image.plan import BuildPlan, Here, ImagePlan
-from planner.lock.lockfile import dumps, loads
 from planner.values import Digest
 
 __all__ = ["Record", "Records"]

@@ -1,4 +1,4 @@
-"""From a project to a plan, and to the report of what applying it would do.
+"""From a project to a plan, with the pins of its lock.
 
 Owns what `--locked`, `--frozen` and `--offline` mean. Refuses to print.
 """
@@ -9,16 +9,12 @@ from typing import Final
 
 from attrs import frozen
 
-from executor.apply.presence import known, with_registry
 from executor.config.project import Project
 from executor.errors import ExecutorError
 from executor.observe.facts import observe
 from executor.observe.images import ChooseEngine
-from executor.records.store import Records
 from executor.state import read_lock
-from planner.compare.actions import Action, decide
-from planner.compare.changes import Change, diff, diff_images, rebuilt_layers
-from planner.compare.report import LockState, Report
+from planner.compare.changes import Change, diff
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.image.plan import BuildPlan, PlanSpec
@@ -27,11 +23,9 @@ from planner.pipeline import Pipeline
 from planner.planning import make_plan, make_spec
 from planner.stack import Stack
 
-__all__ = ["Planned", "located", "plan", "report", "required_lock", "spec", "stale"]
+__all__ = ["Planned", "located", "plan", "required_lock", "spec", "stale"]
 
 WRITE_IT: Final = "write it with `stowplan lock`"
-# A dry run waits for registries no longer than this.
-_REPORT_SECONDS: Final = 5.0
 
 
 @frozen
@@ -132,44 +126,3 @@ def stale(lock: Lock | None, made: PlanSpec) -> tuple[Change, ...]:
     if known_spec is not None and known_spec.hash == made.hash:
         return ()
     return diff(known_spec, made)
-
-
-def report(project: Project, planned: Planned, *, engine_name: str = "", offline: bool = False) -> Report:
-    """What applying the plan would do and why, from lock, records and registries: no engine is asked.
-
-    Registries are only asked about images that would be pushed and that neither ledger nor records know
-    as pushed; with `offline` not even then. `engine_name` is the engine that would be used, if it was
-    asked for.
-    """
-    made = planned.plan
-    lock = planned.lock or Lock()
-    records = Records(project.root)
-    present = known(made, lock, records, engine_name)
-    decisions = decide(made, present)
-    if not offline:
-        unsure = [
-            image.name
-            for image in made.images
-            if image.builds
-            and image.destination.push
-            and not image.destination.prevent_reuse
-            and decisions[image.name].action is not Action.REUSE
-        ]
-        if unsure:
-            present = with_registry(made, present, unsure, timeout=_REPORT_SECONDS)
-            decisions = decide(made, present)
-    since_build: list[Change] = []
-    rebuilt: dict[str, tuple[str, ...]] = {}
-    last = records.last_plans(made.pipeline, made.stack)
-    for image in made.images:
-        before = last.get(image.name)
-        if not image.builds:
-            continue
-        if before is not None and before.hash != image.hash:
-            since_build += diff_images(before, image)
-        if decisions[image.name].action is Action.BUILD:
-            rebuilt[image.name] = rebuilt_layers(before, image)
-    locked = lock.plan(made.pipeline, made.stack)
-    since_lock = stale(lock, made.spec) if locked is not None else ()
-    state = LockState.MISSING if locked is None else LockState.STALE if since_lock else LockState.FRESH
-    return Report(made, decisions, since_lock, tuple(since_build), rebuilt, state)
