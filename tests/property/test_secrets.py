@@ -12,10 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from executor.cli.render.data import image_data, report_data
+from executor.cli.render.markdown import image_markdown, report_markdown
+from executor.cli.render.text import image_lines, report_lines
 from planner import (
     Facts,
     HiddenValue,
     Lock,
+    Need,
     Pins,
     Pipeline,
     PlannerError,
@@ -78,8 +82,15 @@ def _said(pipeline: Pipeline, facts: Facts) -> Iterator[str]:
     changes = (*diff(plan, rotated), *diff(rotated, plan), *diff(None, plan), *diff(locked, plan))
     yield repr(changes)
     for decisions in (decide(plan, {}), decide(plan, {image.name: Presence() for image in plan.images})):
-        yield repr(decisions)
-        yield repr(Report(plan, decisions, since_lock=changes))
+        report = Report(plan, decisions, since_lock=changes)
+        yield repr(report)
+        yield from report_lines(report)
+        yield report_markdown(report)
+        yield repr(report_data(report))
+        for image in plan.images:
+            yield from image_lines(report, image)
+            yield image_markdown(report, image)
+            yield repr(image_data(report, image))
     for image in plan.images:
         yield dockerfile(image.spec)
         yield repr(context_files(image.spec))
@@ -95,14 +106,19 @@ def test_a_token_is_nowhere(token: str) -> None:
     assert [form for form in _forms(token) if form in said] == []
 
 
+def _observe_all(pipeline: Pipeline, world: World, facts: dict[Need[Any], Any]) -> None:
+    """Answer all that is needed, into `facts`."""
+    while missing := needs(pipeline, Stack(), Facts().also(facts)):
+        facts |= {need: world.answer(need) for need in missing}
+
+
 def _refused(pipeline: Pipeline, world: World) -> str:
     """All that a log prints of why this cannot be planned, while it is observed and while it is planned."""
-    facts = Facts()
+    facts: dict[Need[Any], Any] = {}
     with pytest.raises(PlannerError) as observing:
-        while missing := needs(pipeline, Stack(), facts):
-            facts = facts.also({need: world.answer(need) for need in missing})
+        _observe_all(pipeline, world, facts)
     with pytest.raises(PlannerError) as planning:
-        make_plan(pipeline, Stack(), facts)
+        make_plan(pipeline, Stack(), Facts().also(facts))
     return "".join(
         text
         for refused in (observing.value, planning.value)
