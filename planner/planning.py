@@ -17,6 +17,7 @@ from planner.code import ignore_path, tree_need
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts, Unanswered
 from planner.facts.needs import (
+    FileText,
     HostPlatform,
     ImageDigest,
     LocalImage,
@@ -25,7 +26,6 @@ from planner.facts.needs import (
     RequirementsFile,
     Variable,
 )
-from planner.files.defaults import DEFAULT_RULES
 from planner.identity import variable_fingerprint
 from planner.image.instructions import (
     FILES,
@@ -375,7 +375,7 @@ class _Traversal:
         if not copies:
             return {}
         need = tree_need(settings, self.facts)
-        self.default_rules |= need.rules == DEFAULT_RULES
+        self.default_rules |= self.facts.ask(FileText(ignore_path(settings))) is None
         return {FILES: self.facts.ask(need)}
 
     def _variables(self, settings: Settings, spec: ImageSpec | None) -> Mapping[str, Digest] | None:

@@ -35,7 +35,7 @@ from planner import (
     make_plan,
     needs,
 )
-from planner.files.defaults import DEFAULT_RULES
+from planner.files.defaults import default_rules
 from planner.image.capabilities import Capability, required
 from planner.image.instructions import InstallApt, SetUser
 from tests.builders import (
@@ -54,7 +54,7 @@ from tests.builders import (
 
 NOT_INCLUDED = {"allow_including_files_in_images": False}
 WITH_RULES = World(texts={".dockerignore": ""})
-TREE_RULES = FileTree(DEFAULT_RULES, (".dockerignore", ".stowplan", "stowplan.lock", "stowplan.toml"))
+TREE_RULES = FileTree(default_rules(), (".dockerignore", ".stowplan", "stowplan.lock", "stowplan.toml"))
 
 # --- images and steps -----------------------------------------------------------------------------------
 
