@@ -544,7 +544,7 @@ def test_an_image_is_built_on_its_parent_s_working_tag() -> None:
     base, image = stacked()
     assert image.base == base.reference == f"localhost/stowplan:{base.hash.hex}"
     assert image.spec.external == base.spec.external
-    assert dockerfile(image.spec, image.base) == f"FROM {base.reference}\nUSER 1000\n"
+    assert dockerfile(image.spec, image.base) == f"FROM {base.reference}\nUSER 0\nUSER 1000\n"
     assert Capability.LOCAL_PARENT in required(image.spec)
     assert Capability.LOCAL_PARENT not in required(base.spec)
 
