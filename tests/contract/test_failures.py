@@ -21,7 +21,7 @@ from executor.engines.protocol import BuildJob, Engine
 from executor.errors import BuildFailed, ExecutorError, FilesChanged
 from executor.process import Command, run
 from planner.errors import Problem
-from tests.contract.conftest import ENGINES
+from tests.contract.conftest import ENGINES, absent, reason_against
 from tests.contract.images import (
     TEST_BASE,
     build,
@@ -86,6 +86,25 @@ def test_a_missing_parent(engine: Engine, registry: str, tmp_path: Path) -> None
     problem = failure(engine, job(image, tmp_path))
     assert "stowplan-test/nothing" in problem.found
     assert problem.where.line in (None, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "script", ["", f'echo sha256:{"1" * 64} > "${{6#--iidfile=}}"'], ids=["nothing", "an ID"]
+)
+def test_a_builder_that_only_says_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    if reason := reason_against("docker-buildkit"):
+        absent(reason)
+    (tmp_path / "docker").write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
+    (tmp_path / "docker").chmod(0o755)
+    project = tmp_path / "project"
+    project.mkdir()
+    made = job(planned(project), project)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(BuildFailed) as caught:
+        ENGINES["docker-buildkit"]().build(made, quiet)
+    assert caught.value.problems[0].found == "the builder says that it is done, and there is no image"
 
 
 def test_a_user_that_the_parent_does_not_have(engine: Engine, tmp_path: Path) -> None:
@@ -242,7 +261,7 @@ def test_interrupting_nothing(engine: Engine, tag: str, tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from tests.contract.conftest import ENGINES
+from tests.contract.conftest import ENGINES, absent, reason_against
 from tests.contract.images import job, planned
 name, parent, sleep = sys.argv[1:]
 settings = {"local_project_install_command": "echo 'up and 'running && " + sleep}

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from executor.engines.protocol import HASH_LABEL, Engine
+from executor.process import Command, run
+from planner.values import ImageRef
+from tests.contract.conftest import variable
 from tests.contract.images import TEST_BASE, build, build_text, job, planned, quiet, told
 
 AWKWARD = {
@@ -286,6 +289,28 @@ def test_only_what_a_plan_made_is_marked(
 def test_a_parent_without_a_plan_has_no_mark(engine: Engine) -> None:
     info = engine.inspect(TEST_BASE)
     assert info is None or info.mark is None
+
+
+def test_what_a_parent_says_of_its_containers_is_kept(
+    engine: Engine, new_tag: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Also by Podman, whose own format has no place for a health check, and by one that has to be pulled."""
+    parent, tag = new_tag(variable("STOWPLAN_TEST_REGISTRY")), new_tag("localhost")
+    text = f'FROM {TEST_BASE}\nHEALTHCHECK CMD echo healthy\nENTRYPOINT ["env"]\nCMD ["true"]\n'
+    build_text(engine, parent, text)
+    pinned = str(ImageRef.parse(parent).pinned(engine.push(parent, quiet)))
+    for removed in (False, True):
+        if removed:
+            engine.remove(tag)
+            engine.remove(parent)
+            engine.remove(pinned)
+        build(engine, tag, tmp_path, {"environment": {"A": "1"}}, parent=pinned)
+        command = (engine.name, "image", "inspect", tag)
+        (found,) = json.loads(run(Command(command)).stdout)
+        assert "healthy" in str(found.get("Healthcheck") or found["Config"].get("Healthcheck"))
+        assert (found["Config"]["Entrypoint"], found["Config"]["Cmd"]) == (["env"], ["true"])
+    engine.remove(tag)
+    engine.remove(pinned)
 
 
 def test_tags(engine: Engine, tag: str, tmp_path: Path) -> None:
