@@ -24,7 +24,7 @@ from planner.requirements.model import Requirement, Requirements
 from planner.requirements.options import parse_option
 from planner.settings.build_options import ARGUMENTS
 from planner.settings.checks import kind_of
-from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, bare_flags
+from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, bare_flags, freeze
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -268,7 +268,8 @@ def _string(value: object) -> str:
 def _read_mapping(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a table, found {kind_of(value)}")
-    return FrozenMapping(value)
+    frozen_value: FrozenMapping[Any] = freeze(value)
+    return frozen_value
 
 
 def _read_installer(value: Any, _: object) -> Installer:
