@@ -16,7 +16,7 @@ from executor.context import context, file_member, verify
 from executor.errors import ExecutorError, FilesChanged
 from planner.files.tree import Entry, Kind, Tree
 from planner.image.instructions import CopyFiles
-from planner.image.plan import Here, ImagePlan
+from planner.image.plan import Checkout, ImagePlan
 from tests.builders import image_of
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
@@ -38,7 +38,7 @@ def tree_of(root: Path) -> Tree:
 def image(root: Path, requirements: tuple[str, ...] = ()) -> ImagePlan:
     """An image that copies all that is below a directory."""
     settings = {"requirements": list(requirements)} if requirements else {}
-    return evolve(image_of(settings), here=Here(trees={"files": tree_of(root)}))
+    return evolve(image_of(settings), checkout=Checkout(trees={"files": tree_of(root)}))
 
 
 def stream(plan: ImagePlan, root: Path) -> bytes:
@@ -269,7 +269,7 @@ def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
     for _ in range(256):
         empty.update(bytes(1024 * 1024))
     tree = Tree.of([Entry("large", Kind.FILE, empty.digest())])
-    plan = evolve(image_of({}), here=Here(trees={"files": tree}))
+    plan = evolve(image_of({}), checkout=Checkout(trees={"files": tree}))
     tracemalloc.start()
     total = sum(len(chunk) for chunk in context(plan, tmp_path))
     _, peak = tracemalloc.get_traced_memory()
