@@ -44,7 +44,11 @@ def image(root: Path, requirements: tuple[str, ...] = ()) -> ImagePlan:
 
 
 def stream(plan: ImagePlan, root: Path) -> bytes:
-    """The whole archive that an engine makes of the files."""
+    return b"".join(files(plan, root))
+
+
+def whole(plan: ImagePlan, root: Path) -> bytes:
+    """The archive that a builder is fed: those files, with what is generated before and after them."""
     return b"".join(archive(BuildJob(plan, lambda: files(plan, root))))
 
 
@@ -67,7 +71,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_members(project: Path) -> None:
-    found = members(stream(image(project, ("six==1.16.0",)), project))
+    plan = image(project, ("six==1.16.0",))
+    found = members(whole(plan, project))
     assert list(found) == [
         "requirements",
         "requirements/requirements",
@@ -81,12 +86,15 @@ def test_members(project: Path) -> None:
         "trees/files/src/train.py",
         "trees/files/src/deep",
         "trees/files/src/deep/data",
+        DOCKERFILE,
     ]
+    assert list(members(stream(plan, project))) == list(found)[3:-1]
     assert {name: oct(member.mode) for name, member in found.items() if member.isfile()} == {
         "requirements/requirements/requirements.txt": "0o644",
         "trees/files/run.sh": "0o755",
         "trees/files/src/train.py": "0o644",
         "trees/files/src/deep/data": "0o644",
+        DOCKERFILE: "0o644",
     }
     assert {member.mode for member in found.values() if member.isdir()} == {0o755}
     assert (found["trees/files/link"].issym(), found["trees/files/link"].linkname) == (True, "src/train.py")
@@ -111,7 +119,7 @@ def test_the_same_plan_gives_the_same_bytes(project: Path, tmp_path: Path) -> No
 def test_the_dockerfile_comes_last(project: Path) -> None:
     """So that an archive that is cut anywhere has nothing to build from."""
     plan = image(project, ("six==1.16.0",))
-    data = stream(plan, project)
+    data = whole(plan, project)
     last = file_member(DOCKERFILE, whole_dockerfile(plan).encode()) + ARCHIVE_END
     assert data.endswith(last)
     assert DOCKERFILE.encode() not in data.removesuffix(last)
@@ -120,7 +128,7 @@ def test_the_dockerfile_comes_last(project: Path) -> None:
 
 
 def test_the_archive_is_whole(project: Path) -> None:
-    data = stream(image(project), project)
+    data = whole(image(project), project)
     assert len(data) % 512 == 0
     assert data.endswith(bytes(1024))
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
@@ -156,11 +164,13 @@ def test_both_unicode_forms_of_one_name(tmp_path: Path) -> None:
 
 def test_an_image_without_files(tmp_path: Path) -> None:
     plan = image_of({"allow_including_files_in_images": False, "requirements": ["six==1.16.0"]})
-    assert list(members(stream(plan, tmp_path / "not there"))) == [
+    assert list(members(whole(plan, tmp_path / "not there"))) == [
         "requirements",
         "requirements/requirements",
         "requirements/requirements/requirements.txt",
+        DOCKERFILE,
     ]
+    assert stream(plan, tmp_path / "not there") == b""
 
 
 def test_files_that_were_left_out_stay_out(project: Path) -> None:
@@ -305,6 +315,7 @@ def test_a_member_of_its_own_making() -> None:
 
 def test_only_copied_trees_are_streamed(project: Path) -> None:
     plan = image(project)
-    others = tuple(item for item in plan.spec.instructions if not isinstance(item, CopyFiles))
-    plan = evolve(plan, spec=evolve(plan.spec, instructions=others))
-    assert members(stream(plan, project)) == {}
+    kept = tuple(item for item in plan.spec.instructions if not isinstance(item, CopyFiles))
+    plan = evolve(plan, spec=evolve(plan.spec, instructions=kept))
+    assert stream(plan, project) == b""
+    assert list(members(whole(plan, project))) == [DOCKERFILE]
