@@ -137,6 +137,8 @@ class _Identity:
     destination: Destination
     ignore_file: str | None
     """The ignore file of the tree: a lock, planned without looking at files, names the same images."""
+    locked: str | None
+    """The image that the step runs in by the lock, where that is taken as it is."""
 
 
 @define
@@ -147,6 +149,8 @@ class _Share:
     destination: Destination
     settings: Settings
     checkout: Checkout | None
+    locked: str | None = None
+    """The name that it has in the lock, where that is taken as it is."""
     steps: list[str] = Factory(list)
     of_pipeline: bool = False
 
@@ -182,7 +186,7 @@ class _Traversal:
 
     def run(self, *, checkout: bool) -> list[tuple[str, _Share]]:
         """The images by name, in the order of their first steps, without those that could not be made."""
-        made: dict[Settings, _Share | None] = {}
+        made: dict[tuple[Settings, str | None], _Share | None] = {}
         settled: dict[object, Settings | None] = {}
         shares: dict[_Identity, _Share] = {}
         for step in self.pipeline.steps:
@@ -191,20 +195,25 @@ class _Traversal:
             settings = settled[step.settings]
             if settings is None:
                 continue
-            if settings not in made:
-                made[settings] = self._share(step, settings, checkout=checkout)
-            share = made[settings]
+            # What a lock says of a step is said of no other step that asks for the same.
+            key = (settings, step.name if self.frozen else None)
+            if key not in made:
+                made[key] = self._share(step, settings, checkout=checkout)
+            share = made[key]
             if share is None:
                 continue
-            copies = bool(share.spec.trees)
-            identity = _Identity(share.spec, share.destination, ignore_path(settings) if copies else None)
+            ignore_file = ignore_path(settings) if share.spec.trees else None
+            identity = _Identity(share.spec, share.destination, ignore_file, share.locked)
             share = shares.setdefault(identity, share)
             share.steps.append(step.name)
             share.of_pipeline |= not step.settings.given
-        name = self.pipeline.name
-        return [
-            (name if share.of_pipeline else f"{name}/{share.steps[0]}", share) for share in shares.values()
-        ]
+        named: dict[str, _Share] = {}
+        for share in shares.values():
+            own = f"{self.pipeline.name}/{share.steps[0]}"
+            name = share.locked or (self.pipeline.name if share.of_pipeline else own)
+            # One image of a lock whose steps go to two repositories by now.
+            named[own if name in named else name] = share
+        return list(named.items())
 
     def finish(self) -> None:
         """PlannerError with all that is wrong, or with what has not been observed."""
@@ -230,10 +239,9 @@ class _Traversal:
 
     def _share(self, step: Step, settings: Settings, *, checkout: bool) -> _Share | None:
         self._attempt(settings, lambda: self._buildable(settings))
-        if self.frozen:
-            spec = self._attempt(settings, lambda: self._locked_spec(step))
-        else:
-            spec = self._spec(step, settings)
+        locked = self._attempt(settings, lambda: self._locked(step)) if self.frozen else None
+        taken = locked.spec if locked else None
+        spec = taken if self.frozen else self._spec(step, settings)
         # The checkout is looked at even where the spec is not known yet: all needs come at once.
         seen = self._checkout(settings, spec) if checkout else None
         if spec is None or (checkout and seen is None):
@@ -244,7 +252,7 @@ class _Traversal:
             image_tag=settings.image_tag,
             prevent_reuse=settings.prevent_reuse,
         )
-        return _Share(spec, destination, settings, seen)
+        return _Share(spec, destination, settings, seen, locked.name if locked else None)
 
     def _buildable(self, settings: Settings) -> None:
         """PlannerError unless some builder has all the options that are asked for."""
@@ -255,11 +263,11 @@ class _Traversal:
 
     # --- the spec
 
-    def _locked_spec(self, step: Step) -> ImageSpec:
+    def _locked(self, step: Step) -> NamedSpec:
         locked = self.pins.lock.plan(self.pipeline.name, self.stack.name)
         for image in locked.images if locked else ():
             if step.name in image.steps:
-                return image.spec
+                return image
         found = f"no image for step {step.name!r} of {self.pipeline.name!r} on {self.stack.name!r}"
         raise PlannerError([
             Problem(Place(file=LOCK_NAME), found, "write it with `stowplan lock`, or run without --frozen")

@@ -6,7 +6,7 @@ of order: a parent stands before what is built on it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from attrs import field, frozen
@@ -104,13 +104,17 @@ class NamedSpec:
     spec: ImageSpec
 
 
+def _by_name(images: Iterable[NamedSpec]) -> tuple[NamedSpec, ...]:
+    return tuple(sorted(images, key=lambda image: image.name))
+
+
 @frozen
 class PlanSpec:
-    """What the lock holds of one pipeline on one stack."""
+    """What the lock holds of one pipeline on one stack: its images by their names, in no other order."""
 
     pipeline: str
     stack: str
-    images: tuple[NamedSpec, ...] = ()
+    images: tuple[NamedSpec, ...] = field(default=(), converter=_by_name)
     notes: tuple[Note, ...] = field(default=(), eq=False)
 
     @cached_property

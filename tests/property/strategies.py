@@ -1,4 +1,5 @@
-"""Random worlds and all that can be asked in them: settings, pipelines, stacks, facts.
+"""Random worlds and all that can be asked in them: settings, pipelines, stacks, facts. `shapes` has the
+images and locks that no settings of this release lead to.
 
 Every attribute that this release plans is drawn, with the text that breaks naive encoders: quotes,
 `$`, backslashes, `#`, `=`, control characters, both forms of Unicode.
@@ -16,9 +17,22 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from planner import BuildPlan, Entry, EnvTemplate, Facts, Kind, Pin, Pipeline, Stack, make_plan
+from planner import (
+    BuildPlan,
+    Entry,
+    EnvTemplate,
+    Facts,
+    Kind,
+    Pin,
+    Pins,
+    Pipeline,
+    PlanSpec,
+    Stack,
+    make_plan,
+    make_spec,
+)
 from planner.settings.option_table import OPTIONS as BY_NAME
-from tests.builders import World, digest, file, link, observed
+from tests.builders import NO_PINS, World, digest, file, link, observed
 
 
 def examples(count: int) -> hypothesis_settings:
@@ -163,6 +177,7 @@ USERS = ("root", "1000", "1000:1000", "app", "app_1:staff.x")
 PARENTS = (
     None, "python:3.11-slim", "python", "localhost:5000/team/base:1.0", "ghcr.io/a/b_c__d.e-f",
     f"quay.io/pinned/image@{digest('pinned')}", f"python:3.12@{digest('tagged and pinned')}",
+    "localhost/base:1",
 )  # fmt: skip
 
 
@@ -209,23 +224,30 @@ def settings(draw: st.DrawFn, *, whole: bool = True) -> dict[str, Any]:
     return given
 
 
-worlds = st.builds(
-    World,
-    texts=st.builds(
-        lambda requirements, ignore: {**requirements, "docker/ignore": ignore},
-        requirement_files(),
-        st.sampled_from(["", "*.py\n", "# nothing\nutils\n!utils/io.py\n"]),
-    ),
-    entries=entries(),
-    variables=st.just(VARIABLES),
-    pins=st.dictionaries(
-        st.sampled_from(["python:3.11-slim", "python:latest", "localhost:5000/team/base:1.0"]),
-        st.builds(Pin, st.none() | st.sampled_from([digest("moved"), digest("other")]), st.just("registry")),
-        max_size=3,
-    ),
-    python=st.sampled_from(["3.11", "3.12"]),
-    platform=st.sampled_from(["linux/amd64", "linux/arm64"]),
+PINNED = ("python:3.11-slim", "python:latest", "localhost:5000/team/base:1.0")
+digests = st.sampled_from([digest("moved"), digest("other")])
+platforms = st.sampled_from(["linux/amd64", "linux/arm64"])
+known_pins = st.builds(Pin, digests, st.just("manifest"), st.none() | platforms) | st.builds(
+    Pin, digests, st.just("index"), platforms, st.none() | st.just(digest("manifest"))
 )
+pins = st.builds(Pin, reason=st.sampled_from(["the registry is away", ""])) | known_pins
+
+
+@st.composite
+def worlds(draw: st.DrawFn, told: SearchStrategy[Pin] = pins) -> World:
+    """A world whose registries tell `told` of some images."""
+    ignore = draw(st.sampled_from(["", "*.py\n", "# nothing\nutils\n!utils/io.py\n"]))
+    return World(
+        texts={**draw(requirement_files()), "docker/ignore": ignore},
+        entries=draw(entries()),
+        variables=VARIABLES,
+        pins=draw(st.dictionaries(st.sampled_from(PINNED), told, max_size=3)),
+        python=draw(st.sampled_from(["3.11", "3.12"])),
+        platform=draw(platforms),
+        local=draw(st.dictionaries(st.just("localhost/base:1"), digests, max_size=1)),
+    )
+
+
 stacks = st.builds(
     Stack,
     name=st.sampled_from(["default", "prod", "a.b-c_d"]),
@@ -258,25 +280,25 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
 
 @frozen
 class Case:
-    """All that a plan is made from. `here` says whether files and variables are looked at."""
+    """All that a plan is made from."""
 
     pipeline: Pipeline
     stack: Stack
     world: World
-    here: bool
 
-    @property
-    def facts(self) -> Facts:
-        return observed(self.pipeline, self.stack, self.world, here=self.here)
+    def facts(self, pins: Pins = NO_PINS, *, checkout: bool = True) -> Facts:
+        """Answers to all that is needed. Without `checkout`, files and variables are not looked at."""
+        return observed(self.pipeline, self.stack, self.world, pins=pins, checkout=checkout)
 
-    @property
-    def plan(self) -> BuildPlan:
-        return make_plan(self.pipeline, self.stack, self.facts, here=self.here)
+    def plan(self, pins: Pins = NO_PINS) -> BuildPlan:
+        return make_plan(self.pipeline, self.stack, self.facts(pins), pins=pins)
+
+    def spec(self, pins: Pins = NO_PINS) -> PlanSpec:
+        return make_spec(self.pipeline, self.stack, self.facts(pins, checkout=False), pins=pins)
 
 
-cases = st.builds(Case, pipelines(), stacks, worlds, st.booleans())
-cases_here = st.builds(Case, pipelines(), stacks, worlds, st.just(True))
-plans = cases.map(lambda case: case.plan)
+cases = st.builds(Case, pipelines(), stacks, worlds())
+plans = cases.map(Case.plan)
 
 _leaves = (
     st.none()

@@ -24,9 +24,10 @@ from planner.image.instructions import (
     SetUser,
 )
 from planner.render.dockerfile import layer_text
-from planner.requirements.files import Requirements, parse_file, parse_list
-from planner.settings.docker import PythonPackageInstaller
-from planner.values import build_argument
+from planner.requirements.files import parse_file
+from planner.requirements.lists import parse_list
+from planner.requirements.model import Requirements
+from planner.values import PythonPackageInstaller, build_argument
 from tests.builders import PARENT, World, digest, image_of
 
 UV, PIP = PythonPackageInstaller.UV, PythonPackageInstaller.PIP
@@ -45,13 +46,13 @@ def test_a_whole_dockerfile() -> None:
         },
         world=World(variables={"KEY": "s3cr3t"}),
     )
-    assert dockerfile(image) == (
+    assert dockerfile(image.spec) == (
         f"# Parent image: docker.io/library/{PARENT}\n"
         f"FROM docker.io/library/python@{PARENT_DIGEST}\n"
         "ARG A\n"
         "ARG B\n"
-        "ARG STOWPLAN_KEY\n"
-        'ENV API_KEY="${STOWPLAN_KEY}"\n'
+        "ARG STOWPLAN_dfe55269a730_KEY\n"
+        'ENV API_KEY="${STOWPLAN_dfe55269a730_KEY}"\n'
         "RUN apt-get update && \\\n"
         "    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends"
         " git libgomp1 && \\\n"
@@ -67,7 +68,7 @@ def test_a_whole_dockerfile() -> None:
 
 
 def test_the_smallest_dockerfile() -> None:
-    assert dockerfile(image_of()) == (
+    assert dockerfile(image_of().spec) == (
         f"# Parent image: docker.io/library/{PARENT}\n"
         f"FROM docker.io/library/python@{PARENT_DIGEST}\n"
         "WORKDIR /app\n"
@@ -77,7 +78,7 @@ def test_the_smallest_dockerfile() -> None:
 
 def test_an_unpinned_parent_is_named_by_its_tag() -> None:
     image = image_of(world=World(pins={PARENT: Pin()}))
-    assert f"\nFROM docker.io/library/{PARENT}\n" in dockerfile(image)
+    assert f"\nFROM docker.io/library/{PARENT}\n" in dockerfile(image.spec)
 
 
 # --- ENV ------------------------------------------------------------------------------------------------
@@ -109,12 +110,12 @@ def test_an_unpinned_parent_is_named_by_its_tag() -> None:
         ("\t\x7f\u2028\x85", '"\t\x7f\u2028\x85"'),
         ("[1]", '"[1]"'),
         # References, and text around them.
-        ("${A}", '"${STOWPLAN_A}"'),
-        ("${A}${B}", '"${STOWPLAN_A}${STOWPLAN_B}"'),
-        ("https://${A}@x/$p", r'"https://${STOWPLAN_A}@x/\$p"'),
-        ("$${A}", r'"\$${STOWPLAN_A}"'),
-        ("\\${A}", r'"\\${STOWPLAN_A}"'),
-        ("'${A}'", "\"'${STOWPLAN_A}'\""),
+        ("${A}", '"${STOWPLAN_264fe4d797b0_A}"'),
+        ("${A}${B}", '"${STOWPLAN_264fe4d797b0_A}${STOWPLAN_6d4efcf34626_B}"'),
+        ("https://${A}@x/$p", r'"https://${STOWPLAN_264fe4d797b0_A}@x/\$p"'),
+        ("$${A}", r'"\$${STOWPLAN_264fe4d797b0_A}"'),
+        ("\\${A}", r'"\\${STOWPLAN_264fe4d797b0_A}"'),
+        ("'${A}'", "\"'${STOWPLAN_264fe4d797b0_A}'\""),
     ],
 )
 def test_values_are_words_in_double_quotes(value: str, word: str) -> None:
@@ -134,15 +135,15 @@ def test_each_variable_has_a_line_of_its_own() -> None:
 
 def test_variables_come_in_as_build_arguments_once_each() -> None:
     text = layer_text(SetEnvironment({"X": "${B}${A}", "Y": "${A}"}, runtime=True))
-    assert text.splitlines()[:2] == ["ARG STOWPLAN_A", "ARG STOWPLAN_B"]
+    assert text.splitlines()[:2] == ["ARG STOWPLAN_264fe4d797b0_A", "ARG STOWPLAN_6d4efcf34626_B"]
     assert text.count("ARG") == 2
-    assert build_argument("A") == "STOWPLAN_A"
+    assert build_argument("A") == "STOWPLAN_264fe4d797b0_A"
 
 
 def test_the_value_of_a_variable_is_not_in_the_text() -> None:
     table = {"environment": {"A": "${KEY}"}}
     one, other = (image_of(table, world=World(variables={"KEY": value})) for value in ("s3cr3t", "rotated"))
-    assert dockerfile(one) == dockerfile(other)
+    assert dockerfile(one.spec) == dockerfile(other.spec)
 
 
 # --- ARG ------------------------------------------------------------------------------------------------
@@ -153,13 +154,13 @@ def test_the_value_of_a_variable_is_not_in_the_text() -> None:
 def test_predefined_arguments_are_not_declared(base: str, spell: Callable[[str], str]) -> None:
     """Declared, a proxy with its password would be in the history of the image (Dockerfile reference)."""
     image = image_of({"build_config": {"build_options": {"build_args": {spell(base): "http://proxy"}}}})
-    assert "ARG" not in dockerfile(image)
-    assert "http://proxy" not in dockerfile(image)
+    assert "ARG" not in dockerfile(image.spec)
+    assert "http://proxy" not in dockerfile(image.spec)
 
 
 def test_values_of_build_arguments_are_told_to_the_engine_alone() -> None:
     image = image_of({"build_config": {"build_options": {"build_args": {"A": 'x" y\\'}}}})
-    assert dockerfile(image).splitlines()[2] == "ARG A"
+    assert dockerfile(image.spec).splitlines()[2] == "ARG A"
 
 
 # --- RUN ------------------------------------------------------------------------------------------------
@@ -250,11 +251,11 @@ def test_requirements_are_files_of_the_context() -> None:
         "c.txt": "urllib3<2\n",
     }
     image = image_of({"requirements": "r.txt"}, world=World(texts=texts))
-    assert context_files(image) == {
+    assert context_files(image.spec) == {
         "requirements/requirements.txt": b'torch==2.1.1; python_version < "3.12"\n',
         "requirements/requirements-constraints.txt": b"urllib3<2\n",
     }
-    text = dockerfile(image)
+    text = dockerfile(image.spec)
     assert (
         "COPY requirements/requirements.txt requirements/requirements-constraints.txt "
         "/usr/local/share/stowplan/\n" in text
@@ -266,10 +267,10 @@ def test_requirements_are_files_of_the_context() -> None:
 def test_hashes_stand_in_the_file() -> None:
     line = f"six==1.16.1 --hash=sha256:{'1' * 64} --hash=sha256:{'2' * 64}"
     image = image_of({"requirements": "r.txt"}, world=World(texts={"r.txt": line}))
-    assert context_files(image)["requirements/requirements.txt"].decode() == f"{line}\n"
+    assert context_files(image.spec)["requirements/requirements.txt"].decode() == f"{line}\n"
     assert parse_file("r.txt", {"r.txt": line}).options[0].name == "require-hashes"
-    assert "--require-hashes" in dockerfile(image)
+    assert "--require-hashes" in dockerfile(image.spec)
 
 
 def test_an_image_without_requirements_has_no_generated_files() -> None:
-    assert context_files(image_of()) == {}
+    assert context_files(image_of().spec) == {}
