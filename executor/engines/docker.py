@@ -169,7 +169,7 @@ class DockerEngine:
         before = self.inspect(new)
         with client() as api:
             api.tag(named(reference), target.name, target.tag, force=True)
-        if before is not None and before.tags == (new,):
+        if before is not None and len(before.tags) == 1:
             self._discard(before.id)
 
     def push(self, reference: str, on_line: OnLine) -> Digest:

@@ -183,7 +183,7 @@ class PodmanEngine:
         done = _podman("tag", named(reference), target)
         if done.code:
             raise _failed(reference, done)
-        if before is not None and before.get("RepoTags") == [target]:
+        if before is not None and len(before.get("RepoTags") or ()) == 1:
             self._discard(before["Id"])
 
     def push(self, reference: str, on_line: OnLine) -> Digest:
