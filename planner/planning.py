@@ -17,6 +17,7 @@ from planner.code import ignore_path, tree_need
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts, Unanswered
 from planner.facts.needs import (
+    FileText,
     HostPlatform,
     ImageDigest,
     LocalImage,
@@ -25,7 +26,6 @@ from planner.facts.needs import (
     RequirementsFile,
     Variable,
 )
-from planner.files.defaults import DEFAULT_RULES
 from planner.identity import variable_fingerprint
 from planner.image.instructions import (
     FILES,
@@ -45,7 +45,9 @@ from planner.notes import notes_of
 from planner.pipeline import Pipeline, Step
 from planner.requirements.files import parse_file
 from planner.requirements.model import Requirements
+from planner.settings.builders import refusals
 from planner.settings.effective import Settings, settle
+from planner.settings.option_table import BUILDERS
 from planner.stack import LOCAL_REGISTRY, Stack
 from planner.values import Digest, ImageRef, PythonPackageInstaller
 
@@ -53,6 +55,8 @@ __all__ = ["UV_VERSION", "make_plan", "make_spec", "needs"]
 
 # The uv that installs in images which no lock pins another for.
 UV_VERSION: Final = "0.13.9"
+# Stands for a fingerprint where nobody looks at it.
+_NOT_HASHED: Final = Digest("0" * 64)
 T = TypeVar("T")
 
 
@@ -72,7 +76,7 @@ def needs(
     `checkout=False` only what a lock needs is asked for: no file trees and no variables. PlannerError when
     the settings, or a file they name, cannot be planned.
     """
-    traversal = _Traversal(pipeline, stack, facts, pins, frozen)
+    traversal = _Traversal(pipeline, stack, facts, pins, frozen, hashes=False)
     traversal.run(checkout=checkout)
     local = tuple(need for need in traversal.needs if not isinstance(need, ImageDigest | LocalImage))
     if not local and traversal.problems:
@@ -87,18 +91,20 @@ def make_plan(
     *,
     pins: Pins = Pins(),  # noqa: B008  # frozen
     frozen: bool = False,
+    builders: frozenset[str] = frozenset(BUILDERS),
 ) -> BuildPlan:
     """The plan of a pipeline on a stack: a pure function of its arguments.
 
     Pins of a lock stand where there are any; with `frozen` the specs of the lock are taken as they are.
-    PlannerError holds all problems of all steps, or names what was not observed.
+    `builders` are those that may build it: an option that none of them has is a problem. PlannerError
+    holds all problems of all steps, or names what was not observed.
 
     >>> pipeline = Pipeline(name="p", steps=["a"], settings={"docker": {
     ...     "parent_image": "python:3.11-slim@sha256:" + "0" * 64, "skip_build": True}})
     >>> make_plan(pipeline, Stack(), Facts()).images[0].builds
     False
     """
-    traversal = _Traversal(pipeline, stack, facts, pins, frozen)
+    traversal = _Traversal(pipeline, stack, facts, pins, frozen, builders=builders)
     shares = traversal.run(checkout=True)
     traversal.finish()
     images = tuple(share.image(name) for name, share in shares)
@@ -172,6 +178,9 @@ class _Traversal:
     facts: Facts
     pins: Pins
     frozen: bool
+    builders: frozenset[str] = frozenset(BUILDERS)
+    hashes: bool = True
+    """Whether values of variables are hashed, which is slow on purpose: what is needed depends on none."""
     needs: dict[Need[Any], None] = Factory(dict)
     problems: dict[Problem, None] = Factory(dict)
     default_rules: bool = False
@@ -233,6 +242,7 @@ class _Traversal:
         return settle(self.pipeline.layers(step))
 
     def _share(self, step: Step, settings: Settings, *, checkout: bool) -> _Share | None:
+        self._attempt(settings, lambda: self._buildable(settings))
         locked = self._attempt(settings, lambda: self._locked(step)) if self.frozen else None
         taken = locked.spec if locked else None
         spec = taken if self.frozen else self._spec(step, settings)
@@ -247,6 +257,13 @@ class _Traversal:
             prevent_reuse=settings.prevent_reuse,
         )
         return _Share(spec, destination, settings, seen, locked.name if locked else None)
+
+    def _buildable(self, settings: Settings) -> None:
+        """PlannerError unless some builder has all the options that are asked for."""
+        refused = [refusals(settings.build_options, builder) for builder in sorted(self.builders)]
+        if refused and all(refused):
+            fewest = min(refused, key=len)
+            raise PlannerError(problem.inside("build_config") for problem in fewest)
 
     # --- the spec
 
@@ -362,7 +379,7 @@ class _Traversal:
         if not copies:
             return {}
         need = tree_need(settings, self.facts)
-        self.default_rules |= need.rules == DEFAULT_RULES
+        self.default_rules |= self.facts.ask(FileText(ignore_path(settings))) is None
         return {FILES: self.facts.ask(need)}
 
     def _variables(self, settings: Settings, spec: ImageSpec | None) -> Mapping[str, Digest] | None:
@@ -397,5 +414,6 @@ class _Traversal:
         elif any("\ud800" <= character <= "\udfff" for character in value.reveal()):
             found, fix = f"the value of {name} is not valid Unicode text", "encode it, as base64 does"
         else:
-            return self._fingerprints.setdefault(name, variable_fingerprint(name, value.reveal()))
+            made = variable_fingerprint(name, value.reveal()) if self.hashes else _NOT_HASHED
+            return self._fingerprints.setdefault(name, made)
         raise PlannerError([Problem.at(path, found, fix)])

@@ -21,6 +21,7 @@ from planner.errors import Place, Problem
 from planner.facts.facts import Facts
 from planner.facts.needs import Variable
 from planner.identity import variable_fingerprint
+from planner.image.capabilities import required
 from planner.image.plan import ImagePlan
 from planner.values import Digest, build_argument
 
@@ -58,6 +59,12 @@ class ImageBuilder:
         from executor.context import files  # noqa: PLC0415  # planning builds nothing
         from executor.engines.protocol import BuildJob  # noqa: PLC0415  # as above
 
+        if missing := required(image.spec) - self.engine.capabilities:
+            words = ", ".join(sorted(missing))
+            problem = Problem(
+                Place(file=image.name), f"{self.engine.name} cannot {words}", "use another engine"
+            )
+            raise BuildFailed([problem])
         self.on_event(Event(image.name, EventKind.BUILDING, image.reference))
         variables = {build_argument(name): value for name, value in self._values(image)}
         job = BuildJob(image, lambda: files(image, self.root), variables)
@@ -95,9 +102,8 @@ class ImageBuilder:
                     return digest, False
                 case Foreign(found, _):
                     fix = "someone pushed another image to this tag: delete it there"
-                    raise ExecutorError([
-                        Problem(Place(file=image.reference), f"is not what was planned: {found}", fix, "foreign-tag")
-                    ])  # fmt: skip
+                    what = f"is not what was planned: {found}"
+                    raise ExecutorError([Problem(Place(file=image.reference), what, fix, "foreign-tag")])
                 case Absent() | Untold():
                     pass
         self.on_event(Event(image.name, EventKind.PUSHING, image.reference))

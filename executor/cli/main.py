@@ -67,7 +67,8 @@ def run(argv: list[str]) -> int:
 
 def _failed(error: Exception, *, as_json: bool) -> int:
     """Say what is wrong; the exit code. An error that is not ours is a defect, and stays one."""
-    from executor.cli.options import FAILED, known_error, print_error  # noqa: PLC0415  # see Group
+    from executor.cli.options import FAILED, known_error  # noqa: PLC0415  # see Group
+    from executor.cli.output import print_error  # noqa: PLC0415  # as above
 
     known = known_error(error)
     if known is None:
@@ -94,8 +95,8 @@ class _Version:
 @click.group(
     cls=Group,
     homes={
-        **dict.fromkeys(("plan", "lock", "diff", "apply", "show"), "executor.cli.commands"),
-        "builds": "executor.cli.builds",
+        name: f"executor.cli.commands.{name}"
+        for name in ("plan", "lock", "diff", "apply", "show", "outdated", "builds")
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

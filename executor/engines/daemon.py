@@ -14,15 +14,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from executor.engines.interrupts import Task
 from executor.engines.logs import Log
-from executor.engines.work import Work
 from executor.errors import BuildFailed, EngineUnavailable, ExecutorError
 
 if TYPE_CHECKING:
     import requests
     from docker import APIClient
 
-__all__ = ["ANSWER_SECONDS", "Told", "absent", "client", "follow", "inspected", "stoppable"]
+__all__ = [
+    "ANSWER_SECONDS",
+    "Stream",
+    "absent",
+    "client",
+    "fix",
+    "follow",
+    "inspected",
+    "newest_instruction",
+    "stoppable",
+]
 
 _SOCKET: Final = Path("/var/run/docker.sock")
 ANSWER_SECONDS: Final = 60
@@ -118,8 +128,18 @@ def client(timeout: int | None = ANSWER_SECONDS) -> Iterator[APIClient]:
         api.close()
 
 
+def fix() -> str:
+    """What to do about a daemon that does not answer, by what names it."""
+    for name in ("DOCKER_CONTEXT", "DOCKER_HOST"):
+        if os.environ.get(name):
+            return f"see that the daemon runs that {name} names ({os.environ[name]}), or unset it"
+    if _names_context():
+        return "see that the daemon runs that the current context names, or choose one: docker context use"
+    return "install Docker and start its daemon (docs.docker.com/engine/install), or set DOCKER_HOST"
+
+
 def _away(found: str) -> ExecutorError:
-    return EngineUnavailable.of("docker", found, "start the daemon, or see that DOCKER_HOST names it")
+    return EngineUnavailable.of("docker", found, fix())
 
 
 def inspected(api: APIClient, image: str) -> Mapping[str, Any]:
@@ -128,20 +148,26 @@ def inspected(api: APIClient, image: str) -> Mapping[str, Any]:
     return found
 
 
+def newest_instruction(api: APIClient, image: str) -> str:
+    """The last entry of an image's history: the instruction that made it."""
+    history: list[Mapping[str, Any]] = api.history(image)  # type: ignore[no-untyped-call]  # as published
+    return history[0].get("CreatedBy") or "" if history else ""
+
+
 @contextlib.contextmanager
-def stoppable(api: APIClient, work: Work) -> Iterator[None]:
-    """Let the work be stopped: its connection is shut down, upon which the daemon gives up too."""
+def stoppable(api: APIClient, task: Task) -> Iterator[None]:
+    """Let the task be stopped: its connection is shut down, upon which the daemon gives up too."""
     responses: list[requests.Response] = []
 
     def begun(response: requests.Response, **_: Any) -> None:
         responses.append(response)
-        work.stoppable(lambda: _shut(response))
+        task.stoppable(lambda: _shut(response))
 
     api.hooks["response"].append(begun)
     try:
         yield
     except Exception:
-        if not work.interrupted:
+        if not task.interrupted:
             raise
     finally:
         for response in responses:
@@ -158,14 +184,14 @@ def _shut(response: requests.Response) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
-class Told(NamedTuple):
+class Stream(NamedTuple):
     """What the records of a build or a push came to."""
 
     aux: Mapping[str, Any] = {}  # never written to
     error: str = ""
 
 
-def follow(records: Iterable[Mapping[str, Any]], log: Log) -> Told:
+def follow(records: Iterable[Mapping[str, Any]], log: Log) -> Stream:
     """Log a build or a push as it goes on. An error in the records is a failure, whatever follows it."""
     aux: dict[str, Any] = {}
     error = rest = ""
@@ -180,4 +206,4 @@ def follow(records: Iterable[Mapping[str, Any]], log: Log) -> Told:
         aux.update(record.get("aux") or {})
     if rest:
         log(rest)
-    return Told(aux, error)
+    return Stream(aux, error)

@@ -52,7 +52,9 @@ class Images:
         """The answers to those needs that are about images."""
         wanted = tuple(needs)
         digests = [need for need in wanted if isinstance(need, ImageDigest)]
-        found: dict[Need[Any], Any] = {**self._pins(digests)} if digests else {}
+        found: dict[Need[Any], Any] = {}
+        if digests:
+            found.update((need, pin) for need, pin in self._pins(digests).items())
         for need in wanted:
             if isinstance(need, LocalImage):
                 found[need] = self._local(need)

@@ -104,6 +104,9 @@ def _parent(spec: ImageSpec, names: Mapping[ImageSpec, str]) -> ParentRecord:
     if not isinstance(parent, ExternalImage):
         return ParentRecord(image=names[parent])
     pin = parent.pin
+    if parent.reference.tag is None and parent.digest is not None:
+        # By digest alone: a name without both would be read as that of the tag `latest`.
+        return ParentRecord(parent.base, None, pin.kind, pin.platform, pin.manifest)
     return ParentRecord(parent.reference, parent.digest, pin.kind, pin.platform, pin.manifest)
 
 
@@ -178,12 +181,13 @@ class Images:
                     # What a merge leaves that kept both sides.
                     raise _wrong("image", f"two images {image.name!r} on {stack!r}")
                 records[key] = image
-        requirements = set(map(_requirement, packages))
-        lines: dict[str, list[str]] = {}
+        requirements = sorted(set(map(_requirement, packages)))
+        # The reading that a lock was written with comes first: there can be more than are tried.
+        lines: dict[str, dict[str, None]] = {}
         names = _names(requirements)
-        for package in requirements:
-            for spelling in {names[package.line], package.name, package.text}:
-                lines.setdefault(spelling, []).append(package.line)
+        for spelled in (lambda item: names[item.line], lambda item: item.text, lambda item: item.name):
+            for package in requirements:
+                lines.setdefault(spelled(package), {})[package.line] = None
         return cls(records, {name: tuple(found) for name, found in lines.items()})
 
     def plans(self) -> tuple[PlanSpec, ...]:
@@ -221,10 +225,9 @@ class Images:
                 above, known
             )
         elif record.parent.reference is not None:
-            pin = Pin(
-                record.parent.digest, record.parent.kind, record.parent.platform, record.parent.manifest
-            )
-            parent = ExternalImage(record.parent.reference, record.parent.digest, pin)
+            digest = record.parent.digest or record.parent.reference.digest
+            pin = Pin(digest, record.parent.kind, record.parent.platform, record.parent.manifest)
+            parent = ExternalImage(record.parent.reference, digest, pin)
         else:
             raise _wrong(where, "it has no parent")
         for instructions in self._readings(record, where):

@@ -9,21 +9,21 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from attrs import Factory, define
 
 from planner.errors import Place, PlannerError, Problem
 from planner.requirements.credentials import fault
 from planner.requirements.grammar import Line, logical_lines, parse_line
-from planner.requirements.lists import parse_list
-from planner.requirements.model import Option, Requirement, Requirements, constraint_lines, to_lines
+from planner.requirements.model import Option, Requirement, Requirements
 from planner.requirements.options import UNSUPPORTED, canonical_options, check_option, unsupported
 from planner.requirements.pins import contradictions, unhashed
 from planner.requirements.urls import nameless
 
 # Only included_files and parse_file are of this module. The others are for planner.image and its tests,
 # until they ask for them where they are.
-__all__ = ["Requirements", "constraint_lines", "included_files", "parse_file", "parse_list", "to_lines"]
+__all__ = ["included_files", "parse_file"]
 
 
 def parse_file(file: str, texts: Mapping[str, str]) -> Requirements:
@@ -48,6 +48,8 @@ def parse_file(file: str, texts: Mapping[str, str]) -> Requirements:
     )
 
 
+# Facts are asked for in rounds: a chain of files is gone through again for each one that is found.
+@lru_cache(maxsize=4096)
 def included_files(text: str, *, file: str) -> tuple[str, ...]:
     """The files that the text of `file` includes with `-r` or `-c`, each once, in order.
 

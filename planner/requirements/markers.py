@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from functools import lru_cache
 from typing import Final, Literal
 
 from attrs import field, frozen
@@ -60,6 +61,12 @@ _Tokens = deque[tuple[str, str]]
 
 def _spelling(text: str) -> str:
     """The one spelling of the marker that `text` is."""
+    return _spelled(text)
+
+
+# A file that was exported has few markers, many times each.
+@lru_cache(maxsize=1024)
+def _spelled(text: str) -> str:
     if "\\" in text:
         # PEP 508 knows no escapes. `packaging` reads those of Python, of whatever Python it runs on.
         raise InvalidMarker("No backslash")

@@ -178,7 +178,9 @@ class Requirement:
         return evolve(self, extras=())
 
     def __lt__(self, other: Requirement) -> bool:
-        return (self.name, self.text, self.hashes) < (other.name, other.text, other.hashes)
+        if self.name != other.name:
+            return self.name < other.name  # the usual case, without writing both
+        return (self.text, self.hashes) < (other.text, other.hashes)
 
 
 @frozen

@@ -8,11 +8,12 @@ import click
 from attrs import asdict
 
 from executor.cli.group import Group
-from executor.cli.options import engine_chooser, options, print_json, project_root
+from executor.cli.options import engine_chooser, options, project_root
+from executor.cli.output import print_json
 from executor.cli.progress import show_table
+from executor.cli.render.encode import cell, table
 from executor.errors import UsageError
 from executor.records.store import Record, Records
-from planner.compare.explain import cell, table
 
 __all__ = ["builds"]
 
