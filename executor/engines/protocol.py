@@ -94,6 +94,10 @@ class Builder(Protocol):
 class ImageStore(Protocol):
     """Keeps images under tags. All errors are ExecutorErrors."""
 
+    @property
+    def name(self) -> str:
+        """Whose it is: `docker` or `podman`."""
+
     def inspect(self, reference: str) -> ImageInfo | None:
         """What is known of a local image, by a reference or an ID; None if there is none."""
 
@@ -125,10 +129,6 @@ class Runner(Protocol):
 
 class Engine(Builder, ImageStore, Runner, Protocol):
     """A container engine: builder, image store and runner in one."""
-
-    @property
-    def name(self) -> str:
-        """`docker` or `podman`."""
 
     def unavailable(self) -> str | None:
         """Why the engine cannot be used, in words; None when it can. EngineUnavailable otherwise."""
