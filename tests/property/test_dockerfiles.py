@@ -26,6 +26,7 @@ from tests.builders import World, file, image_of, plan_of
 from tests.property import shapes
 from tests.property import strategies as some
 
+
 def _unquoted(word: str) -> tuple[Literal | VariableRef, ...]:
     r"""What Docker makes of a word in double quotes (moby, `frontend/dockerfile/shell/lex.go`).
 
@@ -77,9 +78,7 @@ def _check_environment(item: SetEnvironment, commands: list[official.Command]) -
     assert read == {name: value.parts for name, value in item.variables.items()}
 
 
-def _check_requirements(
-    item: InstallRequirements, commands: list[official.Command], spec: ImageSpec
-) -> None:
+def _check_requirements(item: InstallRequirements, commands: list[official.Command], spec: ImageSpec) -> None:
     copy, run = commands
     *sources, destination = copy.value
     files = context_files(spec)
