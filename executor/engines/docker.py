@@ -95,6 +95,17 @@ class DockerEngine:
         self._tasks = Tasks()
         self._has_buildx: bool | None = None
 
+    @property
+    def uses_buildkit(self) -> bool:
+        """Whether it builds with BuildKit. EngineUnavailable if that is asked for and not there."""
+        if self._builder == "buildkit" and not self._buildx():
+            raise EngineUnavailable.of(
+                "docker",
+                "`docker buildx version` does not work",
+                "install docker's buildx plugin, or set STOWPLAN_DOCKER_BUILDER=auto",
+            )
+        return self._builder != "classic" and self._buildx()
+
     def unavailable(self) -> str | None:
         """Why the daemon cannot be used; the SDK is not even imported where no daemon is named."""
         if reason := absent():
@@ -139,7 +150,7 @@ class DockerEngine:
         """Build with BuildKit or the classic builder, and look that the image is there."""
         log = Log(on_line, hiding(job.variables))
         with self._tasks.begun(job.image.name) as task:
-            if self._uses_buildkit():
+            if self.uses_buildkit:
                 image, failed = _build_with_buildkit(job, log, task)
             else:
                 image, failed = _build_classic(job, log, task)
@@ -227,15 +238,6 @@ class DockerEngine:
                 with contextlib.suppress(ExecutorError):
                     self._has_buildx = run(_BUILDX_VERSION, timeout=ANSWER_SECONDS).code == 0
         return self._has_buildx
-
-    def _uses_buildkit(self) -> bool:
-        if self._builder == "buildkit" and not self._buildx():
-            raise EngineUnavailable.of(
-                "docker",
-                "`docker buildx version` does not work",
-                "install docker's buildx plugin, or set STOWPLAN_DOCKER_BUILDER=auto",
-            )
-        return self._builder != "classic" and self._buildx()
 
 
 def _plugin_files() -> Iterator[Path]:

@@ -101,13 +101,19 @@ class ImageStore(Protocol):
         """The registry's digest of a local image; None if it cannot be told."""
 
     def tag(self, reference: str, new: str) -> None:
-        """Give a local image, named by a reference or an ID, another reference."""
+        """Give a local image, named by a reference or an ID, another reference.
+
+        An image that loses its only reference to it is removed.
+        """
 
     def push(self, reference: str, on_line: OnLine) -> Digest:
         """Push a local image and return the digest that the registry has it under."""
 
     def remove(self, reference: str) -> bool:
-        """Remove a reference or an ID, and the image with its last one; whether there was one."""
+        """Remove a reference, and the image with its last one; whether there was one.
+
+        An ID is removed only while no reference is left to it.
+        """
 
 
 class Runner(Protocol):

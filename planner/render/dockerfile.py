@@ -11,7 +11,9 @@ deletions, where an installer replaces what the parent has; and the times of dir
 command runs as another user.
 
 Commands run as the parent's user, since nobody can know it without the parent. Where `user` is set the
-image has a user of its own in the end, so there they run as root. Files belong to `user`, else to root.
+image has a user of its own in the end, so there they run as root. Files belong to `user`, else to root. A
+directory of the code that the parent has already is given to `user`, and else stays as it is; where the
+parent declares it a volume, too, only BuildKit can do so.
 """
 
 from __future__ import annotations
@@ -144,6 +146,10 @@ def _lines(item: Instruction) -> Iterator[str]:
             yield f"COPY --chown=0:0 {_CONTEXT_REQUIREMENTS}/{item.source}/ {_IMAGE_REQUIREMENTS}/"
             yield _run(*_install(item))
         case CopyFiles():
+            if item.owner:
+                # A copy does not change the owner of a directory that the parent has already.
+                directory = shlex.quote(item.destination)
+                yield _run(f"mkdir -p {directory}", f"chown {shlex.quote(_owner(item))} {directory}")
             yield f"COPY --chown={_owner(item)} {CONTEXT_TREES}/{item.tree}/ {item.destination}/"
             yield f"WORKDIR {item.destination}"
         case InstallProject():

@@ -75,7 +75,7 @@ def workshop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     name: str = request.param
     try:
         engine = choose(name)
-    except Exception as error:  # noqa: BLE001  # whatever keeps it from working
+    except Exception as error:  # whatever keeps it from working
         absent(f"{name}: {error}")
     address = variable("STOWPLAN_TEST_REGISTRY")
     mark = uuid.uuid4().hex[:12]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import pytest
+from planner.lock.lockfile import Lock, dumps
 
 from executor.engines.protocol import Engine
 from executor.errors import EngineUnavailable
@@ -21,7 +22,6 @@ from planner.errors import PlannerError
 from planner.facts.answers import Facts, Pin, Secret
 from planner.facts.needs import ImageDigest
 from planner.files.tree import Tree
-from planner.lock.lockfile import Lock, dumps
 from planner.values import Digest, ImageRef
 from tests.web import Reply, Site, serving
 
