@@ -81,8 +81,8 @@ class Builder(Protocol):
     def capabilities(self) -> frozenset[Capability]:
         """What it can do that not every builder can."""
 
-    def build(self, job: BuildJob, on_line: OnLine) -> str:
-        """Build an image and return its ID. It has no tag yet: who asked for it looks at it first.
+    def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
+        """Build an image; what is known of it. It has no tag yet: who asked for it looks at it first.
 
         BuildFailed names the instruction and shows its last lines.
         """

@@ -146,7 +146,7 @@ def test_secrets_are_in_no_command_line(engine: Engine, tmp_path: Path) -> None:
     def look(_: str) -> None:
         seen.extend(command_lines())
 
-    engine.remove(engine.build(made, look))
+    engine.remove(engine.build(made, look).id)
     assert seen
     assert not any(secret in line for line in seen)
 
@@ -172,7 +172,7 @@ def test_files_that_changed_since_the_plan(engine: Engine, tmp_path: Path) -> No
     assert images_of(engine, image) == set()
     (tmp_path / "train.py").write_text("print('one of this test')\n")
     (tmp_path / "zz.py").write_text("print(1)\n")
-    made = engine.build(job(image, tmp_path), quiet)
+    made = engine.build(job(image, tmp_path), quiet).id
     assert images_of(engine, image)
     assert engine.remove(made)
     assert images_of(engine, image) == set()

@@ -71,7 +71,7 @@ def settings(installer: str, *, anew: bool) -> dict[str, Any]:
 
 def published(engine: Engine, tag: str, image: ImagePlan, root: Path) -> Digest:
     """The digest of an image that is built and pushed."""
-    engine.tag(engine.build(job(image, root), quiet), tag)
+    engine.tag(engine.build(job(image, root), quiet).id, tag)
     return engine.push(tag, quiet)
 
 
@@ -149,7 +149,7 @@ def test_every_builder_makes_the_same_files(project: Path) -> None:
         if reason := reason_against(name):
             absent(f"{name}: {reason}")
         engine = ENGINES[name]()
-        reference = engine.build(job(image, project), quiet)
+        reference = engine.build(job(image, project), quiet).id
         made[name] = dict(exported(engine, reference))
         engine.remove(reference)
     first, *others = made.values()
@@ -219,7 +219,7 @@ def test_what_is_cut_is_not_built_by_the_classic_builder(project: Path) -> None:
         absent(reason)
     made = unique(project)
     whole = b"".join(archive(made))
-    with daemon.client(timeout=None) as api:
+    with daemon.Daemon().client(timeout=None) as api:
         for cut in cuts(made, whole):
             try:
                 records = list(
