@@ -26,7 +26,6 @@ __all__ = [
     "ANSWER_SECONDS",
     "Stream",
     "absent",
-    "client",
     "fix",
     "follow",
     "inspected",
