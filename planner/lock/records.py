@@ -52,6 +52,18 @@ def _named(_: object, attribute: Any, value: Any) -> None:
             raise ValueError(f"not a name: {name!r}")
 
 
+def _names_packages(_: object, __: object, instructions: tuple[Mapping[str, Any], ...]) -> None:
+    """What an instruction asks for is looked up before the instruction is read."""
+    for table in instructions:
+        requirements = table.get("requirements", {})
+        if not isinstance(requirements, Mapping):
+            raise ValueError(f"expected a table of requirements, found {kind_of(requirements)}")
+        for name in ("packages", "constraints"):
+            listed = requirements.get(name, ())
+            if not isinstance(listed, list | tuple) or not all(isinstance(item, str) for item in listed):
+                raise ValueError(f"expected a list of {name}")
+
+
 @frozen
 class ParentRecord:
     """The parent of an image: a reference with its pin, or the name of another image of the pipeline."""
@@ -79,7 +91,7 @@ class ImageRecord:
     build_args: Mapping[str, str] = FrozenMapping()
     labels: Mapping[str, str] = FrozenMapping()
     options: Mapping[str, Any] = FrozenMapping()
-    instruction: tuple[Mapping[str, Any], ...] = ()
+    instruction: tuple[Mapping[str, Any], ...] = field(default=(), validator=_names_packages)
     """Instructions as plain data: their packages are named, and `normal` knows by which records."""
 
 

@@ -112,15 +112,17 @@ def loads(text: str) -> Lock:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _unreadable(text, str(error)) from None
+    except (RecursionError, ValueError):
+        raise _unreadable(text, "nested too deeply, or a number of thousands of digits") from None
     version = data.pop("version", None)
-    if version == 1:
+    if type(version) is int and version == 1:
         from planner.lock.version1 import read_version_1  # noqa: PLC0415  # old locks only
 
         return read_version_1(data)
-    if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
+    if type(version) is int and version > VERSION:
         found = f"of a newer stowplan (schema {version}; this one reads up to {VERSION})"
         raise PlannerError([Problem.in_file(LOCK_NAME, None, found, "upgrade stowplan", code="newer-lock")])
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise PlannerError([Problem.in_file(LOCK_NAME, None, f"unknown schema {version!r}", RESTORE)])
     problems: list[Problem] = []
     records: list[Record] = []
