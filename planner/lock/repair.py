@@ -60,7 +60,7 @@ def repair(text: str) -> Repaired:
             try:
                 tables = tomllib.loads(block)[kind]
                 records |= {read(kind, table, f"{kind} in line {number}"): None for table in tables}
-            except (tomllib.TOMLDecodeError, PlannerError, KeyError):
+            except (ValueError, KeyError, RecursionError):  # PlannerError and TOMLDecodeError among them
                 dropped[f"{kind} in line {number}: it cannot be read"] = None
     pushed = _pushed(records, dropped)
     plans = _plans(records, dropped)
