@@ -81,8 +81,8 @@ class Builder(Protocol):
     def capabilities(self) -> frozenset[Capability]:
         """What it can do that not every builder can."""
 
-    def build(self, job: BuildJob, on_line: OnLine) -> str:
-        """Build an image and return its ID. It has no tag yet: who asked for it looks at it first.
+    def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
+        """Build an image; what is known of it. It has no tag yet: who asked for it looks at it first.
 
         BuildFailed names the instruction and shows its last lines.
         """
@@ -93,6 +93,10 @@ class Builder(Protocol):
 
 class ImageStore(Protocol):
     """Keeps images under tags. All errors are ExecutorErrors."""
+
+    @property
+    def name(self) -> str:
+        """Whose it is: `docker` or `podman`."""
 
     def inspect(self, reference: str) -> ImageInfo | None:
         """What is known of a local image, by a reference or an ID; None if there is none."""
@@ -125,10 +129,6 @@ class Runner(Protocol):
 
 class Engine(Builder, ImageStore, Runner, Protocol):
     """A container engine: builder, image store and runner in one."""
-
-    @property
-    def name(self) -> str:
-        """`docker` or `podman`."""
 
     def unavailable(self) -> str | None:
         """Why the engine cannot be used, in words; None when it can. EngineUnavailable otherwise."""

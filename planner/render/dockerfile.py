@@ -39,6 +39,7 @@ from planner.requirements.options import installer_arguments
 from planner.values import EnvTemplate, PythonPackageInstaller, VariableRef, build_argument
 
 __all__ = [
+    "CONTEXT_EMPTY",
     "CONTEXT_TREES",
     "TIMESTAMP",
     "context_files",
@@ -55,6 +56,8 @@ TIMESTAMP: Final = 315_532_800
 # Trees and generated files have directories of their own in the build context, so that neither can
 # overwrite the other and no ignore file reaches either.
 CONTEXT_TREES: Final = "trees"
+# A directory without files, to make directories from.
+CONTEXT_EMPTY: Final = "empty"
 _CONTEXT_REQUIREMENTS: Final = "requirements"
 # At the top: what a copy makes on the way to a deeper directory changes the times of those it passes.
 _IMAGE_REQUIREMENTS: Final = "/stowplan"
@@ -147,9 +150,10 @@ def _lines(item: Instruction) -> Iterator[str]:
             yield _run(*_install(item))
         case CopyFiles():
             if item.owner:
-                # A copy does not change the owner of a directory that the parent has already.
-                directory = shlex.quote(item.destination)
-                yield _run(f"mkdir -p {directory}", f"chown {shlex.quote(_owner(item))} {directory}")
+                # A copy makes a directory with this owner, also where the parent declares it a volume, but
+                # does not change the owner of one that the parent has already.
+                yield f"COPY --chown={_owner(item)} {CONTEXT_EMPTY}/ {item.destination}/"
+                yield _run(f"chown {shlex.quote(_owner(item))} {shlex.quote(item.destination)}")
             yield f"COPY --chown={_owner(item)} {CONTEXT_TREES}/{item.tree}/ {item.destination}/"
             yield f"WORKDIR {item.destination}"
         case InstallProject():

@@ -124,7 +124,7 @@ def build(
     """Plan an image, build it, give it a tag, and return the log."""
     lines: list[str] = []
     image = planned(root, settings, variables, parent)
-    engine.tag(engine.build(job(image, root, variables), lines.append), tag)
+    engine.tag(engine.build(job(image, root, variables), lines.append).id, tag)
     return lines
 
 

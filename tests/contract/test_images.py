@@ -255,7 +255,7 @@ def test_options(engine: Engine, tag: str, tmp_path: Path) -> None:
 def test_inspection(engine: Engine, tag: str, tmp_path: Path) -> None:
     image = planned(tmp_path)
     assert engine.inspect(tag) is None
-    made = engine.build(job(image, tmp_path), quiet)
+    made = engine.build(job(image, tmp_path), quiet).id
     untagged = engine.inspect(made)
     engine.tag(made, tag)
     info = engine.inspect(tag)
@@ -278,7 +278,7 @@ def test_only_what_a_plan_made_is_marked(
     build(engine, ours, tmp_path)
     build_text(engine, derived, f"FROM {ours}\nENV A=1\n")
     child = planned(tmp_path, {"environment": {"B": "1"}}, parent=ours)
-    engine.tag(engine.build(job(child, tmp_path), quiet), planned_on)
+    engine.tag(engine.build(job(child, tmp_path), quiet).id, planned_on)
     found = {tag: engine.inspect(tag) for tag in (ours, derived, planned_on)}
     assert [info and info.mark for info in found.values()] == [planned(tmp_path).hash, None, child.hash]
     assert [info and HASH_LABEL in info.labels for info in found.values()] == [True, True, True]

@@ -21,13 +21,13 @@ from executor.engines.podman import PodmanEngine
 from executor.engines.protocol import HASH_LABEL
 from executor.errors import ExecutorError, RegistryUnavailable
 from executor.observe.facts import observe
+from executor.process import Command, run
 from executor.registry.lookup import Found, Missing, Question, Unknown, head
 from executor.registry.manifests import Kind
 from executor.registry.marks import Foreign, Marked, mark, marks
 from executor.registry.tags import retag
-from planner import Pipeline, Stack
-from planner.facts.needs import ImageDigest
-from planner.values import Digest, ImageRef
+from planner import Digest, ImageDigest, ImageRef, Pin, Pipeline, Stack
+from tests.builders import WORLD
 from tests.contract.conftest import AuthRegistry, absent
 from tests.contract.images import TEST_BASE, quiet
 
@@ -161,15 +161,16 @@ def test_a_real_index_of_a_real_image(registry: str) -> None:
     assert isinstance(answer, Found)
 
 
-def test_observing_pins_a_parent_image(pusher: Pusher, tmp_path: Path) -> None:
-    pushed = pusher.index("1")
+@pytest.mark.parametrize("world", WORLDS)
+def test_observing_pins_a_parent_image(pusher: Pusher, tmp_path: Path, world: str) -> None:
+    """To the index, and with the manifest that it has for the machine."""
+    index = found(pusher.index("1", world))
+    manifest = found(pusher.image(None, world)).digest
     ref = ImageRef.parse(f"{pusher.name}:1")
-    wanted = Pipeline(
-        name="p", steps=["a"], settings={"docker": {"parent_image": str(ref), "skip_build": True}}
-    )
-    facts = observe(wanted, Stack(), root=tmp_path, timeout=TIMEOUT)
-    pin = facts.ask(ImageDigest(ref))
-    assert (pin.digest, pin.kind) == (Digest.parse(pushed["digest"]), "index")
+    settings = {"parent_image": str(ref), "skip_build": True}
+    wanted = Pipeline(name="p", steps=["a"], settings={"docker": settings})
+    facts = observe(wanted, Stack(), root=tmp_path, engine=None, timeout=TIMEOUT, world=WORLD)
+    assert facts.ask(ImageDigest(ref)) == Pin(index.digest, "index", "linux/amd64", manifest)
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -250,17 +251,16 @@ def test_an_image_of_podman_is_ours(registry: str, repository: str, tmp_path: Pa
         absent(reason)
     image = Digest("5" * 64)
     text = f"FROM {TEST_BASE}\nENV A=b\n"
-    jobs = {
-        "text": (f"{text}LABEL {HASH_LABEL}={image}\n", {"team": "a", "z": "a"}),
-        "option": (text, {"a": "b", HASH_LABEL: str(image), "z": "a"}),
+    texts = {
+        "text": (f"{text}LABEL {HASH_LABEL}={image}\n", ("team=a", "z=a")),
+        "option": (text, ("a=b", f"{HASH_LABEL}={image}", "z=a")),
     }
-    for tag, (dockerfile, labels) in jobs.items():
+    for tag, (dockerfile, labels) in texts.items():
         reference = f"{registry}/{repository}:{tag}"
-        options = [f"--label={name}={value}" for name, value in labels.items()]
-        subprocess.run(
-            ["podman", "build", "--format=docker", *options, f"--tag={reference}", "--file=-"],
-            input=dockerfile, text=True, check=True, capture_output=True, timeout=200, cwd=tmp_path,
-        )  # fmt: skip
+        (tmp_path / "Dockerfile").write_text(dockerfile)
+        options = (f"--tag={reference}", *(f"--label={label}" for label in labels))
+        done = run(Command(("podman", "build", "--format=docker", *options, str(tmp_path))), merged=True)
+        assert done.code == 0, done.text
         try:
             digest = engine.push(reference, quiet)
         finally:

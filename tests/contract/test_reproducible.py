@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from executor.engines import daemon
-from executor.engines.archive import DOCKERFILE, archive
+from executor.engines.archive import DOCKERFILE, archive, whole_dockerfile
 from executor.engines.docker import DockerEngine, buildx_command
 from executor.engines.protocol import BuildJob, Engine
 from executor.process import Command, run
@@ -71,7 +71,7 @@ def settings(installer: str, *, anew: bool) -> dict[str, Any]:
 
 def published(engine: Engine, tag: str, image: ImagePlan, root: Path) -> Digest:
     """The digest of an image that is built and pushed."""
-    engine.tag(engine.build(job(image, root), quiet), tag)
+    engine.tag(engine.build(job(image, root), quiet).id, tag)
     return engine.push(tag, quiet)
 
 
@@ -149,7 +149,7 @@ def test_every_builder_makes_the_same_files(project: Path) -> None:
         if reason := reason_against(name):
             absent(f"{name}: {reason}")
         engine = ENGINES[name]()
-        reference = engine.build(job(image, project), quiet)
+        reference = engine.build(job(image, project), quiet).id
         made[name] = dict(exported(engine, reference))
         engine.remove(reference)
     first, *others = made.values()
@@ -183,12 +183,18 @@ def exported(engine: Engine, reference: str) -> Iterator[tuple[str, tuple[object
 # --- a context that is cut
 
 
-def cuts(whole: bytes) -> list[int]:
-    """Where to cut an archive: at and beside block boundaries, before, in and after the Dockerfile."""
-    dockerfile = whole.index(DOCKERFILE.encode().ljust(100, b"\0"))
+def cuts(made: BuildJob, whole: bytes) -> list[int]:
+    """Where to cut an archive: at and beside block boundaries, before and in the Dockerfile.
+
+    With the last byte of the Dockerfile all is there: the zeros at the end of an archive say nothing.
+    """
+    header = whole.index(DOCKERFILE.encode().ljust(100, b"\0"))
+    text = header + 512
+    end = text + len(whole_dockerfile(made.image).encode())
+    assert end - text > 1024
     return [
-        0, 1, 511, 512, 513, 1024, dockerfile // 2 // 512 * 512, dockerfile - 512, dockerfile - 1, dockerfile,
-        dockerfile + 1, dockerfile + 256, dockerfile + 512, dockerfile + 513, dockerfile + 1024,
+        0, 1, 511, 512, 513, 1024, header // 2 // 512 * 512, header - 512, header - 1, header,
+        header + 1, header + 256, text, text + 1, text + 512, text + 513, text + 1024, end - 1,
     ]  # fmt: skip
 
 
@@ -199,7 +205,7 @@ def test_what_is_cut_is_not_built_by_buildkit(project: Path, tmp_path: Path) -> 
     made = unique(project)
     whole = b"".join(archive(made))
     command = buildx_command(made, tmp_path / "image")
-    for cut in cuts(whole):
+    for cut in cuts(made, whole):
         done = run(command, stdin=[whole[:cut]], merged=True)
         assert done.code != 0, (cut, done.text)
         assert not (tmp_path / "image").exists(), cut
@@ -213,8 +219,8 @@ def test_what_is_cut_is_not_built_by_the_classic_builder(project: Path) -> None:
         absent(reason)
     made = unique(project)
     whole = b"".join(archive(made))
-    with daemon.client(timeout=None) as api:
-        for cut in cuts(whole):
+    with daemon.Daemon().client(timeout=None) as api:
+        for cut in cuts(made, whole):
             try:
                 records = list(
                     api.build(
@@ -235,4 +241,4 @@ def unique(project: Path) -> BuildJob:
     (project / "unique").write_bytes(os.urandom(16))
     (project / "block").write_bytes(bytes(512))
     (project / "large").write_bytes(os.urandom(200_000))
-    return job(planned(project, {"requirements": [], "environment": {"A": "1"}}), project)
+    return job(planned(project, {"requirements": [], "environment": {"A": "x" * 1500}}), project)

@@ -52,9 +52,13 @@ def whole(plan: ImagePlan, root: Path) -> bytes:
     return b"".join(archive(BuildJob(plan, lambda: files(plan, root))))
 
 
+# What is in every archive with files of a project.
+OURS = {"empty", DOCKERFILE}
+
+
 def members(data: bytes) -> dict[str, tarfile.TarInfo]:
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-        return {member.name: member for member in archive.getmembers() if member.name != DOCKERFILE}
+        return {member.name: member for member in archive.getmembers() if member.name not in OURS}
 
 
 @pytest.fixture

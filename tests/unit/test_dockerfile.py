@@ -76,8 +76,8 @@ def test_a_whole_dockerfile() -> None:
         " /var/log/apt/term.log /var/log/apt/eipp.log.xz /var/cache/ldconfig/aux-cache;"
         ' do if [ -s "$log" ]; then : > "$log"; fi; done && \\\n'
         f"    {SETTLE}\n"
+        "COPY --chown=1000:1000 empty/ /app/\n"
         f"RUN {BEGIN} && \\\n"
-        "    mkdir -p /app && \\\n"
         "    chown 1000:1000 /app && \\\n"
         f"    {SETTLE}\n"
         "COPY --chown=1000:1000 trees/files/ /app/\n"
@@ -242,8 +242,8 @@ def test_apt_packages_are_sorted() -> None:
 
 def test_the_user_owns_the_directory_of_the_code() -> None:
     assert layer_text(CopyFiles(owner="app")).splitlines() == [
+        "COPY --chown=app:0 empty/ /app/",
         f"RUN {BEGIN} && \\",
-        "    mkdir -p /app && \\",
         "    chown app:0 /app && \\",
         f"    {SETTLE}",
         "COPY --chown=app:0 trees/files/ /app/",
