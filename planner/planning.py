@@ -17,6 +17,7 @@ from planner.code import ignore_path, tree_need
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts, Unanswered
 from planner.facts.needs import (
+    FileText,
     HostPlatform,
     ImageDigest,
     LocalImage,
@@ -25,7 +26,6 @@ from planner.facts.needs import (
     RequirementsFile,
     Variable,
 )
-from planner.files.defaults import DEFAULT_RULES
 from planner.identity import variable_fingerprint
 from planner.image.instructions import (
     FILES,
@@ -55,6 +55,8 @@ __all__ = ["UV_VERSION", "make_plan", "make_spec", "needs"]
 
 # The uv that installs in images which no lock pins another for.
 UV_VERSION: Final = "0.13.9"
+# Stands for a fingerprint where nobody looks at it.
+_NOT_HASHED: Final = Digest("0" * 64)
 T = TypeVar("T")
 
 
@@ -74,7 +76,7 @@ def needs(
     `checkout=False` only what a lock needs is asked for: no file trees and no variables. PlannerError when
     the settings, or a file they name, cannot be planned.
     """
-    traversal = _Traversal(pipeline, stack, facts, pins, frozen)
+    traversal = _Traversal(pipeline, stack, facts, pins, frozen, hashes=False)
     traversal.run(checkout=checkout)
     local = tuple(need for need in traversal.needs if not isinstance(need, ImageDigest | LocalImage))
     if not local and traversal.problems:
@@ -102,7 +104,7 @@ def make_plan(
     >>> make_plan(pipeline, Stack(), Facts()).images[0].builds
     False
     """
-    traversal = _Traversal(pipeline, stack, facts, pins, frozen, builders)
+    traversal = _Traversal(pipeline, stack, facts, pins, frozen, builders=builders)
     shares = traversal.run(checkout=True)
     traversal.finish()
     images = tuple(share.image(name) for name, share in shares)
@@ -177,6 +179,8 @@ class _Traversal:
     pins: Pins
     frozen: bool
     builders: frozenset[str] = frozenset(BUILDERS)
+    hashes: bool = True
+    """Whether values of variables are hashed, which is slow on purpose: what is needed depends on none."""
     needs: dict[Need[Any], None] = Factory(dict)
     problems: dict[Problem, None] = Factory(dict)
     default_rules: bool = False
@@ -375,7 +379,7 @@ class _Traversal:
         if not copies:
             return {}
         need = tree_need(settings, self.facts)
-        self.default_rules |= need.rules == DEFAULT_RULES
+        self.default_rules |= self.facts.ask(FileText(ignore_path(settings))) is None
         return {FILES: self.facts.ask(need)}
 
     def _variables(self, settings: Settings, spec: ImageSpec | None) -> Mapping[str, Digest] | None:
@@ -410,5 +414,6 @@ class _Traversal:
         elif any("\ud800" <= character <= "\udfff" for character in value.reveal()):
             found, fix = f"the value of {name} is not valid Unicode text", "encode it, as base64 does"
         else:
-            return self._fingerprints.setdefault(name, variable_fingerprint(name, value.reveal()))
+            made = variable_fingerprint(name, value.reveal()) if self.hashes else _NOT_HASHED
+            return self._fingerprints.setdefault(name, made)
         raise PlannerError([Problem.at(path, found, fix)])

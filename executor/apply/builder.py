@@ -26,7 +26,7 @@ from planner.image.plan import ImagePlan
 from planner.values import Digest, build_argument
 
 if TYPE_CHECKING:
-    from executor.engines.protocol import Engine, OnLine
+    from executor.engines.protocol import Engine, ImageInfo, OnLine
 
 __all__ = ["ImageBuilder"]
 
@@ -70,20 +70,17 @@ class ImageBuilder:
         job = BuildJob(image, lambda: files(image, self.root), variables)
         made = self.engine.build(job, self._on_line(image))
         self._verify(image, made)
-        self.engine.tag(made, image.reference)
+        self.engine.tag(made.id, image.reference)
 
-    def _verify(self, image: ImagePlan, made: str) -> None:
+    def _verify(self, image: ImagePlan, info: ImageInfo) -> None:
         """Only what was planned gets the planned tag."""
-        info = self.engine.inspect(made)
         found = None
-        if info is None:
-            found = f"{self.engine.name} does not have the image that it says it built"
-        elif info.mark != image.hash:
+        if info.mark != image.hash:
             found = f"the image that {self.engine.name} built does not carry the hash of the plan"
         elif image.platform and not _same_platform(info.platform, image.platform):
             found = f"{self.engine.name} built for {info.platform}, and {image.platform} was planned"
         if found is not None:
-            self.engine.remove(made)
+            self.engine.remove(info.id)
             raise BuildFailed([
                 Problem(Place(file=image.name), found, "see the lines above", "built-something-else")
             ])  # fmt: skip

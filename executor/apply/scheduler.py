@@ -107,6 +107,9 @@ class _Application:
         from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415  # planning needs none
 
         decisions = self._decisions()
+        if any(decision.action in (Action.BUILD, Action.PUSH) for decision in decisions.values()):
+            # What cannot be recorded is said before anything is built.
+            self._records.prepare()
         futures: dict[Digest, Future[list[Outcome]]] = {}
         groups: dict[Digest, list[ImagePlan]] = {}
         for image in self._plan.images:

@@ -20,7 +20,7 @@ from executor.engines.protocol import BuildJob
 from executor.errors import ExecutorError
 from planner.image.plan import ImagePlan
 from planner.image.spec import ImageSpec
-from planner.render.dockerfile import context_files, dockerfile
+from planner.render.dockerfile import CONTEXT_EMPTY, context_files, dockerfile
 from planner.settings.build_options import BuildOptions
 from planner.values import FrozenMapping
 
@@ -51,6 +51,8 @@ def archive(job: BuildJob) -> Iterator[bytes]:
 
 def _generated(spec: ImageSpec) -> Iterator[bytes]:
     files = context_files(spec)
+    if spec.trees:
+        yield directory_member(CONTEXT_EMPTY)
     # A directory that has no member of its own would be made with the time of the build.
     above = {str(parent) for path in files for parent in Path(path).parents} - {"."}
     yield from (directory_member(path) for path in sorted(above))

@@ -26,7 +26,6 @@ __all__ = [
     "ANSWER_SECONDS",
     "Stream",
     "absent",
-    "client",
     "fix",
     "follow",
     "inspected",
@@ -75,14 +74,53 @@ def _refusal(host: str) -> str | None:
     return None
 
 
-def _connect() -> APIClient:
-    """A client of the daemon that the docker command line would speak to."""
+class Daemon:
+    """The daemon that the docker command line would speak to, and which version of its API both know."""
+
+    def __init__(self) -> None:
+        self._version: str | None = None
+
+    @contextlib.contextmanager
+    def client(self, timeout: int | None = ANSWER_SECONDS) -> Iterator[APIClient]:
+        """A client, whose errors become ours. The first one asks the daemon for its version.
+
+        Only what the daemon says is passed on: the SDK's own text of an error has the URL in it, which
+        holds the build arguments.
+        """
+        if reason := absent():
+            raise _away(reason)
+        import requests  # noqa: PLC0415
+        import urllib3  # noqa: PLC0415
+        from docker.errors import APIError, DockerException  # noqa: PLC0415
+
+        try:
+            api = _connect(self._version)
+        except (DockerException, requests.RequestException, OSError) as error:
+            raise _away(str(error)) from None
+        self._version = api.api_version
+        api.timeout = timeout  # type: ignore[assignment]  # None: as long as it takes
+        try:
+            yield api
+        except APIError as error:
+            raise BuildFailed.of(
+                "docker", str(error.explanation or error.status_code), "see the lines above"
+            ) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise _away(f"the connection broke ({type(error).__name__})") from None
+        except DockerException as error:
+            raise BuildFailed.of("docker", str(error), "see the lines above") from None
+        finally:
+            api.close()
+
+
+def _connect(version: str | None) -> APIClient:
     import docker  # noqa: PLC0415
-    from docker.context import ContextAPI  # noqa: PLC0415
-    from docker.context.config import get_current_context_name  # noqa: PLC0415
 
     name = os.environ.get("DOCKER_CONTEXT")
     if name or not os.environ.get("DOCKER_HOST"):
+        from docker.context import ContextAPI  # noqa: PLC0415
+        from docker.context.config import get_current_context_name  # noqa: PLC0415
+
         name = name or get_current_context_name()
         context = ContextAPI.get_context(name)
         if context is None:
@@ -91,41 +129,13 @@ def _connect() -> APIClient:
             if refused := _refusal(context.Host or ""):
                 raise docker.errors.DockerException(refused)
             return docker.APIClient(
-                context.Host, tls=context.TLSConfig or False, timeout=ANSWER_SECONDS, use_ssh_client=True
+                context.Host,
+                version=version,
+                tls=context.TLSConfig or False,
+                timeout=ANSWER_SECONDS,
+                use_ssh_client=True,
             )
-    return docker.from_env(timeout=ANSWER_SECONDS, use_ssh_client=True).api
-
-
-@contextlib.contextmanager
-def client(timeout: int | None = ANSWER_SECONDS) -> Iterator[APIClient]:
-    """A client, whose errors become ours.
-
-    Only what the daemon says is passed on: the SDK's own text of an error has the URL in it, which
-    holds the build arguments.
-    """
-    if reason := absent():
-        raise _away(reason)
-    import requests  # noqa: PLC0415
-    import urllib3  # noqa: PLC0415
-    from docker.errors import APIError, DockerException  # noqa: PLC0415
-
-    try:
-        api = _connect()
-    except (DockerException, requests.RequestException, OSError) as error:
-        raise _away(str(error)) from None
-    api.timeout = timeout  # type: ignore[assignment]  # None: as long as it takes
-    try:
-        yield api
-    except APIError as error:
-        raise BuildFailed.of(
-            "docker", str(error.explanation or error.status_code), "see the lines above"
-        ) from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _away(f"the connection broke ({type(error).__name__})") from None
-    except DockerException as error:
-        raise BuildFailed.of("docker", str(error), "see the lines above") from None
-    finally:
-        api.close()
+    return docker.from_env(version=version, timeout=ANSWER_SECONDS, use_ssh_client=True).api
 
 
 def fix() -> str:

@@ -16,9 +16,9 @@ from typing import Final, Literal
 from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory
 from executor.engines.daemon import (
     ANSWER_SECONDS,
+    Daemon,
     Stream,
     absent,
-    client,
     follow,
     inspected,
     newest_instruction,
@@ -92,15 +92,27 @@ class DockerEngine:
 
     def __init__(self, builder: DockerBuilder = "auto") -> None:
         self._builder = builder
+        self._daemon = Daemon()
         self._tasks = Tasks()
         self._has_buildx: bool | None = None
+
+    @property
+    def uses_buildkit(self) -> bool:
+        """Whether it builds with BuildKit. EngineUnavailable if that is asked for and not there."""
+        if self._builder == "buildkit" and not self._buildx():
+            raise EngineUnavailable.of(
+                "docker",
+                "`docker buildx version` does not work",
+                "install docker's buildx plugin, or set STOWPLAN_DOCKER_BUILDER=auto",
+            )
+        return self._builder != "classic" and self._buildx()
 
     def unavailable(self) -> str | None:
         """Why the daemon cannot be used; the SDK is not even imported where no daemon is named."""
         if reason := absent():
             return reason
         try:
-            with client():
+            with self._daemon.client():
                 pass
         except ExecutorError as error:
             return error.problems[0].found
@@ -112,7 +124,7 @@ class DockerEngine:
         """What the daemon knows of a local image. Its history is asked for where it bears our label."""
         from docker.errors import NotFound  # noqa: PLC0415  # the SDK takes 90 ms to import
 
-        with client() as api:
+        with self._daemon.client() as api:
             try:
                 found = inspected(api, named(reference))
                 labels = FrozenMapping(found["Config"].get("Labels") or {})
@@ -135,30 +147,31 @@ class DockerEngine:
         info = self.inspect(str(ref))
         return only_digest(ref, info.digests) if info else None
 
-    def build(self, job: BuildJob, on_line: OnLine) -> str:
+    def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
         """Build with BuildKit or the classic builder, and look that the image is there."""
         log = Log(on_line, hiding(job.variables))
         with self._tasks.begun(job.image.name) as task:
-            if self._uses_buildkit():
+            if self.uses_buildkit:
                 image, failed = _build_with_buildkit(job, log, task)
             else:
-                image, failed = _build_classic(job, log, task)
+                image, failed = _build_classic(self._daemon, job, log, task)
             if image and (failed or task.interrupted):
                 self._discard(image)
             task.check()
         if failed:
             raise build_failed(job.image, log, failed)
-        if self.inspect(image) is None:
+        info = self.inspect(image)
+        if info is None:
             raise build_failed(job.image, log, NO_IMAGE)
-        return image
+        return info
 
     def tag(self, reference: str, new: str) -> None:
         """Give a local image another reference. An image that loses its only one to it is removed."""
         target = parsed(new)
         before = self.inspect(new)
-        with client() as api:
+        with self._daemon.client() as api:
             api.tag(named(reference), target.name, target.tag, force=True)
-        if before is not None and before.tags == (new,):
+        if before is not None and len(before.tags) == 1:
             self._discard(before.id)
 
     def push(self, reference: str, on_line: OnLine) -> Digest:
@@ -169,7 +182,7 @@ class DockerEngine:
         stream, failed = Stream(), ""
         with self._tasks.begun(reference) as task:
             try:
-                with client(timeout=None) as api, stoppable(api, task):
+                with self._daemon.client(timeout=None) as api, stoppable(api, task):
                     records = api.push(ref.name, ref.tag, stream=True, decode=True)
                     stream = follow(records, Log(on_line, str))
             except BuildFailed as error:
@@ -184,7 +197,7 @@ class DockerEngine:
         """Remove a reference, and the image with its last one; or an ID that nothing refers to."""
         from docker.errors import NotFound  # noqa: PLC0415
 
-        with client(timeout=None) as api:
+        with self._daemon.client(timeout=None) as api:
             try:
                 if image_id(reference) and inspected(api, named(reference)).get("RepoTags"):
                     return False
@@ -197,7 +210,7 @@ class DockerEngine:
         """Run a command in a new container; 127 when the container has no such program."""
         from docker.errors import APIError  # noqa: PLC0415
 
-        with client(timeout=None) as api:
+        with self._daemon.client(timeout=None) as api:
             container = api.create_container(named(reference), list(argv))["Id"]
             try:
                 try:
@@ -228,15 +241,6 @@ class DockerEngine:
                     self._has_buildx = run(_BUILDX_VERSION, timeout=ANSWER_SECONDS).code == 0
         return self._has_buildx
 
-    def _uses_buildkit(self) -> bool:
-        if self._builder == "buildkit" and not self._buildx():
-            raise EngineUnavailable.of(
-                "docker",
-                "`docker buildx version` does not work",
-                "install docker's buildx plugin, or set STOWPLAN_DOCKER_BUILDER=auto",
-            )
-        return self._builder != "classic" and self._buildx()
-
 
 def _plugin_files() -> Iterator[Path]:
     config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
@@ -256,13 +260,13 @@ def _build_with_buildkit(job: BuildJob, log: Log, task: Task) -> tuple[str, str]
     return image, "" if image else NO_IMAGE
 
 
-def _build_classic(job: BuildJob, log: Log, task: Task) -> tuple[str, str]:
+def _build_classic(daemon: Daemon, job: BuildJob, log: Log, task: Task) -> tuple[str, str]:
     """Build with the SDK; returns the image's ID and why it failed, either of them empty."""
     options = {"rm": True, "forcerm": True, **sdk_options(planned_options(job.image))}
     options["buildargs"] = {**options.get("buildargs", {}), **job.variables}
     stream = Stream()
     try:
-        with client(timeout=None) as api, stoppable(api, task):
+        with daemon.client(timeout=None) as api, stoppable(api, task):
             records = api.build(
                 fileobj=task.guarded(archive(job)),  # type: ignore[arg-type]  # the SDK only iterates over it
                 custom_context=True,

@@ -134,7 +134,7 @@ class PodmanEngine:
         info = self.inspect(str(ref))
         return only_digest(ref, info.digests) if info else None
 
-    def build(self, job: BuildJob, on_line: OnLine) -> str:
+    def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
         """Build from a directory, and look that the image is there.
 
         Podman (4.3) reads an archive from its standard input into memory as a whole before it unpacks
@@ -156,9 +156,10 @@ class PodmanEngine:
                 image, failed = self._build(job, log, task, directory, "docker")
         if failed:
             raise build_failed(job.image, log, failed)
-        if _inspected(image) is None:
+        info = self.inspect(image)
+        if info is None:
             raise build_failed(job.image, log, NO_IMAGE)
-        return image
+        return info
 
     def _build(
         self, job: BuildJob, log: Log, task: Task, directory: Path, image_format: Format
@@ -183,7 +184,7 @@ class PodmanEngine:
         done = _podman("tag", named(reference), target)
         if done.code:
             raise _failed(reference, done)
-        if before is not None and before.get("RepoTags") == [target]:
+        if before is not None and len(before.get("RepoTags") or ()) == 1:
             self._discard(before["Id"])
 
     def push(self, reference: str, on_line: OnLine) -> Digest:

@@ -80,15 +80,23 @@ def _whole(name: str, code: str, before: str | None, after: str | None, text: st
 
 @frozen
 class _Seen:
-    """The checkouts of both sides, where both are known."""
+    """The checkouts of both sides, and the planned images that they are built on, where both are known."""
 
     old: Checkout | None = None
     new: Checkout | None = None
+    parents: tuple[ImagePlan | None, ImagePlan | None] = (None, None)
+
+    @classmethod
+    def of(cls, old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> _Seen:
+        """What two images know beyond their specs, if both are plans."""
+        if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
+            return cls(old.checkout, new.checkout, (old.parent, new.parent))
+        return cls()
 
 
 def diff_images(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Iterator[Change]:
     """The differences of two plans of one image, in the order of its layers."""
-    seen = _Seen()
+    seen = _Seen.of(old, new)
     moved = old.spec.hash != new.spec.hash
     if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
         moved = old.hash != new.hash
@@ -190,6 +198,11 @@ def _parent(old: ImageSpec, new: ImageSpec, seen: _Seen) -> Iterator[Change]:
                 shown[1],
                 f"parent image: {shown[0]} → {shown[1]}",
             )
+            return
+        planned = [image.hash.short for image in seen.parents if image]
+        if len(set(planned)) > 1:
+            text = f"parent image: planned {planned[0]} → {planned[1]}"
+            yield Change("", "parent_image", None, "rebuilt", planned[0], planned[1], text)
         return
     digests = [str(each.digest) if each.digest else None for each in (before, after)]
     if before.reference != after.reference:
@@ -377,10 +390,11 @@ def rebuilt_layers(old: ImagePlan | NamedSpec | None, new: ImagePlan | NamedSpec
     variables and the platform of the machine are compared when both sides know them: a spec does not.
     """
     names = tuple(layer_name(item) for item in new.spec.instructions)
-    seen = _Seen()
-    if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
-        seen = _Seen(old.checkout, new.checkout)
-    if old is None or _base(old.spec, seen.old) != _base(new.spec, seen.new):
+    if old is None:
+        return names
+    seen = _Seen.of(old, new)
+    was_on, is_on = seen.parents
+    if _base(old.spec, seen.old, was_on) != _base(new.spec, seen.new, is_on):
         return names
     before = [_content(seen.old, item) for item in old.spec.instructions]
     after = [_content(seen.new, item) for item in new.spec.instructions]
@@ -390,10 +404,12 @@ def rebuilt_layers(old: ImagePlan | NamedSpec | None, new: ImagePlan | NamedSpec
     return names[same:]
 
 
-def _base(spec: ImageSpec, checkout: Checkout | None) -> object:
+def _base(spec: ImageSpec, checkout: Checkout | None, planned: ImagePlan | None) -> object:
     """What the layers stand on: where it is known by its digest, its name does not matter."""
     parent = spec.parent
     under: object = parent.digest or parent.unpinned if isinstance(parent, ExternalImage) else parent.hash
+    if planned is not None:
+        under = planned.hash
     local = (checkout.parent_id, checkout.platform) if checkout else None
     return under, local, spec.platform, spec.build_args
 

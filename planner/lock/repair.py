@@ -133,7 +133,9 @@ def _plans(records: dict[Record, None], dropped: dict[str, None]) -> tuple[PlanS
     for record in records:
         if isinstance(record, ImageRecord):
             for stack in record.stacks or sorted(stacks):
-                images.setdefault((record.pipeline, stack, record.name), record)
+                kept = images.setdefault((record.pipeline, stack, record.name), record)
+                if kept != record:
+                    dropped[f"image {record.name!r}: the two sides differ, the first side's is kept"] = None
     whole = Images(images, Images.of((), sound, ()).lines)
     known: dict[tuple[str, str, str], ImageSpec] = {}
     plans: dict[tuple[str, str], list[NamedSpec]] = {}

@@ -113,14 +113,16 @@ def loads(text: str) -> Lock:
     except tomllib.TOMLDecodeError as error:
         raise _unreadable(text, str(error)) from None
     version = data.pop("version", None)
-    if version == 1:
+    # True equals 1.
+    number = version if type(version) is int else 0
+    if number == 1:
         from planner.lock.version1 import read_version_1  # noqa: PLC0415  # old locks only
 
         return read_version_1(data)
-    if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
+    if number > VERSION:
         found = f"of a newer stowplan (schema {version}; this one reads up to {VERSION})"
         raise PlannerError([Problem.in_file(LOCK_NAME, None, found, "upgrade stowplan", code="newer-lock")])
-    if version != VERSION:
+    if number != VERSION:
         raise PlannerError([Problem.in_file(LOCK_NAME, None, f"unknown schema {version!r}", RESTORE)])
     problems: list[Problem] = []
     records: list[Record] = []

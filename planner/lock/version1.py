@@ -15,7 +15,7 @@ from planner.errors import PlannerError, Problem
 from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.lock.lock import LOCK_NAME, Lock, Pushed
-from planner.lock.records import RESTORE, read_instruction
+from planner.lock.records import RESTORE, check_plain, read_instruction
 from planner.values import Digest, ImageRef, freeze
 
 __all__ = ["read_version_1"]
@@ -36,9 +36,9 @@ def read_version_1(data: Mapping[str, Any]) -> Lock:
             problems.append(Problem.in_file(LOCK_NAME, None, f"{what} cannot be read", RESTORE))
         return []
 
-    plans = [plan for table in data.get("plan", ()) for plan in attempt("a plan", _plan, table)]
+    plans = [plan for table in _tables(data, "plan") for plan in attempt("a plan", _plan, table)]
     pushed = [
-        entry for table in data.get("pushed", ()) for entry in attempt("an entry of pushed", _pushed, table)
+        entry for table in _tables(data, "pushed") for entry in attempt("an entry of pushed", _pushed, table)
     ]
     problems += [
         Problem.in_file(LOCK_NAME, None, f"unknown name {name!r}", RESTORE)
@@ -55,6 +55,12 @@ def read_version_1(data: Mapping[str, Any]) -> Lock:
     return Lock(plans, pushed)
 
 
+def _tables(data: Mapping[str, Any], name: str) -> list[Any]:
+    """The tables of a name; what is no list is one that cannot be read."""
+    given = data.get(name, [])
+    return given if isinstance(given, list) else [given]
+
+
 def _plan(table: Mapping[str, Any]) -> PlanSpec:
     return PlanSpec(table["pipeline"], table["stack"], tuple(_image(item) for item in table.get("image", ())))
 
@@ -63,6 +69,7 @@ def _image(table: Mapping[str, Any]) -> NamedSpec:
     reference = ImageRef.parse(table["parent"])
     options = table.get("options", {})
     where = f"image {table['name']!r}"
+    check_plain(options)
     spec = ImageSpec(
         ExternalImage(evolve(reference, digest=None), reference.digest),
         tuple(read_instruction(item, where) for item in table.get("instruction", ())),

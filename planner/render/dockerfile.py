@@ -11,7 +11,9 @@ deletions, where an installer replaces what the parent has; and the times of dir
 command runs as another user.
 
 Commands run as the parent's user, since nobody can know it without the parent. Where `user` is set the
-image has a user of its own in the end, so there they run as root. Files belong to `user`, else to root.
+image has a user of its own in the end, so there they run as root. Files belong to `user`, else to root. A
+directory of the code that the parent has already is given to `user`, and else stays as it is; where the
+parent declares it a volume, too, only BuildKit can do so.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from planner.requirements.options import installer_arguments
 from planner.values import EnvTemplate, PythonPackageInstaller, VariableRef, build_argument
 
 __all__ = [
+    "CONTEXT_EMPTY",
     "CONTEXT_TREES",
     "TIMESTAMP",
     "context_files",
@@ -53,6 +56,8 @@ TIMESTAMP: Final = 315_532_800
 # Trees and generated files have directories of their own in the build context, so that neither can
 # overwrite the other and no ignore file reaches either.
 CONTEXT_TREES: Final = "trees"
+# A directory without files, to make directories from.
+CONTEXT_EMPTY: Final = "empty"
 _CONTEXT_REQUIREMENTS: Final = "requirements"
 # At the top: what a copy makes on the way to a deeper directory changes the times of those it passes.
 _IMAGE_REQUIREMENTS: Final = "/stowplan"
@@ -144,6 +149,11 @@ def _lines(item: Instruction) -> Iterator[str]:
             yield f"COPY --chown=0:0 {_CONTEXT_REQUIREMENTS}/{item.source}/ {_IMAGE_REQUIREMENTS}/"
             yield _run(*_install(item))
         case CopyFiles():
+            if item.owner:
+                # A copy makes a directory with this owner, also where the parent declares it a volume, but
+                # does not change the owner of one that the parent has already.
+                yield f"COPY --chown={_owner(item)} {CONTEXT_EMPTY}/ {item.destination}/"
+                yield _run(f"chown {shlex.quote(_owner(item))} {shlex.quote(item.destination)}")
             yield f"COPY --chown={_owner(item)} {CONTEXT_TREES}/{item.tree}/ {item.destination}/"
             yield f"WORKDIR {item.destination}"
         case InstallProject():

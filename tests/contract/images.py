@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from executor.context import files
-from executor.engines.protocol import BuildJob, Engine
+from executor.engines.protocol import HASH_LABEL, BuildJob, Engine
 from executor.observe.cache import Cache
 from executor.observe.files import read_text
 from executor.observe.trees import read_tree
@@ -124,7 +124,7 @@ def build(
     """Plan an image, build it, give it a tag, and return the log."""
     lines: list[str] = []
     image = planned(root, settings, variables, parent)
-    engine.tag(engine.build(job(image, root, variables), lines.append), tag)
+    engine.tag(engine.build(job(image, root, variables), lines.append).id, tag)
     return lines
 
 
@@ -136,6 +136,14 @@ def build_text(engine: Engine, tag: str, text: str) -> None:
         extra = ("--format=docker",) if engine.name == "podman" else ()
         done = run(Command((*program, *extra, f"--tag={tag}", directory)), merged=True)
     assert done.code == 0, done.text
+
+
+def images_of(engine: Engine, image: ImagePlan) -> set[str]:
+    """The IDs of all images in the engine that bear the label of a plan, with a name or without."""
+    listing = ("images", "--quiet", "--no-trunc", f"--filter=label={HASH_LABEL}={image.hash}")
+    done = run(Command((engine.name, *listing)))
+    assert done.code == 0, done.stderr
+    return set(done.text.split())
 
 
 def told(engine: Engine, tag: str, program: str) -> Any:

@@ -55,7 +55,7 @@ text = st.sampled_from(AWKWARD) | any_text | st.lists(st.sampled_from(AWKWARD), 
 # A few names, so that most examples share the fingerprints that scrypt makes slow on purpose.
 VARIABLES: Mapping[str, str] = {"TOKEN": "s3cr3t-t0k3n-value", "REGION": "eu-west 1 $x \"q\" 'y' \\"}
 template = (
-    st.lists(text | st.sampled_from([f"${{{name}}}" for name in VARIABLES]), max_size=3)
+    st.lists(text | text | text | st.sampled_from([f"${{{name}}}" for name in VARIABLES]), max_size=3)
     .map("".join)
     # Pieces may add up to the name of a variable that is not set.
     .filter(lambda value: set(EnvTemplate(value).variables) <= set(VARIABLES))

@@ -164,7 +164,7 @@ OF_AN_IMAGE: Final = _reached(ImagePlan)
 def test_whatever_an_image_can_hold_says_what_counts() -> None:
     assert not OF_AN_IMAGE.difference(DESCRIBING)
     assert {ExternalImage, InstallRequirements, Installer, Option, Marker} <= OF_A_SPEC
-    assert OF_AN_IMAGE - OF_A_SPEC == {ImagePlan, Checkout, Tree}
+    assert {ImagePlan, Checkout, Tree} == OF_AN_IMAGE - OF_A_SPEC
 
 
 # DESIGN.md, "Identity": what is in on this machine alone, and what is out. All else is in everywhere.

@@ -35,7 +35,7 @@ from planner import (
     make_plan,
     needs,
 )
-from planner.files.defaults import DEFAULT_RULES
+from planner.files.defaults import default_rules
 from planner.image.capabilities import Capability, required
 from planner.image.instructions import InstallApt, SetUser
 from tests.builders import (
@@ -54,7 +54,7 @@ from tests.builders import (
 
 NOT_INCLUDED = {"allow_including_files_in_images": False}
 WITH_RULES = World(texts={".dockerignore": ""})
-TREE_RULES = FileTree(DEFAULT_RULES, (".dockerignore", ".stowplan", "stowplan.lock", "stowplan.toml"))
+TREE_RULES = FileTree(default_rules(), (".dockerignore", ".stowplan", "stowplan.lock", "stowplan.toml"))
 
 # --- images and steps -----------------------------------------------------------------------------------
 
@@ -544,7 +544,7 @@ def test_an_image_is_built_on_its_parent_s_working_tag() -> None:
     base, image = stacked()
     assert image.base == base.reference == f"localhost/stowplan:{base.hash.hex}"
     assert image.spec.external == base.spec.external
-    assert dockerfile(image.spec, image.base) == f"FROM {base.reference}\nUSER 1000\n"
+    assert dockerfile(image.spec, image.base) == f"FROM {base.reference}\nUSER 0\nUSER 1000\n"
     assert Capability.LOCAL_PARENT in required(image.spec)
     assert Capability.LOCAL_PARENT not in required(base.spec)
 
