@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tarfile
 import tempfile
 import uuid
 from pathlib import Path
 
+from attrs import define, field
+
 from executor.engines.protocol import Engine
+from executor.errors import ExecutorError
 from executor.process import Command, run
+from planner import Digest
 
 
 def import_image(engine: Engine, reference: str, text: str | None = None) -> None:
@@ -24,3 +29,36 @@ def import_image(engine: Engine, reference: str, text: str | None = None) -> Non
         Path(file.name).write_bytes(archive.getvalue())
         done = run(Command((engine.name, "import", file.name, reference)), timeout=120)
     assert done.code == 0, done.stderr
+
+
+@define
+class Tags:
+    """Tags in an engine that a test has given, to be removed after it."""
+
+    engine: Engine
+    _made: list[str] = field(factory=list)
+
+    def made(self, reference: str) -> str:
+        """Remember a tag that something else gives."""
+        self._made.append(reference)
+        return reference
+
+    def make(self, reference: str) -> None:
+        """A small image that no other is like, under a tag; an older one loses the tag."""
+        import_image(self.engine, self.made(reference))
+
+    def publish(self, reference: str) -> Digest:
+        """The same, pushed: the digest in the registry."""
+        self.make(reference)
+        return self.engine.push(reference, lambda _: None)
+
+    def tag(self, reference: str, new: str) -> None:
+        """One more tag for an image."""
+        self.engine.tag(reference, self.made(new))
+
+    def remove(self) -> None:
+        """Remove all tags; images go with their last ones."""
+        for reference in dict.fromkeys(self._made):
+            # Podman keeps an image that another one is built on.
+            with contextlib.suppress(ExecutorError):
+                self.engine.remove(reference)
