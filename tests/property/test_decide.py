@@ -53,7 +53,7 @@ def situations(draw: st.DrawFn) -> tuple[BuildPlan, dict[str, Presence]]:
     return evolve(plan, images=tuple(images)), known
 
 
-@some.examples(300)
+@some.examples(40)
 @given(situations())
 def test_something_is_decided_about_every_image(situation: tuple[BuildPlan, dict[str, Presence]]) -> None:
     plan, known = situation
@@ -85,7 +85,7 @@ def _is_wrong(presence: Presence, *, push: bool) -> bool:
             return False
 
 
-@some.examples(300)
+@some.examples(80)
 @given(situations())
 def test_what_is_not_the_image_is_never_reused(situation: tuple[BuildPlan, dict[str, Presence]]) -> None:
     plan, known = situation
@@ -122,7 +122,7 @@ def _check_reuse(decision: Decision, presence: Presence, *, push: bool, made: bo
         assert decision.depends or isinstance(presence.registry, Untold)
 
 
-@some.examples(200)
+@some.examples(25)
 @given(situations())
 def test_an_image_that_no_step_runs_in_is_made_for_others_alone(
     situation: tuple[BuildPlan, dict[str, Presence]],
