@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 from attrs import frozen
 
 from executor.apply.outcome import Event, EventKind, OnEvent, Outcome, Result
-from executor.apply.presence import in_registry
+from executor.apply.presence import REGISTRY_SECONDS, in_registry
 from executor.errors import BuildFailed, ExecutorError, FilesChanged, RegistryUnavailable
 from planner.compare.actions import Action, Decision
 from planner.compare.presence import Absent, Foreign, Registered, Untold
@@ -23,7 +23,7 @@ from planner.facts.needs import Variable
 from planner.identity import variable_fingerprint
 from planner.image.capabilities import required
 from planner.image.plan import ImagePlan
-from planner.values import Digest, build_argument
+from planner.values import Digest, ImageRef, build_argument
 
 if TYPE_CHECKING:
     from executor.engines.protocol import Engine, ImageInfo, OnLine
@@ -104,7 +104,8 @@ class ImageBuilder:
                 case Absent() | Untold():
                     pass
         self.on_event(Event(image.name, EventKind.PUSHING, image.reference))
-        return self.engine.push(image.reference, self._on_line(image)), True
+        pushed = self.engine.push(image.reference, self._on_line(image))
+        return pushed if rebuilt else _settled(image, pushed), True
 
     def _on_line(self, image: ImagePlan) -> OnLine:
         return lambda line: self.on_event(Event(image.name, EventKind.LINE, line))
@@ -117,6 +118,21 @@ class ImageBuilder:
                 problem = Problem(Place(file=f"${name}"), "is not what it was when planned", "plan again")
                 raise FilesChanged([problem])
             yield name, value.reveal()
+
+
+def _settled(image: ImagePlan, pushed: Digest) -> Digest:
+    """The digest that the registry has an image under, once it was pushed.
+
+    Of two that push at once the last has the tag: its digest is what both ledgers are to say.
+    """
+    from executor.registry.lookup import Found, head  # noqa: PLC0415  # only what was pushed is looked for
+
+    answer = head(ImageRef.parse(image.reference), timeout=REGISTRY_SECONDS)
+    if isinstance(answer, Found) and answer.digest != pushed:
+        found = in_registry([image])[image.name]
+        if isinstance(found, Registered):
+            return found.digest
+    return pushed
 
 
 def nothing_to_do(image: ImagePlan, decision: Decision) -> Outcome:
