@@ -25,7 +25,8 @@ What the lock pins is not asked for again:
 """
 
 from planner.compare.actions import Action, Decision, decide
-from planner.compare.changes import Change, diff, rebuilt_layers
+from planner.compare.changes import Change, diff
+from planner.compare.layers import rebuilt_layers
 from planner.compare.presence import Presence
 from planner.compare.report import Report
 from planner.errors import Place, PlannerError, Problem

@@ -15,7 +15,8 @@ from executor.errors import ExecutorError
 from executor.observe.images import ChooseEngine
 from executor.state import lock_text, update_lock
 from executor.workflow.plans import spec, stale
-from planner.compare.changes import Change, diff, rebuilt_layers
+from planner.compare.changes import Change, diff
+from planner.compare.layers import rebuilt_layers
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.image.plan import BuildPlan, PlanSpec

@@ -9,7 +9,8 @@ from executor.config.project import Project
 from executor.records.store import Records
 from executor.workflow.plans import Planned, stale
 from planner.compare.actions import Action, decide
-from planner.compare.changes import Change, diff_images, rebuilt_layers
+from planner.compare.changes import Change, diff_images
+from planner.compare.layers import rebuilt_layers
 from planner.compare.report import LockState, Report
 from planner.lock.lock import Lock
 

@@ -14,6 +14,7 @@ from typing import Final, TypeVar, assert_never
 
 from attrs import evolve, frozen
 
+from planner.compare.layers import Seen, layer_name
 from planner.image.instructions import (
     CopyFiles,
     InstallApt,
@@ -24,12 +25,12 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.image.plan import BuildPlan, Checkout, ImagePlan, NamedSpec, PlanSpec
+from planner.image.plan import BuildPlan, ImagePlan, NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.requirements.model import Requirement, Requirements
 from planner.values import EnvTemplate
 
-__all__ = ["Change", "diff", "diff_images", "rebuilt_layers"]
+__all__ = ["Change", "diff", "diff_images"]
 
 _SHOWN_PATHS: Final = 5
 T = TypeVar("T")
@@ -78,30 +79,14 @@ def _whole(name: str, code: str, before: str | None, after: str | None, text: st
     return Change(name, "image", None, code, before, after, text)
 
 
-@frozen
-class _Seen:
-    """The checkouts of both sides, and the planned images that they are built on, where both are known."""
-
-    old: Checkout | None = None
-    new: Checkout | None = None
-    parents: tuple[ImagePlan | None, ImagePlan | None] = (None, None)
-
-    @classmethod
-    def of(cls, old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> _Seen:
-        """What two images know beyond their specs, if both are plans."""
-        if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
-            return cls(old.checkout, new.checkout, (old.parent, new.parent))
-        return cls()
-
-
 def diff_images(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Iterator[Change]:
     """The differences of two plans of one image, in the order of its layers."""
-    seen = _Seen.of(old, new)
+    seen = Seen.of(old, new)
     moved = old.spec.hash != new.spec.hash
     if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
         moved = old.hash != new.hash
         # An image that is not built has looked at nothing, so that nothing of it went.
-        seen = _Seen(old.checkout, new.checkout) if old.builds and new.builds else seen
+        seen = Seen(old.checkout, new.checkout) if old.builds and new.builds else seen
     if not moved and old.steps == new.steps:
         return
     found = False
@@ -114,7 +99,7 @@ def diff_images(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Itera
         )
 
 
-def _differences(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec, seen: _Seen) -> Iterator[Change]:
+def _differences(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec, seen: Seen) -> Iterator[Change]:
     yield from _sets("steps", "steps", old.steps, new.steps)
     yield from _parent(old.spec, new.spec, seen)
     if old.spec.builds != new.spec.builds:
@@ -143,7 +128,7 @@ def _slots(spec: ImageSpec) -> dict[tuple[str, ...], Instruction]:
     return slots
 
 
-def _instruction(old: Instruction | None, new: Instruction | None, seen: _Seen) -> Iterator[Change]:
+def _instruction(old: Instruction | None, new: Instruction | None, seen: Seen) -> Iterator[Change]:
     """What changed in one instruction, or that it came or went."""
     item = new or old
     if item is None:
@@ -181,7 +166,7 @@ def _as(kind: type[T], item: Instruction | None) -> T | None:
     return item if isinstance(item, kind) else None
 
 
-def _parent(old: ImageSpec, new: ImageSpec, seen: _Seen) -> Iterator[Change]:
+def _parent(old: ImageSpec, new: ImageSpec, seen: Seen) -> Iterator[Change]:
     before, after = old.parent, new.parent
     if not (isinstance(before, ExternalImage) and isinstance(after, ExternalImage)):
         shown = [
@@ -225,7 +210,7 @@ def _parent(old: ImageSpec, new: ImageSpec, seen: _Seen) -> Iterator[Change]:
         yield Change("", "parent_image", name, "rebuilt", ids[0], ids[1], text)
 
 
-def _files(old: CopyFiles | None, new: CopyFiles | None, seen: _Seen) -> Iterator[Change]:
+def _files(old: CopyFiles | None, new: CopyFiles | None, seen: Seen) -> Iterator[Change]:
     if old is None or new is None:
         words = "no longer included" if new is None else "included"
         code = "removed" if new is None else "added"
@@ -263,7 +248,7 @@ def _options(spec: ImageSpec) -> dict[str, str]:
 
 
 def _environment(
-    field: str, old: SetEnvironment | None, new: SetEnvironment | None, seen: _Seen
+    field: str, old: SetEnvironment | None, new: SetEnvironment | None, seen: Seen
 ) -> Iterator[Change]:
     """Templates are written down and shown; of the values of variables only that they changed."""
     words = field.replace("_", " ")
@@ -381,67 +366,3 @@ def _tail(item: Requirement) -> str:
     if item.pin is not None and not item.extras and item.marker is None:
         return item.clauses[0].version
     return item.text.removeprefix(item.name).lstrip() or "any version"
-
-
-def rebuilt_layers(old: ImagePlan | NamedSpec | None, new: ImagePlan | NamedSpec) -> tuple[str, ...]:
-    """The layers of `new` that a builder cannot take over from `old`, by name, in order.
-
-    Layers stack: from the first that differs, all are built anew. Without `old`, all are. Files,
-    variables and the platform of the machine are compared when both sides know them: a spec does not.
-    """
-    names = tuple(layer_name(item) for item in new.spec.instructions)
-    if old is None:
-        return names
-    seen = _Seen.of(old, new)
-    was_on, is_on = seen.parents
-    if _base(old.spec, seen.old, was_on) != _base(new.spec, seen.new, is_on):
-        return names
-    before = [_content(seen.old, item) for item in old.spec.instructions]
-    after = [_content(seen.new, item) for item in new.spec.instructions]
-    same = next(
-        (i for i, (was, now) in enumerate(zip(before, after, strict=False)) if was != now), len(before)
-    )
-    return names[same:]
-
-
-def _base(spec: ImageSpec, checkout: Checkout | None, planned: ImagePlan | None) -> object:
-    """What the layers stand on: where it is known by its digest, its name does not matter."""
-    parent = spec.parent
-    under: object = parent.digest or parent.unpinned if isinstance(parent, ExternalImage) else parent.hash
-    if planned is not None:
-        under = planned.hash
-    local = (checkout.parent_id, checkout.platform) if checkout else None
-    return under, local, spec.platform, spec.build_args
-
-
-def layer_name(item: Instruction) -> str:
-    """What people call the layer that an instruction makes."""
-    match item:
-        case SetEnvironment():
-            return "runtime environment" if item.runtime else "environment"
-        case InstallApt():
-            return "apt packages"
-        case InstallRequirements():
-            return item.source
-        case CopyFiles():
-            return "files"
-        case InstallProject():
-            return "project"
-        case SetUser():
-            return "user"
-        case _:
-            assert_never(item)
-
-
-def _content(checkout: Checkout | None, item: Instruction) -> object:
-    """An instruction with what only its checkout knows of it, where that is known."""
-    if checkout is None:
-        return item
-    match item:
-        case CopyFiles():
-            return item, checkout.trees.get(item.tree)
-        case SetEnvironment():
-            names = sorted({name for value in item.variables.values() for name in value.variables})
-            return item, [checkout.variables.get(name) for name in names]
-        case _:
-            return item
