@@ -40,9 +40,14 @@ def known(plan: BuildPlan, lock: Lock, records: Records, engine_name: str = "") 
     found = {}
     for image in built:
         entry = lock.pushed_as(image) if image.destination.push else None
+        record = told[image.name].recorded
+        if record is None and told[image.name].references:
+            # In the engine under another reference, for another stack perhaps: not pushed under this one.
+            other = records.recorded(image.hash, told[image.name].references[0], engine_name or None)
+            record = evolve(other, pushed=False) if other and other.engine else None
         found[image.name] = Presence(
             ledger=entry.digest if entry else None,
-            record=told[image.name].recorded,
+            record=record,
             history=told[image.name].history,
             engine_name=engine_name,
         )

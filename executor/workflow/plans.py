@@ -117,7 +117,7 @@ def required_lock(project: Project) -> Lock:
     """The project's lock. ExecutorError if it has none."""
     lock = read_lock(project.root)
     if lock is None:
-        problem = Problem(Place(file=LOCK_NAME), "does not exist", WRITE_IT, "no-lock")
+        problem = Problem(Place(), f"{LOCK_NAME} does not exist", WRITE_IT, "no-lock")
         raise ExecutorError([problem])
     return lock
 

@@ -65,8 +65,12 @@ def repair(text: str) -> Repaired:
     pushed = _pushed(records, dropped)
     plans = _plans(records, dropped)
     images = sum(len(plan.images) for plan in plans)
-    kept = (f"{len(pushed)} pushed", f"{images} of the images")
+    kept = (_counted(images, "image"), _counted(len(pushed), "entry of the ledger", "entries of the ledger"))
     return Repaired(Lock(plans, pushed), kept, tuple(dropped))
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
 
 
 def _sides(text: str) -> Iterator[str]:

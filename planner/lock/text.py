@@ -35,7 +35,7 @@ VERSION: Final = 2
 _HEADER: Final = (
     "# Written by `stowplan lock`. Commit it; do not edit it.\n"
     "# Numbered comments keep records apart, so that git merges what two branches add.\n"
-    f"version = {VERSION}\n"
+    f"version = {VERSION}\n\n"
 )
 _PLACES: Final = 256
 
@@ -49,7 +49,7 @@ def dumps(lock: Lock) -> str:
         places[place].append((kind, key, _block(kind, write(record))))
     parts = [_HEADER]
     for number, blocks in enumerate(places):
-        parts.append(f"\n# {number:02x}\n" if blocks or number == 0 else f"# {number:02x}\n")
+        parts.append(f"# {number:02x}\n")
         parts += [f"{block}\n" for _, _, block in sorted(blocks)]
     return "".join(parts)
 

@@ -79,13 +79,13 @@ class DockerSettings(Layer):
     )
     """A further tag for the image. Of several images of one repository the last keeps it."""
     dockerfile: str | Unset | None = setting(None, optional(project_path), COUNTED)
-    """A Dockerfile to build the parent image from. Not there yet."""
+    """A Dockerfile to build the parent image from. Not supported by this release."""
     build_context_root: str | Unset | None = setting(None, optional(project_path), COUNTED)
-    """Build context of `dockerfile`. Not there yet."""
+    """Build context of `dockerfile`. Not supported by this release."""
     parent_image_build_config: BuildConfig | Mapping[str, Any] | Unset | None = setting(
         None, optional(of_kind(BuildConfig)), COUNTED, convert=decoded(BuildConfig)
     )
-    """How the image of `dockerfile` is built. Not there yet."""
+    """How the image of `dockerfile` is built. Not supported by this release."""
     skip_build: bool | Unset = setting(False, boolean, COUNTED)
     """Use `parent_image` as it is."""
     prevent_build_reuse: bool | Unset = setting(False, boolean, NOT_COUNTED)
@@ -111,21 +111,21 @@ class DockerSettings(Layer):
     python_package_installer_cache_mount: str | Unset | None = setting(
         None, optional(matching(r"/[A-Za-z0-9_./-]+", "an absolute path", "/root/.cache/uv")), COUNTED
     )
-    """Directory to mount as a cache while packages are installed. Not there yet."""
+    """Directory to mount as a cache while packages are installed. Not supported by this release."""
     disable_automatic_requirements_detection: bool | Unset = setting(True, boolean, COUNTED)
-    """False looks for a requirements file or a pyproject.toml by itself. Not there yet."""
+    """False looks for a requirements file or a pyproject.toml by itself. Not supported by this release."""
     replicate_local_python_environment: bool | str | Sequence[str] | Unset = setting(
         False, _freeze_method, COUNTED
     )
-    """Install what the planning Python has installed. Not there yet."""
+    """Install what the planning Python has installed. Not supported by this release."""
     pyproject_path: str | Unset | None = setting(None, optional(project_path), COUNTED)
-    """A pyproject.toml whose dependencies are installed. Not there yet."""
+    """A pyproject.toml whose dependencies are installed. Not supported by this release."""
     pyproject_export_command: Sequence[str] | Unset = setting((), list_of(text), COUNTED)
-    """Command that writes the requirements of `pyproject_path`. Not there yet."""
+    """Command that writes the requirements of `pyproject_path`. Not supported by this release."""
     requirements: str | Sequence[str] | Unset = setting((), _requirements, COUNTED)
     """Requirements to install: a list, or the path of a requirements file."""
     required_integrations: Sequence[str] | Unset = setting((), list_of(text), COUNTED)
-    """Integrations whose requirements are installed. Not there yet."""
+    """Integrations whose requirements are installed. Not supported by this release."""
     install_stack_requirements: bool | Unset = setting(True, boolean, COUNTED)
     """Install what the stack's components require. No component of this release requires any."""
     install_deployment_requirements: bool | Unset = setting(True, boolean, COUNTED)

@@ -222,7 +222,7 @@ _REFUSED: Final = (
     ("build_context volume v hooks_dir device",
      "reads what only the machine that builds has, which no plan can see",
      "put what is needed into the project or into the parent image"),
-    ("secret ssh", "is not there yet: build secrets come with a later release", "leave it out for now"),
+    ("secret ssh", "does not exist: build secrets come with a later release", "leave it out for now"),
     ("env unsetenv", "changes variables of the image, unseen by its plan",
      "use environment or runtime_environment of the settings"),
     ("build_arg", "has a field of its own", "use build_args = { NAME = \"value\" }"),

@@ -1,4 +1,4 @@
-"""`stowplan apply`: build and push what is not there yet."""
+"""`stowplan apply`: build and push what does not exist."""
 
 from __future__ import annotations
 

@@ -100,7 +100,8 @@ def _show(checked: LockCheck, output: str, state: str) -> None:
     parents = {image.spec.external for made in checked.plans for image in made.images}
     for parent in parents:
         if parent.digest is None:
-            print_note(f"unpinned: the digest of {parent.reference.familiar} is not known")
+            reason = parent.pin.reason or "it is on this machine only"
+            print_note(f"unpinned: the digest of {parent.reference.familiar} is not known ({reason})")
     images = sum(len(made.images) for made in checked.plans)
     remedy = "; write it with `stowplan lock`" if state == "stale" else ""
     plans = count(len(checked.plans), "plan")
