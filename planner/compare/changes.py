@@ -85,8 +85,6 @@ def diff_images(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Itera
     moved = old.spec.hash != new.spec.hash
     if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
         moved = old.hash != new.hash
-        # An image that is not built has looked at nothing, so that nothing of it went.
-        seen = Seen(old.checkout, new.checkout) if old.builds and new.builds else seen
     if not moved and old.steps == new.steps:
         return
     found = False

@@ -31,8 +31,11 @@ class Seen:
 
     @classmethod
     def of(cls, old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Seen:
-        """What two images know beyond their specs, if both are plans."""
-        if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
+        """What two images know beyond their specs, if both are plans that build.
+
+        An image that is not built has looked at nothing, so that nothing of it went.
+        """
+        if isinstance(old, ImagePlan) and isinstance(new, ImagePlan) and old.builds and new.builds:
             return cls(old.checkout, new.checkout, (old.parent, new.parent))
         return cls()
 
