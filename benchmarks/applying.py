@@ -29,7 +29,11 @@ WORKDIR /app
 PROJECT: Final = """\
 [pipeline.bench]
 steps = ["only"]
-settings.docker = {{ parent_image = "{parent}", environment = {{ MODEL_DIR = "/models" }}, requirements = ["six==1.16.0"], python_package_installer = "pip" }}
+[pipeline.bench.settings.docker]
+parent_image = "{parent}"
+environment = {{ MODEL_DIR = "/models" }}
+requirements = ["six==1.16.0"]
+python_package_installer = "pip"
 [stack.default]
 container_registry = {{ uri = "{registry}", default_repository = "bench" }}
 """

@@ -18,7 +18,6 @@ from typing import Final
 
 from executor.errors import ExecutorError
 from planner.lock.lock import LOCK_NAME, Lock
-from planner.lock.repair import repair
 from planner.lock.text import dumps, loads
 
 __all__ = ["STATE_DIRECTORY", "lock_text", "read_lock", "read_lock_file", "state_directory", "update_lock"]
@@ -47,36 +46,49 @@ def state_directory(root: Path) -> Path:
 
 def lock_text(root: Path) -> str | None:
     """The text of the project's lock; None if it has none."""
-    return _text(root / LOCK_NAME)
+    return _text(_lock_file(root), LOCK_NAME)
 
 
 def read_lock(root: Path) -> Lock | None:
     """The project's lock; None if it has none. PlannerError if it cannot be read."""
-    return read_lock_file(root / LOCK_NAME)
-
-
-def read_lock_file(path: Path) -> Lock | None:
-    """The lock in a file; None if it does not exist."""
-    text = _text(path)
+    text = lock_text(root)
     return None if text is None else loads(text)
 
 
-def _text(path: Path) -> str | None:
+def read_lock_file(path: Path) -> Lock | None:
+    """The lock in a file that somebody named; None if it does not exist."""
+    text = _text(path, path.name)
+    return None if text is None else loads(text)
+
+
+def _lock_file(root: Path) -> Path:
+    """The file that holds the project's lock, which may be a link to it inside the project."""
+    target = Path(os.path.realpath(root / LOCK_NAME))  # Path.resolve raises for a loop, before 3.13
+    if not target.is_relative_to(os.path.realpath(root)):
+        raise ExecutorError.of(LOCK_NAME, f"is a link to {target}, outside the project", "make it a file")
+    return target
+
+
+def _text(path: Path, name: str) -> str | None:
     try:
         # Without O_NONBLOCK, opening a fifo would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ExecutorError.of(path.name, f"cannot be read: {error.strerror}", _PERMISSIONS) from None
-    with os.fdopen(descriptor, "rb") as file:
+        raise ExecutorError.of(name, f"cannot be read: {error.strerror}", _PERMISSIONS) from None
+    # Of a directory no file object can be made: what it is has to be known before.
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ExecutorError.of(path.name, "is not a regular file", "restore it from version control")
+            raise ExecutorError.of(name, "is not a regular file", "restore it from version control")
         if status.st_size > _LARGEST_LOCK_BYTES:
             found = f"has {status.st_size} bytes, more than {_LARGEST_LOCK_BYTES}"
-            raise ExecutorError.of(path.name, found, "restore it from version control")
-        data = file.read(_LARGEST_LOCK_BYTES + 1)
+            raise ExecutorError.of(name, found, "restore it from version control")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(_LARGEST_LOCK_BYTES)
+    finally:
+        os.close(descriptor)
     # What is not UTF-8 is damage that a repair can drop: the text around it is still there.
     return data.decode(errors="replace")
 
@@ -91,14 +103,12 @@ def update_lock(root: Path, change: Callable[[Lock], Lock], *, repairs: bool = F
     directory = state_directory(root)
     with _exclusively(directory):
         before = lock_text(root)
-        lock = Lock() if before is None else repair(before).lock if repairs else loads(before)
+        lock = Lock() if before is None else _repaired(before) if repairs else loads(before)
         after = dumps(change(lock))
         if after == before:
             return False
-        # The file itself is replaced where it is a link, and only inside the project.
-        target = (root / LOCK_NAME).resolve()
-        if not target.is_relative_to(root.resolve()):
-            raise ExecutorError.of(LOCK_NAME, f"is a link to {target}, outside the project", "make it a file")
+        # The file itself is replaced where it is a link.
+        target = _lock_file(root)
         try:
             _replace(target, after, directory)
         except OSError as error:
@@ -106,14 +116,20 @@ def update_lock(root: Path, change: Callable[[Lock], Lock], *, repairs: bool = F
         return True
 
 
+def _repaired(text: str) -> Lock:
+    from planner.lock.repair import repair  # noqa: PLC0415  # few locks are broken
+
+    return repair(text).lock
+
+
 @contextlib.contextmanager
 def _exclusively(directory: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout  # noqa: PLC0415  # only writing needs it
 
     path = directory / "writer"
+    lock = FileLock(path, timeout=_WAIT_SECONDS)
     try:
-        with FileLock(path, timeout=_WAIT_SECONDS):
-            yield
+        lock.acquire()
     except Timeout:
         raise ExecutorError.of(
             LOCK_NAME, "another stowplan has been writing it for a minute", "wait for it, or stop it"
@@ -122,6 +138,10 @@ def _exclusively(directory: Path) -> Iterator[None]:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EISDIR, errno.EROFS, errno.ELOOP):
             raise
         raise ExecutorError.of(str(path), f"cannot be locked: {error.strerror}", _PERMISSIONS) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _replace(path: Path, text: str, directory: Path) -> None:

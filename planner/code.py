@@ -11,7 +11,7 @@ from typing import Final
 from planner.errors import PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.facts.needs import FileText, FileTree
-from planner.files.defaults import DEFAULT_RULES, OWN_FILES
+from planner.files.defaults import OWN_FILES, default_rules
 from planner.files.ignore import IgnoreRules
 from planner.settings.effective import Settings
 
@@ -36,5 +36,5 @@ def tree_need(settings: Settings, facts: Facts) -> FileTree:
         raise PlannerError([
             Problem.at(("build_config", "dockerignore"), f"{path} does not exist", "create it")
         ])  # fmt: skip
-    rules = DEFAULT_RULES if text is None else IgnoreRules.parse(text, file=path)
+    rules = default_rules() if text is None else IgnoreRules.parse(text, file=path)
     return FileTree(rules, left_out=tuple(sorted({*OWN_FILES, IGNORE_FILE, path})))

@@ -63,9 +63,14 @@ def _parents(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
                 str(parent.reference),
                 f"unpinned: the digest of {name} is not known ({reason or 'not looked at'})",
             )
-        elif parent.pin.kind == "manifest" and parent.pin.platform not in (None, image.platform):
+        elif parent.pin.kind == "manifest" and _differ(parent.pin.platform, image.platform):
             text = f"{name} is pinned to a single manifest, which was looked up for {parent.pin.platform}"
             yield Note("other-platform", str(parent.reference), text)
+
+
+def _differ(looked_up: str | None, planned: str | None) -> bool:
+    """Whether two platforms are known to differ: an image that is not built has none."""
+    return None not in (looked_up, planned) and looked_up != planned
 
 
 def _skipped(settings: Mapping[str, Settings]) -> Iterator[Note]:

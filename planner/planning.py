@@ -17,6 +17,7 @@ from planner.code import ignore_path, tree_need
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts, Unanswered
 from planner.facts.needs import (
+    FileText,
     HostPlatform,
     ImageDigest,
     LocalImage,
@@ -25,7 +26,6 @@ from planner.facts.needs import (
     RequirementsFile,
     Variable,
 )
-from planner.files.defaults import DEFAULT_RULES
 from planner.identity import variable_fingerprint
 from planner.image.instructions import (
     FILES,
@@ -45,7 +45,9 @@ from planner.notes import notes_of
 from planner.pipeline import Pipeline, Step
 from planner.requirements.files import parse_file
 from planner.requirements.model import Requirements
+from planner.settings.builders import refusals
 from planner.settings.effective import Settings, settle
+from planner.settings.option_table import BUILDERS
 from planner.stack import LOCAL_REGISTRY, Stack
 from planner.values import Digest, ImageRef, PythonPackageInstaller
 
@@ -89,18 +91,20 @@ def make_plan(
     *,
     pins: Pins = Pins(),  # noqa: B008  # frozen
     frozen: bool = False,
+    builders: frozenset[str] = frozenset(BUILDERS),
 ) -> BuildPlan:
     """The plan of a pipeline on a stack: a pure function of its arguments.
 
     Pins of a lock stand where there are any; with `frozen` the specs of the lock are taken as they are.
-    PlannerError holds all problems of all steps, or names what was not observed.
+    `builders` are those that may build it: an option that none of them has is a problem. PlannerError
+    holds all problems of all steps, or names what was not observed.
 
     >>> pipeline = Pipeline(name="p", steps=["a"], settings={"docker": {
     ...     "parent_image": "python:3.11-slim@sha256:" + "0" * 64, "skip_build": True}})
     >>> make_plan(pipeline, Stack(), Facts()).images[0].builds
     False
     """
-    traversal = _Traversal(pipeline, stack, facts, pins, frozen)
+    traversal = _Traversal(pipeline, stack, facts, pins, frozen, builders=builders)
     shares = traversal.run(checkout=True)
     traversal.finish()
     images = tuple(share.image(name) for name, share in shares)
@@ -135,6 +139,8 @@ class _Identity:
     destination: Destination
     ignore_file: str | None
     """The ignore file of the tree: a lock, planned without looking at files, names the same images."""
+    locked: str | None
+    """The image that the step runs in by the lock, where that is taken as it is."""
 
 
 @define
@@ -145,6 +151,8 @@ class _Share:
     destination: Destination
     settings: Settings
     checkout: Checkout | None
+    locked: str | None = None
+    """The name that it has in the lock, where that is taken as it is."""
     steps: list[str] = Factory(list)
     of_pipeline: bool = False
 
@@ -170,6 +178,7 @@ class _Traversal:
     facts: Facts
     pins: Pins
     frozen: bool
+    builders: frozenset[str] = frozenset(BUILDERS)
     hashes: bool = True
     """Whether values of variables are hashed, which is slow on purpose: what is needed depends on none."""
     needs: dict[Need[Any], None] = Factory(dict)
@@ -181,7 +190,7 @@ class _Traversal:
 
     def run(self, *, checkout: bool) -> list[tuple[str, _Share]]:
         """The images by name, in the order of their first steps, without those that could not be made."""
-        made: dict[Settings, _Share | None] = {}
+        made: dict[tuple[Settings, str | None], _Share | None] = {}
         settled: dict[object, Settings | None] = {}
         shares: dict[_Identity, _Share] = {}
         for step in self.pipeline.steps:
@@ -190,20 +199,25 @@ class _Traversal:
             settings = settled[step.settings]
             if settings is None:
                 continue
-            if settings not in made:
-                made[settings] = self._share(step, settings, checkout=checkout)
-            share = made[settings]
+            # What a lock says of a step is said of no other step that asks for the same.
+            key = (settings, step.name if self.frozen else None)
+            if key not in made:
+                made[key] = self._share(step, settings, checkout=checkout)
+            share = made[key]
             if share is None:
                 continue
-            copies = bool(share.spec.trees)
-            identity = _Identity(share.spec, share.destination, ignore_path(settings) if copies else None)
+            ignore_file = ignore_path(settings) if share.spec.trees else None
+            identity = _Identity(share.spec, share.destination, ignore_file, share.locked)
             share = shares.setdefault(identity, share)
             share.steps.append(step.name)
             share.of_pipeline |= not step.settings.given
-        name = self.pipeline.name
-        return [
-            (name if share.of_pipeline else f"{name}/{share.steps[0]}", share) for share in shares.values()
-        ]
+        named: dict[str, _Share] = {}
+        for share in shares.values():
+            own = f"{self.pipeline.name}/{share.steps[0]}"
+            name = share.locked or (self.pipeline.name if share.of_pipeline else own)
+            # One image of a lock whose steps go to two repositories by now.
+            named[own if name in named else name] = share
+        return list(named.items())
 
     def finish(self) -> None:
         """PlannerError with all that is wrong, or with what has not been observed."""
@@ -228,10 +242,10 @@ class _Traversal:
         return settle(self.pipeline.layers(step))
 
     def _share(self, step: Step, settings: Settings, *, checkout: bool) -> _Share | None:
-        if self.frozen:
-            spec = self._attempt(settings, lambda: self._locked_spec(step))
-        else:
-            spec = self._spec(step, settings)
+        self._attempt(settings, lambda: self._buildable(settings))
+        locked = self._attempt(settings, lambda: self._locked(step)) if self.frozen else None
+        taken = locked.spec if locked else None
+        spec = taken if self.frozen else self._spec(step, settings)
         # The checkout is looked at even where the spec is not known yet: all needs come at once.
         seen = self._checkout(settings, spec) if checkout else None
         if spec is None or (checkout and seen is None):
@@ -242,15 +256,22 @@ class _Traversal:
             image_tag=settings.image_tag,
             prevent_reuse=settings.prevent_reuse,
         )
-        return _Share(spec, destination, settings, seen)
+        return _Share(spec, destination, settings, seen, locked.name if locked else None)
+
+    def _buildable(self, settings: Settings) -> None:
+        """PlannerError unless some builder has all the options that are asked for."""
+        refused = [refusals(settings.build_options, builder) for builder in sorted(self.builders)]
+        if refused and all(refused):
+            fewest = min(refused, key=len)
+            raise PlannerError(problem.inside("build_config") for problem in fewest)
 
     # --- the spec
 
-    def _locked_spec(self, step: Step) -> ImageSpec:
+    def _locked(self, step: Step) -> NamedSpec:
         locked = self.pins.lock.plan(self.pipeline.name, self.stack.name)
         for image in locked.images if locked else ():
             if step.name in image.steps:
-                return image.spec
+                return image
         found = f"no image for step {step.name!r} of {self.pipeline.name!r} on {self.stack.name!r}"
         raise PlannerError([
             Problem(Place(file=LOCK_NAME), found, "write it with `stowplan lock`, or run without --frozen")
@@ -358,7 +379,7 @@ class _Traversal:
         if not copies:
             return {}
         need = tree_need(settings, self.facts)
-        self.default_rules |= need.rules == DEFAULT_RULES
+        self.default_rules |= self.facts.ask(FileText(ignore_path(settings))) is None
         return {FILES: self.facts.ask(need)}
 
     def _variables(self, settings: Settings, spec: ImageSpec | None) -> Mapping[str, Digest] | None:

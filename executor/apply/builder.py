@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 from attrs import frozen
 
 from executor.apply.outcome import Event, EventKind, OnEvent, Outcome, Result
-from executor.apply.presence import in_registry
+from executor.apply.presence import REGISTRY_SECONDS, in_registry
 from executor.errors import BuildFailed, ExecutorError, FilesChanged, RegistryUnavailable
 from planner.compare.actions import Action, Decision
 from planner.compare.presence import Absent, Foreign, Registered, Untold
@@ -21,11 +21,12 @@ from planner.errors import Place, Problem
 from planner.facts.facts import Facts
 from planner.facts.needs import Variable
 from planner.identity import variable_fingerprint
+from planner.image.capabilities import required
 from planner.image.plan import ImagePlan
-from planner.values import Digest, build_argument
+from planner.values import Digest, ImageRef, build_argument
 
 if TYPE_CHECKING:
-    from executor.engines.protocol import Engine, OnLine
+    from executor.engines.protocol import Engine, ImageInfo, OnLine
 
 __all__ = ["ImageBuilder"]
 
@@ -58,25 +59,28 @@ class ImageBuilder:
         from executor.context import files  # noqa: PLC0415  # planning builds nothing
         from executor.engines.protocol import BuildJob  # noqa: PLC0415  # as above
 
+        if missing := required(image.spec) - self.engine.capabilities:
+            words = ", ".join(sorted(missing))
+            problem = Problem(
+                Place(file=image.name), f"{self.engine.name} cannot {words}", "use another engine"
+            )
+            raise BuildFailed([problem])
         self.on_event(Event(image.name, EventKind.BUILDING, image.reference))
         variables = {build_argument(name): value for name, value in self._values(image)}
         job = BuildJob(image, lambda: files(image, self.root), variables)
         made = self.engine.build(job, self._on_line(image))
         self._verify(image, made)
-        self.engine.tag(made, image.reference)
+        self.engine.tag(made.id, image.reference)
 
-    def _verify(self, image: ImagePlan, made: str) -> None:
+    def _verify(self, image: ImagePlan, info: ImageInfo) -> None:
         """Only what was planned gets the planned tag."""
-        info = self.engine.inspect(made)
         found = None
-        if info is None:
-            found = f"{self.engine.name} does not have the image that it says it built"
-        elif info.mark != image.hash:
+        if info.mark != image.hash:
             found = f"the image that {self.engine.name} built does not carry the hash of the plan"
         elif image.platform and not _same_platform(info.platform, image.platform):
             found = f"{self.engine.name} built for {info.platform}, and {image.platform} was planned"
         if found is not None:
-            self.engine.remove(made)
+            self.engine.remove(info.id)
             raise BuildFailed([
                 Problem(Place(file=image.name), found, "see the lines above", "built-something-else")
             ])  # fmt: skip
@@ -100,7 +104,8 @@ class ImageBuilder:
                 case Absent() | Untold():
                     pass
         self.on_event(Event(image.name, EventKind.PUSHING, image.reference))
-        return self.engine.push(image.reference, self._on_line(image)), True
+        pushed = self.engine.push(image.reference, self._on_line(image))
+        return pushed if rebuilt else _settled(image, pushed), True
 
     def _on_line(self, image: ImagePlan) -> OnLine:
         return lambda line: self.on_event(Event(image.name, EventKind.LINE, line))
@@ -113,6 +118,21 @@ class ImageBuilder:
                 problem = Problem(Place(file=f"${name}"), "is not what it was when planned", "plan again")
                 raise FilesChanged([problem])
             yield name, value.reveal()
+
+
+def _settled(image: ImagePlan, pushed: Digest) -> Digest:
+    """The digest that the registry has an image under, once it was pushed.
+
+    Of two that push at once the last has the tag: its digest is what both ledgers are to say.
+    """
+    from executor.registry.lookup import Found, head  # noqa: PLC0415  # only what was pushed is looked for
+
+    answer = head(ImageRef.parse(image.reference), timeout=REGISTRY_SECONDS)
+    if isinstance(answer, Found) and answer.digest != pushed:
+        found = in_registry([image])[image.name]
+        if isinstance(found, Registered):
+            return found.digest
+    return pushed
 
 
 def nothing_to_do(image: ImagePlan, decision: Decision) -> Outcome:

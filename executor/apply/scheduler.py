@@ -107,6 +107,9 @@ class _Application:
         from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415  # planning needs none
 
         decisions = self._decisions()
+        if any(decision.action in (Action.BUILD, Action.PUSH) for decision in decisions.values()):
+            # What cannot be recorded is said before anything is built.
+            self._records.prepare()
         futures: dict[Digest, Future[list[Outcome]]] = {}
         groups: dict[Digest, list[ImagePlan]] = {}
         for image in self._plan.images:
@@ -198,7 +201,10 @@ class _Application:
         if decision.blocked is not None:
             return blocked(image, decision)
         if decision.action in (Action.REUSE, Action.PARENT):
-            if same is not None and not same.failed and not image.destination.push:
+            if same is not None and not image.destination.push:
+                # That it would be there by now was why nothing was to be done.
+                if same.error is not None:
+                    raise same.error
                 self._chosen.engine.tag(same.reference, image.reference)
             return nothing_to_do(image, decision)
         if parent is not None and (lost := [item for item in parent.result() if item.failed]):

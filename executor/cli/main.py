@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from typing import Any, Final, NoReturn
 
 import click
@@ -24,7 +25,15 @@ INTERRUPTED: Final = 130
 def main(argv: list[str] | None = None) -> NoReturn:
     """Run the command line and end the process with its exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    warnings.showwarning = _warn
     sys.exit(run(sys.argv[1:] if argv is None else argv))
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    """Say a warning as a note: where in our code it was raised helps nobody."""
+    from executor.cli.output import print_note  # noqa: PLC0415  # see Group
+
+    print_note(str(message))
 
 
 def _interrupt(*_: object) -> NoReturn:

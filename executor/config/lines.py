@@ -13,7 +13,6 @@ from typing import Any, Final
 __all__ = ["line_of", "lines_of"]
 
 _MARK: Final = "stowplan-value-"
-_MARKED: Final = re.compile(rf"{_MARK}(\d+)")
 Path = tuple[str | int, ...]
 
 
@@ -25,17 +24,19 @@ def lines_of(text: str) -> Mapping[Path, int]:
     import tomlkit  # noqa: PLC0415  # only errors need it
 
     document: Any = tomlkit.parse(text)
+    mark = _MARK
+    while mark in text:  # in a comment or a key, which stay
+        mark += "-"
     paths: list[Path] = []
     for holder, key, path in list(_values(document, ())):
         # What follows a text of several lines has to stay on its line.
         more = str(holder[key].as_string()).count("\n") if hasattr(holder[key], "as_string") else 0
-        mark = f"{_MARK}{len(paths)}" + "\n" * more
-        holder[key] = tomlkit.string(mark, multiline=bool(more))
+        holder[key] = tomlkit.string(f"{mark}{len(paths)}" + "\n" * more, multiline=bool(more))
         paths.append(path)
     found: dict[Path, int] = {}
     line, position = 1, 0
     marked = tomlkit.dumps(document)
-    for match in _MARKED.finditer(marked):
+    for match in re.finditer(rf"{mark}(\d+)", marked):
         line += marked.count("\n", position, match.start())
         position = match.start()
         path = paths[int(match[1])]

@@ -81,8 +81,8 @@ class Builder(Protocol):
     def capabilities(self) -> frozenset[Capability]:
         """What it can do that not every builder can."""
 
-    def build(self, job: BuildJob, on_line: OnLine) -> str:
-        """Build an image and return its ID. It has no tag yet: who asked for it looks at it first.
+    def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
+        """Build an image; what is known of it. It has no tag yet: who asked for it looks at it first.
 
         BuildFailed names the instruction and shows its last lines.
         """
@@ -94,6 +94,10 @@ class Builder(Protocol):
 class ImageStore(Protocol):
     """Keeps images under tags. All errors are ExecutorErrors."""
 
+    @property
+    def name(self) -> str:
+        """Whose it is: `docker` or `podman`."""
+
     def inspect(self, reference: str) -> ImageInfo | None:
         """What is known of a local image, by a reference or an ID; None if there is none."""
 
@@ -101,13 +105,19 @@ class ImageStore(Protocol):
         """The registry's digest of a local image; None if it cannot be told."""
 
     def tag(self, reference: str, new: str) -> None:
-        """Give a local image, named by a reference or an ID, another reference."""
+        """Give a local image, named by a reference or an ID, another reference.
+
+        An image that loses its only reference to it is removed.
+        """
 
     def push(self, reference: str, on_line: OnLine) -> Digest:
         """Push a local image and return the digest that the registry has it under."""
 
     def remove(self, reference: str) -> bool:
-        """Remove a reference or an ID, and the image with its last one; whether there was one."""
+        """Remove a reference, and the image with its last one; whether there was one.
+
+        An ID is removed only while no reference is left to it.
+        """
 
 
 class Runner(Protocol):
@@ -119,10 +129,6 @@ class Runner(Protocol):
 
 class Engine(Builder, ImageStore, Runner, Protocol):
     """A container engine: builder, image store and runner in one."""
-
-    @property
-    def name(self) -> str:
-        """`docker` or `podman`."""
 
     def unavailable(self) -> str | None:
         """Why the engine cannot be used, in words; None when it can. EngineUnavailable otherwise."""

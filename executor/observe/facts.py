@@ -16,7 +16,7 @@ from planner.lock.lock import Pins
 from planner.planning import needs
 
 if TYPE_CHECKING:
-    from executor.engines.protocol import Engine
+    from executor.engines.protocol import ImageStore
     from planner.pipeline import Pipeline
     from planner.stack import Stack
 
@@ -32,7 +32,7 @@ def observe(
     frozen: bool = False,
     checkout: bool = True,
     asks: bool = True,
-    engine: ChooseEngine | Engine | None = any_engine,
+    engine: ChooseEngine | ImageStore | None = any_engine,
     environ: Mapping[str, str] | None = None,
     timeout: float = 5.0,
     facts: Facts = Facts(),  # noqa: B008  # frozen
@@ -44,16 +44,16 @@ def observe(
     the engine's own image; with `asks=False` it stays unknown. `engine` is only wanted where no registry
     tells, so it can be a function that finds one; by default it is the one that `apply` would build with,
     and with None no engine is asked. Looking for images ends after `timeout` seconds in the registries,
-    and as many in the engine. `world` is by default the working tree at `root`. PlannerError with all
-    that could not be answered.
+    and an engine that leaves one question open for as long is not asked another. `world` is by default
+    the working tree at `root`. PlannerError with all that could not be answered.
     """
     variables = os.environ if environ is None else environ
-    place = world or WorkingTree(Path(root), variables)
+    place = WorkingTree(Path(root), variables) if world is None else world
     images = Images(
         engine=_chooser(engine),
         environ=variables,
         timeout=timeout,
-        host_platform=place.host_platform(),
+        host_platform=place.host_platform,
         asks=asks,
     )
     while wanted := needs(pipeline, stack, facts, pins=pins, frozen=frozen, checkout=checkout):
@@ -61,7 +61,7 @@ def observe(
     return facts
 
 
-def _chooser(engine: ChooseEngine | Engine | None) -> ChooseEngine | None:
+def _chooser(engine: ChooseEngine | ImageStore | None) -> ChooseEngine | None:
     if engine is None or callable(engine):
         return engine
     chosen = engine

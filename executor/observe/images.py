@@ -1,7 +1,7 @@
 """What is known of parent images: the digest that a registry has, or the engine's own image.
 
-Owns the order in which they are asked: the registry, then the engine. An engine that fails, or hangs,
-knows nothing. Refuses to wait longer than it is told to.
+Owns the order in which they are asked: the registry, then the engine, which is looked for once. An engine
+that fails knows nothing, and one that hangs is not asked again. Refuses to wait longer than it is told to.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define, field
 
@@ -19,11 +19,14 @@ from planner.facts.needs import ImageDigest, LocalImage, Need
 from planner.values import Digest, ImageRef
 
 if TYPE_CHECKING:
-    from executor.engines.protocol import Engine
+    from executor.engines.protocol import Engine, ImageStore
 
 __all__ = ["ChooseEngine", "Images", "any_engine"]
 
-ChooseEngine = Callable[[], "Engine | None"]
+T = TypeVar("T")
+
+ChooseEngine = Callable[[], "ImageStore | None"]
+"""Finds the engine whose images are looked at: of all that it can do, only its image store is asked."""
 
 
 def any_engine() -> Engine | None:
@@ -35,7 +38,7 @@ def any_engine() -> Engine | None:
 
 @define(kw_only=True)
 class Images:
-    """Answers needs about images. `host_platform` is the platform that an index is looked through for.
+    """Answers needs about images. `host_platform` tells the platform that an index is looked through for.
 
     With `asks=False` no registry and no engine is asked for a digest, and `silence` says why.
     """
@@ -43,10 +46,12 @@ class Images:
     engine: ChooseEngine | None
     environ: Mapping[str, str]
     timeout: float
-    host_platform: str
+    host_platform: Callable[[], str]
     asks: bool = True
     silence: str = "it is not in the lock"
-    _reached: list[Any] = field(factory=list, init=False)
+    _found: list[ImageStore | None] = field(factory=list, init=False)
+    """The engine, once it was looked for."""
+    _hangs: bool = field(default=False, init=False)
 
     def answers(self, needs: Iterable[Need[Any]]) -> dict[Need[Any], Any]:
         """The answers to those needs that are about images."""
@@ -65,7 +70,7 @@ class Images:
             return {need: Pin(reason=self.silence) for need in needs}
         from executor.registry.lookup import Found, Question, Unknown, heads  # noqa: PLC0415  # most plans ask nobody
 
-        questions = {need: Question(need.ref, need.platform or self.host_platform) for need in needs}
+        questions = {need: Question(need.ref, need.platform or self.host_platform()) for need in needs}
         told = heads(questions.values(), timeout=self.timeout, environ=self.environ)
         pins: dict[ImageDigest, Pin] = {}
         for need, question in questions.items():
@@ -79,23 +84,22 @@ class Images:
         return pins
 
     def _local(self, need: LocalImage) -> ImageId:
-        info = self._ask(lambda engine: (engine.name, engine.inspect(str(need.ref))))
-        if info is None:
-            return ImageId(reason="no engine answers")
-        name, image = info
-        if image is None:
-            return ImageId(engine=name, reason=f"{name} does not have it")
-        return ImageId(Digest(image.id.removeprefix("sha256:")), name)
+        found: ImageId | None = self._ask(partial(_image_id, need.ref))
+        return found or ImageId(reason="no engine answers")
 
-    def _ask(self, question: Callable[[Engine], Any]) -> Any:
+    def _ask(self, question: Callable[[ImageStore], T]) -> T | None:
         """What the engine says; None if there is none, it fails, or it does not answer in time."""
-        if self.engine is None or self._reached == [None]:
+        if self.engine is None or self._hangs:
             return None
-        answers: list[Any] = []
+        choose = self.engine
+        answers: list[T] = []
 
         def ask() -> None:
             with contextlib.suppress(Exception):
-                engine = self.engine() if self.engine else None
+                if not self._found:
+                    self._found.append(None)  # also where looking for one fails
+                    self._found[0] = choose()
+                engine = self._found[0]
                 if engine is not None:
                     answers.append(question(engine))
 
@@ -103,11 +107,17 @@ class Images:
         thread = threading.Thread(target=ask, daemon=True)
         thread.start()
         thread.join(self.timeout)
-        if thread.is_alive():
-            # One engine that hangs costs one wait, not one for each image.
-            self._reached = [None]
+        # One engine that hangs costs one wait, not one for each image.
+        self._hangs = thread.is_alive()
         return answers[0] if answers else None
 
 
-def _digest(ref: ImageRef, engine: Engine) -> Digest | None:
+def _digest(ref: ImageRef, engine: ImageStore) -> Digest | None:
     return engine.digest(ref)
+
+
+def _image_id(ref: ImageRef, engine: ImageStore) -> ImageId:
+    image = engine.inspect(str(ref))
+    if image is None:
+        return ImageId(engine=engine.name, reason=f"{engine.name} does not have it")
+    return ImageId(Digest(image.id.removeprefix("sha256:")), engine.name)

@@ -21,6 +21,7 @@ from planner.image.plan import BuildPlan, PlanSpec
 from planner.lock.lock import LOCK_NAME, Lock, Pins
 from planner.pipeline import Pipeline
 from planner.planning import make_plan, make_spec
+from planner.settings.option_table import BUILDERS
 from planner.stack import Stack
 
 __all__ = ["Planned", "located", "plan", "required_lock", "spec", "stale"]
@@ -46,12 +47,13 @@ def plan(
     frozen: bool = False,
     locked: bool = False,
     offline: bool = False,
+    builders: frozenset[str] = frozenset(BUILDERS),
 ) -> Planned:
     """Observe and plan one pipeline on one stack, with the pins of the project's lock.
 
     With `frozen` the specs of the lock are taken as they are; with `locked` a lock that is not what was
     planned is refused. Both need a lock. With `offline`, and with `locked`, no registry is asked for what
-    the lock does not pin.
+    the lock does not pin. `builders` are those that may build the images.
     """
     lock = required_lock(project) if frozen or locked else read_lock(project.root)
     pins = Pins(lock or Lock())
@@ -65,7 +67,7 @@ def plan(
             asks=not (offline or locked),
             engine=engine,
         )
-        made = make_plan(pipeline, stack, facts, pins=pins, frozen=frozen)
+        made = make_plan(pipeline, stack, facts, pins=pins, frozen=frozen, builders=builders)
     except PlannerError as error:
         raise located(project, error) from None
     if locked and (changes := stale(lock, made.spec)):

@@ -104,7 +104,7 @@ def decide_image(image: ImagePlan, known: Presence, *, again: bool = False) -> D
             return _blocked(image, "foreign-tag", f"is not the image that was planned: {found}", fix)
         case Absent():
             decision = _in_engine(image, known, Action.PUSH)
-            if known.ledger is None:
+            if known.ledger is None or decision.blocked is not None:
                 return decision
             gone = f"the registry no longer has it ({known.ledger.short})"
             return evolve(decision, code="gone-from-registry", reason=gone)

@@ -100,6 +100,8 @@ def diff_images(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Itera
     moved = old.spec.hash != new.spec.hash
     if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
         moved = old.hash != new.hash
+        # An image that is not built has looked at nothing, so that nothing of it went.
+        seen = _Seen(old.checkout, new.checkout) if old.builds and new.builds else seen
     if not moved and old.steps == new.steps:
         return
     found = False
@@ -360,6 +362,7 @@ def _packages(
             code, text = "removed", f"{words}: - {left}"
         elif left == right:
             code, text = "hashes", f"{words}: {name} hashes changed"
+            left, right = (", ".join(item.line for item in items) for items in (was, now))
         else:
             tails = [", ".join(_tail(item) for item in items) for items in (was, now)]
             text = f"{words}: {name} {' → '.join(tails)}"

@@ -8,12 +8,13 @@ anything out of a tree: whoever asks for one says by which rules.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Kind, Tree, decode_node
 
-__all__ = ["DEFAULT_RULES", "OWN_FILES", "suspicious"]
+__all__ = ["OWN_FILES", "default_rules", "suspicious"]
 
 # In no context, whatever an ignore file says: they change without the code changing, or say what is planned.
 OWN_FILES: Final = (".stowplan", "stowplan.lock", "stowplan.toml")
@@ -22,7 +23,7 @@ OWN_FILES: Final = (".stowplan", "stowplan.lock", "stowplan.toml")
 # to the next, and what holds secrets. Not among these, as they are somebody's package or product: `env`,
 # `build`, `dist`, `lib`; `venv` is left out at the root only. What is taken back in stands before the names
 # of directories: nothing below those comes back, and a walk need not enter them.
-DEFAULT_RULES: Final = IgnoreRules((
+_PATTERNS: Final = (
     "**/.env.*",
     "!**/.env.example",
     "!**/.env.sample",
@@ -57,14 +58,21 @@ DEFAULT_RULES: Final = IgnoreRules((
     "**/*~",
     "**/.#*",
     "**/#*#",
-))  # fmt: skip
+)
+
+
+@cache
+def default_rules() -> IgnoreRules:
+    """The rules of a project without an ignore file: read when one is met."""
+    return IgnoreRules(_PATTERNS)
+
 
 _HISTORY: Final = frozenset({".git", ".hg", ".svn"})
 # By name only, and only what is rarely anything else: a *.pem is mostly a certificate, so one that is a key
 # has to say so. Each with a part that a node holds if it holds such a name: looking for that in the nodes of
 # 50,000 files is ten times as fast as reading them.
 _SECRETS: Final = {
-    part: re.compile(rf"(?s:.*/)?(?:{path})")
+    part: rf"(?s:.*/)?(?:{path})"
     for part, path in {
         b".env": r"\.env(?:\.(?!(?:example|sample|template)\Z)[^/]*)?",
         b"id_": r"id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?",
@@ -97,6 +105,6 @@ def suspicious(tree: Tree) -> tuple[str, ...]:
         elif patterns := [pattern for part, pattern in _SECRETS.items() if part in node]:
             for name, kind, _ in decode_node(node):
                 path = f"{directory}/{name}" if directory else name
-                if kind is not Kind.DIRECTORY and any(pattern.fullmatch(path) for pattern in patterns):
+                if kind is not Kind.DIRECTORY and any(re.fullmatch(each, path) for each in patterns):
                     found.append(path)
     return tuple(sorted(found, key=str.encode))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.answers import Pin
@@ -19,6 +19,7 @@ from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.lock.lock import LOCK_NAME, Lock, Pushed
 from planner.lock.records import (
+    PACKAGE_LISTS,
     RESTORE,
     ImageRecord,
     PackageRecord,
@@ -35,7 +36,6 @@ from planner.values import freeze
 
 __all__ = ["Images", "pushed_of", "records_of"]
 
-_LISTS: Final = ("packages", "constraints")
 # How many ways to read a name that several packages share are tried.
 _READINGS: Final = 64
 
@@ -112,7 +112,7 @@ def _parent(spec: ImageSpec, names: Mapping[ImageSpec, str]) -> ParentRecord:
 
 def _lines(table: Mapping[str, Any]) -> Iterator[str]:
     requirements = table.get("requirements", {})
-    for name in _LISTS:
+    for name in PACKAGE_LISTS:
         yield from requirements.get(name, ())
 
 
@@ -121,7 +121,7 @@ def _renamed(table: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str,
     if "requirements" not in table:
         return table
     requirements = dict(table["requirements"])
-    for key in _LISTS:
+    for key in PACKAGE_LISTS:
         if key in requirements:
             requirements[key] = [names[line] for line in requirements[key]]
     return {**table, "requirements": requirements}
@@ -181,7 +181,7 @@ class Images:
                     # What a merge leaves that kept both sides.
                     raise _wrong("image", f"two images {image.name!r} on {stack!r}")
                 records[key] = image
-        requirements = sorted({Requirement.parse(item.requirement, item.hashes) for item in packages})
+        requirements = sorted(set(map(_requirement, packages)))
         # The reading that a lock was written with comes first: there can be more than are tried.
         lines: dict[str, dict[str, None]] = {}
         names = _names(requirements)
@@ -257,6 +257,18 @@ class Images:
         for _, chosen in zip(range(_READINGS), product(*(self.lines[name] for name in named)), strict=False):
             names = dict(zip(named, chosen, strict=True))
             yield tuple(_renamed(item, names) for item in record.instruction)
+
+
+def _requirement(record: PackageRecord) -> Requirement:
+    where = f"package {record.name!r}"
+    try:
+        requirement = Requirement.parse(record.requirement, record.hashes)
+    except PlannerError as error:
+        place = Place(path=(where,), file=LOCK_NAME)
+        raise PlannerError(evolve(problem, where=place, fix=RESTORE) for problem in error.problems) from None
+    if requirement.name != record.name:
+        raise _wrong(where, f"it is another package, {requirement.name!r}")
+    return requirement
 
 
 def _wrong(where: str, found: str) -> PlannerError:

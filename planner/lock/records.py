@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 RESTORE: Final = "repair it with `stowplan lock`, or restore it from version control"
+PACKAGE_LISTS: Final = ("packages", "constraints")
 _NAME: Final = re.compile(NAME)
 _IMAGE_NAME: Final = re.compile(rf"{NAME}(/{NAME})?")
 
@@ -52,16 +53,33 @@ def _named(_: object, attribute: Any, value: Any) -> None:
             raise ValueError(f"not a name: {name!r}")
 
 
-def _names_packages(_: object, __: object, instructions: tuple[Mapping[str, Any], ...]) -> None:
-    """What an instruction asks for is looked up before the instruction is read."""
-    for table in instructions:
-        requirements = table.get("requirements", {})
-        if not isinstance(requirements, Mapping):
-            raise ValueError(f"expected a table of requirements, found {kind_of(requirements)}")
-        for name in ("packages", "constraints"):
-            listed = requirements.get(name, ())
-            if not isinstance(listed, list | tuple) or not all(isinstance(item, str) for item in listed):
-                raise ValueError(f"expected a list of {name}")
+def _listed(_: object, __: object, value: tuple[Mapping[str, Any], ...]) -> None:
+    """Requirements are lists of texts: they are looked at before the instruction that they belong to."""
+    for table in value:
+        requirements = _read_mapping(table.get("requirements", {}))
+        for name in PACKAGE_LISTS:
+            lines = requirements.get(name, ())
+            if not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
+                raise ValueError(f"requirements.{name}: expected a list of strings, found {kind_of(lines)}")
+
+
+def _plain(_: object, __: object, value: Any) -> None:
+    check_plain(value)
+
+
+def check_plain(value: object) -> None:
+    """ValueError for what no option can be: TOML has numbers that are not whole, and dates."""
+    match value:
+        case None | bool() | int() | str():
+            pass
+        case Mapping():
+            for item in value.values():
+                check_plain(item)
+        case list() | tuple():
+            for item in value:
+                check_plain(item)
+        case _:
+            raise ValueError(f"not a value of an option: {kind_of(value)}")
 
 
 @frozen
@@ -90,8 +108,8 @@ class ImageRecord:
     target: str | None = None
     build_args: Mapping[str, str] = FrozenMapping()
     labels: Mapping[str, str] = FrozenMapping()
-    options: Mapping[str, Any] = FrozenMapping()
-    instruction: tuple[Mapping[str, Any], ...] = field(default=(), validator=_names_packages)
+    options: Mapping[str, Any] = field(default=FrozenMapping(), validator=_plain)
+    instruction: tuple[Mapping[str, Any], ...] = field(default=(), validator=_listed)
     """Instructions as plain data: their packages are named, and `normal` knows by which records."""
 
 
@@ -118,7 +136,7 @@ class PushedRecord:
     image: Digest
     reference: ImageRef
     name: str = field(validator=_named)
-    stack: str
+    stack: str = field(validator=_named)
     hash: Digest
 
 
@@ -136,6 +154,11 @@ def read(kind: str, data: object, where: str) -> Record:
     """The record that plain data describes. PlannerError says what is wrong with it, at `where`."""
     from cattrs.errors import BaseValidationError  # noqa: PLC0415  # heavy, and only a lock needs it
 
+    if not isinstance(data, Mapping):
+        problem = Problem(
+            Place(path=(where,), file=LOCK_NAME), f"expected a table, found {kind_of(data)}", RESTORE
+        )
+        raise PlannerError([problem])
     try:
         record: Record = _converter().structure(data, CLASS_OF[kind])
     except BaseValidationError as error:
@@ -245,7 +268,7 @@ def _string(value: object) -> str:
 def _read_mapping(value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a table, found {kind_of(value)}")
-    frozen_value: Mapping[str, Any] = freeze(value)
+    frozen_value: FrozenMapping[Any] = freeze(value)
     return frozen_value
 
 

@@ -115,14 +115,16 @@ def loads(text: str) -> Lock:
     except (RecursionError, ValueError):
         raise _unreadable(text, "nested too deeply, or a number of thousands of digits") from None
     version = data.pop("version", None)
-    if type(version) is int and version == 1:
+    # True equals 1.
+    number = version if type(version) is int else 0
+    if number == 1:
         from planner.lock.version1 import read_version_1  # noqa: PLC0415  # old locks only
 
         return read_version_1(data)
-    if type(version) is int and version > VERSION:
+    if number > VERSION:
         found = f"of a newer stowplan (schema {version}; this one reads up to {VERSION})"
         raise PlannerError([Problem.in_file(LOCK_NAME, None, found, "upgrade stowplan", code="newer-lock")])
-    if type(version) is not int or version != VERSION:
+    if number != VERSION:
         raise PlannerError([Problem.in_file(LOCK_NAME, None, f"unknown schema {version!r}", RESTORE)])
     problems: list[Problem] = []
     records: list[Record] = []

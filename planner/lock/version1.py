@@ -6,9 +6,8 @@ Its hashes were made in another way, so they are not checked: pins are what is t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from attrs import evolve
 
@@ -16,15 +15,12 @@ from planner.errors import PlannerError, Problem
 from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.lock.lock import LOCK_NAME, Lock, Pushed
-from planner.lock.records import RESTORE, read_instruction
-from planner.pipeline import NAME
-from planner.values import Digest, FrozenMapping, ImageRef, freeze
+from planner.lock.records import RESTORE, check_plain, read_instruction
+from planner.values import Digest, ImageRef, freeze
 
 __all__ = ["read_version_1"]
 
 T = TypeVar("T")
-_KINDS: Final = frozenset({"plan", "pushed"})
-_IMAGE_NAME: Final = rf"{NAME}(?:/{NAME})?"
 
 
 def read_version_1(data: Mapping[str, Any]) -> Lock:
@@ -40,15 +36,10 @@ def read_version_1(data: Mapping[str, Any]) -> Lock:
             problems.append(Problem.in_file(LOCK_NAME, None, f"{what} cannot be read", RESTORE))
         return []
 
-    tables = {}
-    for name in _KINDS | data.keys():
-        tables[name] = data.get(name, [])
-        if name not in _KINDS or not isinstance(tables[name], list):
-            problems.append(Problem.in_file(LOCK_NAME, None, f"unknown name {name!r}", RESTORE))
-    if problems:
-        raise PlannerError(problems)
-    plans = [plan for table in tables["plan"] for plan in attempt("a plan", _plan, table)]
-    pushed = [entry for table in tables["pushed"] for entry in attempt("an entry of pushed", _pushed, table)]
+    plans = [plan for table in _tables(data, "plan") for plan in attempt("a plan", _plan, table)]
+    pushed = [
+        entry for table in _tables(data, "pushed") for entry in attempt("an entry of pushed", _pushed, table)
+    ]
     pairs = [(plan.pipeline, plan.stack) for plan in plans]
     problems += [
         Problem.in_file(LOCK_NAME, None, f"two plans of {pipeline!r} on {stack!r}", RESTORE)
@@ -60,51 +51,33 @@ def read_version_1(data: Mapping[str, Any]) -> Lock:
     return Lock(plans, pushed)
 
 
+def _tables(data: Mapping[str, Any], name: str) -> list[Any]:
+    """The tables of a name; what is no list is one that cannot be read."""
+    given = data.get(name, [])
+    return given if isinstance(given, list) else [given]
+
+
 def _plan(table: Mapping[str, Any]) -> PlanSpec:
-    images = tuple(_image(item) for item in table.get("image", ()))
-    return PlanSpec(_name(table["pipeline"]), _name(table["stack"]), images)
-
-
-def _name(value: object, pattern: str = NAME) -> str:
-    if not isinstance(value, str) or not re.fullmatch(pattern, value):
-        raise ValueError(f"not a name: {value!r}")
-    return value
-
-
-def _texts(value: object) -> FrozenMapping[str]:
-    if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
-        raise ValueError("not a table of texts")
-    return FrozenMapping(value)
-
-
-def _text_or_none(value: object) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise ValueError("not a text")
-    return value
+    return PlanSpec(table["pipeline"], table["stack"], tuple(_image(item) for item in table.get("image", ())))
 
 
 def _image(table: Mapping[str, Any]) -> NamedSpec:
     reference = ImageRef.parse(table["parent"])
     options = table.get("options", {})
     where = f"image {table['name']!r}"
+    check_plain(options)
     spec = ImageSpec(
         ExternalImage(evolve(reference, digest=None), reference.digest),
         tuple(read_instruction(item, where) for item in table.get("instruction", ())),
-        _text_or_none(options.get("platform")),
-        _texts(options.get("build_args", {})),
-        _texts(options.get("labels", {})),
-        _text_or_none(options.get("target")),
-        freeze(dict(options.get("other", {}))),
+        options.get("platform"),
+        freeze(options.get("build_args", {})),
+        freeze(options.get("labels", {})),
+        options.get("target"),
+        freeze(options.get("other", {})),
     )
-    return NamedSpec(_name(table["name"], _IMAGE_NAME), tuple(map(_name, table["steps"])), spec)
+    return NamedSpec(table["name"], tuple(table["steps"]), spec)
 
 
 def _pushed(table: Mapping[str, Any]) -> Pushed:
-    if unknown := table.keys() - {"image", "reference", "name", "stack"}:
-        raise ValueError(f"unknown name {min(unknown)!r}")
-    return Pushed(
-        Digest.parse(table["image"]),
-        evolve(ImageRef.parse(table["reference"]), tag=None),
-        _name(table["name"], _IMAGE_NAME),
-        _name(table["stack"]),
-    )
+    reference = ImageRef.parse(table["reference"])
+    return Pushed(Digest.parse(table["image"]), evolve(reference, tag=None), table["name"], table["stack"])

@@ -20,14 +20,14 @@ _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _VARIABLE = re.compile(r"\$\{\w*\}")
 
 _CLEAN = rf"(?:git@)?{HOST_PORT}(?:/|$|[?#'`\s][^@]*$)"
-_WITH_USER = re.compile(r"(?P<scheme>[A-Za-z][\w+.-]{0,20})://(?P<user>[^/?#\s]*)@(?P<host>[^/?#\s]*)")
+_WITH_USER = r"(?P<scheme>[A-Za-z][\w+.-]{0,20})://(?P<user>[^/?#\s]*)@(?P<host>[^/?#\s]*)"
 # Each is wider than a URL on purpose: what is shown may lose a path, and must not show a password.
 _MASKS = (
-    (re.compile(rf"//(?!{_CLEAN}).*@", re.DOTALL), "//***@"),
-    (re.compile(rf"//(?!{_CLEAN}|\*\*\*@|/).*", re.DOTALL), "//***"),
+    (rf"(?s)//(?!{_CLEAN}).*@", "//***@"),
+    (rf"(?s)//(?!{_CLEAN}|\*\*\*@|/).*", "//***"),
     # Only the URL of a version control system has an @ in its path: the revision.
-    (re.compile(r"(?<!\+http:)(?<!\+https:)(?<!\+ssh:)(?<!\+git:)//\S*@"), "//***@"),
-    (re.compile(r"[^\s:/@'\"]*:(?!//|[0-9]+/)\S*@"), "***@"),
+    (r"(?<!\+http:)(?<!\+https:)(?<!\+ssh:)(?<!\+git:)//\S*@", "//***@"),
+    (r"[^\s:/@'\"]*:(?!//|[0-9]+/)\S*@", "***@"),
 )
 
 
@@ -36,7 +36,7 @@ def masked(text: str) -> str:
     if len(text) > 1000:
         text = re.split(r"[:/@]", text[:100], maxsplit=1)[0] + "…"
     for pattern, mask in _MASKS:
-        text = pattern.sub(mask, text)
+        text = re.sub(pattern, mask, text)
     return text
 
 
@@ -61,7 +61,7 @@ def refuse_unreadable(text: str, where: Place) -> None:
             "variables in requirements files are not supported; set UV_INDEX (or PIP_EXTRA_INDEX_URL for "
             "pip) with ${VAR} in `environment` instead",
         )
-    for match in _WITH_USER.finditer(text):
+    for match in re.finditer(_WITH_USER, text):
         # `git+ssh://git@host` names an account, not a secret: ssh keeps its keys elsewhere.
         if not (match["scheme"].lower().endswith("ssh") and re.fullmatch(r"[\w.-]+", match["user"])):
             raise fault(

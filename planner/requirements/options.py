@@ -39,8 +39,8 @@ _VALUED_ALONE = VALUED - {"constraint", "editable", "hash", "requirement"}
 UNSUPPORTED = frozenset({"config-settings", "global-option", "use-feature"})
 
 _FORMATS = ("no-binary", "only-binary")
-_FORMAT = re.compile(r":all:|:none:|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_INDEX_URL = re.compile(rf"https?://{HOST_PORT}(?:[/?#]\S*)?", re.IGNORECASE)
+_FORMAT = r":all:|:none:|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_INDEX_URL = rf"(?i:https?://{HOST_PORT}(?:[/?#]\S*)?)"
 
 
 def parse_option(text: str) -> Option:
@@ -71,13 +71,13 @@ def check_option(option: Option, where: Place) -> None:
         raise PlannerError([unsupported(option, where)])
     if name == "hash":
         raise fault(where, "--hash without a requirement", "put it on the line of its requirement")
-    if name in {"index-url", "extra-index-url", "find-links"} and not _INDEX_URL.fullmatch(value):
+    if name in {"index-url", "extra-index-url", "find-links"} and not re.fullmatch(_INDEX_URL, value):
         local = not re.match(r"(?!file:)[a-z][a-z0-9+.-]+:", value, re.IGNORECASE)
         fix = "a local path does not exist in the image; write an http(s) URL"
         raise fault(where, f"--{name} of {value!r}", fix if local else "write an http(s) URL")
     if name == "trusted-host" and not re.fullmatch(HOST_PORT, value):
         raise fault(where, f"--{name} of {value!r}", "write host or host:port")
-    if name in _FORMATS and not all(_FORMAT.fullmatch(part) for part in value.split(",")):
+    if name in _FORMATS and not all(re.fullmatch(_FORMAT, part) for part in value.split(",")):
         raise fault(where, f"--{name} of {value!r}", "write :all:, :none:, or package names with commas")
 
 

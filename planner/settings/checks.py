@@ -70,13 +70,12 @@ def _unencodable(value: str) -> bool:
 
 def matching(pattern: str, what: str, example: str) -> Check:
     """A string that matches the whole pattern."""
-    compiled = re.compile(pattern)
 
     def check(value: object) -> Iterator[Problem]:
         problems = tuple(text(value))
         if problems:
             yield from problems
-        elif not compiled.fullmatch(str(value)):
+        elif not re.fullmatch(pattern, str(value)):
             yield _problem(f"not {what}: {value!r}", f"write something like {example!r}")
 
     return check

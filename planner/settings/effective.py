@@ -149,7 +149,6 @@ def _together(settings: DockerSettings) -> Iterator[Problem]:
     for place, names in (
         (("environment",), settings.value("environment")),
         (("runtime_environment",), settings.value("runtime_environment")),
-        (("build_config", "build_options", "build_args"), options.value("build_args")),
     ):
         for name in names:
             if name in taken:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 import pytest
 
-from executor.engines.docker import DockerEngine
-from executor.engines.podman import PodmanEngine
-from executor.engines.protocol import BuildJob, Engine
+from executor.engines.protocol import Engine
 from executor.errors import BuildFailed
-from planner import BuildOptions
 from planner.settings.builders import builders_for
 from planner.settings.option_table import OPTIONS
 from tests.contract.conftest import ENGINES, absent, reason_against
-from tests.contract.images import EMPTY_CONTEXT, TEST_BASE, quiet
+from tests.contract.images import job, planned, quiet
 
 ENGINE_OF: Final = {"buildkit": "docker-buildkit", "classic": "docker-classic", "podman": "podman"}
 CASES: Final = [
@@ -42,30 +38,23 @@ def working(builder: str) -> Engine:
     return ENGINES[name]()
 
 
-@pytest.fixture
-def reference() -> Iterator[str]:
-    """A reference that is gone from both engines afterwards."""
-    made = f"localhost/opt-helper-{uuid4().hex}:1"
-    yield made
-    for engine in (DockerEngine(), PodmanEngine()):
-        if engine.unavailable() is None:
-            engine.remove(made)
-
-
 @pytest.mark.parametrize(("name", "builder"), CASES)
-def test_every_builder_takes_the_options_it_has(name: str, builder: str, reference: str) -> None:
+def test_every_builder_takes_the_options_it_has(name: str, builder: str, tmp_path: Path) -> None:
     given = {name: OPTIONS[name].example}
     if name == "memory_swap":
         given["memory"] = OPTIONS["memory"].example
-    options = BuildOptions.decode(given)
-    assert builder in builders_for(options)
+    image = planned(
+        tmp_path, {"local_project_install_command": "true", "build_config": {"build_options": given}}
+    )
+    assert builder in builders_for(image.build_options)
     engine = working(builder)
     try:
-        engine.build(BuildJob(reference, f"FROM {TEST_BASE}\nRUN true\n", EMPTY_CONTEXT, options), quiet)
+        made = engine.build(job(image, tmp_path), quiet)
     except BuildFailed as error:
         said = str(error).lower()
         for sign, reason in KERNEL.items():
             if sign in said:
                 pytest.skip(f"{builder}: {reason}")
         raise
-    assert engine.inspect(reference) is not None
+    assert made.mark == image.hash
+    engine.remove(made.id)

@@ -18,19 +18,18 @@ from attrs import evolve
 
 from executor.engines.docker import DockerEngine
 from executor.engines.podman import PodmanEngine
-from executor.engines.protocol import HASH_LABEL, BuildJob
+from executor.engines.protocol import HASH_LABEL
 from executor.errors import ExecutorError, RegistryUnavailable
 from executor.observe.facts import observe
+from executor.process import Command, run
 from executor.registry.lookup import Found, Missing, Question, Unknown, head
 from executor.registry.manifests import Kind
 from executor.registry.marks import Foreign, Marked, mark, marks
 from executor.registry.tags import retag
-from planner import Pipeline, Stack
-from planner.facts.answers import Pin
-from planner.facts.needs import ImageDigest
-from planner.values import Digest, ImageRef
+from planner import Digest, ImageDigest, ImageRef, Pin, Pipeline, Stack
+from tests.builders import WORLD
 from tests.contract.conftest import AuthRegistry, absent
-from tests.contract.images import EMPTY_CONTEXT, TEST_BASE, quiet
+from tests.contract.images import TEST_BASE, quiet
 
 OCI = "application/vnd.oci.image"
 DOCKER = "application/vnd.docker"
@@ -162,14 +161,16 @@ def test_a_real_index_of_a_real_image(registry: str) -> None:
     assert isinstance(answer, Found)
 
 
-def test_observing_pins_a_parent_image(pusher: Pusher, tmp_path: Path) -> None:
-    pushed = pusher.index("1")
+@pytest.mark.parametrize("world", WORLDS)
+def test_observing_pins_a_parent_image(pusher: Pusher, tmp_path: Path, world: str) -> None:
+    """To the index, and with the manifest that it has for the machine."""
+    index = found(pusher.index("1", world))
+    manifest = found(pusher.image(None, world)).digest
     ref = ImageRef.parse(f"{pusher.name}:1")
-    wanted = Pipeline(
-        name="p", steps=["a"], settings={"docker": {"parent_image": str(ref), "skip_build": True}}
-    )
-    facts = observe(wanted, Stack(), root=tmp_path, timeout=TIMEOUT)
-    assert facts.pin(ImageDigest(ref)) == Pin(Digest.parse(pushed["digest"]), "registry")
+    settings = {"parent_image": str(ref), "skip_build": True}
+    wanted = Pipeline(name="p", steps=["a"], settings={"docker": settings})
+    facts = observe(wanted, Stack(), root=tmp_path, engine=None, timeout=TIMEOUT, world=WORLD)
+    assert facts.ask(ImageDigest(ref)) == Pin(index.digest, "index", "linux/amd64", manifest)
 
 
 @pytest.mark.parametrize("world", WORLDS)
@@ -243,20 +244,23 @@ def test_a_real_image_is_ours_and_one_that_is_built_on_it_is_not(
     assert mark(by_digest, platform="linux/amd64", timeout=TIMEOUT) == answers[0]
 
 
-def test_an_image_of_podman_is_ours(registry: str, repository: str) -> None:
+def test_an_image_of_podman_is_ours(registry: str, repository: str, tmp_path: Path) -> None:
     """With a label that Podman writes down after all of the Dockerfile, and with the mark as one of those."""
     engine = PodmanEngine()
     if reason := engine.unavailable():
         absent(reason)
     image = Digest("5" * 64)
     text = f"FROM {TEST_BASE}\nENV A=b\n"
-    jobs = {
-        "text": (f"{text}LABEL {HASH_LABEL}={image}\n", {"team": "a", "z": "a"}),
-        "option": (text, {"a": "b", HASH_LABEL: str(image), "z": "a"}),
+    texts = {
+        "text": (f"{text}LABEL {HASH_LABEL}={image}\n", ("team=a", "z=a")),
+        "option": (text, ("a=b", f"{HASH_LABEL}={image}", "z=a")),
     }
-    for tag, (dockerfile, labels) in jobs.items():
+    for tag, (dockerfile, labels) in texts.items():
         reference = f"{registry}/{repository}:{tag}"
-        engine.build(BuildJob(reference, dockerfile, EMPTY_CONTEXT, labels=labels), quiet)
+        (tmp_path / "Dockerfile").write_text(dockerfile)
+        options = (f"--tag={reference}", *(f"--label={label}" for label in labels))
+        done = run(Command(("podman", "build", "--format=docker", *options, str(tmp_path))), merged=True)
+        assert done.code == 0, done.text
         try:
             digest = engine.push(reference, quiet)
         finally:

@@ -195,8 +195,8 @@ def test_what_is_released_is_asked_for_again_and_moves(case: some.Case) -> None:
         assert moved
         assert {image.spec.external.digest for image in moved} & {digest("moved since")}
     if images:
-        every = Pins(lock, released=frozenset(need.ref for need in images))
-        assert later.spec(every) == later.spec()
+        every = frozenset(need.ref for need in images)
+        assert later.spec(Pins(lock, released=every)) == later.spec()
 
 
 @some.examples(20)

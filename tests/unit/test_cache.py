@@ -25,7 +25,7 @@ from planner.facts.needs import FileTree
 from planner.files.defaults import OWN_FILES
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Entry, Kind, Tree
-from planner.image.plan import Here
+from planner.image.plan import Checkout
 from tests.builders import image_of
 
 # Takes every file for settled, however young: so that a test need not wait for 2 s.
@@ -215,7 +215,7 @@ def test_the_cache_is_kept_out_of_git_and_out_of_the_tree(root: Path) -> None:
 
 def streamed(root: Path, tree: Tree) -> None:
     """Stream a tree as the context of an image."""
-    verify(evolve(image_of({}), here=Here(trees={"files": tree})), root)
+    verify(evolve(image_of({}), checkout=Checkout(trees={"files": tree})), root)
 
 
 @pytest.mark.parametrize("ignore", ["", "b.py"])

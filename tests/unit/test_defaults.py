@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from planner.files.defaults import DEFAULT_RULES, OWN_FILES, suspicious
+from planner.files.defaults import OWN_FILES, default_rules, suspicious
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Tree
 from tests.builders import file, link
@@ -30,25 +30,25 @@ KEPT = (
 
 @pytest.mark.parametrize("path", LEFT_OUT)
 def test_left_out(path: str) -> None:
-    assert DEFAULT_RULES.ignores(path)
-    assert DEFAULT_RULES.ignores(f"{path}/below/it.py")
+    assert default_rules().ignores(path)
+    assert default_rules().ignores(f"{path}/below/it.py")
 
 
 @pytest.mark.parametrize("path", KEPT)
 def test_kept(path: str) -> None:
-    assert not DEFAULT_RULES.ignores(path)
+    assert not default_rules().ignores(path)
 
 
 @pytest.mark.parametrize("path", [path for path in LEFT_OUT if ".env." not in path])
 def test_a_walk_need_not_enter_what_is_left_out(path: str) -> None:
-    assert DEFAULT_RULES.prunes(path)
-    assert DEFAULT_RULES.ignores(f"{path}/.env.example")
+    assert default_rules().prunes(path)
+    assert default_rules().ignores(f"{path}/.env.example")
 
 
 def test_the_default_is_what_an_ignore_file_with_these_lines_says() -> None:
     """So that somebody can write them down and go on from there."""
-    text = "\n".join(DEFAULT_RULES.patterns)
-    assert IgnoreRules.parse(text, file=".dockerignore") == DEFAULT_RULES
+    text = "\n".join(default_rules().patterns)
+    assert IgnoreRules.parse(text, file=".dockerignore") == default_rules()
 
 
 def test_own_files() -> None:
@@ -94,6 +94,6 @@ def test_a_history_is_named_once() -> None:
 
 
 def test_nothing_is_suspicious_under_the_default_rules_but_what_they_keep() -> None:
-    paths = [path for path in (*LEFT_OUT, *SUSPECT) if not DEFAULT_RULES.ignores(path)]
+    paths = [path for path in (*LEFT_OUT, *SUSPECT) if not default_rules().ignores(path)]
     assert not [path for path in suspicious(Tree.of(map(file, paths))) if ".env" in path or ".git/" in path]
     assert suspicious(Tree.of([])) == ()

@@ -276,12 +276,12 @@ SEEN: Final = textwrap.dedent(r"""
 
     from attrs import evolve
 
-    from executor.context import context
+    from executor.context import files
     from executor.observe.cache import Cache
     from executor.observe.files import read_text
     from executor.observe.trees import read_tree
     from planner import FileTree, IgnoreRules
-    from planner.image.plan import Here
+    from planner.image.plan import Checkout
     from tests.builders import image_of
 
     root = Path(sys.argv[1])
@@ -289,8 +289,8 @@ SEEN: Final = textwrap.dedent(r"""
     with Cache(root) as cache:
         trees = {read_tree(root, need, cache, tick_ns=tick) for tick in (0, -10**11, 10**11)}
     (tree,) = trees
-    image = evolve(image_of({}), here=Here(trees={"files": tree}))
-    streamed = hashlib.sha256(b"".join(context(image, root))).hexdigest()
+    image = evolve(image_of({}), checkout=Checkout(trees={"files": tree}))
+    streamed = hashlib.sha256(b"".join(files(image, root))).hexdigest()
     print(ascii([list(tree.entries()), streamed, read_text(root, "caf\u00e9/caf\u00e9.txt")]))
     print(sys.getfilesystemencoding(), file=sys.stderr)
 """)

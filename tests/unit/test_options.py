@@ -6,17 +6,18 @@ from typing import Any, Final
 
 import pytest
 
+from executor.engines.archive import whole_dockerfile
 from executor.engines.docker import buildx_command
 from executor.engines.options import TABLE, cli_options, sdk_options
 from executor.engines.podman import build_command, push_command
-from executor.engines.protocol import BuildJob
+from executor.engines.protocol import HASH_LABEL, BuildJob
 from executor.errors import ExecutorError
 from planner.errors import PlannerError
 from planner.settings.build_options import BuildOptions
 from planner.settings.builders import builders_for, refusals
 from planner.settings.option_table import BUILDERS, FIELD_SPELLINGS, OPTIONS, REFUSED, BuildOption
 from planner.values import FrozenMapping, ImageRef
-from tests.contract.images import EMPTY_CONTEXT
+from tests.builders import image_of
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs/reference.md"
 
@@ -111,10 +112,15 @@ def test_every_row_of_the_table(option: BuildOption) -> None:
     assert made.by_name[option.name] == option.example, "the example is in its one form"
     assert option.example != option.plain
     if option.plain is not None:
-        assert options(**{option.name: option.plain}).normal() == BuildOptions()
+        plain = options(**{option.name: option.plain})
+        assert plain.by_name == plain.counted == {}
+        for builder in BUILDERS:
+            assert words(plain, builder) == words(BuildOptions(), builder)
     for spelling in (*option.also, option.name.replace("_", "-")):
         assert options(**{spelling: option.example}).by_name == {option.name: option.example}
-    assert (option.name in made.other) is option.counts
+    assert made.counted == ({option.name: option.example} if option.counts else {})
+    assert (option.name in made.value("other")) is option.counts
+    assert (option.name in made.value("tuning")) is not option.counts
     assert option.builders
     assert option.builders <= set(BUILDERS)
     assert option.takers(option.example) == option.builders
@@ -229,49 +235,67 @@ def row(option: BuildOption) -> str:
 
 
 def job(**given: Any) -> BuildJob:
-    return BuildJob(
-        tag="localhost:5000/team/x:1",
-        dockerfile="FROM scratch\n",
-        context=EMPTY_CONTEXT,
-        options=options(**given),
-        labels=FrozenMapping({"dev.stowplan.image": "sha256:0"}),
-        secrets=FrozenMapping({"STOWPLAN_TOKEN": "hunter22"}),
-    )
+    image = image_of({"build_config": {"build_options": given}})
+    return BuildJob(image, lambda: iter(()), FrozenMapping({"STOWPLAN_TOKEN": "hunter22"}))
 
 
-def test_the_command_of_buildkit() -> None:
-    command = buildx_command(job(labels={"a": "b"}, pull=True))
+def test_the_command_of_buildkit(tmp_path: Path) -> None:
+    command = buildx_command(job(pull=True), tmp_path / "id")
     assert command.argv == (
         "docker",
         "buildx",
         "build",
         "--load",
         "--progress=plain",
-        "--tag=localhost:5000/team/x:1",
+        f"--iidfile={tmp_path}/id",
         "--file=Dockerfile.stowplan",
         "--pull",
-        "--label=a=b",
-        "--label=dev.stowplan.image=sha256:0",
+        "--platform=linux/amd64",
         "--build-arg=STOWPLAN_TOKEN",
+        "--build-arg=SOURCE_DATE_EPOCH=315532800",
         "-",
     )
     assert command.env["STOWPLAN_TOKEN"] == "hunter22"
     assert "hunter22" not in repr(command)
 
 
-def test_the_command_of_podman(tmp_path: Any) -> None:
+def test_the_command_of_podman(tmp_path: Path) -> None:
     command = build_command(job(), tmp_path)
     assert command.argv == (
         "podman",
         "build",
-        "--format=docker",
-        "--tag=localhost:5000/team/x:1",
-        f"--file={tmp_path}/Dockerfile.stowplan",
-        "--label=dev.stowplan.image=sha256:0",
+        "--format=oci",
+        "--layers=true",
+        "--timestamp=315532800",
+        "--identity-label=false",
+        f"--iidfile={tmp_path}/image",
+        f"--file={tmp_path}/context/Dockerfile.stowplan",
+        "--platform=linux/amd64",
         "--build-arg=STOWPLAN_TOKEN",
         f"{tmp_path}/context",
     )
-    assert command.env == {"STOWPLAN_TOKEN": "hunter22"}
+    assert command.env == {
+        "STOWPLAN_TOKEN": "hunter22",
+        "SOURCE_DATE_EPOCH": "",
+        "DOCKER_DEFAULT_PLATFORM": "",
+    }
+    assert "hunter22" not in repr(command)
+
+
+def test_labels_stand_in_the_dockerfile_and_in_no_command(tmp_path: Path) -> None:
+    """Not every builder writes an option into the history, where the mark has to be last."""
+    labelled = job(labels={"a": "b"})
+    commands = (buildx_command(labelled, tmp_path / "id"), build_command(labelled, tmp_path))
+    assert not [word for command in commands for word in command.argv if word.startswith("--label")]
+    lines = whole_dockerfile(labelled.image).splitlines()
+    assert lines[-2:] == ['LABEL "a"="b"', f"LABEL {HASH_LABEL}={labelled.image.hash}"]
+
+
+def test_the_platform_is_the_one_asked_for_else_the_machine_s(tmp_path: Path) -> None:
+    for made, platform in ((job(platform="linux/arm64"), "linux/arm64"), (job(), "linux/amd64")):
+        for command in (buildx_command(made, tmp_path / "id"), build_command(made, tmp_path)):
+            found = [word for word in command.argv if word.startswith("--platform")]
+            assert found == [f"--platform={platform}"]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +311,7 @@ def test_the_command_of_podman(tmp_path: Any) -> None:
         ("10.0.0.1:5000/x:1", False),
     ],
 )
-def test_only_this_machine_is_spoken_to_without_tls(tmp_path: Any, reference: str, plain: bool) -> None:
+def test_only_this_machine_is_spoken_to_without_tls(tmp_path: Path, reference: str, plain: bool) -> None:
     command = push_command(ImageRef.parse(reference), tmp_path / "digest")
     assert ("--tls-verify=false" in command.argv) is plain
     assert command.argv[-1] == reference

@@ -1,4 +1,4 @@
-"""What settings take, what they refuse, and how one lies over another."""
+"""What settings take, what they refuse, how one layer lies over another, and what layers come to."""
 
 from __future__ import annotations
 
@@ -12,17 +12,38 @@ from planner import (
     BuildConfig,
     BuildOptions,
     DockerSettings,
+    EnvTemplate,
     FrozenMapping,
+    Place,
     PlannerError,
     PythonPackageInstaller,
 )
-from planner.settings.docker import LATER, not_there_yet
+from planner.settings.checked import UNSET
+from planner.settings.effective import LATER, Settings, WrittenSettings, settle
+from planner.values import build_argument
+
+PIPELINE, STEP = Place(path=("pipeline",)), Place(path=("step",))
 
 
-def problems(table: dict[Any, Any], **given: Any) -> list[str]:
+def problems(table: dict[Any, Any]) -> list[str]:
     """All that is wrong with a table of settings, as `place: what was found`."""
     with pytest.raises(PlannerError) as refused:
-        DockerSettings.decode(table, **given)
+        DockerSettings.decode(table)
+    return [f"{problem.where}: {problem.found}" for problem in refused.value.problems]
+
+
+def settled(pipeline: dict[str, Any], step: dict[str, Any] | None = None) -> Settings:
+    """What the settings of a pipeline and of one of its steps come to."""
+    return settle((
+        WrittenSettings(DockerSettings.decode(pipeline), PIPELINE),
+        WrittenSettings(DockerSettings.decode(step or {}), STEP),
+    ))  # fmt: skip
+
+
+def together(pipeline: dict[str, Any], step: dict[str, Any] | None = None) -> list[str]:
+    """All that is wrong with what settings come to, as `place: what was found`."""
+    with pytest.raises(PlannerError) as refused:
+        settled(pipeline, step)
     return [f"{problem.where}: {problem.found}" for problem in refused.value.problems]
 
 
@@ -67,23 +88,46 @@ ATTRIBUTES: dict[str, list[Any]] = {
 def test_every_attribute_of_the_reference_is_taken(name: str, value: Any) -> None:
     made = DockerSettings.decode({name: value})
     assert made == DockerSettings(**{name: value})
-    assert made.explicit == {name}
+    assert made.given == (name,)
 
 
 def test_no_attribute_is_left_out_of_the_test_above() -> None:
     assert list(ATTRIBUTES) == list(DockerSettings.settable())
 
 
-def test_the_defaults_are_the_reference_s() -> None:
+def test_what_is_not_given_is_unset_and_has_the_reference_s_default() -> None:
     made = DockerSettings()
-    assert made.parent_image is None
-    assert made.python_package_installer is PythonPackageInstaller.UV
-    assert made.disable_automatic_requirements_detection
-    assert made.install_stack_requirements
-    assert made.allow_including_files_in_images
-    assert made.allow_download_from_code_repository
-    assert not made.skip_build
-    assert not made.replicate_local_python_environment
+    assert {getattr(made, name) for name in ATTRIBUTES} == {UNSET}
+    assert made.given == ()
+    assert {name: made.value(name) for name in ATTRIBUTES} == {
+        **dict.fromkeys(ATTRIBUTES),
+        "skip_build": False,
+        "prevent_build_reuse": False,
+        "python_package_installer": PythonPackageInstaller.UV,
+        "python_package_installer_args": {},
+        "disable_automatic_requirements_detection": True,
+        "replicate_local_python_environment": False,
+        "pyproject_export_command": (),
+        "requirements": (),
+        "required_integrations": (),
+        "install_stack_requirements": True,
+        "install_deployment_requirements": True,
+        "apt_packages": (),
+        "environment": {},
+        "runtime_environment": {},
+        "build_config": BuildConfig(),
+        "allow_download_from_code_repository": True,
+        "allow_download_from_artifact_store": True,
+        "allow_including_files_in_images": True,
+    }
+    assert not UNSET
+    assert repr(made.user) == "UNSET"
+
+
+def test_a_default_that_is_given_is_given() -> None:
+    """It lies over what is below it; one that is not given does not."""
+    assert DockerSettings(skip_build=False) != DockerSettings()
+    assert DockerSettings(skip_build=False).given == ("skip_build",)
 
 
 def test_all_problems_come_at_once_each_with_its_place() -> None:
@@ -136,7 +180,7 @@ def test_a_name_that_is_near_nothing_gets_all_names() -> None:
 
 def test_a_key_that_is_no_string_is_a_problem_and_not_a_crash() -> None:
     """YAML reads `on: 1` as `{True: 1}`."""
-    assert problems({True: 1}) == ["[True]: unknown name"]
+    assert problems({True: 1}) == ["True: unknown name"]
     assert problems({"environment": {1: "a", "B": "b"}}) == [
         "environment.1: expected a string, found an integer"
     ]
@@ -193,27 +237,23 @@ def test_text_that_would_reach_a_shell_or_a_dockerfile_is_matched_whole(name: st
 
 
 def test_what_could_not_work_together_is_refused() -> None:
-    assert problems({"skip_build": True}) == ["skip_build: no parent_image to use as it is"]
-    assert problems({"local_project_install_command": "make", "allow_including_files_in_images": False}) == [
-        "local_project_install_command: the files it would install are not in the image"
+    assert together({"skip_build": True}) == ["pipeline.skip_build: no parent_image to use as it is"]
+    assert together({"local_project_install_command": "make", "allow_including_files_in_images": False}) == [
+        "pipeline.local_project_install_command: the files it would install are not in the image"
     ]
-    assert problems({"build_config": {"build_options": {"target": "dev"}}}) == [
-        "build_config.build_options.target: only a custom Dockerfile has stages"
+    assert together({"build_config": {"build_options": {"target": "dev"}}}) == [
+        "pipeline.build_config.build_options.target: only a custom Dockerfile has stages"
     ]
-    assert DockerSettings(skip_build=True, parent_image="python:3.11").skip_build
+    assert settled({"skip_build": True, "parent_image": "python:3.11"}).skip_build
 
 
-def test_partial_settings_may_only_make_sense_over_others() -> None:
-    skip = DockerSettings.decode({"skip_build": True}, partial=True)
-    whole = skip.over(DockerSettings(parent_image="python:3.11"))
-    assert whole.skip_build
-    assert not whole.partial
-    with pytest.raises(PlannerError, match="no parent_image"):
-        skip.over(DockerSettings())
-    # What is wrong by itself is wrong in part, too.
-    assert problems({"skip_build": 1}, partial=True) == [
-        "skip_build: expected true or false, found an integer"
-    ]
+def test_a_layer_may_only_make_sense_over_others() -> None:
+    skip = {"skip_build": True}
+    assert DockerSettings.decode(skip).skip_build
+    assert settled(skip, {"parent_image": "python:3.11"}).skip_build
+    assert settled({"parent_image": "python:3.11"}, skip).skip_build
+    # What is wrong by itself is wrong in a layer, too.
+    assert problems({"skip_build": 1}) == ["skip_build: expected true or false, found an integer"]
 
 
 # --- the cascade ----------------------------------------------------------------------------------------
@@ -238,10 +278,11 @@ def test_mappings_and_tables_merge() -> None:
     )
     made = upper.over(lower)
     assert made.environment == {"A": "1", "B": "2", "C": "2"}
-    assert made.config.dockerignore == "x"
-    assert made.config.options.labels == {"a": "1", "b": "2"}
-    assert made.config.options.pull
-    assert made.config.options.other == {"network": "host"}
+    assert isinstance(made.build_config, BuildConfig)
+    assert made.build_config.dockerignore == "x"
+    assert made.build_config.build_options == BuildOptions(
+        labels={"a": "1", "b": "2"}, pull=True, other={"network": "host"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -261,7 +302,96 @@ def test_an_explicit_empty_value_replaces_what_is_below_it(name: str, lower: Any
 
 def test_what_was_given_is_remembered_through_the_cascade() -> None:
     made = DockerSettings(user=None).over(DockerSettings(apt_packages=["git"]))
-    assert made.explicit == {"user", "apt_packages"}
+    assert set(made.given) == {"user", "apt_packages"}
+
+
+@pytest.mark.parametrize(
+    ("path", "gives"),
+    [
+        (("user",), True),
+        (("image_tag",), False),
+        (("environment",), True),
+        (("environment", "A"), True),
+        (("environment", "B"), False),
+        (("apt_packages", 1), True),
+        (("build_config", "build_options"), True),
+        (("build_config", "build_options", "labels", "a"), True),
+        (("build_config", "build_options", "labels", "b"), False),
+        (("build_config", "build_options", "pull"), False),
+        (("build_config", "dockerignore"), False),
+        (("no", "such", "setting"), False),
+        ((), False),
+    ],
+)
+def test_a_layer_knows_what_it_wrote(path: tuple[str | int, ...], gives: bool) -> None:
+    layer = DockerSettings(
+        user=None,
+        environment={"A": "1"},
+        apt_packages=["git"],
+        build_config={"build_options": {"labels": {"a": "1"}}},
+    )
+    assert layer.gives(path) is gives
+
+
+def test_a_problem_stands_at_the_layer_that_wrote_what_is_wrong() -> None:
+    """Of two variables of one table, one can be the pipeline's and one the step's."""
+    one, two = build_argument("ONE"), build_argument("TWO")
+    assert together(
+        {"environment": {"KEY": "${ONE}", two: "x"}}, {"environment": {"OTHER": "${TWO}", one: "x"}}
+    ) == [
+        f"pipeline.environment.{two}: stowplan carries the value of TWO by this name",
+        f"step.environment.{one}: stowplan carries the value of ONE by this name",
+    ]
+    assert together({"requirements": ["-e ."]}, {"user": "1"}) == [
+        "pipeline.requirements[0]: the local package '-e .'"
+    ]
+    # What a step makes of its pipeline's settings is the step's problem.
+    assert together({"parent_image": "python:3.11", "skip_build": True}, {"parent_image": None}) == [
+        "pipeline.skip_build: no parent_image to use as it is"
+    ]
+    assert together({"parent_image": None}, {"skip_build": True}) == [
+        "step.skip_build: no parent_image to use as it is"
+    ]
+
+
+def test_all_problems_of_what_layers_come_to_come_at_once() -> None:
+    assert together(
+        {"skip_build": True, "requirements": ["six==", "attrs"]},
+        {"dockerfile": "Dockerfile", "build_config": {"build_options": {"target": "x"}}},
+    ) == [
+        "pipeline.skip_build: no parent_image to use as it is",
+        "step.build_config.build_options.target: only a custom Dockerfile has stages",
+        "step.dockerfile: is not supported by this release: a later one brings it",
+        "pipeline.requirements[0]: 'six==' is no requirement",
+    ]
+
+
+def test_equal_meanings_are_equal_whatever_layers_they_come_from() -> None:
+    whole = {"apt_packages": ["git", "curl"], "environment": {"A": "1", "B": "2"}, "skip_build": False}
+    parts = {"apt_packages": ["vim"], "environment": {"A": "1"}}
+    rest = {"apt_packages": ["curl", "git", "git"], "environment": {"B": "2"}, "image_tag": None}
+    assert settled(whole) == settled(parts, rest)
+    assert hash(settled(whole)) == hash(settled(parts, rest))
+    assert settled(whole) != settled(parts)
+
+
+def test_what_settings_come_to_has_a_value_for_all() -> None:
+    made = settled(
+        {
+            "environment": {"A": "x-${T}"},
+            "runtime_environment": {"B": "${T}${U}"},
+            "build_config": {"dockerignore": "x"},
+        }
+    )
+    assert UNSET not in attrs.astuple(made, recurse=False)
+    assert made.parent_image is None
+    assert made.environment == {"A": EnvTemplate("x-${T}")}
+    assert made.dockerignore == "x"
+    assert made.includes_files
+    assert made.installer is PythonPackageInstaller.UV
+    assert set(made.variables) == {"T", "U"}
+    # Each variable with a setting that refers to it.
+    assert made.variables["U"] == ("runtime_environment", "B")
 
 
 # --- values ---------------------------------------------------------------------------------------------
@@ -313,7 +443,7 @@ def test_an_option_without_a_field_is_taken_by_its_name() -> None:
     assert made.other == {"network": "host", "add_host": ("a:10.0.0.1", "b:10.0.0.2")}
     assert made.tuning == {"ulimit": ("nofile=9:9",), "jobs": 2}
     assert made.by_name == {**made.other, **made.tuning}
-    assert made.explicit == {"other", "tuning"}
+    assert made.given == ("other", "tuning")
 
 
 @pytest.mark.parametrize(
@@ -334,7 +464,9 @@ def test_options_by_name_in_the_cascade() -> None:
     upper = BuildOptions.decode({"network": "default", "jobs": 3})
     made = upper.over(lower)
     assert (made.other, made.tuning) == ({"network": "default"}, {"jobs": 3, "memory": 1 << 30})
-    assert made.normal() == BuildOptions(tuning={"jobs": 3, "memory": "1g"})
+    # A network that is the default asks for nothing.
+    assert made.by_name == {"jobs": 3, "memory": 1 << 30}
+    assert made.counted == {}
     assert BuildOptions.decode({"other": {}}).over(lower).by_name == {"jobs": 2, "memory": 1 << 30}
     # Only for what it holds, and not also the table that it happens to be written in.
     assert BuildOptions.decode({"other": {"jobs": 3}}).over(lower).other == {"network": "host"}
@@ -547,36 +679,48 @@ def test_no_sizes(size: Any) -> None:
         BuildOptions(shm_size=size)
 
 
-def test_equal_meanings_are_equal_once_normal() -> None:
-    assert BuildOptions(rm=True, labels={}).normal() == BuildOptions().normal() == BuildOptions()
-    assert BuildOptions(rm=False).normal() == BuildOptions(rm=False)
-
-
 def test_a_build_config_is_a_value_or_a_table() -> None:
     value = BuildConfig(build_options=BuildOptions(pull=True))
-    assert DockerSettings(build_config=value).config.options.pull
-    assert DockerSettings(build_config={"build_options": {"pull": True}}).config.options == value.options
+    table = {"build_options": {"pull": True}}
+    assert DockerSettings(build_config=value) == DockerSettings(build_config=table)
+    assert DockerSettings(build_config=table).build_config == value
+    assert settled({"build_config": table}).build_options.pull
 
 
 # --- what comes later -----------------------------------------------------------------------------------
 
 
+LATER_WORDS = "is not supported by this release: a later one brings it"
+
+
 def test_what_comes_later_is_refused_where_it_asks_for_something() -> None:
-    asks = DockerSettings(dockerfile="Dockerfile", required_integrations=["pytorch"], pyproject_path=None)
-    assert [problem.where.dotted for problem in not_there_yet(asks)] == [
-        "dockerfile",
-        "required_integrations",
+    asks = {"dockerfile": "Dockerfile", "required_integrations": ["pytorch"], "pyproject_path": None}
+    assert together(asks) == [
+        f"pipeline.dockerfile: {LATER_WORDS}",
+        f"pipeline.required_integrations: {LATER_WORDS}",
     ]
-    assert not_there_yet(DockerSettings(disable_automatic_requirements_detection=True)) == ()
+    assert together({}, asks) == [
+        f"step.dockerfile: {LATER_WORDS}",
+        f"step.required_integrations: {LATER_WORDS}",
+    ]
+    assert settled({"disable_automatic_requirements_detection": True})
+    # A step can take back what its pipeline asks for.
+    assert settled({"dockerfile": "Dockerfile"}, {"dockerfile": None})
     assert set(LATER) <= set(DockerSettings.settable())
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_whatever_comes_later_is_refused_by_its_name(name: str) -> None:
+    (value, *_) = [value for value in ATTRIBUTES[name] if LATER[name](value)]
+    assert together({name: value}) == [f"pipeline.{name}: {LATER_WORDS}"]
 
 
 def test_code_cannot_be_downloaded_yet() -> None:
     """Allowing what does not happen is fine as long as the code is included; else nothing would bring it."""
-    asks = DockerSettings(allow_including_files_in_images=False, allow_download_from_artifact_store=True)
-    assert [problem.where.dotted for problem in not_there_yet(asks)] == ["allow_download_from_artifact_store"]
-    assert not_there_yet(DockerSettings(allow_download_from_artifact_store=True)) == ()
-    assert not_there_yet(DockerSettings(allow_including_files_in_images=False)) == ()
+    asks = {"allow_including_files_in_images": False, "allow_download_from_artifact_store": True}
+    assert together(asks) == [f"pipeline.allow_download_from_artifact_store: {LATER_WORDS}"]
+    assert settled({"allow_download_from_artifact_store": True})
+    assert not settled({"allow_including_files_in_images": False}).includes_files
 
 
 def test_a_login_in_an_image_reference_is_not_repeated() -> None:
@@ -593,13 +737,21 @@ def test_build_arguments_hold_no_credentials() -> None:
     assert "build_config.build_options.build_args.PROXY: a URL with credentials" in str(caught.value)
 
 
+TAKEN = build_argument("TOKEN")
+
+
 @pytest.mark.parametrize(
     "settings",
     [
-        {"environment": {"KEY": "${TOKEN}", "STOWPLAN_TOKEN": "x"}},
-        {"environment": {"STOWPLAN_TOKEN": "x"}, "runtime_environment": {"KEY": "${TOKEN}"}},
+        {"environment": {"KEY": "${TOKEN}", TAKEN: "x"}},
+        {"environment": {TAKEN: "x"}, "runtime_environment": {"KEY": "${TOKEN}"}},
     ],
 )
 def test_nothing_takes_the_name_that_carries_a_variable(settings: dict[str, Any]) -> None:
-    with pytest.raises(PlannerError, match="stowplan carries the value of TOKEN by this name"):
-        DockerSettings(**settings)
+    (problem,) = together(settings)
+    assert problem.endswith(f"{TAKEN}: stowplan carries the value of TOKEN by this name")
+
+
+def test_a_name_that_carries_nothing_is_free() -> None:
+    """A parent image that sets `STOWPLAN_TOKEN` used to win over the argument of that name."""
+    assert settled({"environment": {"KEY": "${TOKEN}", "STOWPLAN_TOKEN": "x", build_argument("NO"): "x"}})

@@ -11,6 +11,7 @@ from executor.apply.scheduler import apply
 from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_error, print_json, print_lines, print_note
 from executor.cli.progress import progress, waiting
+from executor.engines.names import possible_builders
 from executor.workflow.locks import renew
 from executor.workflow.plans import plan
 from planner.compare.changes import Change
@@ -50,6 +51,7 @@ def apply_command(
             engine=choose,
             locked=locked,
             frozen=frozen,
+            builders=possible_builders(engine),
         )
     moved: tuple[Change, ...] = ()
     if not (frozen or locked):

@@ -7,11 +7,13 @@ from pathlib import Path
 import click
 from attrs import asdict
 
+from executor.apply.outcome import Result
 from executor.cli.group import Group
 from executor.cli.options import engine_chooser, options, project_root
 from executor.cli.output import print_json
 from executor.cli.progress import show_table
-from executor.cli.render.encode import cell, table
+from executor.cli.render.encode import cell, table, terminal
+from executor.engines.names import asked_engine
 from executor.errors import UsageError
 from executor.records.store import Record, Records
 
@@ -66,16 +68,42 @@ def builds_show(build: str, project: Path | None, output: str) -> None:
 
 @click.command("delete")
 @click.argument("build", nargs=-1, required=True)
-@click.option("--image", "with_image", is_flag=True, help="Remove the image from the engine too.")
+@click.option(
+    "--image", "with_image", is_flag=True, help="Remove the image from its engine, or that of --engine."
+)
 @options("project", "engine")
 def builds_delete(build: tuple[str, ...], with_image: bool, project: Path | None, engine: str | None) -> None:
-    """Forget builds. What was pushed stays where it is."""
+    """Forget builds. What was pushed stays where it is, and an image that other builds have in common."""
+    asked = asked_engine(engine) if engine else None
     records = Records(project_root(project))
-    for record in [_record(records, name) for name in build]:
-        if with_image:
-            engine_chooser(engine)().remove(record.reference)
+    # Two names may be those of one build.
+    chosen = {record.id: record for record in [_record(records, name) for name in build]}
+    for record in chosen.values():
+        removed = f": {_remove_image(records, record, asked or record.engine)}" if with_image else ""
         records.delete(record.id)
-        click.echo(f"deleted build {record.id} of {record.image}")
+        click.echo(terminal(f"deleted build {record.id} of {record.image}{removed}"))
+
+
+def _remove_image(records: Records, record: Record, engine: str) -> str:
+    """Remove the image of a build from an engine, before the build is forgotten; in words, what came of it.
+
+    No other build of this engine may need it.
+    """
+    if not _has_image(record):
+        return "it made no image"
+    if not engine:
+        return "its image is in no engine"
+    for other in records.find(record.hash):
+        same = (other.reference, other.engine) == (record.reference, engine)
+        if same and other.id != record.id and _has_image(other):
+            return f"{record.reference} stays, for build {other.id}"
+    if engine_chooser(engine)().remove(record.reference):
+        return f"removed {record.reference} from {engine}"
+    return f"{engine} does not have {record.reference}"
+
+
+def _has_image(record: Record) -> bool:
+    return record.status not in (Result.FAILED, Result.INTERRUPTED)
 
 
 def _record(records: Records, name: str) -> Record:

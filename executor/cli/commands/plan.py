@@ -9,7 +9,7 @@ import click
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines
 from executor.cli.progress import waiting
-from executor.engines.names import asked_engine
+from executor.engines.names import asked_engine, possible_builders
 from executor.workflow.plans import plan
 from executor.workflow.reports import report
 
@@ -45,6 +45,7 @@ def plan_command(
             locked=locked,
             frozen=frozen,
             offline=offline,
+            builders=possible_builders(engine),
         )
         made = report(loaded, planned, engine_name=asked_engine(engine) or "", offline=offline)
     match output:

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from executor.errors import BuildFailed
 from executor.process import Stop
 
-__all__ = ["Work", "Works"]
+__all__ = ["Task", "Tasks"]
 
 
-class Work:
+class Task:
     """One build or one push of what `reference` names."""
 
     def __init__(self, reference: str) -> None:
@@ -25,7 +25,7 @@ class Work:
         self.interrupted = False
 
     def stoppable(self, stop: Stop) -> None:
-        """Take over the function that ends this work; it is called at once if that was asked for already."""
+        """Take over the function that ends this task; it is called at once if that was asked for already."""
         with self._lock:
             self._stops.append(stop)
             late = self.interrupted
@@ -33,18 +33,18 @@ class Work:
             stop()
 
     def check(self) -> None:
-        """Raise BuildFailed if this work was interrupted."""
+        """Raise BuildFailed if this task was interrupted."""
         if self.interrupted:
             raise BuildFailed.of(self._reference, "interrupted", "run again: what is complete is kept")
 
     def guarded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The chunks, until the work is interrupted: then BuildFailed."""
+        """The chunks, until the task is interrupted: then BuildFailed."""
         for chunk in chunks:
             self.check()
             yield chunk
 
     def interrupt(self) -> None:
-        """End this work."""
+        """End this task."""
         with self._lock:
             self.interrupted = True
             stops = tuple(self._stops)
@@ -52,28 +52,28 @@ class Work:
             stop()
 
 
-class Works:
+class Tasks:
     """All that one engine is building and pushing."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._active: set[Work] = set()
+        self._active: set[Task] = set()
 
     @contextmanager
-    def begun(self, reference: str) -> Iterator[Work]:
-        """A new piece of work, which counts until the context ends."""
-        work = Work(reference)
+    def begun(self, reference: str) -> Iterator[Task]:
+        """A new task, which counts until the context ends."""
+        task = Task(reference)
         with self._lock:
-            self._active.add(work)
+            self._active.add(task)
         try:
-            yield work
+            yield task
         finally:
             with self._lock:
-                self._active.discard(work)
+                self._active.discard(task)
 
     def interrupt(self) -> None:
         """End what is going on now, and nothing that begins later."""
         with self._lock:
             active = tuple(self._active)
-        for work in active:
-            work.interrupt()
+        for task in active:
+            task.interrupt()
