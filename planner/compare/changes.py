@@ -88,8 +88,11 @@ class _Seen:
 
     @classmethod
     def of(cls, old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> _Seen:
-        """What two images know beyond their specs, if both are plans."""
-        if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
+        """What two images know beyond their specs, if both are plans that build.
+
+        An image that is not built has looked at nothing, so that nothing of it went.
+        """
+        if isinstance(old, ImagePlan) and isinstance(new, ImagePlan) and old.builds and new.builds:
             return cls(old.checkout, new.checkout, (old.parent, new.parent))
         return cls()
 
@@ -100,8 +103,6 @@ def diff_images(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Itera
     moved = old.spec.hash != new.spec.hash
     if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
         moved = old.hash != new.hash
-        # An image that is not built has looked at nothing, so that nothing of it went.
-        seen = _Seen(old.checkout, new.checkout) if old.builds and new.builds else seen
     if not moved and old.steps == new.steps:
         return
     found = False
