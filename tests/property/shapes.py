@@ -15,7 +15,6 @@ from planner import (
     BuildPlan,
     Checkout,
     Destination,
-    EnvTemplate,
     ExternalImage,
     FrozenMapping,
     ImagePlan,
@@ -275,13 +274,3 @@ def locks(draw: st.DrawFn) -> Lock:
 def spec_of_images(plan: PlanSpec) -> dict[str, tuple[Any, tuple[str, ...]]]:
     """What counts of the images of a plan, by their names."""
     return {image.name: (image.spec.hash, image.steps) for image in plan.images}
-
-
-def templates(spec: ImageSpec) -> list[EnvTemplate]:
-    """The templates of an image."""
-    return [
-        value
-        for item in spec.instructions
-        if isinstance(item, SetEnvironment)
-        for value in item.variables.values()
-    ]

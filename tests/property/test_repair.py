@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import Lock, PlannerError, dumps, loads
+from planner import Digest, Lock, PlannerError, dumps, loads
 from planner.lock.repair import Repaired, repair
 from tests.property import shapes
 from tests.property import strategies as some
@@ -66,9 +65,9 @@ def _attempt(text: str) -> Repaired | None:
         return None
 
 
-def _images(locks: Iterable[Lock]) -> set[tuple[Any, ...]]:
+def _images(locks: Iterable[Lock]) -> set[Digest]:
     """The images of locks by what they are; whose step runs in which is not what a hash can tell."""
-    return {image.spec.hash for lock in locks for plan in lock.plans for image in plan.images}  # type: ignore[misc]
+    return {image.spec.hash for lock in locks for plan in lock.plans for image in plan.images}
 
 
 @some.examples(50)
