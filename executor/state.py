@@ -18,7 +18,6 @@ from typing import Final
 
 from executor.errors import ExecutorError
 from planner.lock.lock import LOCK_NAME, Lock
-from planner.lock.repair import repair
 from planner.lock.text import dumps, loads
 
 __all__ = ["STATE_DIRECTORY", "lock_text", "read_lock", "read_lock_file", "state_directory", "update_lock"]
@@ -104,7 +103,7 @@ def update_lock(root: Path, change: Callable[[Lock], Lock], *, repairs: bool = F
     directory = state_directory(root)
     with _exclusively(directory):
         before = lock_text(root)
-        lock = Lock() if before is None else repair(before).lock if repairs else loads(before)
+        lock = Lock() if before is None else _repaired(before) if repairs else loads(before)
         after = dumps(change(lock))
         if after == before:
             return False
@@ -115,6 +114,12 @@ def update_lock(root: Path, change: Callable[[Lock], Lock], *, repairs: bool = F
         except OSError as error:
             raise ExecutorError.of(LOCK_NAME, f"cannot be written: {error.strerror}", _PERMISSIONS) from None
         return True
+
+
+def _repaired(text: str) -> Lock:
+    from planner.lock.repair import repair  # noqa: PLC0415  # few locks are broken
+
+    return repair(text).lock
 
 
 @contextlib.contextmanager

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from attrs import frozen
 
+from executor.engines.mark import mark as built_from
 from executor.engines.protocol import HASH_LABEL
 from executor.registry.asking import Missing, Question, Unknown, Untold, ask_all
 from executor.registry.manifests import Manifest, checked, digest_of, fetch_manifest
@@ -30,12 +30,6 @@ _CONFIGS: Final = {
     "application/vnd.oci.image.config.v1+json",
     "application/vnd.docker.container.image.v1+json",
 }
-# BuildKit writes `LABEL a=b` into the history. Docker's classic builder and Podman put a shell in front
-# that has nothing to do (`/bin/sh -c #(nop) `), and Podman quotes what comes from --label.
-_LABEL: Final = re.compile(r"(?:[^#]*#\(nop\) +)?LABEL (?P<labels>.*)", re.DOTALL)
-_MARK: Final = re.compile(
-    rf'(?:^|\s)(["\']?){re.escape(HASH_LABEL)}\1=(["\']?)(?P<image>sha256:[0-9a-f]{{64}})\2(?=\s|$)'
-)
 
 
 @frozen
@@ -131,25 +125,7 @@ def _image(config: Any) -> Digest | str:
         image = Digest.parse(label)
     except ValueError:
         return f"has a label {HASH_LABEL} that is not an image hash"
-    # A builder may leave the history out (OCI image spec, "Image Configuration": it is optional).
-    history = config.get("history") or []
-    if history and _last_mark(history) != label:
+    *_, last = config.get("history") or [{}]
+    if built_from({HASH_LABEL: label}, last.get("created_by") or "") != image:
         return f"has a label {HASH_LABEL}, but setting it was not the last thing its build did"
     return image
-
-
-def _last_mark(history: list[Any]) -> str | None:
-    """The hash that the last instruction of a history sets; None if that instruction does something else.
-
-    Those that only set other labels do not count: they change no file and nothing that runs, and it is
-    how the classic builder and Podman write down a --label, which comes after all of the Dockerfile.
-    """
-    for entry in reversed(history):
-        # An entry without an instruction does count: `docker commit` leaves such ones.
-        instruction = _LABEL.fullmatch(entry.get("created_by") or "")
-        if instruction is None:
-            return None
-        if HASH_LABEL in instruction["labels"]:
-            found = _MARK.search(instruction["labels"])
-            return found["image"] if found else None
-    return None

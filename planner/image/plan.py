@@ -90,6 +90,11 @@ class ImagePlan:
         return str(self.spec.external.base)
 
     @property
+    def parent_text(self) -> str:
+        """The parent for people: a reference with tag and digest where it has them."""
+        return self.base if self.parent is not None else str(self.spec.external)
+
+    @property
     def reference(self) -> str:
         """The reference that steps run: the working tag carries the hash, so that none is overwritten."""
         return f"{self.destination.repository}:{self.hash.hex}" if self.builds else self.base

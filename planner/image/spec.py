@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from planner.errors import PlannerError, Problem
 from planner.facts.answers import Pin
 from planner.identity import COUNTED, NOT_COUNTED, content_hash
 from planner.image.instructions import CopyFiles, Installer, InstallRequirements, Instruction
@@ -67,6 +68,14 @@ class ImageSpec:
     labels: Mapping[str, str] = field(default=FrozenMapping(), converter=freeze, metadata=COUNTED)
     target: str | None = field(default=None, metadata=COUNTED)
     options: Mapping[str, Any] = field(default=FrozenMapping(), converter=freeze, metadata=COUNTED)
+
+    @instructions.validator
+    def _sources_apart(self, _: object, instructions: tuple[Instruction, ...]) -> None:
+        """Each source has files of its own in the build context, under its name."""
+        sources = [item.source for item in instructions if isinstance(item, InstallRequirements)]
+        if len(set(sources)) < len(sources):
+            fix = "put the requirements of one source into one instruction"
+            raise PlannerError([Problem.at("instructions", "a source of requirements stands twice", fix)])
 
     @cached_property
     def hash(self) -> Digest:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from attrs import frozen
@@ -60,7 +60,7 @@ def repair(text: str) -> Repaired:
             try:
                 tables = tomllib.loads(block)[kind]
                 records |= {read(kind, table, f"{kind} in line {number}"): None for table in tables}
-            except (tomllib.TOMLDecodeError, PlannerError, KeyError):
+            except (ValueError, KeyError, RecursionError):  # PlannerError and TOMLDecodeError among them
                 dropped[f"{kind} in line {number}: it cannot be read"] = None
     pushed = _pushed(records, dropped)
     plans = _plans(records, dropped)
@@ -118,8 +118,18 @@ def _pushed(records: dict[Record, None], dropped: dict[str, None]) -> tuple[Push
     return tuple(kept)
 
 
+def _says_its_hash(record: ImageRecord, lines: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether an image is whole; of one that is built on another image, that cannot be told alone."""
+    key = (record.pipeline, "", record.name)
+    try:
+        Images({key: record}, lines).spec(key, {})
+    except PlannerError:
+        return record.parent.image is not None
+    return True
+
+
 def _plans(records: dict[Record, None], dropped: dict[str, None]) -> tuple[PlanSpec, ...]:
-    """The images whose hashes are those of their content; of two of one name, that of the first side."""
+    """The images whose hashes are those of their content; of two of one name, the first that is whole."""
     stacks = {record.name for record in records if isinstance(record, StackRecord)}
     packages = [record for record in records if isinstance(record, PackageRecord)]
     sound = []
@@ -129,14 +139,20 @@ def _plans(records: dict[Record, None], dropped: dict[str, None]) -> tuple[PlanS
             sound.append(package)
         except PlannerError:
             dropped[f"package {package.name!r}: it cannot be read"] = None
+    lines = Images.of((), sound, ()).lines
     images: dict[tuple[str, str, str], ImageRecord] = {}
     for record in records:
         if isinstance(record, ImageRecord):
             for stack in record.stacks or sorted(stacks):
-                kept = images.setdefault((record.pipeline, stack, record.name), record)
-                if kept != record:
-                    dropped[f"image {record.name!r}: the two sides differ, the first side's is kept"] = None
-    whole = Images(images, Images.of((), sound, ()).lines)
+                key = (record.pipeline, stack, record.name)
+                first = images.setdefault(key, record)
+                if first == record:
+                    continue
+                which = "first"
+                if not _says_its_hash(first, lines) and _says_its_hash(record, lines):
+                    images[key], which = record, "second"
+                dropped[f"image {record.name!r}: the two sides differ, the {which} side's is kept"] = None
+    whole = Images(images, lines)
     known: dict[tuple[str, str, str], ImageSpec] = {}
     plans: dict[tuple[str, str], list[NamedSpec]] = {}
     for key, record in images.items():

@@ -112,6 +112,8 @@ def loads(text: str) -> Lock:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _unreadable(text, str(error)) from None
+    except (RecursionError, ValueError):
+        raise _unreadable(text, "nested too deeply, or a number of thousands of digits") from None
     version = data.pop("version", None)
     # True equals 1.
     number = version if type(version) is int else 0

@@ -238,6 +238,12 @@ class BuildOptions(Layer):
         """Those of them that the image's identity has."""
         return _asking(self.value("other"))
 
+    def gives(self, path: tuple[str | int, ...]) -> bool:
+        """Options without a field too, by the names that they are written with beside the fields."""
+        return super().gives(path) or any(
+            path[:1] == (name,) for table in _TABLES for name in self.value(table)
+        )
+
     @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
         """All spellings of each option to ours, and each to the field it belongs in."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -281,7 +282,8 @@ def test_a_killed_process(
     """Killed without a word, as a machine that stops kills; with the programs it had started, or alone."""
     name = next(name for name in ENGINES if name in request.node.name)
     tag, parent = new_tag("localhost"), new_tag("localhost")
-    build_text(engine, parent, f"FROM {TEST_BASE}\nENV A=1\n")
+    # A layer of its own tells what comes of this parent from all else.
+    build_text(engine, parent, f"FROM {TEST_BASE}\nRUN echo {parent} > /parent\n")
     project = tmp_path / "project"
     project.mkdir()
     (project / "train.py").write_text("")
@@ -323,12 +325,20 @@ def is_running(*words: str) -> bool:
 
 
 def remove_what_builds_left(parent: str) -> None:
-    """Podman keeps the container that a killed build worked in, and the image it is of."""
-    listed = run(Command(("podman", "ps", "--all", "--external", "--format={{.ID}} {{.Image}}"))).text
+    """Podman keeps the containers that a killed build worked in, of the parent and of what it made of it."""
+    above = layers(parent)
+    listed = run(Command(("podman", "ps", "--all", "--external", "--format={{.ID}} {{.ImageID}}"))).text
     for line in listed.splitlines():
         container, _, image = line.partition(" ")
-        if image == parent:
+        if above and layers(image)[: len(above)] == above:
             run(Command(("podman", "rm", "--force", container)))
+
+
+def layers(image: str) -> list[str]:
+    """The layers of a local image of Podman; none if there is no such image."""
+    done = run(Command(("podman", "image", "inspect", "--format={{json .RootFS.Layers}}", image)))
+    found: list[str] = json.loads(done.text) if done.code == 0 else []
+    return found
 
 
 def processes(words: str) -> list[int]:

@@ -257,7 +257,7 @@ def pushed(draw: st.DrawFn, image: ImagePlan, stack: str) -> Pushed:
 def locks(draw: st.DrawFn) -> Lock:
     """Several pipelines on several stacks, some of them alike, and what was pushed of them."""
     built: dict[tuple[str, str], BuildPlan] = {}
-    for plan in draw(st.lists(plans(), min_size=1, max_size=3)):
+    for plan in draw(st.lists(plans(), min_size=1, max_size=2)):
         built[plan.pipeline, plan.stack] = plan
         if draw(st.booleans()):
             other = draw(changed(plan))

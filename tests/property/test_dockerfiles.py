@@ -138,7 +138,7 @@ def _check_image(image: ImagePlan) -> None:
     assert rest == []
 
 
-@some.examples(150)
+@some.examples(80)
 @given(some.plans)
 def test_a_dockerfile_parses_back_to_the_values_it_was_made_from(plan: BuildPlan) -> None:
     for image in plan.images:
@@ -146,7 +146,7 @@ def test_a_dockerfile_parses_back_to_the_values_it_was_made_from(plan: BuildPlan
             _check_image(image)
 
 
-@some.examples(200)
+@some.examples(80)
 @given(shapes.plans())
 def test_a_dockerfile_of_any_instructions_parses_back(plan: BuildPlan) -> None:
     for image in plan.images:

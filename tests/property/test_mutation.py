@@ -831,7 +831,7 @@ def test_another_value_of_a_variable_moves_the_image_hash_alone() -> None:
 # --- what stands for a variable's value -----------------------------------------------------------------
 
 
-@some.examples(15)
+@some.examples(10)
 @given(st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), min_size=1))
 def test_no_plain_hash_of_a_value_is_in_an_image(value: str) -> None:
     """Whoever has the lock and a list of passwords must not be able to check them quickly."""

@@ -59,7 +59,7 @@ def _spec(table: dict[str, Any], world: World) -> PlanSpec:
 # --- the lock -----------------------------------------------------------------------------------------
 
 
-@some.examples(150)
+@some.examples(80)
 @given(some.cases)
 def test_random_plans_survive_their_lock(case: some.Case) -> None:
     plan = case.plan()
@@ -80,7 +80,7 @@ def test_random_plans_survive_their_lock(case: some.Case) -> None:
         assert rebuilt_layers(before, after) == ()
 
 
-@some.examples(100)
+@some.examples(50)
 @given(some.cases)
 def test_a_spec_is_that_of_the_plan_without_a_look_at_files_and_variables(case: some.Case) -> None:
     plan, spec = case.plan(), case.spec()
@@ -89,7 +89,7 @@ def test_a_spec_is_that_of_the_plan_without_a_look_at_files_and_variables(case: 
     assert dumps(Lock((spec,))) == dumps(Lock((plan.spec,)))
 
 
-@some.examples(60)
+@some.examples(25)
 @given(some.plans, some.plans)
 def test_a_lock_of_several_plans_does_not_depend_on_their_order(one: BuildPlan, other: BuildPlan) -> None:
     assume((one.pipeline, one.stack) != (other.pipeline, other.stack))
@@ -101,7 +101,7 @@ def test_a_lock_of_several_plans_does_not_depend_on_their_order(one: BuildPlan, 
     assert dumps(loads(text)) == text
 
 
-@some.examples(150)
+@some.examples(80)
 @given(some.settings(), some.settings(), some.worlds(), st.data())
 def test_a_diff_is_empty_exactly_when_the_lock_would_not_change(
     table: dict[str, Any], other: dict[str, Any], world: World, data: st.DataObject
@@ -120,7 +120,7 @@ def test_a_diff_is_empty_exactly_when_the_lock_would_not_change(
         assert [change for change in changes if change.code == "unexplained"] == []
 
 
-@some.examples(100)
+@some.examples(40)
 @given(some.plans, st.data())
 def test_a_damaged_lock_is_refused_and_never_crashes(plan: BuildPlan, data: st.DataObject) -> None:
     text = dumps(Lock((plan.spec,)))
@@ -163,7 +163,7 @@ def _images(asked: set[Need[Any]]) -> set[ImageDigest]:
     return {need for need in asked if isinstance(need, ImageDigest)}
 
 
-@some.examples(100)
+@some.examples(40)
 @given(st.builds(some.Case, some.pipelines(), some.stacks, some.worlds(some.known_pins)))
 def test_what_is_pinned_is_not_asked_for_and_does_not_move(case: some.Case) -> None:
     """Whatever the registry says by now, the lock's digests stand, for `lock` as for `apply`."""
@@ -179,7 +179,7 @@ def test_what_is_pinned_is_not_asked_for_and_does_not_move(case: some.Case) -> N
     assert make_plan(case.pipeline, case.stack, later.facts(pins), pins=pins, frozen=True) == plan
 
 
-@some.examples(60)
+@some.examples(25)
 @given(st.builds(some.Case, some.pipelines(), some.stacks, some.worlds(some.known_pins)))
 def test_what_is_released_is_asked_for_again_and_moves(case: some.Case) -> None:
     lock = Lock((case.spec(),))
@@ -199,7 +199,7 @@ def test_what_is_released_is_asked_for_again_and_moves(case: some.Case) -> None:
         assert later.spec(Pins(lock, released=every)) == later.spec()
 
 
-@some.examples(60)
+@some.examples(30)
 @given(some.cases)
 def test_only_what_the_lock_has_no_digest_of_is_asked_for(case: some.Case) -> None:
     spec = case.spec()
@@ -209,7 +209,7 @@ def test_only_what_the_lock_has_no_digest_of_is_asked_for(case: some.Case) -> No
     assert case.spec(pins) == spec
 
 
-@some.examples(60)
+@some.examples(20)
 @given(some.cases)
 def test_pins_of_another_pipeline_say_nothing(case: some.Case) -> None:
     other = evolve(case.spec(), pipeline="another")
@@ -235,7 +235,7 @@ def _reordered(value: Any, seed: int) -> Any:
     return value
 
 
-@some.examples(100)
+@some.examples(40)
 @given(some.settings(), some.worlds(), st.integers(0, 9))
 def test_shuffled_inputs_give_the_same_hashes(table: dict[str, Any], world: World, seed: int) -> None:
     mixed = evolve(world, entries=tuple(some.shuffled(world.entries, seed)))
@@ -308,7 +308,7 @@ def test_strings_are_framed(one: list[str], other: list[str]) -> None:
 # --- words --------------------------------------------------------------------------------------------
 
 
-@some.examples(100)
+@some.examples(30)
 @given(some.plans, some.plans)
 def test_a_change_is_one_line_of_words_for_one_image(one: BuildPlan, other: BuildPlan) -> None:
     other = evolve(other, pipeline=one.pipeline, stack=one.stack)

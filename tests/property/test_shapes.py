@@ -4,6 +4,7 @@ and canonical bytes of any instructions, on parents that are other images of the
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,20 +16,23 @@ from planner import (
     ImageSpec,
     Lock,
     NamedSpec,
+    PlannerError,
     diff,
     dumps,
     loads,
     rebuilt_layers,
 )
 from planner.identity import canonical, content_hash
+from planner.image.instructions import Installer, InstallRequirements
 from planner.lock.repair import repair
+from planner.requirements.model import Requirements
 from tests.property import shapes
 from tests.property import strategies as some
 
 # --- the lock -----------------------------------------------------------------------------------------
 
 
-@some.examples(150)
+@some.examples(40)
 @given(shapes.locks())
 def test_a_lock_survives_its_text(lock: Lock) -> None:
     text = dumps(lock)
@@ -47,7 +51,7 @@ def _pins(lock: Lock) -> list[tuple[object, ...]]:
     return [(pin.kind, pin.platform, pin.manifest) for pin in pins]
 
 
-@some.examples(60)
+@some.examples(12)
 @given(shapes.locks(), st.integers(0, 9))
 def test_the_order_of_plans_images_and_entries_means_nothing(lock: Lock, seed: int) -> None:
     plans = [evolve(plan, images=tuple(some.shuffled(plan.images, seed))) for plan in lock.plans]
@@ -59,7 +63,7 @@ def test_the_order_of_plans_images_and_entries_means_nothing(lock: Lock, seed: i
 # --- diffs --------------------------------------------------------------------------------------------
 
 
-@some.examples(300)
+@some.examples(100)
 @given(st.data())
 def test_a_diff_is_empty_exactly_when_hashes_and_steps_are_equal(data: st.DataObject) -> None:
     one = data.draw(shapes.plans())
@@ -68,7 +72,7 @@ def test_a_diff_is_empty_exactly_when_hashes_and_steps_are_equal(data: st.DataOb
     _check_diff(other, one)
 
 
-@some.examples(100)
+@some.examples(25)
 @given(shapes.plans(st.just("p")), shapes.plans(st.just("p")))
 def test_a_diff_of_any_two_plans_has_words(one: BuildPlan, other: BuildPlan) -> None:
     _check_diff(one, other)
@@ -92,7 +96,7 @@ def _check_diff(one: BuildPlan, other: BuildPlan) -> None:
     assert moved == shown & images[0].keys() & images[1].keys()
 
 
-@some.examples(150)
+@some.examples(40)
 @given(st.data())
 def test_of_equal_images_no_layer_is_rebuilt_and_of_a_new_parent_all_are(data: st.DataObject) -> None:
     one = data.draw(shapes.plans())
@@ -116,7 +120,7 @@ def test_of_equal_images_no_layer_is_rebuilt_and_of_a_new_parent_all_are(data: s
 # --- canonical bytes ----------------------------------------------------------------------------------
 
 
-@some.examples(200)
+@some.examples(40)
 @given(st.data())
 def test_hashes_are_equal_exactly_for_equal_canonical_values(data: st.DataObject) -> None:
     one = data.draw(shapes.plans())
@@ -144,7 +148,7 @@ def _image(image: ImagePlan) -> object:
     return _counted(image.spec), image.checkout, image.parent and _image(image.parent)
 
 
-@some.examples(150)
+@some.examples(50)
 @given(shapes.layers, shapes.layers)
 def test_instructions_are_framed(one: tuple[object, ...], other: tuple[object, ...]) -> None:
     assert (canonical(one) == canonical(other)) == (one == other)
@@ -157,7 +161,19 @@ def test_instructions_are_framed(one: tuple[object, ...], other: tuple[object, .
     assert len(joined) >= len(one + other)
 
 
-@some.examples(60)
+@some.examples(30)
+@given(shapes.specs(), shapes.requirement_values(), shapes.installers)
+def test_a_source_of_requirements_stands_once(
+    spec: ImageSpec, requirements: Requirements, installer: Installer
+) -> None:
+    """Two of one name would write to one file of the build context, and one would be forgotten."""
+    twice = [InstallRequirements("twice", each, installer) for each in (requirements, Requirements())]
+    assert evolve(spec, instructions=(*spec.instructions, twice[0])) != spec
+    with pytest.raises(PlannerError, match="stands twice"):
+        evolve(spec, instructions=(*twice[:1], *spec.instructions, *twice[1:]))
+
+
+@some.examples(25)
 @given(shapes.plans())
 def test_a_named_spec_says_what_the_plan_says(plan: BuildPlan) -> None:
     by_name = {image.name: image for image in plan.images}

@@ -213,6 +213,15 @@ def test_of_an_image_that_both_sides_have_the_first_is_kept_and_the_second_is_sa
     assert made.dropped == ("image 'training': the two sides differ, the first side's is kept",)
 
 
+def test_of_an_image_that_both_sides_have_the_one_that_is_whole_is_kept() -> None:
+    edited = TEXT.replace('packages = ["git"]', 'packages = ["vim"]')
+    for sides in ((edited, TEXT), (TEXT, edited)):
+        made = repair(conflicted(*sides))
+        assert made.lock == LOCK
+        which = "first" if sides[0] is TEXT else "second"
+        assert made.dropped == (f"image 'training/train': the two sides differ, the {which} side's is kept",)
+
+
 def test_a_repaired_lock_is_whole() -> None:
     for text in (conflicted(dumps(A), dumps(B)), TEXT[: len(TEXT) // 2], conflicted(TEXT, dumps(A), TEXT)):
         made = repair(text)

@@ -6,20 +6,21 @@ Every reason, change, note and error has a stable code and what it is about, bes
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import asdict
 
-from executor.apply.outcome import Outcome
-from executor.workflow.locks import Comparison, LockCheck
-from executor.workflow.outdated import Outdated
 from planner.compare.actions import Action
 from planner.compare.changes import Change
 from planner.compare.report import Report
 from planner.errors import Problem
 from planner.image.plan import BuildPlan, ImagePlan, Note
-from planner.image.spec import ExternalImage
 from planner.render.dockerfile import context_files, dockerfile
+
+if TYPE_CHECKING:
+    from executor.apply.outcome import Outcome
+    from executor.workflow.locks import Comparison, LockCheck
+    from executor.workflow.outdated import Outdated
 
 __all__ = [
     "change_data",
@@ -29,7 +30,6 @@ __all__ = [
     "note_data",
     "outcome_data",
     "outdated_data",
-    "parent_text",
     "problem_data",
     "report_data",
 ]
@@ -59,7 +59,7 @@ def _summary(report: Report, image: ImagePlan) -> dict[str, Any]:
         "hash": str(image.hash),
         "spec_hash": str(image.spec.hash),
         "steps": list(image.steps),
-        "parent": parent_text(image),
+        "parent": image.parent_text,
         "platform": image.platform,
         "dockerfile": dockerfile(image.spec, image.base) if image.builds else None,
         "action": decision.action.value,
@@ -87,12 +87,6 @@ def image_data(report: Report, image: ImagePlan) -> dict[str, Any]:
             if change.image == image.name
         ],
     }
-
-
-def parent_text(image: ImagePlan) -> str:
-    """The parent: a reference with tag and digest where it has them, or the image that it is."""
-    parent = image.spec.parent
-    return str(parent) if isinstance(parent, ExternalImage) else image.base
 
 
 def change_data(change: Change) -> dict[str, Any]:

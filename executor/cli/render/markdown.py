@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from executor.apply.outcome import Outcome
-from executor.cli.render.data import parent_text
 from executor.cli.render.encode import cell, code, table
 from executor.cli.render.text import by_image, count, lock_words, plan_counts, result_counts, why
 from executor.workflow.locks import Comparison
@@ -56,7 +55,7 @@ def image_markdown(report: Report, image: ImagePlan) -> str:
         "hash": str(image.hash),
         "spec hash": str(image.spec.hash),
         "steps": ", ".join(image.steps),
-        "parent": parent_text(image),
+        "parent": image.parent_text,
         "platform": image.platform or "",
         "reference": image.reference,
         "action": report.decisions[image.name].action.value,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from executor.apply.outcome import Outcome, Result
-from executor.cli.render.data import parent_text
 from executor.cli.render.encode import terminal
-from executor.workflow.locks import Comparison
-from executor.workflow.outdated import Newer, Outdated
 from planner.compare.actions import Action, Decision
 from planner.compare.report import LockState, Report
 from planner.image.plan import ImagePlan
 from planner.lock.lock import LOCK_NAME
 from planner.render.dockerfile import context_files, dockerfile
 from planner.values import Digest
+
+if TYPE_CHECKING:
+    from executor.workflow.locks import Comparison
+    from executor.workflow.outdated import Newer, Outdated
 
 __all__ = [
     "count",
@@ -114,7 +116,7 @@ def image_lines(report: Report, image: ImagePlan) -> Iterator[str]:
         "hash": str(image.hash),
         "spec hash": str(image.spec.hash),
         "steps": ", ".join(image.steps),
-        "parent": parent_text(image),
+        "parent": image.parent_text,
         "platform": image.platform or "",
         "reference": image.reference,
         "action": report.decisions[image.name].action.value,
