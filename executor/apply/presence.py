@@ -17,6 +17,7 @@ from planner.compare.presence import (
     InEngine,
     InRegistry,
     Presence,
+    Recorded,
     Registered,
     Untold,
 )
@@ -26,7 +27,7 @@ from planner.values import ImageRef
 
 if TYPE_CHECKING:
     from executor.engines.protocol import ImageStore
-    from executor.records.store import Records
+    from executor.records.store import Known, Records
 
 __all__ = ["in_engine", "in_registry", "known", "with_engine", "with_registry"]
 
@@ -40,18 +41,27 @@ def known(plan: BuildPlan, lock: Lock, records: Records, engine_name: str = "") 
     found = {}
     for image in built:
         entry = lock.pushed_as(image) if image.destination.push else None
-        record = told[image.name].recorded
-        if record is None and told[image.name].references:
-            # In the engine under another reference, for another stack perhaps: not pushed under this one.
-            other = records.recorded(image.hash, told[image.name].references[0], engine_name or None)
-            record = evolve(other, pushed=False) if other and other.engine else None
         found[image.name] = Presence(
             ledger=entry.digest if entry else None,
-            record=record,
+            record=_record(image, told[image.name], records, engine_name),
             history=told[image.name].history,
             engine_name=engine_name,
         )
     return found
+
+
+def _record(image: ImagePlan, told: Known, records: Records, engine_name: str) -> Recorded | None:
+    """The record of an image under its reference, else of one that an engine had under another.
+
+    That it was pushed under another says nothing of where it goes now.
+    """
+    if told.recorded is not None:
+        return told.recorded
+    for reference in told.references:
+        other = records.recorded(image.hash, reference, engine_name or None)
+        if other is not None and other.engine:
+            return evolve(other, pushed=False)
+    return None
 
 
 def with_registry(

@@ -154,7 +154,11 @@ class _Application:
             except ExecutorError:
                 # Each image that needs it says so itself; the others need none.
                 return decisions
-            present = {name: evolve(each, engine_name=engine.name) for name, each in present.items()}
+            # Which records count shows only now: what another engine had says nothing of this one.
+            of_engine = known(self._plan, self._lock, self._records, engine.name)
+            present = {
+                name: evolve(of_engine[name], registry=each.registry) for name, each in present.items()
+            }
             present = with_engine(self._plan, present, asked, engine, self._records)
         return decide(self._plan, present)
 

@@ -8,6 +8,7 @@ all of it at once, by name.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import marshal
 import os
@@ -64,6 +65,21 @@ def read_tree(root: Path, need: FileTree, cache: Cache, *, tick_ns: int = TICK_N
     return Tree(walk.nodes())
 
 
+def _outputs() -> frozenset[tuple[int, int]]:
+    """The files that this process writes its words to, by number and device: `apply 2> err`.
+
+    They are no code, and would have changed by the time they are copied.
+    """
+    found = set()
+    for descriptor in (1, 2):
+        # A daemon may have closed them.
+        with contextlib.suppress(OSError):
+            of = os.fstat(descriptor)
+            if stat.S_ISREG(of.st_mode):
+                found.add((of.st_ino, of.st_dev))
+    return frozenset(found)
+
+
 @frozen
 class _Draft:
     """A directory in which something changed: what is known of it before its files are read."""
@@ -95,6 +111,7 @@ class _Walk:
             inside = os.path.relpath(os.path.join(root, encoded(path)), root)  # noqa: PTH118  # Path cannot
             directory, _, name = decoded(inside).rpartition("/")
             self._left_out.setdefault(directory, set()).add(name)
+        self._outputs = _outputs()
         self._settled_before = cache.now() - tick_ns
         self._remembered = cache.rows(self._key)
         # In the order of the walk: each directory before those below it.
@@ -177,6 +194,8 @@ class _Walk:
                     try:
                         of = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
+                        continue
+                    if (of.st_ino, of.st_dev) in self._outputs:
                         continue
                     listed.append((name, of.st_mode, of.st_size, of.st_mtime_ns, of.st_ctime_ns, of.st_ino))
         finally:

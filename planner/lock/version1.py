@@ -40,6 +40,10 @@ def read_version_1(data: Mapping[str, Any]) -> Lock:
     pushed = [
         entry for table in _tables(data, "pushed") for entry in attempt("an entry of pushed", _pushed, table)
     ]
+    problems += [
+        Problem.in_file(LOCK_NAME, None, f"unknown name {name!r}", RESTORE)
+        for name in sorted(data.keys() - {"plan", "pushed"})
+    ]
     pairs = [(plan.pipeline, plan.stack) for plan in plans]
     problems += [
         Problem.in_file(LOCK_NAME, None, f"two plans of {pipeline!r} on {stack!r}", RESTORE)

@@ -43,17 +43,24 @@ class Gate:
                 near, _ = self._listening.accept()
             except OSError:
                 return
-            far = socket.create_connection(self.target)
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=_copy, args=(source, sink), daemon=True).start()
+            threading.Thread(target=self._lead, args=(near,), daemon=True).start()
+
+    def _lead(self, near: socket.socket) -> None:
+        """One connection, until either side ends it."""
+        with near, socket.create_connection(self.target) as far:
+            there = threading.Thread(target=_copy, args=(near, far), daemon=True)
+            there.start()
+            _copy(far, near)
+            there.join()
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+    for end in (source, sink):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager

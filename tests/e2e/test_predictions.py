@@ -323,6 +323,9 @@ def test_plan_and_apply_agree(
     else:
         assert announced["blocked"] is None
     assert planned["counts"][announced["action"]] == 1
+    # Nobody who has records of it is surprised.
+    if situation.records != "unrecorded" and situation.engine in ("there", "other name"):
+        assert announced["action"] in ("push", "reuse") or announced["blocked"]
 
     # Whoever has applied has nothing left to do.
     if code is None:

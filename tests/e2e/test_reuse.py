@@ -229,7 +229,7 @@ def test_an_option_that_no_builder_has_is_refused_when_planning(project: Project
         ran = project.run(*argv)
         assert ran.code == 1
         assert "stowplan.toml:" in ran.err
-        assert "did you mean 'nocache'" in ran.err
+        assert "did you mean 'no_cache'" in ran.err
 
 
 FILES = {
