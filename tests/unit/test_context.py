@@ -53,7 +53,7 @@ def whole(plan: ImagePlan, root: Path) -> bytes:
 
 
 # What is in every archive with files of a project.
-OURS = {"empty", DOCKERFILE}
+OURS = {"empty"}
 
 
 def members(data: bytes) -> dict[str, tarfile.TarInfo]:

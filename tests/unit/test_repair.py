@@ -230,4 +230,4 @@ def test_a_repaired_lock_is_whole() -> None:
 
 def test_what_was_kept_is_said() -> None:
     made = repair(conflicted(dumps(A), dumps(B)))
-    assert made.kept == ("2 pushed", "2 of the images")
+    assert made.kept == ("2 images", "2 entries of the ledger")
