@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -29,6 +29,8 @@ __all__ = [
     "fix",
     "follow",
     "inspected",
+    "local_socket",
+    "newest",
     "newest_instruction",
     "stoppable",
 ]
@@ -49,6 +51,17 @@ def absent() -> str | None:
     if not _SOCKET.exists():
         return f"there is no {_SOCKET}, and neither DOCKER_HOST nor a docker context names a daemon"
     return _refusal(f"unix://{_SOCKET}")
+
+
+def local_socket() -> str | None:
+    """The socket of the daemon, where it is one of this machine that neither TLS nor a context is about."""
+    if os.environ.get("DOCKER_CONTEXT"):
+        return None
+    host = os.environ.get("DOCKER_HOST")
+    if host:
+        kind, _, path = host.partition("unix://")
+        return path or None if not kind else None
+    return None if _names_context() else str(_SOCKET)
 
 
 def _names_context() -> bool:
@@ -160,7 +173,11 @@ def inspected(api: APIClient, image: str) -> Mapping[str, Any]:
 
 def newest_instruction(api: APIClient, image: str) -> str:
     """The last entry of an image's history: the instruction that made it."""
-    history: list[Mapping[str, Any]] = api.history(image)  # type: ignore[no-untyped-call]  # as published
+    return newest(api.history(image))  # type: ignore[no-untyped-call]  # as published
+
+
+def newest(history: Sequence[Mapping[str, Any]]) -> str:
+    """The newest instruction of a history, as the daemon gives it."""
     return history[0].get("CreatedBy") or "" if history else ""
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory
 from executor.engines.daemon import (
@@ -21,6 +21,8 @@ from executor.engines.daemon import (
     absent,
     follow,
     inspected,
+    local_socket,
+    newest,
     newest_instruction,
     stoppable,
 )
@@ -112,35 +114,41 @@ class DockerEngine:
         if reason := absent():
             return reason
         try:
-            with self._daemon.client():
-                pass
+            self._greet()
         except ExecutorError as error:
             return error.problems[0].found
         if self._builder == "buildkit" and not self._buildx():
             return "`docker buildx version` does not work, and BuildKit is asked for"
         return None
 
+    def _greet(self) -> None:
+        """See whether the daemon answers."""
+        path = local_socket()
+        if path is not None:
+            from executor.engines.socket_api import SocketApi  # noqa: PLC0415  # only a daemon needs it
+
+            SocketApi(path, ANSWER_SECONDS).ping()
+            return
+        with self._daemon.client():
+            pass
+
     def inspect(self, reference: str) -> ImageInfo | None:
         """What the daemon knows of a local image. Its history is asked for where it bears our label."""
+        path = local_socket()
+        if path is not None:
+            from executor.engines.socket_api import SocketApi  # noqa: PLC0415  # only a daemon needs it
+
+            api = SocketApi(path, ANSWER_SECONDS)
+            told = api.image(named(reference))
+            return None if told is None else _info(told, lambda: newest(api.history(told["Id"])))
         from docker.errors import NotFound  # noqa: PLC0415  # the SDK takes 90 ms to import
 
-        with self._daemon.client() as api:
+        with self._daemon.client() as client:
             try:
-                found = inspected(api, named(reference))
-                labels = FrozenMapping(found["Config"].get("Labels") or {})
-                last = ""
-                if HASH_LABEL in labels:
-                    last = newest_instruction(api, found["Id"])
+                found = inspected(client, named(reference))
+                return _info(found, lambda: newest_instruction(client, found["Id"]))
             except NotFound:
                 return None
-        return ImageInfo(
-            id=found["Id"],
-            labels=labels,
-            tags=tuple(found.get("RepoTags") or ()),
-            digests=references(found.get("RepoDigests")),
-            platform=platform(found.get("Os", ""), found.get("Architecture", ""), found.get("Variant") or ""),
-            mark=mark(labels, last),
-        )
 
     def digest(self, ref: ImageRef) -> Digest | None:
         """The digest under which the image was pulled or pushed; None if there are several, or none."""
@@ -240,6 +248,19 @@ class DockerEngine:
                 with contextlib.suppress(ExecutorError):
                     self._has_buildx = run(_BUILDX_VERSION, timeout=ANSWER_SECONDS).code == 0
         return self._has_buildx
+
+
+def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
+    """What a daemon's description of an image says; `last` is the last entry of its history."""
+    labels = FrozenMapping(found["Config"].get("Labels") or {})
+    return ImageInfo(
+        id=found["Id"],
+        labels=labels,
+        tags=tuple(found.get("RepoTags") or ()),
+        digests=references(found.get("RepoDigests")),
+        platform=platform(found.get("Os", ""), found.get("Architecture", ""), found.get("Variant") or ""),
+        mark=mark(labels, last() if HASH_LABEL in labels else ""),
+    )
 
 
 def _plugin_files() -> Iterator[Path]:
