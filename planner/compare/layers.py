@@ -31,13 +31,14 @@ class Seen:
 
     @classmethod
     def of(cls, old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Seen:
-        """What two images know beyond their specs, if both are plans that build.
-
-        An image that is not built has looked at nothing, so that nothing of it went.
-        """
-        if isinstance(old, ImagePlan) and isinstance(new, ImagePlan) and old.builds and new.builds:
-            return cls(old.checkout, new.checkout, (old.parent, new.parent))
-        return cls()
+        """What two images know beyond their specs, if both are plans."""
+        if not (isinstance(old, ImagePlan) and isinstance(new, ImagePlan)):
+            return cls()
+        parents = (old.parent, new.parent)
+        if not (old.builds and new.builds):
+            # An image that is not built has looked at nothing, so that nothing of it went.
+            return cls(parents=parents)
+        return cls(old.checkout, new.checkout, parents)
 
 
 def rebuilt_layers(old: ImagePlan | NamedSpec | None, new: ImagePlan | NamedSpec) -> tuple[str, ...]:
