@@ -198,10 +198,10 @@ def docker_push(registry: str) -> Iterator[Callable[..., ImageRef]]:
         absent(reason)
     made: list[str] = []
 
-    def push(text: str, builder: str, *options: str) -> ImageRef:
-        made.append(f"{registry}/reg-helper-{uuid4().hex}:1")
+    def push(text: str, builder: str) -> ImageRef:
+        made.append(f"{registry}/stowplan-test/{uuid4().hex}:1")
         subprocess.run(
-            ["docker", "build", *options, "--tag", made[-1], "-"],
+            ["docker", "build", "--tag", made[-1], "-"],
             input=text, text=True, check=True, capture_output=True, timeout=200,
             env={**os.environ, "DOCKER_BUILDKIT": "1" if builder == "buildkit" else "0"},
         )  # fmt: skip
@@ -223,7 +223,7 @@ def test_a_real_image_is_ours_and_one_that_is_built_on_it_is_not(
 ) -> None:
     image = Digest("5" * 64)
     marked = f"FROM {TEST_BASE}\nENV A=b\nRUN true\nLABEL a=b\nLABEL {HASH_LABEL}={image}\n"
-    ours = docker_push(marked, builder, "--label", "team=a")
+    ours = docker_push(marked, builder)
     theirs = docker_push(f"FROM {ours}\nENV C=d\n", builder)
     again = docker_push(f"FROM {theirs}\nLABEL {HASH_LABEL}={Digest('6' * 64)}\n", builder)
     plain = docker_push(f"FROM {TEST_BASE}\nENV A=b\n", builder)
@@ -245,17 +245,19 @@ def test_a_real_image_is_ours_and_one_that_is_built_on_it_is_not(
 
 
 def test_an_image_of_podman_is_ours(registry: str, repository: str, tmp_path: Path) -> None:
-    """With a label that Podman writes down after all of the Dockerfile, and with the mark as one of those."""
+    """If the mark is the last thing in the Dockerfile: Podman writes the labels of its options after that."""
     engine = PodmanEngine()
     if reason := engine.unavailable():
         absent(reason)
     image = Digest("5" * 64)
     text = f"FROM {TEST_BASE}\nENV A=b\n"
+    marked = f"{text}LABEL {HASH_LABEL}={image}\n"
     texts = {
-        "text": (f"{text}LABEL {HASH_LABEL}={image}\n", ("team=a", "z=a")),
-        "option": (text, ("a=b", f"{HASH_LABEL}={image}", "z=a")),
+        "text": (marked, (), True),
+        "labelled": (marked, ("team=a", "z=a"), False),
+        "option": (text, ("a=b", f"{HASH_LABEL}={image}", "z=a"), False),
     }
-    for tag, (dockerfile, labels) in texts.items():
+    for tag, (dockerfile, labels, is_ours) in texts.items():
         reference = f"{registry}/{repository}:{tag}"
         (tmp_path / "Dockerfile").write_text(dockerfile)
         options = (f"--tag={reference}", *(f"--label={label}" for label in labels))
@@ -265,7 +267,9 @@ def test_an_image_of_podman_is_ours(registry: str, repository: str, tmp_path: Pa
             digest = engine.push(reference, quiet)
         finally:
             engine.remove(reference)
-        assert mark(ImageRef.parse(reference), timeout=TIMEOUT) == Marked(digest, image)
+        answer = mark(ImageRef.parse(reference), timeout=TIMEOUT)
+        assert (answer == Marked(digest, image)) is is_ours
+        assert isinstance(answer, Marked if is_ours else Foreign)
 
 
 def test_what_has_no_config_of_an_image_is_foreign_and_what_is_not_there_missing(pusher: Pusher) -> None:

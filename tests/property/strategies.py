@@ -31,7 +31,9 @@ from planner import (
     make_plan,
     make_spec,
 )
+from planner.settings.option_table import BUILDERS
 from planner.settings.option_table import OPTIONS as BY_NAME
+from planner.values import freeze
 from tests.builders import NO_PINS, World, digest, file, link, observed
 
 
@@ -158,7 +160,26 @@ tunings = st.fixed_dictionaries(
         "force_rm": st.none() | st.booleans() | st.integers(0, 1),
     },
 )
-build_options = st.fixed_dictionaries(
+
+
+def build_options(builder: str) -> SearchStrategy[dict[str, Any]]:
+    """Build options that a builder has all of, however they are laid over each other."""
+
+    def had(given: dict[str, Any]) -> dict[str, Any]:
+        for table in ("other", "tuning"):
+            given[table] = {
+                name: value
+                for name, value in given.get(table, {}).items()
+                if builder in BY_NAME[name].takers(BY_NAME[name].shape.read(freeze(value)))
+                # Each of these only goes with, or without, another option.
+                and name not in ("memory_swap", "dns", "no_cache_filter")
+            }
+        return {name: value for name, value in given.items() if value != {}}
+
+    return _build_options.map(had)
+
+
+_build_options = st.fixed_dictionaries(
     {},
     optional={
         "build_args": environments(text) | st.just({"HTTP_PROXY": "http://proxy", "no_proxy": "x"}),
@@ -182,8 +203,11 @@ PARENTS = (
 
 
 @st.composite
-def settings(draw: st.DrawFn, *, whole: bool = True) -> dict[str, Any]:
-    """What `DockerSettings` takes; `whole` settings are fine on their own, others only over those."""
+def settings(draw: st.DrawFn, *, whole: bool = True, builder: str = "podman") -> dict[str, Any]:
+    """What `DockerSettings` takes; `whole` settings are fine on their own, others only over those.
+
+    Options are those that one builder has: no other could build what several have between them.
+    """
     given: dict[str, Any] = draw(
         st.fixed_dictionaries(
             {},
@@ -207,7 +231,11 @@ def settings(draw: st.DrawFn, *, whole: bool = True) -> dict[str, Any]:
                 "runtime_environment": environments(template),
                 "user": st.sampled_from(USERS),
                 "build_config": st.fixed_dictionaries(
-                    {}, optional={"build_options": build_options, "dockerignore": st.just("docker/ignore")}
+                    {},
+                    optional={
+                        "build_options": build_options(builder),
+                        "dockerignore": st.just("docker/ignore"),
+                    },
                 ),
             },
         )
@@ -267,12 +295,15 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
     steps = draw(
         st.lists(st.sampled_from(["load", "train", "eval", "ship"]), min_size=1, max_size=4, unique=True)
     )
-    own = {name: draw(settings(whole=False)) for name in steps if draw(st.integers(0, 2)) == 0}
+    builder = draw(st.sampled_from(sorted(BUILDERS)))
+    own = {
+        name: draw(settings(whole=False, builder=builder)) for name in steps if draw(st.integers(0, 2)) == 0
+    }
     return Pipeline.decode(
         {
             "name": draw(names),
             "steps": steps,
-            "settings": {"docker": draw(settings())},
+            "settings": {"docker": draw(settings(builder=builder))},
             "step": {name: {"settings": {"docker": table}} for name, table in own.items()},
         }
     )

@@ -53,6 +53,13 @@ def _unquoted(word: str) -> tuple[Literal | VariableRef, ...]:
     return tuple(parts + ([Literal(literal)] if literal else []))
 
 
+def _literal(word: str) -> str:
+    """A word in double quotes that names no variable."""
+    parts = _unquoted(word)
+    assert all(isinstance(part, Literal) for part in parts)
+    return "".join(part.text for part in parts if isinstance(part, Literal))
+
+
 def _expected(item: Instruction) -> list[str]:
     """The commands that an instruction becomes."""
     match item:
@@ -64,7 +71,7 @@ def _expected(item: Instruction) -> list[str]:
         case InstallRequirements():
             return ["COPY", "RUN"]
         case CopyFiles():
-            return ["WORKDIR", *(["RUN"] if item.owner else []), "COPY"]
+            return [*(["COPY", "RUN"] if item.owner else []), "COPY", "WORKDIR"]
         case SetUser():
             return ["USER"]
 
@@ -80,11 +87,12 @@ def _check_environment(item: SetEnvironment, commands: list[official.Command]) -
 
 def _check_requirements(item: InstallRequirements, commands: list[official.Command], spec: ImageSpec) -> None:
     copy, run = commands
-    *sources, destination = copy.value
-    files = context_files(spec)
-    assert [files[source].decode().splitlines() for source in sources] == [
-        list(lines) for lines in (to_lines(item.requirements), constraint_lines(item.requirements)) if lines
-    ]
+    source, destination = copy.value
+    files = {path: text for path, text in context_files(spec).items() if path.startswith(source)}
+    expected = {f"{source}{item.source}.txt": to_lines(item.requirements)}
+    if constraints := constraint_lines(item.requirements):
+        expected[f"{source}{item.source}-constraints.txt"] = constraints
+    assert {path: tuple(text.decode().splitlines()) for path, text in files.items()} == expected
     words = shlex.split(run.value[0])
     start = max(i for i, word in enumerate(words) if word == "install") + 1
     given = words[start:]
@@ -108,16 +116,23 @@ def _check(item: Instruction, commands: list[official.Command], spec: ImageSpec)
         case InstallRequirements():
             _check_requirements(item, commands, spec)
         case CopyFiles():
-            assert commands[0].value == (item.destination,)
-            assert commands[-1].value == (f"trees/{item.tree}/", f"{item.destination}/")
+            owner = item.owner or "0:0"
+            owner = owner if ":" in owner else f"{owner}:0"
+            *given, copy, work = commands
+            assert work.value == (item.destination,)
+            assert copy.value == (f"trees/{item.tree}/", f"{item.destination}/")
+            assert copy.flags == (f"--chown={owner}",)
             if item.owner:
-                assert commands[1].json
-                assert commands[1].value == ("chown", item.owner, item.destination)
-            owner = item.owner if item.owner is None or ":" in item.owner else f"{item.owner}:0"
-            assert commands[-1].flags == ((f"--chown={owner}",) if owner else ())
+                assert given[0].flags == copy.flags
+                words = shlex.split(given[1].value[0])
+                at = words.index("chown")
+                assert words[at : at + 3] == ["chown", owner, item.destination]
         case InstallProject():
             assert commands[0].json
-            assert commands[0].value == ("/bin/sh", "-c", item.command)
+            *shell, command = commands[0].value
+            assert command == item.command
+            assert shell[:2] == ["/bin/sh", "-c"]
+            assert '/bin/sh -c "$0"' in shell[2]
         case SetUser():
             assert commands[0].value == (item.user,)
 
@@ -129,6 +144,14 @@ def _check_image(image: ImagePlan) -> None:
     declared = [name for name in image.spec.build_args if name not in proxies]
     assert [command.value for command in commands[: len(declared)]] == [(name,) for name in declared]
     rest = commands[len(declared) :]
+    if any(isinstance(item, SetUser) for item in image.spec.instructions):
+        first, *rest = rest
+        assert (first.cmd, first.value) == ("USER", ("0",))
+    if image.spec.labels:
+        *rest, last = rest
+        words = [_literal(word) for word in last.value]
+        assert last.cmd == "LABEL"
+        assert dict(zip(words[::2], words[1::2], strict=True)) == dict(image.spec.labels)
     for item in image.spec.instructions:
         expected = _expected(item)
         own, rest = rest[: len(expected)], rest[len(expected) :]
