@@ -73,7 +73,7 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    python(session, "benchmarks/bench.py", *session.posargs)
+    python(session, "-m", "benchmarks.bench", *session.posargs)
 
 
 @nox.session(venv_backend="virtualenv")

@@ -6,8 +6,8 @@
 ...     "allow_including_files_in_images": False}})
 >>> facts = observe(pipeline, Stack())
 >>> plan = make_plan(pipeline, Stack(), facts)
->>> plan.images[0].use.value
-'build'
+>>> plan.images[0].builds
+True
 
 `planner` is pure: `import stowplan` loads it and nothing of the executor. The names of the executor are
 loaded when they are first used.
@@ -22,20 +22,21 @@ import planner
 from planner import *  # noqa: F403  # the door to all of its public names
 
 if TYPE_CHECKING:
-    from executor.apply.scheduler import Event, Outcome, Status, apply
+    from executor.apply.outcome import Event, Outcome, Result
+    from executor.apply.scheduler import apply
     from executor.config.project import Project, load_project
     from executor.errors import ExecutorError
     from executor.observe.facts import observe
     from executor.records.store import Record, Records
 
 _HOMES: Final = {
-    "Event": "executor.apply.scheduler",
+    "Event": "executor.apply.outcome",
     "ExecutorError": "executor.errors",
-    "Outcome": "executor.apply.scheduler",
+    "Outcome": "executor.apply.outcome",
     "Project": "executor.config.project",
     "Record": "executor.records.store",
     "Records": "executor.records.store",
-    "Status": "executor.apply.scheduler",
+    "Result": "executor.apply.outcome",
     "apply": "executor.apply.scheduler",
     "load_project": "executor.config.project",
     "observe": "executor.observe.facts",
@@ -49,7 +50,7 @@ __all__ = [  # noqa: PLE0604  # names of the planner are strings too
     "Project",
     "Record",
     "Records",
-    "Status",
+    "Result",
     "apply",
     "load_project",
     "observe",

@@ -7,19 +7,18 @@ something where the seconds do not. Prints a table; asserts nothing.
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import platform
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks.applying import applying
+from benchmarks.measure import best, run, shell, table
 from executor.observe.facts import observe
 from planner import Pipeline, Stack
 
@@ -47,6 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="stowplan-bench-") as directory:
         observing(Path(directory) / "tree", given.files, given.runs)
         planning(Path(directory) / "demo", 4 * given.runs)
+        applying(Path(directory) / "apply", given.runs)
     starting(4 * given.runs)
 
 
@@ -102,7 +102,7 @@ def planning(root: Path, runs: int) -> None:
             "stowplan plan": lambda: run(*STOWPLAN, "plan", cwd=root),
         },
     )
-    table("three steps, two images, nothing changed", figures, ("python -c pass", "git status"))
+    table("three steps, two images, locked, nothing changed", figures, ("python -c pass", "git status"))
 
 
 def starting(runs: int) -> None:
@@ -155,44 +155,6 @@ def scan(root: Path) -> None:
                 elif entry.name != ".git":
                     directories.append(f"{path}/{entry.name}")
         os.close(descriptor)
-
-
-def run(*argv: str, cwd: Path | None = None) -> None:
-    """Run a program to its end."""
-    done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-
-
-def shell(script: str, root: Path) -> None:
-    """Run a pipe of programs to its end."""
-    run("/bin/sh", "-c", f"{{ {script}; }} >/dev/null", cwd=root)
-
-
-def best(
-    runs: int,
-    works: Mapping[str, Callable[[], None]],
-    before: Mapping[str, Callable[[], None]] | None = None,
-) -> dict[str, float]:
-    """The seconds of the fastest run of each, in rounds, so that a busy moment hits all of them alike."""
-    seconds = dict.fromkeys(works, math.inf)
-    for _ in range(runs):
-        for name, work in works.items():
-            if before and name in before:
-                before[name]()
-            start = time.perf_counter()
-            work()
-            seconds[name] = min(seconds[name], time.perf_counter() - start)
-    return seconds
-
-
-def table(title: str, figures: Mapping[str, float], references: Sequence[str]) -> None:
-    """Each figure, and how many times each reference it is."""
-    print(f"\n{title}\n")
-    print(f"{'':<20}{'seconds':>10}" + "".join(f"{'/ ' + name:>20}" for name in references))
-    for name, seconds in figures.items():
-        ratios = "".join(f"{seconds / figures[reference]:>20.2f}" for reference in references)
-        print(f"{name:<20}{seconds:>10.3f}{ratios}")
 
 
 if __name__ == "__main__":

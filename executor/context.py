@@ -1,9 +1,10 @@
-"""The build context of an image, as a stream: what the Dockerfile copies, and nothing else.
+"""The files of the project that an image copies, as a stream: what was planned, and nothing else.
 
-Owns the tar archive (POSIX.1-2001, PAX) that every engine is fed: sorted, with modes, owners and times
-set here, so that the same plan gives the same bytes on any machine. Each file is hashed while it is
-streamed and compared with the plan: what an engine gets is what was planned, or the stream breaks off.
-Refuses ignore files (the tree is already resolved), and refuses to follow any link.
+Owns the members of the tar archive (POSIX.1-2001, PAX) that every engine is fed: sorted, with modes,
+owners and times set here, so that the same plan gives the same bytes on any machine. Each file is hashed
+while it is streamed and compared with the plan: what an engine gets is what was planned, or the stream
+breaks off. What is found changed is forgotten by the cache of hashes, which may be what was wrong. Refuses
+ignore files (the tree is already resolved), and refuses to follow any link.
 """
 
 from __future__ import annotations
@@ -13,23 +14,22 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from executor.errors import ExecutorError, FilesChanged
+from executor.observe.files import decoded
 from planner.errors import Place, Problem
 from planner.files.tree import Child, Kind, Tree, decode_node
-from planner.image.instructions import CopyFiles
 from planner.image.plan import ImagePlan
-from planner.render.dockerfile import CONTEXT_TREES, context_files
+from planner.render.dockerfile import CONTEXT_TREES, TIMESTAMP
 
-__all__ = ["context", "file_member", "verify"]
+__all__ = ["ARCHIVE_END", "directory_member", "file_member", "files", "verify"]
 
-# 1980-01-01 00:00:00 UTC, the earliest time a zip archive can hold: wheels and zip applications are
-# made from copied files, and an earlier time is an error there.
-_MTIME: Final = 315_532_800
+# Two blocks of zeros end an archive, which is a multiple of 20 blocks long only by custom.
+ARCHIVE_END: Final = bytes(2 * tarfile.BLOCKSIZE)
 _CHUNK_BYTES: Final = 1 << 20
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a fifo that took a file's place would wait for a writer.
@@ -40,31 +40,33 @@ class _Changed(Exception):
     """One path is not what was planned; says what it is."""
 
 
-def context(image: ImagePlan, root: Path) -> Iterator[bytes]:
-    """An uncompressed tar archive of the build context of `image`, whose files are below `root`.
+def files(image: ImagePlan, root: Path) -> Iterator[bytes]:
+    """The members of a build context that are files of the project, which is below `root`.
 
-    Generated files come first, then each tree that is copied, below `trees/<name>/`. Memory does not
-    grow with the size of files. FilesChanged names every file that is not what was planned.
+    Each tree that is copied is below `trees/<name>/`. It is no whole archive: what is generated, and the
+    end, are an engine's to add. Memory does not grow with the size of files. FilesChanged names every file
+    that is not what was planned.
     """
     yield from _gathered(_members(image, root))
 
 
 def _members(image: ImagePlan, root: Path) -> Iterator[bytes]:
-    for path, data in sorted(context_files(image).items()):
-        yield file_member(path, data)
-    names = sorted({item.tree for item in image.instructions if isinstance(item, CopyFiles)})
+    names = sorted(image.spec.trees)
     if names:
-        yield _directory(CONTEXT_TREES)
+        yield directory_member(CONTEXT_TREES)
     for name in names:
         yield from _tree_members(_tree(image, name), root, f"{CONTEXT_TREES}/{name}")
-    # Two blocks of zeros end an archive, which is a multiple of 20 blocks long only by custom.
-    yield bytes(2 * tarfile.BLOCKSIZE)
 
 
 def verify(image: ImagePlan, root: Path) -> None:
     """Compare every file that would be copied with the plan. FilesChanged names those that differ."""
-    for _ in context(image, root):
+    for _ in files(image, root):
         pass
+
+
+def directory_member(path: str) -> bytes:
+    """A member of an archive that is a directory."""
+    return _header(path, tarfile.DIRTYPE, 0o755)
 
 
 def file_member(path: str, data: bytes) -> bytes:
@@ -80,13 +82,14 @@ def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
         if len(waiting) >= _CHUNK_BYTES:
             yield bytes(waiting)
             waiting.clear()
-    yield bytes(waiting)
+    if waiting:
+        yield bytes(waiting)
 
 
 def _tree(image: ImagePlan, name: str) -> Tree:
-    trees: Mapping[str, Tree] = image.here.trees if image.here else {}
+    trees: Mapping[str, Tree] = image.checkout.trees
     if name not in trees:
-        raise ExecutorError.of(image.name, "planned without its files", "plan it with here=True")
+        raise ExecutorError.of(image.name, "planned without its files", "plan it in a checkout")
     return trees[name]
 
 
@@ -111,7 +114,7 @@ def _tree_members(tree: Tree, root: Path, prefix: str) -> Iterator[bytes]:
             try:
                 with _opened(top, directory) as handle:
                     if not problems:
-                        yield _directory(f"{prefix}/{directory}" if directory else prefix)
+                        yield directory_member(f"{prefix}/{directory}" if directory else prefix)
                     for child in decode_node(tree.nodes[directory]):
                         path = f"{directory}/{child.name}" if directory else child.name
                         try:
@@ -124,7 +127,16 @@ def _tree_members(tree: Tree, root: Path, prefix: str) -> Iterator[bytes]:
                 gone.add(directory)
                 problems.append(_problem(directory, str(change)))
     if problems:
+        _forget(root, [problem.where.file or "" for problem in problems])
         raise FilesChanged(problems)
+
+
+def _forget(root: Path, paths: Iterable[str]) -> None:
+    """Have changed files read again by the next plan: where their stamps did not change, it would not."""
+    from executor.observe.cache import Cache  # noqa: PLC0415  # SQLite, and few files change
+
+    with Cache(root) as cache:
+        cache.forget(paths)
 
 
 def _problem(path: str, found: str) -> Problem:
@@ -161,7 +173,7 @@ def _member(directory: int, child: Child, path: str) -> Iterator[bytes]:
             except OSError as error:
                 raise _Changed("it is no link" if error.errno == errno.EINVAL else _words(error)) from None
             if target != child.content:
-                raise _Changed(f"it points to {os.fsdecode(target)!r}")
+                raise _Changed(f"it points to {decoded(target)!r}")
             yield _header(path, tarfile.SYMTYPE, 0o777, target=child.content.decode())
         case Kind.FILE | Kind.EXECUTABLE:
             yield from _file(directory, child, path)
@@ -204,14 +216,11 @@ def _words(error: OSError) -> str:
     return f"it cannot be read ({error.strerror})"
 
 
-def _directory(path: str) -> bytes:
-    return _header(path, tarfile.DIRTYPE, 0o755)
-
-
 def _header(path: str, kind: bytes, mode: int, *, size: int = 0, target: str = "") -> bytes:
     """The header of a member: owned by root, whose name is left out, and with one time for all."""
     member = tarfile.TarInfo(path)
-    member.type, member.mode, member.size, member.linkname, member.mtime = kind, mode, size, target, _MTIME
+    member.type, member.mode, member.size, member.linkname = kind, mode, size, target
+    member.mtime = TIMESTAMP
     return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
 
 

@@ -1,18 +1,22 @@
 """Runs a command: the only module that starts a process.
 
 A `Command` is a frozen value that pure functions make and tests compare; `run` carries it out. A child
-has its own process group, so that what it started ends with it. Refuses a shell, and refuses to show
-the values of a command's environment, which can be secrets.
+has its own process group, so that what it started ends with it, and one that can be stopped ends with us
+where the kernel sees to that. Refuses a shell, and refuses to show the values of a command's environment,
+which can be secrets.
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
+import functools
 import os
 import selectors
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -90,11 +94,13 @@ def run(
     ends before it has read everything is no error. `on_line` takes each line of both streams as it
     comes, in this thread; of a line that redraws itself with carriage returns, its last state. With
     `merged` both streams are in `stdout`. `timeout` is in seconds. `stoppable` is handed a function
-    that ends the child from another thread; `run` then returns as usual. Any exception here, such as
+    that ends the child from another thread; `run` then returns as usual. Such a child is asked to end (TERM)
+    when this process is killed, too, where `setpriv` can arrange it (Linux). Any exception here, such as
     KeyboardInterrupt, ends the child. ExecutorError when the program cannot be started or takes longer
     than `timeout`.
     """
-    child = _Child(command, stdin is not None, merged or on_line is not None)
+    prefix = _with_parent() if stoppable is not None and shutil.which(command.program) else ()
+    child = _Child(command, stdin is not None, merged or on_line is not None, prefix)
     with child.ending():
         if stoppable is not None:
             stoppable(child.stop)
@@ -118,6 +124,28 @@ def run(
             command.program, f"did not end within {timeout:g} s", "see what it waits for, and try again"
         )
     return Completed(code, b"".join(output), b"".join(errors).decode(errors="replace"))
+
+
+@functools.cache
+def _with_parent() -> tuple[str, ...]:
+    """The beginning of a command line that ends with this process; nothing where there is no such thing.
+
+    prctl(2), PR_SET_PDEATHSIG, has to be called by the child itself. Between fork and exec no Python may
+    run in a process of several threads, so util-linux' setpriv does it. The signal comes when the thread
+    ends that has started the child; that thread waits in `run`.
+    """
+    if not sys.platform.startswith("linux"):
+        return ()
+    program = shutil.which("setpriv")
+    if program is None:
+        return ()
+    prefix = (program, "--pdeathsig", "TERM", "--")
+    try:
+        # busybox has a setpriv that does not know the option.
+        done = subprocess.run((*prefix, "true"), capture_output=True, check=False, timeout=5)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return prefix if done.returncode == 0 else ()
 
 
 class _Lines:
@@ -165,7 +193,7 @@ def _forget(_: bytes) -> None:
 class _Child:
     """A running process, its group, and the threads that serve it."""
 
-    def __init__(self, command: Command, fed: bool, merged: bool) -> None:
+    def __init__(self, command: Command, fed: bool, merged: bool, prefix: tuple[str, ...] = ()) -> None:
         self.error: BaseException | None = None
         self.timed_out = False
         self._lock = threading.Lock()
@@ -174,7 +202,7 @@ class _Child:
         self._timers: list[threading.Timer] = []
         try:
             self.process = subprocess.Popen(  # noqa: S603  # no shell, and argv is made by our own functions
-                command.argv,
+                (*prefix, *command.argv),
                 stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if merged else subprocess.PIPE,

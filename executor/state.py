@@ -1,104 +1,155 @@
 """What stowplan keeps beside a project: `stowplan.lock`, and the directory `.stowplan/`.
 
-Owns reading and replacing the lock: whole or not at all, one writer at a time. Refuses to replace a
-lock it cannot read.
+Owns reading and replacing the lock: whole or not at all, one writer at a time. Temporary files are in
+`.stowplan/` only, where no build context finds them. Refuses to follow a link out of the project, and to
+read anything but a regular file of a sensible size.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from executor.errors import ExecutorError
-from planner.lock.lockfile import LOCK_NAME, Lock, dumps, loads
+from planner.lock.lock import LOCK_NAME, Lock
+from planner.lock.text import dumps, loads
 
-__all__ = ["STATE_DIRECTORY", "read_lock", "state_directory", "update_lock"]
+__all__ = ["STATE_DIRECTORY", "lock_text", "read_lock", "read_lock_file", "state_directory", "update_lock"]
 
 STATE_DIRECTORY: Final = ".stowplan"
 _WAIT_SECONDS: Final = 60.0
+# A lock of 10,000 images is a few MB.
+_LARGEST_LOCK_BYTES: Final = 64 * 1024 * 1024
+_PERMISSIONS: Final = "check its permissions"
 
 
 def state_directory(root: Path) -> Path:
-    """The project's `.stowplan/`, made if it is not there, with a `.gitignore` that keeps it out of git."""
+    """The project's `.stowplan/`, made if it does not exist, with a `.gitignore` that keeps it out of git."""
     directory = root / STATE_DIRECTORY
     ignore = directory / ".gitignore"
+    if directory.is_symlink():
+        raise ExecutorError.of(str(directory), "is a link: it could lead out of the project", "remove it")
     try:
         directory.mkdir(exist_ok=True)
         if not ignore.exists():
-            write_atomically(ignore, "*\n")
+            _replace(ignore, "*\n", directory)
     except OSError as error:
-        raise ExecutorError.of(
-            str(directory), f"cannot be written: {error.strerror}", "check its permissions"
-        ) from None
+        raise ExecutorError.of(str(directory), f"cannot be written: {error.strerror}", _PERMISSIONS) from None
     return directory
+
+
+def lock_text(root: Path) -> str | None:
+    """The text of the project's lock; None if it has none."""
+    return _text(_lock_file(root), LOCK_NAME)
 
 
 def read_lock(root: Path) -> Lock | None:
     """The project's lock; None if it has none. PlannerError if it cannot be read."""
-    return read_lock_file(root / LOCK_NAME)
+    text = lock_text(root)
+    return None if text is None else loads(text)
 
 
 def read_lock_file(path: Path) -> Lock | None:
-    """The lock in a file; None if there is no such file."""
+    """The lock in a file that somebody named; None if it does not exist."""
+    text = _text(path, path.name)
+    return None if text is None else loads(text)
+
+
+def _lock_file(root: Path) -> Path:
+    """The file that holds the project's lock, which may be a link to it inside the project."""
+    target = Path(os.path.realpath(root / LOCK_NAME))  # Path.resolve raises for a loop, before 3.13
+    if not target.is_relative_to(os.path.realpath(root)):
+        raise ExecutorError.of(LOCK_NAME, f"is a link to {target}, outside the project", "make it a file")
+    return target
+
+
+def _text(path: Path, name: str) -> str | None:
     try:
-        return loads(path.read_text("utf-8"))
+        # Without O_NONBLOCK, opening a fifo would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
-    except UnicodeDecodeError as error:
-        raise ExecutorError.of(
-            path.name, f"not UTF-8 at byte {error.start}", "restore it from version control"
-        ) from None
     except OSError as error:
-        raise ExecutorError.of(
-            path.name, f"cannot be read: {error.strerror}", "check its permissions"
-        ) from None
+        raise ExecutorError.of(name, f"cannot be read: {error.strerror}", _PERMISSIONS) from None
+    # Of a directory no file object can be made: what it is has to be known before.
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ExecutorError.of(name, "is not a regular file", "restore it from version control")
+        if status.st_size > _LARGEST_LOCK_BYTES:
+            found = f"has {status.st_size} bytes, more than {_LARGEST_LOCK_BYTES}"
+            raise ExecutorError.of(name, found, "restore it from version control")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(_LARGEST_LOCK_BYTES)
+    finally:
+        os.close(descriptor)
+    # What is not UTF-8 is damage that a repair can drop: the text around it is still there.
+    return data.decode(errors="replace")
 
 
-def update_lock(root: Path, change: Callable[[Lock], Lock]) -> bool:
-    """Replace the lock by what `change` makes of it, an empty one if there is none; whether it changed.
+def update_lock(root: Path, change: Callable[[Lock], Lock], *, repairs: bool = False) -> bool:
+    """Replace the lock by what `change` makes of it; whether its file changed.
 
-    Two processes that do so at once do it one after the other, and neither loses the other's change.
+    Where the lock does not exist, `change` gets an empty one. With `repairs` it gets what can be kept of
+    a lock that cannot be read. Two processes that do so at once do it one after the other, and neither
+    loses the other's change.
     """
-    with _exclusively(root):
-        before = read_lock(root)
-        after = change(before or Lock())
+    directory = state_directory(root)
+    with _exclusively(directory):
+        before = lock_text(root)
+        lock = Lock() if before is None else _repaired(before) if repairs else loads(before)
+        after = dumps(change(lock))
         if after == before:
             return False
-        path = root / LOCK_NAME
-        # The file itself is replaced where it is a link, and only inside the project.
-        target = path.resolve()
-        if not target.is_relative_to(root.resolve()):
-            raise ExecutorError.of(LOCK_NAME, f"is a link to {target}, outside the project", "make it a file")
+        # The file itself is replaced where it is a link.
+        target = _lock_file(root)
         try:
-            write_atomically(target, dumps(after))
+            _replace(target, after, directory)
         except OSError as error:
-            raise ExecutorError.of(
-                LOCK_NAME, f"cannot be written: {error.strerror}", "check its permissions"
-            ) from None
+            raise ExecutorError.of(LOCK_NAME, f"cannot be written: {error.strerror}", _PERMISSIONS) from None
         return True
 
 
+def _repaired(text: str) -> Lock:
+    from planner.lock.repair import repair  # noqa: PLC0415  # few locks are broken
+
+    return repair(text).lock
+
+
 @contextlib.contextmanager
-def _exclusively(root: Path) -> Iterator[None]:
+def _exclusively(directory: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout  # noqa: PLC0415  # only writing needs it
 
-    path = state_directory(root) / "writer"
+    path = directory / "writer"
+    lock = FileLock(path, timeout=_WAIT_SECONDS)
     try:
-        with FileLock(path, timeout=_WAIT_SECONDS):
-            yield
+        lock.acquire()
     except Timeout:
         raise ExecutorError.of(
             LOCK_NAME, "another stowplan has been writing it for a minute", "wait for it, or stop it"
         ) from None
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EISDIR, errno.EROFS, errno.ELOOP):
+            raise
+        raise ExecutorError.of(str(path), f"cannot be locked: {error.strerror}", _PERMISSIONS) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that at any instant, even of a crash, it is the old one or the new one, whole."""
-    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+def _replace(path: Path, text: str, directory: Path) -> None:
+    """Write a file so that at any instant, even of a crash, it is the old one or the new one, whole.
+
+    The new one is written in `directory`, which has to be on the same file system.
+    """
+    new = directory / f"new-{uuid.uuid4().hex}"
     # A new file gets the permissions of any new file; one that is replaced keeps its own.
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -112,8 +163,8 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-    directory = os.open(path.parent, os.O_RDONLY)
+    handle = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(handle)
     finally:
-        os.close(directory)
+        os.close(handle)

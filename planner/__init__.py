@@ -1,86 +1,69 @@
-"""The pure planner of stowplan: settings, a pipeline, a stack and facts in, an immutable plan out.
+"""The pure planner of stowplan: settings, a pipeline, a stack, pins and facts in, an immutable plan out.
 
-Nothing in this package touches the world: no files, no clock, no environment, no processes, no
-network. `needs` says what has to be looked at, `make_plan` plans from the answers, `diff` compares, and
-`dumps` and `loads` write and read the lock. `executor` does the rest.
+Nothing in this package touches the world: no files, no clock, no environment, no processes, no network.
+`needs` says what has to be looked at, `make_plan` plans from the answers, `diff` compares, `decide` says
+what happens to each image, and `dumps` and `loads` write and read the lock. `executor` does the rest.
 
->>> from planner import Digest, Facts, FileText, ImageDigest, Pin, Pipeline, Stack, make_plan, needs
+>>> from planner import Digest, Facts, ImageDigest, Lock, Pin, Pins, Pipeline, Stack, make_spec, needs
 >>> pipeline = Pipeline(name="report", steps=["write"], settings={"docker": {
 ...     "parent_image": "python:3.11-slim", "requirements": ["six==1.16.0"],
 ...     "allow_including_files_in_images": False}})
->>> [type(need).__name__ for need in needs(pipeline, Stack(), here=False)]
-['ImageDigest']
->>> (need,) = needs(pipeline, Stack(), here=False)
->>> facts = Facts().also({need: Pin(Digest("0" * 64), "registry")})
->>> plan = make_plan(pipeline, Stack(), facts, here=False)
->>> [item.kind for item in plan.images[0].instructions]
+>>> (need,) = needs(pipeline, Stack(), checkout=False)
+>>> need.ref.familiar
+'python:3.11-slim'
+>>> spec = make_spec(pipeline, Stack(), Facts().also({need: Pin(Digest("0" * 64))}))
+>>> [item.kind for item in spec.images[0].spec.instructions]
 ['requirements']
->>> diff(loads(dumps(plan)), plan)
+>>> lock = loads(dumps(Lock((spec,))))
+>>> diff(lock.plan("report", "default"), spec)
+()
+
+What the lock pins is not asked for again:
+
+>>> needs(pipeline, Stack(), pins=Pins(lock), checkout=False)
 ()
 """
 
-from planner.compare.changes import Change, diff, rebuilt_layers
+from planner.compare.actions import Action, Decision, decide
+from planner.compare.changes import Change, diff
+from planner.compare.layers import rebuilt_layers
+from planner.compare.presence import Presence
+from planner.compare.report import Report
 from planner.errors import Place, PlannerError, Problem
-from planner.facts.answers import Fact, Facts, Pin, Secret
-from planner.facts.needs import FileText, FileTree, HostPlatform, ImageDigest, Need, PythonVersion, Variable
+from planner.facts.answers import HiddenValue, ImageId, Pin
+from planner.facts.facts import Facts
+from planner.facts.needs import (
+    FileText,
+    FileTree,
+    HostPlatform,
+    ImageDigest,
+    LocalImage,
+    Need,
+    PythonVersion,
+    RequirementsFile,
+    Variable,
+)
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Entry, Kind, Tree
-from planner.image.plan import BuildPlan, Delivery, Here, ImagePlan, Parent, Use, make_plan, needs
-from planner.lock.lockfile import LOCK_NAME, Lock, Pushed, dumps, loads
+from planner.image.plan import BuildPlan, Checkout, Destination, ImagePlan, NamedSpec, Note, PlanSpec
+from planner.image.spec import ExternalImage, ImageSpec
+from planner.lock.lock import LOCK_NAME, Lock, Pins, Pushed
+from planner.lock.text import dumps, loads
 from planner.pipeline import Pipeline, Step
+from planner.planning import make_plan, make_spec, needs
 from planner.render.dockerfile import context_files, dockerfile
 from planner.settings.build_options import BuildConfig, BuildOptions
-from planner.settings.docker import DockerSettings, PythonPackageInstaller
+from planner.settings.docker import DockerSettings
 from planner.stack import ContainerRegistry, Stack
-from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef
+from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller
 
 __all__ = [
-    "LOCK_NAME",
-    "BuildConfig",
-    "BuildOptions",
-    "BuildPlan",
-    "Change",
-    "ContainerRegistry",
-    "Delivery",
-    "Digest",
-    "DockerSettings",
-    "Entry",
-    "EnvTemplate",
-    "Fact",
-    "Facts",
-    "FileText",
-    "FileTree",
-    "FrozenMapping",
-    "Here",
-    "HostPlatform",
-    "IgnoreRules",
-    "ImageDigest",
-    "ImagePlan",
-    "ImageRef",
-    "Kind",
-    "Lock",
-    "Need",
-    "Parent",
-    "Pin",
-    "Pipeline",
-    "Place",
-    "PlannerError",
-    "Problem",
-    "Pushed",
-    "PythonPackageInstaller",
-    "PythonVersion",
-    "Secret",
-    "Stack",
-    "Step",
-    "Tree",
-    "Use",
-    "Variable",
-    "context_files",
-    "diff",
-    "dockerfile",
-    "dumps",
-    "loads",
-    "make_plan",
-    "needs",
-    "rebuilt_layers",
-]
+    "LOCK_NAME", "Action", "BuildConfig", "BuildOptions", "BuildPlan", "Change", "Checkout",
+    "ContainerRegistry", "Decision", "Destination", "Digest", "DockerSettings", "Entry", "EnvTemplate",
+    "ExternalImage", "Facts", "FileText", "FileTree", "FrozenMapping", "HiddenValue", "HostPlatform",
+    "IgnoreRules", "ImageDigest", "ImageId", "ImagePlan", "ImageRef", "ImageSpec", "Kind", "LocalImage",
+    "Lock", "NamedSpec", "Need", "Note", "Pin", "Pins", "Pipeline", "Place", "PlanSpec", "PlannerError",
+    "Presence", "Problem", "Pushed", "PythonPackageInstaller", "PythonVersion", "Report",
+    "RequirementsFile", "Stack", "Step", "Tree", "Variable", "context_files", "decide", "diff",
+    "dockerfile", "dumps", "loads", "make_plan", "make_spec", "needs", "rebuilt_layers",
+]  # fmt: skip

@@ -43,6 +43,8 @@ class Problem:
     where: Place
     found: str
     fix: str
+    code: str = "invalid-input"
+    """Stable: what programs tell problems apart by."""
 
     @classmethod
     def at(cls, path: Sequence[str | int] | str, found: str, fix: str) -> Self:
@@ -51,9 +53,11 @@ class Problem:
         return cls(Place(path=parts), found, fix)
 
     @classmethod
-    def in_file(cls, file: str, line: int | None, found: str, fix: str) -> Self:
+    def in_file(
+        cls, file: str, line: int | None, found: str, fix: str, *, code: str = "invalid-file"
+    ) -> Self:
         """A problem of a line of a file; the line counts from 1."""
-        return cls(Place(file=file, line=line), found, fix)
+        return cls(Place(file=file, line=line), found, fix, code)
 
     def inside(self, *path: str | int) -> Problem:
         """The same problem seen from outside: its path prefixed with `path`."""

@@ -1,9 +1,9 @@
 """Canonical bytes and the hashes over them: what makes two images the same image.
 
-Owns the encoding (typed, framed, sorted, versioned) and the three sides a field can be on. Every
-field of every value that describes an image says which side it is on where it is declared:
+Owns the encoding (typed, framed, sorted, versioned). Every field of every value that describes an image
+says where it is declared whether it counts:
 
-    name: str = field(metadata=EVERYWHERE)
+    name: str = field(metadata=NOT_COUNTED)
 
 Refuses to hash text made for people, `repr`, or anything whose meaning depends on the machine.
 """
@@ -19,64 +19,58 @@ import attrs
 
 from planner.values import Digest, EnvTemplate, ImageRef
 
-__all__ = ["APART", "EVERYWHERE", "HERE", "Side", "canonical", "content_hash", "variable_fingerprint"]
+__all__ = ["COUNTED", "NOT_COUNTED", "Counts", "canonical", "content_hash", "counts", "variable_fingerprint"]
 
 # Raised when the same value has to hash differently, as when an instruction is carried out in
 # another way; never for a new optional field: a field that is None is left out of the encoding, so
 # that adding one moves no hash.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
-class Side(Enum):
-    """Which of an image's two hashes a field counts in."""
+class Counts(Enum):
+    """Whether a field is part of what its value is."""
 
-    EVERYWHERE = "environment hash and image hash"
-    HERE = "image hash only: what only this checkout and this machine can say"
-    APART = "neither"
+    YES = "part of the hash"
+    NO = "no part of the hash"
 
 
 _KEY: Final = "stowplan.identity"
-EVERYWHERE: Final[Mapping[str, Side]] = {_KEY: Side.EVERYWHERE}
-HERE: Final[Mapping[str, Side]] = {_KEY: Side.HERE}
-APART: Final[Mapping[str, Side]] = {_KEY: Side.APART}
+COUNTED: Final[Mapping[str, Counts]] = {_KEY: Counts.YES}
+NOT_COUNTED: Final[Mapping[str, Counts]] = {_KEY: Counts.NO}
 
 
-def side_of(attribute: attrs.Attribute[Any]) -> Side:
-    """The side that a field was declared on. KeyError for a field that does not say."""
+def counts(attribute: attrs.Attribute[Any]) -> bool:
+    """Whether a field was declared to count. KeyError for a field that does not say."""
     if _KEY not in attribute.metadata:
-        raise KeyError(f"the field {attribute.name!r} does not say which hash it counts in")
-    side: Side = attribute.metadata[_KEY]
-    return side
+        raise KeyError(f"the field {attribute.name!r} does not say whether it counts")
+    return attribute.metadata[_KEY] is Counts.YES
 
 
-def content_hash(kind: str, value: object, *, here: bool = True) -> Digest:
-    """SHA-256 over the schema's name and version, the kind, and the canonical bytes of `value`.
-
-    With `here=False` the fields that only this checkout and machine can say are left out.
-    """
-    framed = canonical((f"stowplan/{kind}", SCHEMA, value), here=here)
+def content_hash(kind: str, value: object) -> Digest:
+    """SHA-256 over the schema's name and version, the kind, and the canonical bytes of `value`."""
+    framed = canonical((f"stowplan/{kind}", SCHEMA, value))
     return Digest(hashlib.sha256(framed).hexdigest())
 
 
-def canonical(value: object, *, here: bool = True) -> bytes:
+def canonical(value: object) -> bytes:
     """The canonical bytes of a value: equal for equal meanings, different for any other.
 
     Takes None, bool, int, str, bytes, tuples, frozensets, mappings with string keys, enums of
-    those, and attrs values whose fields say their side. TypeError for anything else.
+    those, and attrs values whose fields say whether they count. TypeError for anything else.
     """
-    return b"".join(_encode(value, here))
+    return b"".join(_encode(value))
 
 
-def _encode(value: object, here: bool) -> Iterator[bytes]:
+def _encode(value: object) -> Iterator[bytes]:
     match value:
         case None:
             yield b"n;"
         case bool():
             yield b"t;" if value else b"f;"
         case Digest() | EnvTemplate() | ImageRef():
-            yield from _encode(str(value), here)
+            yield from _encode(str(value))
         case Enum():
-            yield from _encode(value.value, here)
+            yield from _encode(value.value)
         case int():
             yield b"i%d;" % value
         case str():
@@ -89,30 +83,29 @@ def _encode(value: object, here: bool) -> Iterator[bytes]:
         case tuple():
             yield b"l%d:" % len(value)
             for item in value:
-                yield from _encode(item, here)
+                yield from _encode(item)
         case frozenset():
             yield b"u%d:" % len(value)
-            yield from sorted(canonical(item, here=here) for item in value)
+            yield from sorted(canonical(item) for item in value)
         case Mapping():
             yield b"m%d:" % len(value)
             for key in sorted(value):
-                yield from _encode(key, here)
-                yield from _encode(value[key], here)
+                yield from _encode(key)
+                yield from _encode(value[key])
         case _ if attrs.has(type(value)):
-            yield from _encode_fields(value, here)
+            yield from _encode_fields(value)
         case _:
             raise TypeError(f"no canonical form for {type(value).__name__}")
 
 
-def _encode_fields(value: Any, here: bool) -> Iterator[bytes]:
-    counted = (Side.EVERYWHERE, Side.HERE) if here else (Side.EVERYWHERE,)
+def _encode_fields(value: Any) -> Iterator[bytes]:
     fields = {
         attribute.name: getattr(value, attribute.name)
         for attribute in attrs.fields(type(value))
-        if side_of(attribute) in counted
+        if counts(attribute)
     }
     yield b"v"
-    yield from _encode({name: item for name, item in fields.items() if item is not None}, here)
+    yield from _encode({name: item for name, item in fields.items() if item is not None})
 
 
 def variable_fingerprint(name: str, value: str) -> Digest:

@@ -1,19 +1,21 @@
-"""A pipeline, its steps, and the cascade that gives each step its settings.
+"""A pipeline and its steps, with the layers of settings that were written for each.
 
 Refuses to know where a pipeline was written down: configuration files are read elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
-from planner.errors import PlannerError, Problem, did_you_mean
-from planner.identity import APART
-from planner.settings.checks import Checked, Invalid, kind_of, list_of, matching, setting, valid
+from planner.errors import Place, PlannerError, Problem, did_you_mean
+from planner.identity import NOT_COUNTED
+from planner.settings.checked import Checked, declared
+from planner.settings.checks import kind_of, list_of, matching
 from planner.settings.docker import DockerSettings
+from planner.settings.effective import WrittenSettings
 
 __all__ = ["NAME", "Pipeline", "Step"]
 
@@ -22,63 +24,77 @@ NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 name_check = matching(NAME, "a name", "training")
 
 
-def docker_settings(value: Any) -> Any:
-    """A converter: settings as they are, or the reference's `{"docker": …}` with settings or a table."""
-    if not isinstance(value, Mapping):
+def _docker_settings(value: DockerSettings | Mapping[str, Any]) -> DockerSettings:
+    """A converter: settings as they are, or the reference's `{"docker": …}` with settings or a table.
+
+    What is wrong stays as it is, for the check.
+    """
+    try:
+        return _decode_settings(value)
+    except PlannerError:
+        return value  # type: ignore[return-value]  # no value of this type outlives its check
+
+
+def _decode_settings(value: object) -> DockerSettings:
+    if isinstance(value, DockerSettings):
         return value
+    if not isinstance(value, Mapping):
+        found = f"expected a table, found {kind_of(value)}"
+        raise PlannerError([Problem.at((), found, "write settings.docker = { … }")])
     problems = [
-        Problem.at((name,), "unknown kind of settings", did_you_mean(str(name), ["docker"]))
+        Problem.at((str(name),), "unknown kind of settings", did_you_mean(name, ["docker"]))
         for name in value
         if name != "docker"
     ]
-    docker = value.get("docker", {})
+    docker: Any = value.get("docker", {})
     if not isinstance(docker, DockerSettings):
         try:
-            docker = DockerSettings.decode(docker, partial=True)
+            docker = DockerSettings.decode(docker)
         except PlannerError as error:
             problems += [problem.inside("docker") for problem in error.problems]
-    return Invalid(tuple(problems)) if problems else docker
+    if problems:
+        raise PlannerError(problems)
+    settled: DockerSettings = docker
+    return settled
 
 
 def _is_settings(value: object) -> Iterator[Problem]:
-    yield from valid(value)
-    if not isinstance(value, DockerSettings | Invalid):
-        yield Problem.at((), f"expected a table, found {kind_of(value)}", "write settings.docker = { … }")
+    try:
+        _decode_settings(value)
+    except PlannerError as error:
+        yield from error.problems
 
 
 @frozen(kw_only=True)
 class Step(Checked):
     """One step of a pipeline and what it asks beyond its pipeline's settings."""
 
-    name: str = setting("", name_check, APART)
-    settings: DockerSettings | Mapping[str, Any] = setting(
-        DockerSettings(), _is_settings, APART, convert=docker_settings
+    name: str = field(default="", metadata=declared(name_check, NOT_COUNTED))
+    settings: DockerSettings = field(
+        default=DockerSettings(), converter=_docker_settings, metadata=declared(_is_settings, NOT_COUNTED)
     )
 
-    @property
-    def docker(self) -> DockerSettings:
-        """The settings, whichever way they were given."""
-        assert isinstance(self.settings, DockerSettings)  # noqa: S101  # the converter made them so
-        return self.settings
 
-
-def _steps(value: Any) -> Any:
-    """A converter: names become steps without settings of their own."""
+def _steps(value: Iterable[Step | str]) -> tuple[Step, ...]:
+    """A converter: names become steps without settings of their own. What is wrong stays, for the check."""
     if not isinstance(value, list | tuple):
-        return value
-    return tuple(_step(item) if isinstance(item, str) else item for item in value)
+        return value  # type: ignore[return-value]  # no value of this type outlives its check
+    return tuple(_step(item) for item in value)
 
 
-def _step(name: str) -> Step | Invalid:
+def _step(item: Any) -> Any:
+    if not isinstance(item, str):
+        return item
     try:
-        return Step(name=name)
-    except PlannerError as error:
-        return Invalid(tuple(Problem.at((), problem.found, problem.fix) for problem in error.problems))
+        return Step(name=item)
+    except PlannerError:
+        return item
 
 
 def _is_step(value: object) -> Iterator[Problem]:
-    yield from valid(value)
-    if not isinstance(value, Step | Invalid):
+    if isinstance(value, str):
+        yield from name_check(value)
+    elif not isinstance(value, Step):
         yield Problem.at((), f"expected the name of a step, found {kind_of(value)}", "put the name in quotes")
 
 
@@ -91,35 +107,32 @@ class Pipeline(Checked):
     ['load', 'train']
     """
 
-    name: str = setting("", name_check, APART)
-    steps: Sequence[Step] | Sequence[str] | Sequence[Step | str] = setting(
-        (), list_of(_is_step), APART, convert=_steps
+    name: str = field(default="", metadata=declared(name_check, NOT_COUNTED))
+    steps: tuple[Step, ...] = field(
+        default=(), converter=_steps, metadata=declared(list_of(_is_step), NOT_COUNTED)
     )
-    settings: DockerSettings | Mapping[str, Any] = setting(
-        DockerSettings(), _is_settings, APART, convert=docker_settings
+    settings: DockerSettings = field(
+        default=DockerSettings(), converter=_docker_settings, metadata=declared(_is_settings, NOT_COUNTED)
     )
 
     def check_together(self) -> Iterator[Problem]:
         """A pipeline has steps, and no two of one name."""
-        names = [step.name for step in self.all_steps]
-        if not names:
+        if not self.steps:
             yield Problem.at("steps", "no steps", 'list their names: steps = ["load", "train"]')
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                yield Problem.at(
-                    ("steps", index), f"{name!r} is listed twice", "give each step a name of its own"
-                )
+        seen: set[str] = set()
+        for index, step in enumerate(self.steps):
+            if step.name in seen:
+                found = f"{step.name!r} is listed twice"
+                yield Problem.at(("steps", index), found, "give each step a name of its own")
+            seen.add(step.name)
 
-    @property
-    def docker(self) -> DockerSettings:
-        """The settings that all steps share, whichever way they were given."""
-        assert isinstance(self.settings, DockerSettings)  # noqa: S101  # the converter made them so
-        return self.settings
-
-    @property
-    def all_steps(self) -> tuple[Step, ...]:
-        """The steps, whichever way they were given."""
-        return tuple(step for step in self.steps if isinstance(step, Step))
+    def layers(self, step: Step) -> tuple[WrittenSettings, ...]:
+        """The layers of settings of a step, the lowest first, each with the place where it was written."""
+        above = ("pipeline", self.name)
+        return (
+            WrittenSettings(self.settings, Place(path=(*above, "settings", "docker"))),
+            WrittenSettings(step.settings, Place(path=(*above, "step", step.name, "settings", "docker"))),
+        )
 
     @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:

@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
-from planner.errors import Problem
-from planner.identity import APART
+from planner.errors import PlannerError, Problem
+from planner.identity import NOT_COUNTED
 from planner.pipeline import name_check
-from planner.settings.checks import Checked, decoded, kind_of, matching, optional, setting, valid
+from planner.settings.checked import Checked, declared, of_kind
+from planner.settings.checks import kind_of, matching, optional
 from planner.values import PATH_PATTERN, ImageRef
 
 __all__ = ["ContainerRegistry", "Stack"]
@@ -39,6 +40,10 @@ def _uri(value: object) -> Iterator[Problem]:
         )
 
 
+def _without_slash(value: str) -> str:
+    return value.rstrip("/") if isinstance(value, str) else value  # type: ignore[redundant-expr]  # for its check
+
+
 def _named(uri: str) -> bool:
     try:
         ImageRef.parse(f"{uri}/x")
@@ -54,12 +59,19 @@ class ContainerRegistry(Checked):
     `uri` is a host with an optional port and path, without a scheme: `localhost:5000/team`.
     """
 
-    uri: str = setting(
-        "", _uri, APART, convert=lambda value: value.rstrip("/") if isinstance(value, str) else value
+    uri: str = field(default="", converter=_without_slash, metadata=declared(_uri, NOT_COUNTED))
+    default_repository: str | None = field(
+        default=None,
+        metadata=declared(optional(matching(PATH_PATTERN, "a repository", "training")), NOT_COUNTED),
     )
-    default_repository: str | None = setting(
-        None, optional(matching(PATH_PATTERN, "a repository", "training")), APART
-    )
+
+
+def _registry(value: ContainerRegistry | Mapping[str, Any] | None) -> ContainerRegistry | None:
+    """A converter: a table becomes a registry. What is wrong stays as it is, for the check."""
+    try:
+        return ContainerRegistry.decode(value) if isinstance(value, Mapping) else value
+    except PlannerError:
+        return value  # type: ignore[return-value]  # no value of this type outlives its check
 
 
 @frozen(kw_only=True)
@@ -70,19 +82,16 @@ class Stack(Checked):
     'localhost:5000/team/training'
     """
 
-    name: str = setting("default", name_check, APART)
-    container_registry: ContainerRegistry | Mapping[str, Any] | None = setting(
-        None, valid, APART, convert=decoded(ContainerRegistry)
+    name: str = field(default="default", metadata=declared(name_check, NOT_COUNTED))
+    container_registry: ContainerRegistry | None = field(
+        default=None,
+        converter=_registry,
+        metadata=declared(optional(of_kind(ContainerRegistry)), NOT_COUNTED),
     )
-
-    @property
-    def registry(self) -> ContainerRegistry | None:
-        """The registry, whichever way it was given."""
-        assert not isinstance(self.container_registry, Mapping)  # noqa: S101  # the converter made it one
-        return self.container_registry
 
     def repository(self, target: str | None) -> str:
         """Where an image goes: the registry's URI with `target`, its default repository, or `stowplan`."""
-        if self.registry is None:
+        if self.container_registry is None:
             return f"{LOCAL_REGISTRY}/{target or DEFAULT_REPOSITORY}"
-        return f"{self.registry.uri}/{target or self.registry.default_repository or DEFAULT_REPOSITORY}"
+        name = target or self.container_registry.default_repository or DEFAULT_REPOSITORY
+        return f"{self.container_registry.uri}/{name}"

@@ -6,14 +6,27 @@ image reference is a name, not a promise that the image exists.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Any, Self, TypeVar
 
 from attrs import evolve, field, frozen
 from attrs.validators import matches_re, optional
 
-__all__ = ["Digest", "EnvTemplate", "FrozenMapping", "ImageRef", "Literal", "VariableRef"]
+__all__ = [
+    "Digest",
+    "EnvTemplate",
+    "FrozenMapping",
+    "ImageRef",
+    "Literal",
+    "PythonPackageInstaller",
+    "VariableRef",
+    "bare_flags",
+    "build_argument",
+    "freeze",
+]
 
 V = TypeVar("V")
 
@@ -196,6 +209,24 @@ class EnvTemplate:
 def build_argument(variable: str) -> str:
     """The build argument that carries the value of an environment variable into the build.
 
-    The text of the Dockerfile names the variable, and only the engine is told its value.
+    The text of the Dockerfile names the variable, and only the engine is told its value. A parent image
+    that sets a variable of an argument's name would win over the argument (Dockerfile reference, "Using
+    ARG variables"), so the name holds part of a digest that no parent's variable has by chance.
     """
-    return f"STOWPLAN_{variable}"
+    mark = hashlib.sha256(f"stowplan/argument/{variable}".encode()).hexdigest()[:12]
+    return f"STOWPLAN_{mark}_{variable}"
+
+
+class PythonPackageInstaller(StrEnum):
+    """The program that installs Python packages in an image."""
+
+    UV = "uv"
+    PIP = "pip"
+
+
+def bare_flags(value: object) -> Any:
+    """Frozen, with true standing for a bare flag as None does: TOML has no null."""
+    frozen_value = freeze(value)
+    if isinstance(frozen_value, FrozenMapping):
+        return FrozenMapping({name: None if item is True else item for name, item in frozen_value.items()})
+    return frozen_value

@@ -8,34 +8,35 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from attrs import field, frozen
 
+from executor.observe.world import answer
 from planner import (
     BuildPlan,
     Digest,
     DockerSettings,
     Entry,
-    Fact,
     Facts,
-    FileText,
     FileTree,
-    HostPlatform,
+    HiddenValue,
     ImageDigest,
+    ImageId,
     ImagePlan,
     ImageRef,
     Kind,
+    LocalImage,
     Need,
     Pin,
+    Pins,
     Pipeline,
-    PythonVersion,
-    Secret,
+    PlanSpec,
     Stack,
     Step,
     Tree,
-    Variable,
     make_plan,
+    make_spec,
     needs,
 )
 from planner.values import FrozenMapping, freeze
@@ -65,7 +66,10 @@ def ref(text: str) -> ImageRef:
 
 @frozen
 class World:
-    """What there is to observe. An image that is not listed in `pins` has a digest made of its name."""
+    """What there is to observe. An image that is not listed in `pins` has a digest made of its name.
+
+    `local` are the IDs of the images that an engine has, by their names.
+    """
 
     texts: Mapping[str, str] = field(default=FrozenMapping(), converter=freeze)
     entries: tuple[Entry, ...] = (file("train.py", "print(1)"),)
@@ -74,50 +78,73 @@ class World:
     python: str = "3.11"
     platform: str = "linux/amd64"
 
-    def answer(self, need: Need) -> Fact:
+    local: Mapping[str, Digest] = field(default=FrozenMapping(), converter=freeze)
+
+    def text(self, path: str) -> str | None:
+        """The text of a file."""
+        return self.texts.get(path)
+
+    def tree(self, need: FileTree) -> Tree:
+        """The files under some rules."""
+        texts = tuple(file(path, text) for path, text in self.texts.items())
+        return Tree.of(
+            entry
+            for entry in (*texts, *self.entries)
+            if not need.rules.ignores(entry.path) and entry.path not in need.left_out
+        )
+
+    def variable(self, name: str) -> HiddenValue | None:
+        """The value of a variable."""
+        return HiddenValue(self.variables[name]) if name in self.variables else None
+
+    def python_version(self) -> str:
+        """The Python that plans."""
+        return self.python
+
+    def host_platform(self) -> str:
+        """The platform of the machine."""
+        return self.platform
+
+    def answer(self, need: Need[Any]) -> Any:
         """The answer to one need."""
         match need:
-            case PythonVersion():
-                return self.python
-            case HostPlatform():
-                return self.platform
-            case FileText(path):
-                return self.texts.get(path)
-            case FileTree(rules, left_out):
-                texts = tuple(file(path, text) for path, text in self.texts.items())
-                kept = [
-                    entry
-                    for entry in (*texts, *self.entries)
-                    if not rules.ignores(entry.path) and entry.path not in left_out
-                ]
-                return Tree.of(kept)
-            case Variable(name):
-                return Secret(self.variables[name]) if name in self.variables else None
-            case ImageDigest(reference):
-                known = Pin(digest(str(reference)), "registry")
+            case ImageDigest(reference, platform):
+                known = Pin(digest(str(reference)), "manifest", platform or self.platform)
                 return self.pins.get(reference.familiar, known)
+            case LocalImage(reference):
+                return ImageId(self.local.get(reference.familiar), "docker")
             case _:
-                assert_never(need)
+                return answer(need, self)
 
 
 WORLD: Final = World()
 LOCAL: Final = Stack()
+NO_PINS: Final = Pins()
 
 
-def observed(pipeline: Pipeline, stack: Stack = LOCAL, world: World = WORLD, *, here: bool = True) -> Facts:
+def observed(
+    pipeline: Pipeline,
+    stack: Stack = LOCAL,
+    world: World = WORLD,
+    *,
+    pins: Pins = NO_PINS,
+    checkout: bool = True,
+) -> Facts:
     """Answers to all that a pipeline needs, from a world."""
     facts = Facts()
-    while missing := needs(pipeline, stack, facts, here=here):
+    while missing := needs(pipeline, stack, facts, pins=pins, checkout=checkout):
         facts = facts.also({need: world.answer(need) for need in missing})
     return facts
 
 
-def asked(settings: Mapping[str, Any], world: World = WORLD, *, here: bool = True) -> set[Need]:
+def asked(
+    settings: Mapping[str, Any], world: World = WORLD, *, pins: Pins = NO_PINS, checkout: bool = True
+) -> set[Need[Any]]:
     """All that was asked for until one step with these settings could be planned."""
     pipeline = pipeline_of(settings)
     facts = Facts()
-    found: set[Need] = set()
-    while missing := needs(pipeline, Stack(), facts, here=here):
+    found: set[Need[Any]] = set()
+    while missing := needs(pipeline, Stack(), facts, pins=pins, checkout=checkout):
         found |= set(missing)
         facts = facts.also({need: world.answer(need) for need in missing})
     return found
@@ -134,7 +161,7 @@ def pipeline_of(
     """
     own = steps if isinstance(steps, Mapping) else {step: {} for step in steps}
     if settings is None or isinstance(settings, Mapping):
-        settings = DockerSettings.decode({"parent_image": PARENT, **(settings or {})}, partial=True)
+        settings = DockerSettings.decode({"parent_image": PARENT, **(settings or {})})
     return Pipeline(
         name=name,
         steps=[Step(name=step, settings={"docker": dict(table)}) for step, table in own.items()],
@@ -148,17 +175,32 @@ def plan_of(
     *,
     stack: Stack = LOCAL,
     world: World = WORLD,
-    here: bool = True,
+    pins: Pins = NO_PINS,
     name: str = "training",
 ) -> BuildPlan:
     """The plan of a pipeline with these settings in a world."""
     pipeline = pipeline_of(settings, steps, name)
-    return make_plan(pipeline, stack, observed(pipeline, stack, world, here=here), here=here)
+    return make_plan(pipeline, stack, observed(pipeline, stack, world, pins=pins), pins=pins)
+
+
+def spec_of(
+    settings: DockerSettings | Mapping[str, Any] | None = None,
+    steps: Iterable[str] | Mapping[str, Mapping[str, Any]] = ("train",),
+    *,
+    stack: Stack = LOCAL,
+    world: World = WORLD,
+    pins: Pins = NO_PINS,
+    name: str = "training",
+) -> PlanSpec:
+    """What a lock holds of that plan, made without looking at files and variables."""
+    pipeline = pipeline_of(settings, steps, name)
+    facts = observed(pipeline, stack, world, pins=pins, checkout=False)
+    return make_spec(pipeline, stack, facts, pins=pins)
 
 
 def image_of(
-    settings: DockerSettings | Mapping[str, Any] | None = None, *, world: World = WORLD, here: bool = True
+    settings: DockerSettings | Mapping[str, Any] | None = None, *, world: World = WORLD
 ) -> ImagePlan:
     """The one image of a step with these settings."""
-    (image,) = plan_of(settings, world=world, here=here).images
+    (image,) = plan_of(settings, world=world).images
     return image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from attrs import field, frozen
@@ -59,7 +59,8 @@ def serving(
             self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(reply.body)
+                with suppress(ConnectionError):  # of a client that has read enough
+                    self.wfile.write(reply.body)
 
         do_HEAD = do_GET  # noqa: N815  # as above
 

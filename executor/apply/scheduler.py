@@ -1,74 +1,39 @@
-"""A plan → images: engine calls, outcomes, records, and the ledger of what was pushed.
+"""`apply`: carries out what was decided, images side by side where they do not depend on each other.
 
-Owns the order of the work: what is there already is not built, independent images are built side by
-side, and one that fails does not lose the others. Decides nothing about what an image is: the plan
-has said that.
+Owns the order of the work. A failure is an outcome: it stops what is built on the image, and nothing
+else. Refuses to decide anything about an image: `planner.compare.actions` does.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, assert_never
+from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import evolve
 
-from executor.engines.protocol import HASH_LABEL, BuildJob, Engine, OnLine
-from executor.errors import ExecutorError, FilesChanged, RegistryUnavailable
-from executor.records.store import Record, Records
-from executor.registry.lookup import Found, Missing, Unknown, head, retag
-from executor.state import read_lock, update_lock
+from executor.apply.builder import ImageBuilder, blocked, failed, nothing_to_do
+from executor.apply.outcome import Event, EventKind, OnEvent, Outcome
+from executor.apply.presence import REGISTRY_SECONDS, known, with_engine, with_registry
+from executor.apply.recorder import Recorder
+from executor.errors import ExecutorError
+from executor.records.store import Records
+from executor.state import read_lock
+from planner.compare.actions import Action, Decision, decide
 from planner.errors import Place, PlannerError, Problem
-from planner.facts.answers import Facts
-from planner.identity import variable_fingerprint
-from planner.image.plan import BuildPlan, Delivery, Here, ImagePlan, Use
-from planner.lock.lockfile import Lock, Pushed
-from planner.render.dockerfile import dockerfile
-from planner.values import Digest, ImageRef, build_argument
+from planner.facts.facts import Facts
+from planner.image.plan import BuildPlan, ImagePlan
+from planner.lock.lock import Lock
+from planner.values import Digest, ImageRef
 
-__all__ = ["Event", "Outcome", "Status", "apply"]
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
+    from executor.engines.protocol import Engine
 
-_REGISTRY_SECONDS: Final = 15.0
-_RECORDED: Final = {"build": "built", "reuse": "reused", "failed": "failed"}
-
-
-class Status(StrEnum):
-    """How one image of a plan ended up."""
-
-    BUILD = "build"
-    REUSE = "reuse"
-    PARENT = "parent"
-    FAILED = "failed"
-
-
-@frozen
-class Event:
-    """Something that happened to an image: `building`, `pushing`, a `line` of output, or its end."""
-
-    image: str
-    kind: str
-    text: str = ""
-
-
-@frozen
-class Outcome:
-    """What came of one image. `seconds` is wall time; `digest` is the registry's, None for a local image."""
-
-    name: str
-    hash: Digest
-    action: Status
-    reference: str
-    digest: Digest | None = None
-    seconds: float = 0.0
-    error: ExecutorError | PlannerError | None = None
-
-
-OnEvent = Callable[[Event], None]
+__all__ = ["apply"]
 
 
 def apply(
@@ -80,7 +45,7 @@ def apply(
     jobs: int = 2,
     on_event: OnEvent = lambda _: None,
 ) -> tuple[Outcome, ...]:
-    """Make every image of a plan be there: build and push what no registry, engine or ledger has.
+    """Build and push every image of a plan that no registry, engine or ledger has.
 
     `facts` are those that the plan was made from; they hold the values of the variables. `engine` is
     the engine to use, by default the one that `choose` finds, and only when one is needed. At most
@@ -89,203 +54,201 @@ def apply(
 
     KeyboardInterrupt stops the engine; what had ended until then is kept, and the next call goes on.
     """
-    from concurrent.futures import Future, ThreadPoolExecutor, as_completed  # noqa: PLC0415  # planning needs none
-
-    work = _Work(plan, facts, Path(root), engine, on_event)
-    groups: dict[Digest, list[ImagePlan]] = {}
-    for image in plan.images:
-        groups.setdefault(image.hash, []).append(image)
-    outcomes: dict[str, Outcome] = {}
-    with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="stowplan") as pool:
-        futures: list[Future[list[Outcome]]] = [pool.submit(work.same, images) for images in groups.values()]
-        try:
-            for future in as_completed(futures):
-                outcomes |= {outcome.name: outcome for outcome in future.result()}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            work.interrupt()
-            raise
-    return work.tag([outcomes[image.name] for image in plan.images])
+    work = _Application(plan, facts, Path(root), _Chosen(engine), on_event)
+    return work.tag(work.run(jobs))
 
 
-class _Work:
-    """One call of `apply`: what all its images share."""
+class _Chosen:
+    """The engine, chosen when it is first needed: what is in a registry needs none."""
 
-    def __init__(
-        self,
-        plan: BuildPlan,
-        facts: Facts,
-        root: Path,
-        engine: Engine | Callable[[], Engine] | None,
-        on_event: OnEvent,
-    ) -> None:
-        self.plan, self.facts, self.root, self.on_event = plan, facts, root, on_event
-        self.records = Records(root)
-        self.lock = read_lock(root) or Lock()
-        self._given = engine
+    def __init__(self, given: Engine | Callable[[], Engine] | None) -> None:
+        self._given = given
+        self._lock = threading.Lock()
         self._engine: Engine | None = None
-        self._choosing = threading.Lock()
-        self._interrupted = threading.Event()
 
     @property
     def engine(self) -> Engine:
-        """The engine, chosen when it is first needed: what is in a registry needs none."""
-        with self._choosing:
+        """The engine. EngineUnavailable if there is none."""
+        with self._lock:
             if self._engine is None:
-                self._engine = self._given() if callable(self._given) else self._given
-                if self._engine is None:
+                if self._given is None:
                     from executor.engines.select import choose  # noqa: PLC0415  # planning needs no engine
 
                     self._engine = choose()
+                else:
+                    self._engine = self._given() if callable(self._given) else self._given
             return self._engine
 
+    @property
+    def name(self) -> str:
+        """The engine's name; empty as long as none was needed."""
+        return self._engine.name if self._engine else ""
+
     def interrupt(self) -> None:
-        """Stop what is being built."""
-        self._interrupted.set()
+        """Stop what the engine does, if there is one."""
         if self._engine is not None:
             self._engine.interrupt()
 
-    def same(self, images: Sequence[ImagePlan]) -> list[Outcome]:
-        """Images of one hash, one after the other: what the first has built is there for the others."""
-        return [self.one(image, again=index > 0) for index, image in enumerate(images)]
 
-    def one(self, image: ImagePlan, *, again: bool) -> Outcome:
-        """Make one image be there. A failure is an outcome."""
+class _Application:
+    """One call of `apply`: what all its images share."""
+
+    def __init__(self, plan: BuildPlan, facts: Facts, root: Path, chosen: _Chosen, on_event: OnEvent) -> None:
+        self._plan, self._facts, self._root, self._on_event = plan, facts, root, on_event
+        self._chosen = chosen
+        self._records = Records(root)
+        lock = read_lock(root) or Lock()
+        self._recorder = Recorder(plan, root, self._records, lock)
+        self._lock = lock
+        self._interrupted = threading.Event()
+
+    def run(self, jobs: int) -> list[Outcome]:
+        """Carry out all decisions; the outcomes in the order of the images."""
+        from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415  # planning needs none
+
+        decisions = self._decisions()
+        if any(decision.action in (Action.BUILD, Action.PUSH) for decision in decisions.values()):
+            # What cannot be recorded is said before anything is built.
+            self._records.prepare()
+        futures: dict[Digest, Future[list[Outcome]]] = {}
+        groups: dict[Digest, list[ImagePlan]] = {}
+        for image in self._plan.images:
+            groups.setdefault(image.hash, []).append(image)
+        with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="stowplan") as pool:
+            # Parents come before what is built on them, so whoever waits here waits for work that goes on.
+            for digest, images in groups.items():
+                parent = futures.get(images[0].parent.hash) if images[0].parent else None
+                futures[digest] = pool.submit(self._group, images, decisions, parent)
+            try:
+                for future in as_completed(futures.values()):
+                    future.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self._interrupted.set()
+                self._chosen.interrupt()
+                raise
+        outcomes = {item.name: item for future in futures.values() for item in future.result()}
+        return [outcomes[image.name] for image in self._plan.images]
+
+    def _decisions(self) -> Mapping[str, Decision]:
+        """What is done about each image, from lock, records and registry, and the engine where it matters."""
+        present = known(self._plan, self._lock, self._records)
+        pushed = [
+            image.name
+            for image in self._plan.images
+            if image.builds and image.destination.push and not image.destination.prevent_reuse
+        ]
+        present = with_registry(self._plan, present, pushed, timeout=REGISTRY_SECONDS)
+        decisions = decide(self._plan, present)
+        asked = [
+            image.name
+            for image in self._plan.images
+            if image.builds
+            and not image.destination.prevent_reuse
+            and decisions[image.name].blocked is None
+            and (not image.destination.push or decisions[image.name].action is not Action.REUSE)
+        ]
+        if asked:
+            try:
+                engine = self._chosen.engine
+            except ExecutorError:
+                # Each image that needs it says so itself; the others need none.
+                return decisions
+            # Which records count shows only now: what another engine had says nothing of this one.
+            of_engine = known(self._plan, self._lock, self._records, engine.name)
+            present = {
+                name: evolve(of_engine[name], registry=each.registry) for name, each in present.items()
+            }
+            present = with_engine(self._plan, present, asked, engine, self._records)
+        return decide(self._plan, present)
+
+    def _group(
+        self,
+        images: Sequence[ImagePlan],
+        decisions: Mapping[str, Decision],
+        parent: Future[list[Outcome]] | None,
+    ) -> list[Outcome]:
+        """Images of one hash, one after the other: what the first has built is there for the others."""
+        outcomes: list[Outcome] = []
+        for image in images:
+            outcome = self._one(image, decisions[image.name], parent, outcomes[-1] if outcomes else None)
+            outcomes.append(outcome)
+        return outcomes
+
+    def _one(
+        self,
+        image: ImagePlan,
+        decision: Decision,
+        parent: Future[list[Outcome]] | None,
+        same: Outcome | None,
+    ) -> Outcome:
+        """One image from its decision to its record. A failure is an outcome."""
         started = time.monotonic()
         try:
-            outcome = self._make(image, again=again)
+            outcome = self._carry_out(image, decision, parent, same)
         except (ExecutorError, PlannerError) as error:
-            outcome = Outcome(image.name, image.hash, Status.FAILED, image.reference, error=error)
+            wrapped = error if isinstance(error, ExecutorError) else ExecutorError(error.problems)
+            outcome = failed(image, decision, wrapped, interrupted=self._interrupted.is_set())
         outcome = evolve(outcome, seconds=round(time.monotonic() - started, 3))
-        self._record(image, outcome)
-        self.on_event(Event(image.name, outcome.action.value, str(outcome.error or outcome.reference)))
+        outcome = self._recorder.record(image, outcome, self._chosen.name)
+        text = str(outcome.error) if outcome.error else outcome.reference
+        self._on_event(Event(image.name, EventKind.ENDED, text, outcome.result))
         return outcome
 
-    def _make(self, image: ImagePlan, *, again: bool) -> Outcome:
-        if image.use is Use.PARENT:
-            return Outcome(image.name, image.hash, Status.PARENT, image.reference, image.parent.digest)
-        delivery = _delivery(image)
-        must_build = delivery.prevent_reuse and not again
-        if delivery.push and not must_build and (digest := self._pushed(image)) is not None:
-            return Outcome(image.name, image.hash, Status.REUSE, image.reference, digest)
-        action = Status.BUILD if must_build or not self._local(image) else Status.REUSE
-        if action is Status.BUILD:
-            self._build(image)
-        digest = None
-        if delivery.push:
-            self.on_event(Event(image.name, "pushing", image.reference))
-            digest = self.engine.push(image.reference, self._on_line(image))
-        return Outcome(image.name, image.hash, action, image.reference, digest)
-
-    def _pushed(self, image: ImagePlan) -> Digest | None:
-        """The digest under which the registry has the image; None if it does not."""
-        answer = head(ImageRef.parse(image.reference), timeout=_REGISTRY_SECONDS)
-        match answer:
-            case Found():
-                return answer.digest
-            case Missing():
-                return None
-            case Unknown():
-                # The ledger says what was pushed; without it, "cannot tell" is neither yes nor no.
-                known = self.lock.pushed_as(image.hash, _delivery(image).repository)
-                if known is not None:
-                    return known.digest
-                found = f"cannot tell whether it was pushed: {answer.reason}"
-                raise RegistryUnavailable([Problem(Place(file=image.reference), found, "try again")])
-            case _:
-                assert_never(answer)
-
-    def _local(self, image: ImagePlan) -> bool:
-        """Whether the engine has the image, under this reference or one for another repository."""
-        there = self.engine.built(image.hash)
-        if there and image.reference not in there:
-            self.engine.tag(there[0], image.reference)
-        return bool(there)
-
-    def _build(self, image: ImagePlan) -> None:
-        from executor.context import context  # noqa: PLC0415  # planning builds nothing
-
-        self.on_event(Event(image.name, "building", image.reference))
-        job = BuildJob(
-            tag=image.reference,
-            dockerfile=dockerfile(image),
-            context=lambda: context(image, self.root),
-            options=image.options,
-            labels={HASH_LABEL: str(image.hash)},
-            secrets={build_argument(name): value for name, value in self._values(image)},
-        )
-        self.engine.build(job, self._on_line(image))
-
-    def _on_line(self, image: ImagePlan) -> OnLine:
-        return lambda line: self.on_event(Event(image.name, "line", line))
-
-    def _values(self, image: ImagePlan) -> Iterator[tuple[str, str]]:
-        """The values of the image's variables, which must be those that were planned with."""
-        for name, fingerprint in (image.here or Here()).variables.items():
-            value = self.facts.variable(name)
-            if value is None or variable_fingerprint(name, value.reveal()) != fingerprint:
-                raise FilesChanged(
-                    [Problem(Place(file=f"${name}"), "is not what it was when planned", "plan again")]
-                )
-            yield name, value.reveal()
-
-    def _record(self, image: ImagePlan, outcome: Outcome) -> None:
-        """Write down what came of an image, and where it was pushed."""
-        status = _RECORDED.get(outcome.action)
-        if status == "failed" and self._interrupted.is_set():
-            status = "interrupted"
-        if status is not None and not (
-            status == "reused" and self.records.existing(image.hash, image.reference)
-        ):
-            self.records.add(
-                Record(
-                    id=0,
-                    finished=datetime.now(UTC).isoformat(timespec="seconds"),
-                    seconds=outcome.seconds,
-                    pipeline=self.plan.pipeline,
-                    stack=self.plan.stack,
-                    image=image.name,
-                    hash=str(image.hash),
-                    status=status,
-                    engine=self._engine.name if self._engine else "",
-                    reference=outcome.reference,
-                    digest=str(outcome.digest) if outcome.digest else None,
-                    error=str(outcome.error) if outcome.error else None,
-                ),
-                self.plan,
-                image,
+    def _carry_out(
+        self,
+        image: ImagePlan,
+        decision: Decision,
+        parent: Future[list[Outcome]] | None,
+        same: Outcome | None,
+    ) -> Outcome:
+        if decision.blocked is not None:
+            return blocked(image, decision)
+        if decision.action in (Action.REUSE, Action.PARENT):
+            if same is not None and not image.destination.push:
+                # That it would be there by now was why nothing was to be done.
+                if same.error is not None:
+                    raise same.error
+                self._chosen.engine.tag(same.reference, image.reference)
+            return nothing_to_do(image, decision)
+        if parent is not None and (lost := [item for item in parent.result() if item.failed]):
+            problem = Problem(
+                Place(file=image.name),
+                f"was not built: {lost[0].name}, which it is built on, failed",
+                "mend that first",
+                "parent-failed",
             )
-        if outcome.digest is not None and image.use is Use.BUILD:
-            reference = ImageRef.parse(_delivery(image).repository).pinned(outcome.digest)
-            pushed = Pushed(self.plan.pipeline, self.plan.stack, image.name, image.hash, reference)
-            update_lock(self.root, lambda lock: lock.with_pushed(self.plan, [pushed]))
+            return failed(image, decision, ExecutorError([problem]))
+        if same is not None and same.failed:
+            assert same.error is not None  # noqa: S101  # a failure has an error
+            raise same.error
+        if same is not None:
+            self._chosen.engine.tag(same.reference, image.reference)
+        builder = ImageBuilder(self._chosen.engine, self._root, self._facts, self._on_event)
+        return builder.carry_out(image, decision)
 
     def tag(self, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
         """Give images their further tags: of several images of one repository the last keeps a tag."""
         owners = {
-            (delivery.repository, delivery.image_tag): image.name
-            for image in self.plan.images
-            if image.use is Use.BUILD and (delivery := _delivery(image)).image_tag
+            (image.destination.repository, image.destination.image_tag): image.name
+            for image in self._plan.images
+            if image.builds and image.destination.image_tag
         }
+        kept = set(owners.values())
         return tuple(
-            self._tag(image, outcome)
-            if image.name in owners.values() and outcome.action is not Status.FAILED
-            else outcome
-            for image, outcome in zip(self.plan.images, outcomes, strict=True)
+            self._tag(image, outcome) if image.name in kept and not outcome.failed else outcome
+            for image, outcome in zip(self._plan.images, outcomes, strict=True)
         )
 
     def _tag(self, image: ImagePlan, outcome: Outcome) -> Outcome:
-        delivery = _delivery(image)
+        from executor.registry.tags import retag  # noqa: PLC0415  # few images have a further tag
+
+        tag = str(image.destination.image_tag)
         try:
-            if delivery.push:
-                retag(ImageRef.parse(image.reference), str(delivery.image_tag), timeout=_REGISTRY_SECONDS)
+            if image.destination.push:
+                retag(ImageRef.parse(image.reference), tag, timeout=REGISTRY_SECONDS)
             else:
-                self.engine.tag(image.reference, f"{delivery.repository}:{delivery.image_tag}")
+                self._chosen.engine.tag(image.reference, f"{image.destination.repository}:{tag}")
         except ExecutorError as error:
-            return evolve(outcome, action=Status.FAILED, error=error)
+            return evolve(outcome, error=outcome.error or error)
         return outcome
-
-
-def _delivery(image: ImagePlan) -> Delivery:
-    assert image.delivery is not None  # noqa: S101  # only the images of a lock have none
-    return image.delivery

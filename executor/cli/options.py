@@ -1,4 +1,4 @@
-"""What the commands of the command line share: their options, each declared once, and how they print.
+"""What the commands share: their options, each declared once, the project, and the engine.
 
 Refuses to know any command.
 """
@@ -6,8 +6,7 @@ Refuses to know any command.
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,18 +20,19 @@ from planner.errors import PlannerError
 __all__ = [
     "CHANGES",
     "FAILED",
+    "LOOKING",
+    "TRY_AGAIN",
     "engine_chooser",
     "known_error",
     "loaded_project",
     "options",
-    "print_error",
-    "print_json",
     "project_root",
-    "styled",
 ]
 
 FAILED: Final = 1
 CHANGES: Final = 2
+TRY_AGAIN: Final = 75
+LOOKING: Final = "looking at files and registries"
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -53,6 +53,7 @@ def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         "stack": click.option(
             "--stack", metavar="NAME", help="The stack. Default: `default`, or the only one."
         ),
+        "all-stacks": click.option("--stack", metavar="NAME", help="Only this stack. Default: all of them."),
         "engine": click.option(
             "--engine",
             metavar="NAME",
@@ -69,10 +70,9 @@ def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         ),
         "locked": click.option("--locked", is_flag=True, help="Fail if the lock is stale."),
         "frozen": click.option(
-            "--frozen",
-            is_flag=True,
-            help="Take what would have to be resolved from the lock, without looking.",
+            "--frozen", is_flag=True, help="Take the lock as it is, without checking that it is up to date."
         ),
+        "offline": click.option("--offline", is_flag=True, help="Ask no registry."),
         "detailed": click.option(
             "--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes."
         ),
@@ -113,31 +113,3 @@ def engine_chooser(name: str | None) -> Callable[[], Any]:
 def known_error(error: Exception) -> PlannerError | ExecutorError | None:
     """The error, if it is one that says what is wrong and what to do."""
     return error if isinstance(error, PlannerError | ExecutorError) else None
-
-
-def print_error(error: PlannerError | ExecutorError, *, as_json: bool = False) -> None:
-    """All problems at once, each with its place and its remedy: to standard error, or as JSON."""
-    if as_json:
-        problems = [
-            {"where": str(item.where), "found": item.found, "fix": item.fix} for item in error.problems
-        ]
-        print_json({"schema": "stowplan/error/1", "problems": problems})
-        return
-    for problem in error.problems:
-        where = f"{problem.where}: " if str(problem.where) else ""
-        word = click.style("error", fg="red", bold=True)
-        click.echo(f"{word}: {where}{problem.found}\n       {problem.fix}", err=True)
-
-
-def print_json(data: Mapping[str, Any]) -> None:
-    """Print an object, and nothing else, to standard output."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-_STYLES: Final = {"build": "yellow", "reuse": "green", "parent": "green", "note:": "cyan", "failed": "red"}
-
-
-def styled(line: str) -> str:
-    """The line with its first word in colour, which click drops where there is no terminal."""
-    word = line.split(maxsplit=1)[0] if line.strip() else ""
-    return line.replace(word, click.style(word, fg=_STYLES[word]), 1) if word in _STYLES else line

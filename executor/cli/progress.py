@@ -10,7 +10,8 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from executor.apply.scheduler import Event, OnEvent
+from executor.apply.outcome import Event, EventKind, OnEvent
+from executor.cli.render.encode import terminal
 from planner.image.plan import BuildPlan
 
 __all__ = ["progress", "show_table", "waiting"]
@@ -43,9 +44,6 @@ def waiting(words: str) -> Iterator[None]:
         thread.join()
 
 
-_ENDED = frozenset({"build", "reuse", "parent", "failed"})
-
-
 @contextlib.contextmanager
 def progress(plan: BuildPlan) -> Iterator[OnEvent]:
     """Show what happens to the images of a plan, for as long as the context lasts."""
@@ -57,12 +55,21 @@ def progress(plan: BuildPlan) -> Iterator[OnEvent]:
 
 
 def _plain(event: Event) -> None:
-    if event.kind == "line" and not event.text.strip():
+    if event.kind is EventKind.LINE and not event.text.strip():
         return
-    text = event.text if event.kind == "line" else f"{event.kind} {event.text}"
     # One write a line: lines of images that are built side by side do not mix.
-    sys.stderr.write(f"[{event.image}] {text}\n")
+    sys.stderr.write(f"[{event.image}] {_words(event)}\n")
     sys.stderr.flush()
+
+
+def _words(event: Event) -> str:
+    match event.kind:
+        case EventKind.LINE:
+            return terminal(event.text)
+        case EventKind.ENDED:
+            return f"{event.result} {terminal(event.text)}"
+        case EventKind.BUILDING | EventKind.PUSHING:
+            return f"{event.kind} {event.text}"
 
 
 @contextlib.contextmanager
@@ -85,13 +92,14 @@ def _live(plan: BuildPlan) -> Iterator[OnEvent]:
 
         def on_event(event: Event) -> None:
             task = tasks[event.image]
-            if event.kind in _ENDED:
-                shown.update(task, description=event.kind, completed=1)
-            elif event.kind == "line":
-                shown.update(task, description=event.text)
-            else:
-                shown.start_task(task)
-                shown.update(task, description=event.kind)
+            match event.kind:
+                case EventKind.ENDED:
+                    shown.update(task, description=str(event.result), completed=1)
+                case EventKind.LINE:
+                    shown.update(task, description=terminal(event.text))
+                case EventKind.BUILDING | EventKind.PUSHING:
+                    shown.start_task(task)
+                    shown.update(task, description=str(event.kind))
 
         yield on_event
 

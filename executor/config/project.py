@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from attrs import evolve, field, frozen
 
+from executor.config.lines import line_of, lines_of
 from executor.errors import ExecutorError, UsageError
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.pipeline import Pipeline
@@ -50,7 +52,14 @@ class Project:
         """The problem with the file and line of the setting that it is about."""
         if problem.where.file is not None or problem.where.path[:1] not in {("pipeline",), ("stack",)}:
             return problem
-        line = _line(self._text, (*self._prefix, *problem.where.path))
+        return self._placed(problem)
+
+    @cached_property
+    def _lines(self) -> Mapping[tuple[str | int, ...], int]:
+        return lines_of(self._text)
+
+    def _placed(self, problem: Problem) -> Problem:
+        line = line_of(self._lines, (*self._prefix, *problem.where.path))
         return evolve(problem, where=evolve(problem.where, file=self.file, line=line))
 
 
@@ -127,13 +136,8 @@ def _load(root: Path, path: Path, prefix: tuple[str, ...]) -> Project:
     if not pipelines and not problems:
         problems.append(Problem.at((), "no pipeline", f"write {_EXAMPLE}"))
     if problems:
-        raise PlannerError(_placed(problem, project) for problem in problems)
+        raise PlannerError(map(project._placed, problems))  # noqa: SLF001  # same module
     return evolve(project, pipelines=pipelines, stacks=stacks or {"default": Stack()})
-
-
-def _placed(problem: Problem, project: Project) -> Problem:
-    line = _line(project._text, (*project._prefix, *problem.where.path))  # noqa: SLF001  # same module
-    return evolve(problem, where=evolve(problem.where, file=project.file, line=line))
 
 
 def _decode(
@@ -158,31 +162,3 @@ def _syntax_error(file: str, message: str) -> ExecutorError:
     found = message[: at.start()] if at else message
     place = Place(file=file, line=int(at[1]) if at else None)
     return ExecutorError([Problem(place, f"not TOML: {found}", "correct the syntax")])
-
-
-_MARK: Final = "stowplan-looks-for-this-line"
-
-
-def _line(text: str, path: Sequence[str | int]) -> int | None:
-    """The line, from 1, of the deepest part of `path` that is in a TOML text; None if nothing of it is.
-
-    TOML libraries keep no positions, but tomlkit keeps the text: a mark put in place of the value
-    comes out on the value's own line.
-    """
-    import tomlkit  # noqa: PLC0415  # only errors need it
-
-    document: Any = tomlkit.parse(text)
-    holder, key, value = None, None, document
-    for part in path:
-        try:
-            holder, key, value = value, part, value[part]
-        except (KeyError, IndexError, TypeError):
-            break
-    while isinstance(value, Mapping) and value:
-        holder, key = value, next(iter(value))
-        value = value[key]
-    if holder is None or key is None:
-        return None
-    holder[key] = _MARK
-    before, found, _ = tomlkit.dumps(document).partition(_MARK)
-    return before.count("\n") + 1 if found else None

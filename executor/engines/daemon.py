@@ -10,19 +10,30 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from executor.engines.interrupts import Task
 from executor.engines.logs import Log
-from executor.engines.work import Work
 from executor.errors import BuildFailed, EngineUnavailable, ExecutorError
 
 if TYPE_CHECKING:
     import requests
     from docker import APIClient
 
-__all__ = ["ANSWER_SECONDS", "Told", "absent", "client", "follow", "inspected", "stoppable"]
+__all__ = [
+    "ANSWER_SECONDS",
+    "Stream",
+    "absent",
+    "fix",
+    "follow",
+    "inspected",
+    "local_socket",
+    "newest",
+    "newest_instruction",
+    "stoppable",
+]
 
 _SOCKET: Final = Path("/var/run/docker.sock")
 ANSWER_SECONDS: Final = 60
@@ -40,6 +51,17 @@ def absent() -> str | None:
     if not _SOCKET.exists():
         return f"there is no {_SOCKET}, and neither DOCKER_HOST nor a docker context names a daemon"
     return _refusal(f"unix://{_SOCKET}")
+
+
+def local_socket() -> str | None:
+    """The socket of the daemon, where it is one of this machine that neither TLS nor a context is about."""
+    if os.environ.get("DOCKER_CONTEXT"):
+        return None
+    host = os.environ.get("DOCKER_HOST")
+    if host:
+        kind, _, path = host.partition("unix://")
+        return path or None if not kind else None
+    return None if _names_context() else str(_SOCKET)
 
 
 def _names_context() -> bool:
@@ -65,14 +87,53 @@ def _refusal(host: str) -> str | None:
     return None
 
 
-def _connect() -> APIClient:
-    """A client of the daemon that the docker command line would speak to."""
+class Daemon:
+    """The daemon that the docker command line would speak to, and which version of its API both know."""
+
+    def __init__(self) -> None:
+        self._version: str | None = None
+
+    @contextlib.contextmanager
+    def client(self, timeout: int | None = ANSWER_SECONDS) -> Iterator[APIClient]:
+        """A client, whose errors become ours. The first one asks the daemon for its version.
+
+        Only what the daemon says is passed on: the SDK's own text of an error has the URL in it, which
+        holds the build arguments.
+        """
+        if reason := absent():
+            raise _away(reason)
+        import requests  # noqa: PLC0415
+        import urllib3  # noqa: PLC0415
+        from docker.errors import APIError, DockerException  # noqa: PLC0415
+
+        try:
+            api = _connect(self._version)
+        except (DockerException, requests.RequestException, OSError) as error:
+            raise _away(str(error)) from None
+        self._version = api.api_version
+        api.timeout = timeout  # type: ignore[assignment]  # None: as long as it takes
+        try:
+            yield api
+        except APIError as error:
+            raise BuildFailed.of(
+                "docker", str(error.explanation or error.status_code), "see the lines above"
+            ) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise _away(f"the connection broke ({type(error).__name__})") from None
+        except DockerException as error:
+            raise BuildFailed.of("docker", str(error), "see the lines above") from None
+        finally:
+            api.close()
+
+
+def _connect(version: str | None) -> APIClient:
     import docker  # noqa: PLC0415
-    from docker.context import ContextAPI  # noqa: PLC0415
-    from docker.context.config import get_current_context_name  # noqa: PLC0415
 
     name = os.environ.get("DOCKER_CONTEXT")
     if name or not os.environ.get("DOCKER_HOST"):
+        from docker.context import ContextAPI  # noqa: PLC0415
+        from docker.context.config import get_current_context_name  # noqa: PLC0415
+
         name = name or get_current_context_name()
         context = ContextAPI.get_context(name)
         if context is None:
@@ -81,45 +142,27 @@ def _connect() -> APIClient:
             if refused := _refusal(context.Host or ""):
                 raise docker.errors.DockerException(refused)
             return docker.APIClient(
-                context.Host, tls=context.TLSConfig or False, timeout=ANSWER_SECONDS, use_ssh_client=True
+                context.Host,
+                version=version,
+                tls=context.TLSConfig or False,
+                timeout=ANSWER_SECONDS,
+                use_ssh_client=True,
             )
-    return docker.from_env(timeout=ANSWER_SECONDS, use_ssh_client=True).api
+    return docker.from_env(version=version, timeout=ANSWER_SECONDS, use_ssh_client=True).api
 
 
-@contextlib.contextmanager
-def client(timeout: int | None = ANSWER_SECONDS) -> Iterator[APIClient]:
-    """A client, whose errors become ours.
-
-    Only what the daemon says is passed on: the SDK's own text of an error has the URL in it, which
-    holds the build arguments.
-    """
-    if reason := absent():
-        raise _away(reason)
-    import requests  # noqa: PLC0415
-    import urllib3  # noqa: PLC0415
-    from docker.errors import APIError, DockerException  # noqa: PLC0415
-
-    try:
-        api = _connect()
-    except (DockerException, requests.RequestException, OSError) as error:
-        raise _away(str(error)) from None
-    api.timeout = timeout  # type: ignore[assignment]  # None: as long as it takes
-    try:
-        yield api
-    except APIError as error:
-        raise BuildFailed.of(
-            "docker", str(error.explanation or error.status_code), "see the lines above"
-        ) from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise _away(f"the connection broke ({type(error).__name__})") from None
-    except DockerException as error:
-        raise BuildFailed.of("docker", str(error), "see the lines above") from None
-    finally:
-        api.close()
+def fix() -> str:
+    """What to do about a daemon that does not answer, by what names it."""
+    for name in ("DOCKER_CONTEXT", "DOCKER_HOST"):
+        if os.environ.get(name):
+            return f"see that the daemon runs that {name} names ({os.environ[name]}), or unset it"
+    if _names_context():
+        return "see that the daemon runs that the current context names, or choose one: docker context use"
+    return "install Docker and start its daemon (docs.docker.com/engine/install), or set DOCKER_HOST"
 
 
 def _away(found: str) -> ExecutorError:
-    return EngineUnavailable.of("docker", found, "start the daemon, or see that DOCKER_HOST names it")
+    return EngineUnavailable.of("docker", found, fix())
 
 
 def inspected(api: APIClient, image: str) -> Mapping[str, Any]:
@@ -128,20 +171,30 @@ def inspected(api: APIClient, image: str) -> Mapping[str, Any]:
     return found
 
 
+def newest_instruction(api: APIClient, image: str) -> str:
+    """The last entry of an image's history: the instruction that made it."""
+    return newest(api.history(image))  # type: ignore[no-untyped-call]  # as published
+
+
+def newest(history: Sequence[Mapping[str, Any]]) -> str:
+    """The newest instruction of a history, as the daemon gives it."""
+    return history[0].get("CreatedBy") or "" if history else ""
+
+
 @contextlib.contextmanager
-def stoppable(api: APIClient, work: Work) -> Iterator[None]:
-    """Let the work be stopped: its connection is shut down, upon which the daemon gives up too."""
+def stoppable(api: APIClient, task: Task) -> Iterator[None]:
+    """Let the task be stopped: its connection is shut down, upon which the daemon gives up too."""
     responses: list[requests.Response] = []
 
     def begun(response: requests.Response, **_: Any) -> None:
         responses.append(response)
-        work.stoppable(lambda: _shut(response))
+        task.stoppable(lambda: _shut(response))
 
     api.hooks["response"].append(begun)
     try:
         yield
     except Exception:
-        if not work.interrupted:
+        if not task.interrupted:
             raise
     finally:
         for response in responses:
@@ -158,14 +211,14 @@ def _shut(response: requests.Response) -> None:
         connection.shutdown(socket.SHUT_RDWR)
 
 
-class Told(NamedTuple):
+class Stream(NamedTuple):
     """What the records of a build or a push came to."""
 
     aux: Mapping[str, Any] = {}  # never written to
     error: str = ""
 
 
-def follow(records: Iterable[Mapping[str, Any]], log: Log) -> Told:
+def follow(records: Iterable[Mapping[str, Any]], log: Log) -> Stream:
     """Log a build or a push as it goes on. An error in the records is a failure, whatever follows it."""
     aux: dict[str, Any] = {}
     error = rest = ""
@@ -180,4 +233,4 @@ def follow(records: Iterable[Mapping[str, Any]], log: Log) -> Told:
         aux.update(record.get("aux") or {})
     if rest:
         log(rest)
-    return Told(aux, error)
+    return Stream(aux, error)

@@ -8,44 +8,59 @@ classic builder where that does not work or where it is asked for. Refuses crede
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from itertools import chain
-from typing import Final, Literal
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
 
-from attrs import evolve
-
-from executor.context import file_member
+from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory
 from executor.engines.daemon import (
     ANSWER_SECONDS,
-    Told,
+    Daemon,
+    Stream,
     absent,
-    client,
     follow,
     inspected,
+    local_socket,
+    newest,
+    newest_instruction,
     stoppable,
 )
-from executor.engines.logs import DOCKERFILE, UNTOLD, Log, build_failed, hiding, push_failed
+from executor.engines.interrupts import Task, Tasks
+from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed, hiding, push_failed
+from executor.engines.mark import mark
 from executor.engines.options import cli_options, sdk_options
+from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine
-from executor.engines.references import only_digest, parsed, references, working_tags
-from executor.engines.work import Work, Works
+from executor.engines.references import image_id, named, only_digest, parsed, references
 from executor.errors import BuildFailed, EngineUnavailable, ExecutorError
 from executor.process import Command, run
+from planner.image.capabilities import Capability
+from planner.render.dockerfile import TIMESTAMP
 from planner.values import Digest, FrozenMapping, ImageRef
 
-__all__ = ["Builder", "DockerEngine", "buildx_command"]
+__all__ = ["DockerBuilder", "DockerEngine", "buildx_command"]
 
-Builder = Literal["auto", "buildkit", "classic"]
+DockerBuilder = Literal["auto", "buildkit", "classic"]
 
 _BUILDX_VERSION: Final = Command(("docker", "buildx", "version"))
+# Where the command line looks for its plugins (docs.docker.com/reference/cli/docker, "cliPluginsExtraDirs"
+# and cli-plugins/manager), after the user's own directory.
+_PLUGINS: Final = (
+    "/usr/local/lib/docker/cli-plugins",
+    "/usr/local/libexec/docker/cli-plugins",
+    "/usr/lib/docker/cli-plugins",
+    "/usr/libexec/docker/cli-plugins",
+)
 
 
-def buildx_command(job: BuildJob) -> Command:
+def buildx_command(job: BuildJob, id_file: Path) -> Command:
     """The command that builds a job with BuildKit, from an archive on its standard input.
 
-    The values of secrets are in its environment only, where no process list shows them.
+    The image has no tag; its ID is written to a file. The values of variables are in the command's
+    environment only, where no process list shows them. What the user's environment says of platforms and
+    times does not count.
     """
-    labels = FrozenMapping({**job.options.labels, **job.labels})
     return Command(
         (
             "docker",
@@ -53,129 +68,158 @@ def buildx_command(job: BuildJob) -> Command:
             "build",
             "--load",
             "--progress=plain",
-            f"--tag={job.tag}",
+            f"--iidfile={id_file}",
             f"--file={DOCKERFILE}",
-            *cli_options(evolve(job.options, labels=labels), "docker"),
-            *(f"--build-arg={name}" for name in job.secrets),
+            *cli_options(planned_options(job.image), "docker"),
+            *(f"--build-arg={name}" for name in job.variables),
+            # The time of the image and of its history. BuildKit gives it to commands that ask for it, too.
+            f"--build-arg=SOURCE_DATE_EPOCH={TIMESTAMP}",
             "-",
         ),
-        # Provenance would make an index of the image. The variable and not the flag, which buildx
-        # before 0.10 does not know.
-        env=FrozenMapping({**job.secrets, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}),
-    )
-
-
-def _archive(job: BuildJob) -> Iterator[bytes]:
-    """The build context with the Dockerfile in it."""
-    return chain([file_member(DOCKERFILE, job.dockerfile.encode())], job.context())
+        env=FrozenMapping({
+            **job.variables,
+            # Provenance would make an index of the image. The variable and not the flag, which buildx
+            # before 0.10 does not know.
+            "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+            "DOCKER_DEFAULT_PLATFORM": "",
+        }),
+    )  # fmt: skip
 
 
 class DockerEngine:
     """The Docker daemon that DOCKER_HOST, DOCKER_CONTEXT or the current context name."""
 
     name = "docker"
+    capabilities = frozenset(Capability)
 
-    def __init__(self, builder: Builder = "auto") -> None:
+    def __init__(self, builder: DockerBuilder = "auto") -> None:
         self._builder = builder
-        self._works = Works()
+        self._daemon = Daemon()
+        self._tasks = Tasks()
         self._has_buildx: bool | None = None
+
+    @property
+    def uses_buildkit(self) -> bool:
+        """Whether it builds with BuildKit. EngineUnavailable if that is asked for and not there."""
+        if self._builder == "buildkit" and not self._buildx():
+            raise EngineUnavailable.of(
+                "docker",
+                "`docker buildx version` does not work",
+                "install docker's buildx plugin, or set STOWPLAN_DOCKER_BUILDER=auto",
+            )
+        return self._builder != "classic" and self._buildx()
 
     def unavailable(self) -> str | None:
         """Why the daemon cannot be used; the SDK is not even imported where no daemon is named."""
         if reason := absent():
             return reason
         try:
-            with client():
-                pass
+            self._greet()
         except ExecutorError as error:
             return error.problems[0].found
         if self._builder == "buildkit" and not self._buildx():
             return "`docker buildx version` does not work, and BuildKit is asked for"
         return None
 
+    def _greet(self) -> None:
+        """See whether the daemon answers."""
+        path = local_socket()
+        if path is not None:
+            from executor.engines.socket_api import SocketApi  # noqa: PLC0415  # only a daemon needs it
+
+            SocketApi(path, ANSWER_SECONDS).ping()
+            return
+        with self._daemon.client():
+            pass
+
     def inspect(self, reference: str) -> ImageInfo | None:
-        """What the daemon knows of a local image."""
+        """What the daemon knows of a local image. Its history is asked for where it bears our label."""
+        path = local_socket()
+        if path is not None:
+            from executor.engines.socket_api import SocketApi  # noqa: PLC0415  # only a daemon needs it
+
+            api = SocketApi(path, ANSWER_SECONDS)
+            told = api.image(named(reference))
+            return None if told is None else _info(told, lambda: newest(api.history(told["Id"])))
         from docker.errors import NotFound  # noqa: PLC0415  # the SDK takes 90 ms to import
 
-        with client() as api:
+        with self._daemon.client() as client:
             try:
-                found = inspected(api, str(parsed(reference)))
+                found = inspected(client, named(reference))
+                return _info(found, lambda: newest_instruction(client, found["Id"]))
             except NotFound:
                 return None
-        platform = (found.get("Os"), found.get("Architecture"), found.get("Variant"))
-        return ImageInfo(
-            id=found["Id"],
-            labels=FrozenMapping(found["Config"].get("Labels") or {}),
-            tags=tuple(found.get("RepoTags") or ()),
-            digests=references(found.get("RepoDigests")),
-            platform="/".join(part for part in platform if part),
-        )
-
-    def built(self, image: Digest) -> tuple[str, ...]:
-        """The references of local images that carry this image hash."""
-        with client() as api:
-            found = api.images(filters={"label": f"{HASH_LABEL}={image}"})
-        return working_tags(image, (tag for item in found for tag in item.get("RepoTags") or ()))
 
     def digest(self, ref: ImageRef) -> Digest | None:
         """The digest under which the image was pulled or pushed; None if there are several, or none."""
         info = self.inspect(str(ref))
         return only_digest(ref, info.digests) if info else None
 
-    def build(self, job: BuildJob, on_line: OnLine) -> None:
-        """Build with BuildKit or the classic builder. An image that loses its only tag is removed."""
-        log = Log(on_line, hiding(job.secrets))
-        before = self.inspect(job.tag)
-        with self._works.begun(job.tag) as work:
-            if self._uses_buildkit():
-                done = run(buildx_command(job), stdin=_archive(job), on_line=log, stoppable=work.stoppable)
-                failed = "" if done.code == 0 else UNTOLD
+    def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
+        """Build with BuildKit or the classic builder, and look that the image is there."""
+        log = Log(on_line, hiding(job.variables))
+        with self._tasks.begun(job.image.name) as task:
+            if self.uses_buildkit:
+                image, failed = _build_with_buildkit(job, log, task)
             else:
-                failed = _build_classic(job, log, work)
-            work.check()
+                image, failed = _build_classic(self._daemon, job, log, task)
+            if image and (failed or task.interrupted):
+                self._discard(image)
+            task.check()
         if failed:
-            raise build_failed(job, log, failed)
-        if before is not None:
-            _remove_if_dangling(before.id)
+            raise build_failed(job.image, log, failed)
+        info = self.inspect(image)
+        if info is None:
+            raise build_failed(job.image, log, NO_IMAGE)
+        return info
 
     def tag(self, reference: str, new: str) -> None:
-        """Give a local image another reference."""
+        """Give a local image another reference. An image that loses its only one to it is removed."""
         target = parsed(new)
-        with client() as api:
-            api.tag(str(parsed(reference)), target.name, target.tag, force=True)
+        before = self.inspect(new)
+        with self._daemon.client() as api:
+            api.tag(named(reference), target.name, target.tag, force=True)
+        if before is not None and len(before.tags) == 1:
+            self._discard(before.id)
 
     def push(self, reference: str, on_line: OnLine) -> Digest:
         """Push through the daemon, with what `docker login` stored on this machine."""
         ref = parsed(reference)
         if ref.tag is None:
             raise ExecutorError.of(reference, "has no tag", "push a tag")
-        told, failed = Told(), ""
-        with self._works.begun(reference) as work:
+        stream, failed = Stream(), ""
+        with self._tasks.begun(reference) as task:
             try:
-                with client(timeout=None) as api, stoppable(api, work):
+                with self._daemon.client(timeout=None) as api, stoppable(api, task):
                     records = api.push(ref.name, ref.tag, stream=True, decode=True)
-                    told = follow(records, Log(on_line, str))
+                    stream = follow(records, Log(on_line, str))
             except BuildFailed as error:
                 failed = error.problems[0].found
-            work.check()
-        failed = told.error or failed
-        if failed or "Digest" not in told.aux:
+            task.check()
+        failed = stream.error or failed
+        if failed or "Digest" not in stream.aux:
             raise push_failed(reference, failed or "the daemon did not tell the digest", "docker")
-        return Digest.parse(told.aux["Digest"])
+        return Digest.parse(stream.aux["Digest"])
 
-    def remove(self, reference: str) -> None:
-        """Remove a reference, and the image with its last one."""
+    def remove(self, reference: str) -> bool:
+        """Remove a reference, and the image with its last one; or an ID that nothing refers to."""
         from docker.errors import NotFound  # noqa: PLC0415
 
-        with client(timeout=None) as api, contextlib.suppress(NotFound):
-            api.remove_image(str(parsed(reference)))
+        with self._daemon.client(timeout=None) as api:
+            try:
+                if image_id(reference) and inspected(api, named(reference)).get("RepoTags"):
+                    return False
+                api.remove_image(named(reference))
+            except NotFound:
+                return False
+        return True
 
     def run(self, reference: str, argv: tuple[str, ...]) -> Finished:
         """Run a command in a new container; 127 when the container has no such program."""
         from docker.errors import APIError  # noqa: PLC0415
 
-        with client(timeout=None) as api:
-            container = api.create_container(str(parsed(reference)), list(argv))["Id"]
+        with self._daemon.client(timeout=None) as api:
+            container = api.create_container(named(reference), list(argv))["Id"]
             try:
                 try:
                     api.start(container)
@@ -189,52 +233,70 @@ class DockerEngine:
 
     def interrupt(self) -> None:
         """Stop builds and pushes."""
-        self._works.interrupt()
+        self._tasks.interrupt()
+
+    def _discard(self, image: str) -> None:
+        """Remove an image that nothing refers to, unless something still uses it."""
+        with contextlib.suppress(ExecutorError):
+            self.remove(image)
 
     def _buildx(self) -> bool:
+        """Whether BuildKit's command line is there. It takes 0.1 s to say so itself."""
         if self._has_buildx is None:
-            try:
-                self._has_buildx = run(_BUILDX_VERSION, timeout=ANSWER_SECONDS).code == 0
-            except ExecutorError:
-                self._has_buildx = False
+            self._has_buildx = any(path.exists() for path in _plugin_files())
+            if not self._has_buildx:
+                with contextlib.suppress(ExecutorError):
+                    self._has_buildx = run(_BUILDX_VERSION, timeout=ANSWER_SECONDS).code == 0
         return self._has_buildx
 
-    def _uses_buildkit(self) -> bool:
-        if self._builder == "buildkit" and not self._buildx():
-            raise EngineUnavailable.of(
-                "docker",
-                "`docker buildx version` does not work",
-                "install docker's buildx plugin, or set STOWPLAN_DOCKER_BUILDER=auto",
-            )
-        return self._builder != "classic" and self._buildx()
+
+def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
+    """What a daemon's description of an image says; `last` is the last entry of its history."""
+    labels = FrozenMapping(found["Config"].get("Labels") or {})
+    return ImageInfo(
+        id=found["Id"],
+        labels=labels,
+        tags=tuple(found.get("RepoTags") or ()),
+        digests=references(found.get("RepoDigests")),
+        platform=platform(found.get("Os", ""), found.get("Architecture", ""), found.get("Variant") or ""),
+        mark=mark(labels, last() if HASH_LABEL in labels else ""),
+    )
 
 
-def _build_classic(job: BuildJob, log: Log, work: Work) -> str:
-    """Build with the SDK; returns why it failed, or nothing."""
-    options = {"rm": True, "forcerm": True, **sdk_options(job.options)}
-    options["buildargs"] = {**job.options.build_args, **job.secrets}
-    options["labels"] = {**job.options.labels, **job.labels}
-    told = Told()
+def _plugin_files() -> Iterator[Path]:
+    config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    for directory in (config / "cli-plugins", *map(Path, _PLUGINS)):
+        yield directory / "docker-buildx"
+
+
+def _build_with_buildkit(job: BuildJob, log: Log, task: Task) -> tuple[str, str]:
+    """Build with the command line; returns the image's ID and why it failed, either of them empty."""
+    with scratch_directory() as directory:
+        id_file = directory / "image"
+        command = buildx_command(job, id_file)
+        done = run(command, stdin=archive(job), on_line=log, stoppable=task.stoppable)
+        image = id_file.read_text().strip() if id_file.exists() else ""
+    if done.code:
+        return image, UNTOLD
+    return image, "" if image else NO_IMAGE
+
+
+def _build_classic(daemon: Daemon, job: BuildJob, log: Log, task: Task) -> tuple[str, str]:
+    """Build with the SDK; returns the image's ID and why it failed, either of them empty."""
+    options = {"rm": True, "forcerm": True, **sdk_options(planned_options(job.image))}
+    options["buildargs"] = {**options.get("buildargs", {}), **job.variables}
+    stream = Stream()
     try:
-        with client(timeout=None) as api, stoppable(api, work):
+        with daemon.client(timeout=None) as api, stoppable(api, task):
             records = api.build(
-                fileobj=work.guarded(_archive(job)),  # type: ignore[arg-type]  # the SDK only iterates over it
+                fileobj=task.guarded(archive(job)),  # type: ignore[arg-type]  # the SDK only iterates over it
                 custom_context=True,
                 dockerfile=DOCKERFILE,
-                tag=job.tag,
                 decode=True,
                 **options,
             )
-            told = follow(records, log)
+            stream = follow(records, log)
     except BuildFailed as error:
-        return error.problems[0].found
-    return told.error or ("" if "ID" in told.aux else UNTOLD)
-
-
-def _remove_if_dangling(image: str) -> None:
-    """Remove an image that a build took the tag of, unless something still uses it."""
-    from docker.errors import APIError  # noqa: PLC0415
-
-    with client() as api, contextlib.suppress(APIError):
-        if not inspected(api, image).get("RepoTags"):
-            api.remove_image(image)
+        return "", error.problems[0].found
+    image = stream.aux.get("ID", "")
+    return image, stream.error or ("" if image else NO_IMAGE)

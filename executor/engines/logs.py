@@ -15,20 +15,22 @@ from urllib.parse import quote, quote_plus
 
 from attrs import field, frozen
 
-from executor.engines.protocol import BuildJob, OnLine
+from executor.engines.archive import DOCKERFILE, whole_dockerfile
+from executor.engines.protocol import OnLine
 from executor.errors import BuildFailed
 from planner.errors import Place, Problem
+from planner.image.instructions import InstallApt, InstallProject, InstallRequirements
+from planner.image.plan import ImagePlan
+from planner.render.dockerfile import instruction_at
 from planner.values import ImageRef
 
-__all__ = ["DOCKERFILE", "UNTOLD", "Log", "build_failed", "hiding", "push_failed"]
-
-# The Dockerfile's name in a build context. Everything a user brings lives in directories beside it.
-DOCKERFILE: Final = "Dockerfile.stowplan"
+__all__ = ["NO_IMAGE", "UNTOLD", "Log", "build_failed", "hiding", "push_failed"]
 
 HIDDEN: Final = "***"
 # Shorter values would hide half of every log, and are no secrets.
 _SHORTEST_SECRET: Final = 4
 UNTOLD: Final = "the builder ended without an image"
+NO_IMAGE: Final = "the builder says that it is done, and there is no image"
 _KEPT_LINES: Final = 1000
 _SHOWN_LINES: Final = 15
 _SHOWN_CHARACTERS: Final = 300
@@ -92,23 +94,38 @@ _EXIT: Final = re.compile(r"(?:exit code|non-zero code|exit status):? (\d+)$")
 _ERROR: Final = re.compile(r"(?:ERROR|Error): (?:failed to solve: )?(.*)")
 
 
-def build_failed(job: BuildJob, log: Log, reason: str) -> BuildFailed:
-    """The error of a build: the instruction, the reason, and the last lines of its output.
+def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
+    """The error of a build: what failed, the reason, and the last lines of its output.
 
     Where the engine's exit says nothing but that there is no image (`UNTOLD`), the reason is taken from
     the log.
     """
     lines = list(log.lines)
-    line, instruction, output = _failed_step(job, lines)
+    line, instruction, output = _failed_step(whole_dockerfile(image), lines)
     if reason == UNTOLD:
         reason = next((match[1] for text in reversed(lines) if (match := _ERROR.fullmatch(text))), reason)
     if exit_code := _EXIT.search(reason):
         reason = f"exit code {exit_code[1]}"
-    said = f"`{_cut(instruction)}` failed: {reason}" if instruction else reason
+    said = _said(image, line, instruction, reason)
     shown = [text for text in output if text.strip() and not _CLASSIC_NOTE.fullmatch(text)][-_SHOWN_LINES:]
     fix = "\n    ".join(["the last lines of its output:", *shown]) if shown else "it wrote nothing"
-    where = Place(file=f"Dockerfile of {job.tag}", line=line)
-    return BuildFailed([Problem(where, log.hide(said), log.hide(fix))])
+    where = Place(file=f"Dockerfile of {image.name}", line=line)
+    return BuildFailed([Problem(where, log.hide(said), log.hide(fix), "build-failed")])
+
+
+def _said(image: ImagePlan, line: int | None, instruction: str, reason: str) -> str:
+    """What failed, in the words of the settings where one of them asked for it."""
+    if not instruction:
+        return reason
+    match instruction_at(image.spec, line) if line else None:
+        case InstallApt():
+            return f"apt_packages cannot be installed: {reason}"
+        case InstallRequirements() as item:
+            return f"{item.source} cannot be installed: {reason}"
+        case InstallProject() as item:
+            return f"local_project_install_command `{_cut(item.command)}` failed: {reason}"
+        case _:
+            return f"`{_cut(instruction)}` failed: {reason}"
 
 
 def push_failed(reference: str, reason: str, program: str) -> BuildFailed:
@@ -118,9 +135,9 @@ def push_failed(reference: str, reason: str, program: str) -> BuildFailed:
     return BuildFailed([Problem(Place(file=reference), f"cannot be pushed: {reason}", fix)])
 
 
-def _failed_step(job: BuildJob, lines: list[str]) -> tuple[int | None, str, list[str]]:
+def _failed_step(dockerfile: str, lines: list[str]) -> tuple[int | None, str, list[str]]:
     """Line and text of the instruction that failed, as far as the log tells, and what it wrote."""
-    instructions = dict(_instructions(job.dockerfile))
+    instructions = dict(_instructions(dockerfile))
     for text in reversed(lines):
         if match := _BUILDKIT_LINE.fullmatch(text):
             line = int(match[1])

@@ -9,7 +9,7 @@ from typing import Final
 from executor.errors import UsageError
 from planner.errors import did_you_mean
 
-__all__ = ["ENGINES", "VARIABLES", "asked_engine"]
+__all__ = ["BUILDER_VARIABLE", "ENGINES", "VARIABLES", "asked_engine", "possible_builders"]
 
 ENGINES: Final = ("docker", "podman")
 # Ours, and the reference's.
@@ -28,3 +28,25 @@ def asked_engine(name: str | None = None, environ: Mapping[str, str] = os.enviro
     if asked and asked not in ENGINES:
         raise UsageError.of(where, f"no container engine is called {asked!r}", did_you_mean(asked, ENGINES))
     return asked or None
+
+
+BUILDER_VARIABLE: Final = "STOWPLAN_DOCKER_BUILDER"
+_DOCKER_BUILDERS: Final[Mapping[str, frozenset[str]]] = {
+    "auto": frozenset({"buildkit", "classic"}),
+    "buildkit": frozenset({"buildkit"}),
+    "classic": frozenset({"classic"}),
+}
+
+
+def possible_builders(name: str | None = None, environ: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """The builders that may build, as far as that shows without looking for an engine.
+
+    UsageError for a name that is none.
+    """
+    asked = asked_engine(name, environ)
+    chosen = environ.get(BUILDER_VARIABLE) or "auto"
+    if chosen not in _DOCKER_BUILDERS:
+        fix = did_you_mean(chosen, _DOCKER_BUILDERS)
+        raise UsageError.of(BUILDER_VARIABLE, f"no builder is called {chosen!r}", fix)
+    docker, podman = _DOCKER_BUILDERS[chosen], frozenset({"podman"})
+    return {"docker": docker, "podman": podman}.get(asked or "", docker | podman)

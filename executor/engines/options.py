@@ -1,6 +1,7 @@
-"""Build options in the words of each engine: one table for the SDK's keywords and the command lines.
+"""Build options in the words of each builder: one table for the SDK's keywords and the command lines.
 
-Refuses an option that an engine would silently leave out: it is named, with the engine that knows it.
+Owns the spelling alone: which builder has which option is said by the planner's table, and what it refuses
+is refused here with the same words. Leaves out nothing silently.
 """
 
 from __future__ import annotations
@@ -8,56 +9,78 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, assert_never
 
-from attrs import frozen
+from attrs import field, frozen
 
 from executor.errors import ExecutorError
-from planner.errors import Problem
 from planner.settings.build_options import BuildOptions
-from planner.values import ImageRef
+from planner.settings.builders import refusals
+from planner.values import FrozenMapping, ImageRef
 
-__all__ = ["cli_options", "sdk_options"]
+__all__ = ["TABLE", "Spelling", "cli_options", "sdk_options"]
 
 Program = Literal["docker", "podman"]
 
 
 @frozen
-class _Option:
-    """One option: its keyword in `docker.APIClient.build`, its flags, and its other spellings.
+class Spelling:
+    """One option: its keyword in `docker.APIClient.build`, and its flags on the two command lines.
 
-    An empty flag says that the program needs none for it; without one, it does not know the option.
+    An empty flag says that the program needs none for it. None says that the builder does not have the
+    option. A keyword with a dot is a name in the table of that keyword.
     """
 
-    name: str
-    keyword: str
-    docker: str | None = None
-    podman: str | None = None
-    also: tuple[str, ...] = ()
+    classic: str | None = field(default=None, kw_only=True)
+    buildkit: str | None = field(default=None, kw_only=True)
+    podman: str | None = field(default=None, kw_only=True)
 
 
-def _option(name: str, keyword: str, flag: str, *also: str) -> _Option:
-    return _Option(name, keyword, flag, flag, also)
+def _both(flag: str, keyword: str | None = None) -> Spelling:
+    return Spelling(classic=keyword, buildkit=flag, podman=flag)
 
 
-# First the fields of BuildOptions, in their order; then what the SDK takes beside them.
-_TABLE: Final = (
-    _option("build_args", "buildargs", "--build-arg"),
-    _option("cache_from", "cache_from", "--cache-from"),
-    _option("no_cache", "nocache", "--no-cache"),
-    _option("shm_size", "shmsize", "--shm-size"),
-    _Option("pull", "pull", docker="--pull", podman="--pull=always"),
-    _Option("rm", "rm", docker="", podman="--rm"),  # BuildKit leaves no containers
-    _option("labels", "labels", "--label"),
-    _option("platform", "platform", "--platform"),
-    _option("target", "target", "--target"),
-    _option("network", "network_mode", "--network", "network_mode"),
-    _option("add_host", "extra_hosts", "--add-host", "extra_hosts"),
-    _Option("force_rm", "forcerm", docker="", podman="--force-rm", also=("forcerm",)),
-    _option("squash", "squash", "--squash"),
-    _option("isolation", "isolation", "--isolation"),
-    _Option("container_limits", "container_limits"),
-    _Option("use_config_proxy", "use_config_proxy"),
-)
-_BY_NAME: Final = {name: option for option in _TABLE for name in (option.name, *option.also)}
+def _podman(flag: str, keyword: str | None = None) -> Spelling:
+    return Spelling(classic=keyword, podman=flag)
+
+
+# First the fields of BuildOptions, in their order; then the rows of the planner's table, in theirs.
+TABLE: Final[Mapping[str, Spelling]] = {
+    "build_args": _both("--build-arg", "buildargs"),
+    "cache_from": _both("--cache-from", "cache_from"),
+    "no_cache": _both("--no-cache", "nocache"),
+    "shm_size": _both("--shm-size", "shmsize"),
+    "pull": Spelling(classic="pull", buildkit="--pull", podman="--pull=always"),
+    "rm": Spelling(classic="rm", buildkit="", podman="--rm"),  # BuildKit leaves no containers
+    "labels": _both("--label", "labels"),
+    "platform": _both("--platform", "platform"),
+    "target": _both("--target", "target"),
+    "network": _both("--network", "network_mode"),
+    "add_host": _both("--add-host", "extra_hosts"),
+    "dns": _podman("--dns"),
+    "dns_option": _podman("--dns-option"),
+    "dns_search": _podman("--dns-search"),
+    "cap_add": _podman("--cap-add"),
+    "cap_drop": _podman("--cap-drop"),
+    "isolation": _podman("--isolation"),
+    "security_opt": _podman("--security-opt"),
+    "userns": _podman("--userns"),
+    "cgroup_parent": _both("--cgroup-parent"),
+    "cpu_period": _podman("--cpu-period"),
+    "cpu_quota": _podman("--cpu-quota"),
+    "cpu_shares": _podman("--cpu-shares", "container_limits.cpushares"),
+    "cpuset_cpus": _podman("--cpuset-cpus", "container_limits.cpusetcpus"),
+    "cpuset_mems": _podman("--cpuset-mems"),
+    "memory": _podman("--memory", "container_limits.memory"),
+    "memory_swap": _podman("--memory-swap", "container_limits.memswap"),
+    "ulimit": _both("--ulimit"),
+    "force_rm": Spelling(classic="forcerm", buildkit="", podman="--force-rm"),
+    "http_proxy": _podman("--http-proxy"),
+    "use_config_proxy": Spelling(classic="use_config_proxy"),
+    "no_cache_filter": Spelling(buildkit="--no-cache-filter"),
+    "cache_ttl": _podman("--cache-ttl"),
+    "jobs": _podman("--jobs"),
+    "retry": _podman("--retry"),
+    "retry_delay": _podman("--retry-delay"),
+}
 
 
 def sdk_options(options: BuildOptions) -> dict[str, Any]:
@@ -67,47 +90,49 @@ def sdk_options(options: BuildOptions) -> dict[str, Any]:
     """
     from docker.utils import parse_bytes  # noqa: PLC0415  # the SDK takes 90 ms to import
 
+    _refuse(options, "classic")
     keywords: dict[str, Any] = {}
-    problems = []
     for name, value in _given(options):
-        option = _BY_NAME.get(name)
-        if option is None:
-            fix = "leave it out, or build with BuildKit (install docker buildx) or Podman"
-            problems.append(_unknown(name, "Docker's classic builder", fix))
-        elif name == "shm_size":
-            keywords[option.keyword] = parse_bytes(value)
-        else:
-            keywords[option.keyword] = _thawed(value)
-    if problems:
-        raise ExecutorError(problems)
+        keyword = TABLE[name].classic
+        assert keyword is not None, name  # noqa: S101  # a test holds this table against the planner's
+        table, _, key = keyword.rpartition(".")
+        place = keywords.setdefault(table, {}) if table else keywords
+        place[key] = parse_bytes(value) if name == "shm_size" else _thawed(value)
     return keywords
 
 
-def cli_options(options: BuildOptions, program: Program) -> tuple[str, ...]:
+def cli_options(
+    options: BuildOptions, program: Program, labels: Mapping[str, str] = FrozenMapping()
+) -> tuple[str, ...]:
     """The flags of `docker buildx build` or `podman build`, each one word with its value.
 
-    ExecutorError names every option that only the SDK has. One that is not known here is passed on.
+    `labels` are stowplan's own, beside those of the options. ExecutorError names every option that the
+    builder does not have.
     """
+    _refuse(options, "buildkit" if program == "docker" else "podman")
+    given = dict(_given(options))
+    if labels:
+        given["labels"] = FrozenMapping({**options.value("labels"), **labels})
     words: list[str] = []
-    problems = []
-    for name, given in _given(options):
-        option = _BY_NAME.get(name)
-        flag = f"--{name.replace('_', '-')}" if option is None else _flag(option, program)
-        if flag is None:
-            problems.append(_unknown(name, program, "leave it out, or build with Docker's classic builder"))
-        elif flag:
-            words += _words(flag, _value(name, given, program), ":" if flag == "--add-host" else "=")
-    if problems:
-        raise ExecutorError(problems)
+    for name in (name for name in TABLE if name in given):
+        flag = _flag(TABLE[name], program)
+        assert flag is not None, name  # noqa: S101  # a test holds this table against the planner's
+        if flag:
+            words += _words(flag, _value(name, given[name], program))
     return tuple(words)
 
 
-def _flag(option: _Option, program: Program) -> str | None:
+def _refuse(options: BuildOptions, builder: str) -> None:
+    if problems := refusals(options, builder):
+        raise ExecutorError(problems)
+
+
+def _flag(spelling: Spelling, program: Program) -> str | None:
     match program:
         case "docker":
-            return option.docker
+            return spelling.buildkit
         case "podman":
-            return option.podman
+            return spelling.podman
         case _:
             assert_never(program)
 
@@ -121,22 +146,21 @@ def _value(name: str, value: Any, program: Program) -> Any:
 
 def _given(options: BuildOptions) -> Iterator[tuple[str, Any]]:
     """The options that say something else than an engine's default, by name."""
-    default = BuildOptions()
-    for name in BuildOptions.settable():
+    for name in options.given:
         value = getattr(options, name)
-        if name != "other" and value != getattr(default, name):
+        if name not in ("other", "tuning") and value != options.default(name):
             yield name, value
-    yield from options.other.items()
+    yield from options.by_name.items()
 
 
-def _words(flag: str, value: Any, joint: str) -> Iterator[str]:
+def _words(flag: str, value: Any) -> Iterator[str]:
     match value:
-        case None | True:
+        case True:
             yield flag
         case False:
             yield f"{flag}=false"
         case Mapping():
-            yield from (f"{flag}={key}{joint}{item}" for key, item in value.items())
+            yield from (f"{flag}={key}={item}" for key, item in value.items())
         case tuple():
             yield from (f"{flag}={item}" for item in value)
         case _:
@@ -144,17 +168,11 @@ def _words(flag: str, value: Any, joint: str) -> Iterator[str]:
 
 
 def _thawed(value: Any) -> Any:
-    """What the SDK can turn into JSON; a bare flag is true."""
+    """What the SDK can turn into JSON."""
     match value:
-        case None:
-            return True
         case Mapping():
             return dict(value)
         case tuple():
             return list(value)
         case _:
             return value
-
-
-def _unknown(name: str, builder: str, fix: str) -> Problem:
-    return Problem.at(("build_options", name), f"{builder} has no such option", fix)

@@ -6,64 +6,75 @@ pushes use what `podman login` stored.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import re
 import tarfile
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from attrs import evolve
-
-from executor.engines.logs import DOCKERFILE, UNTOLD, Log, build_failed, hiding, push_failed
+from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory
+from executor.engines.interrupts import Task, Tasks
+from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed, hiding, push_failed
+from executor.engines.mark import mark
 from executor.engines.options import cli_options
+from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine
-from executor.engines.references import only_digest, parsed, references, working_tags
-from executor.engines.work import Works
+from executor.engines.references import image_id, named, only_digest, parsed, references
 from executor.errors import EngineUnavailable, ExecutorError
 from executor.process import Command, Completed, run
+from planner.image.capabilities import Capability
+from planner.render.dockerfile import TIMESTAMP
 from planner.values import Digest, FrozenMapping, ImageRef
 
-__all__ = ["PodmanEngine", "build_command", "push_command"]
+__all__ = ["Format", "PodmanEngine", "build_command", "push_command"]
+
+Format = Literal["oci", "docker"]
 
 _ANSWER_SECONDS: Final = 60
 # While a build commits a large layer, all else waits for the storage.
 _STORAGE_SECONDS: Final = 600
+# Between looks whether a build that waits for another was interrupted.
+_LOOK_SECONDS: Final = 0.5
 # Exit codes of `podman image exists` and `podman rmi` (their manual pages).
 _NO_SUCH_IMAGE: Final = 1
 # What Podman itself could not do, as opposed to the container (podman-run(1), "Exit Status").
 _PODMAN_FAILED: Final = 125
 # Buildah's mark on the images it makes.
 _BUILT_LABEL: Final = "io.buildah.version"
-# Seconds between tries to list images: the list fails while another build is committing one.
-_LIST_WAITS: Final = (0.2, 0.5, 1.0, 2.0)
+# Seconds between looks at a list of images that fails: it does while another build is committing one.
+_MENDING_WAITS: Final = (0.5, 1.0, 2.0)
+_HALF_WRITTEN: Final = re.compile(r'image with ID "([0-9a-f]{64})"')
 _LOOPBACK: Final = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
 
 
-def build_command(job: BuildJob, directory: Path) -> Command:
-    """The command that builds a job from a directory that holds the Dockerfile and the context.
+def build_command(job: BuildJob, directory: Path, image_format: Format = "oci") -> Command:
+    """The command that builds a job from a directory that holds the context, with the Dockerfile in it.
 
-    The values of secrets are in its environment only. The image is in Docker's format: OCI's has no
-    place for a parent's SHELL, HEALTHCHECK and ONBUILD.
+    The image has no tag; its ID is written to the file `image` beside the context. The values of variables
+    are in the command's environment only. What the user's environment says of platforms, formats and times
+    does not count.
     """
-    labels = FrozenMapping({**job.options.labels, **job.labels})
     return Command(
         (
             "podman",
             "build",
-            "--format=docker",
-            f"--tag={parsed(job.tag)}",
-            f"--file={directory / DOCKERFILE}",
-            *cli_options(evolve(job.options, labels=labels), "podman"),
-            *(f"--build-arg={name}" for name in job.secrets),
+            f"--format={image_format}",
+            "--layers=true",
+            f"--timestamp={TIMESTAMP}",
+            "--identity-label=false",
+            f"--iidfile={directory / 'image'}",
+            f"--file={directory / 'context' / DOCKERFILE}",
+            *cli_options(planned_options(job.image), "podman"),
+            *(f"--build-arg={name}" for name in job.variables),
             str(directory / "context"),
         ),
-        env=job.secrets,
+        env=FrozenMapping({**job.variables, "SOURCE_DATE_EPOCH": "", "DOCKER_DEFAULT_PLATFORM": ""}),
     )
 
 
@@ -80,9 +91,10 @@ class PodmanEngine:
     """The local Podman, of this user."""
 
     name = "podman"
+    capabilities = frozenset(Capability)
 
     def __init__(self) -> None:
-        self._works = Works()
+        self._tasks = Tasks()
 
     def unavailable(self) -> str | None:
         """Why Podman cannot be used: it is not there, or its storage or its set-up is not in order."""
@@ -90,106 +102,134 @@ class PodmanEngine:
             found = run(Command(("podman", "info", "--format={{.Version.Version}}")), timeout=_ANSWER_SECONDS)
         except ExecutorError as error:
             return error.problems[0].found
-        return None if found.code == 0 else f"`podman info` fails: {_reason(found)}"
+        if found.code:
+            return f"`podman info` fails: {_reason(found)}"
+        version = found.text.strip()
+        # Podman 4 brought --identity-label.
+        if re.match(r"[0-3]\.", version):
+            return f"it is version {version}, and 4.0 is the first that builds the same image twice"
+        return None
 
     def inspect(self, reference: str) -> ImageInfo | None:
         """What Podman knows of a local image."""
-        ref = parsed(reference)
-        done = _podman("image", "inspect", str(ref))
-        if done.code:
-            if _podman("image", "exists", str(ref)).code == _NO_SUCH_IMAGE:
-                return None
-            raise _failed(str(ref), done)
-        found: Mapping[str, Any] = json.loads(done.stdout)[0]
-        platform = (found.get("Os"), found.get("Architecture"), found.get("Variant"))
-        labels = found.get("Labels") or {}
+        found = _inspected(reference)
+        if found is None:
+            return None
+        labels = FrozenMapping(found.get("Labels") or {})
+        history = found.get("History") or [{}]  # the oldest first
         # What was built here has, in this list, a digest that no registry knows: that of the image in the
         # local storage, where layers are not compressed. It stays when the image is pushed under another.
-        pulled = () if _BUILT_LABEL in labels else found.get("RepoDigests")
+        built = HASH_LABEL in labels or _BUILT_LABEL in labels
         return ImageInfo(
             id=found["Id"],
-            labels=FrozenMapping(labels),
+            labels=labels,
             tags=tuple(found.get("RepoTags") or ()),
-            digests=tuple(ref for ref in references(pulled) if ref.registry != "localhost"),
-            platform="/".join(part for part in platform if part),
+            digests=()
+            if built
+            else tuple(ref for ref in references(found.get("RepoDigests")) if ref.registry != "localhost"),
+            platform=platform(found.get("Os", ""), found.get("Architecture", ""), found.get("Variant") or ""),
+            mark=mark(labels, history[-1].get("created_by") or ""),
         )
-
-    def built(self, image: Digest) -> tuple[str, ...]:
-        """The references of local images that carry this image hash."""
-        listing = ("images", f"--filter=label={HASH_LABEL}={image}", "--format=json")
-        done = _podman(*listing)
-        for wait in _LIST_WAITS:
-            if done.code == 0:
-                break
-            time.sleep(wait)
-            done = _podman(*listing)
-        if done.code:
-            raise _failed("podman images", done)
-        found = json.loads(done.stdout or "[]")
-        return working_tags(image, (name for item in found for name in item.get("Names") or ()))
 
     def digest(self, ref: ImageRef) -> Digest | None:
         """The digest under which the image was pulled; None if it was built, here or by Podman elsewhere."""
         info = self.inspect(str(ref))
         return only_digest(ref, info.digests) if info else None
 
-    def build(self, job: BuildJob, on_line: OnLine) -> None:
-        """Build from a directory. An image that loses its only tag is removed.
+    def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
+        """Build from a directory, and look that the image is there.
 
         Podman (4.3) reads an archive from its standard input into memory as a whole before it unpacks
         it. So it is unpacked here, as it streams, into a directory that only this user can enter: where
         Podman itself would have put it, in TMPDIR or /var/tmp.
+
+        Images are in OCI's format: Docker's holds the name of the container that made each layer, so that
+        no two builds are the same. OCI's has no place for a parent's HEALTHCHECK, so that an image with
+        one is in Docker's; nor for its SHELL, which counts while the image is built, and is then gone.
         """
-        log = Log(on_line, hiding(job.secrets))
-        before = self.inspect(job.tag)
-        place = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  # mkdtemp makes a private directory in it
+        log = Log(on_line, hiding(job.variables))
+        place = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  # a private directory is made in it
         with (
-            self._works.begun(job.tag) as work,
-            tempfile.TemporaryDirectory(prefix="stowplan-", dir=place) as temporary,
+            self._tasks.begun(job.image.name) as task,
+            scratch_directory(place) as directory,
+            _alone(job.image.hash, task),
         ):
-            directory = Path(temporary)
-            (directory / DOCKERFILE).write_text(job.dockerfile, encoding="utf-8")
-            _unpack(work.guarded(job.context()), directory / "context")
-            done = run(build_command(job, directory), on_line=log, stoppable=work.stoppable)
-            work.check()
+            _unpack(task.guarded(archive(job)), directory / "context")
+            known = _format(job.image.base)
+            image, failed = self._build(job, log, task, directory, known or "oci")
+            # Only now is it known what a parent is that had to be pulled.
+            if known is None and not failed and _format(job.image.base) == "docker":
+                image, failed = self._build(job, log, task, directory, "docker")
+        if failed:
+            raise build_failed(job.image, log, failed)
+        info = self.inspect(image)
+        if info is None:
+            raise build_failed(job.image, log, NO_IMAGE)
+        return info
+
+    def _build(
+        self, job: BuildJob, log: Log, task: Task, directory: Path, image_format: Format
+    ) -> tuple[str, str]:
+        """Build once; returns the image's ID and why it failed, either of them empty."""
+        done = run(build_command(job, directory, image_format), on_line=log, stoppable=task.stoppable)
+        file = directory / "image"
+        image = file.read_text().strip().removeprefix("sha256:") if file.exists() else ""
+        if task.interrupted:
+            _mend()
+        if image and (done.code or task.interrupted):
+            self._discard(image)
+        task.check()
         if done.code:
-            raise build_failed(job, log, UNTOLD)
-        if before is not None:
-            self._remove_if_dangling(before.id)
+            return image, UNTOLD
+        return image, "" if image else NO_IMAGE
 
     def tag(self, reference: str, new: str) -> None:
-        """Give a local image another reference."""
-        done = _podman("tag", str(parsed(reference)), str(parsed(new)))
+        """Give a local image another reference. An image that loses its only one to it is removed."""
+        target = str(parsed(new))
+        before = _inspected(target)
+        done = _podman("tag", named(reference), target)
         if done.code:
             raise _failed(reference, done)
+        if before is not None and len(before.get("RepoTags") or ()) == 1:
+            self._discard(before["Id"])
 
     def push(self, reference: str, on_line: OnLine) -> Digest:
         """Push with what `podman login` stored for this user."""
         ref = parsed(reference)
         log = Log(on_line, hiding({}))
         with (
-            self._works.begun(reference) as work,
-            tempfile.TemporaryDirectory(prefix="stowplan-") as directory,
+            self._tasks.begun(reference) as task,
+            scratch_directory() as directory,
         ):
-            file = Path(directory) / "digest"
-            done = run(push_command(ref, file), on_line=log, stoppable=work.stoppable)
-            work.check()
+            file = directory / "digest"
+            done = run(push_command(ref, file), on_line=log, stoppable=task.stoppable)
+            task.check()
             if done.code or not file.exists():
                 raise push_failed(
                     reference, log.lines[-1] if log.lines else f"exit code {done.code}", "podman"
                 )
             return Digest.parse(file.read_text().strip())
 
-    def remove(self, reference: str) -> None:
-        """Remove a reference, and the image with its last one."""
-        done = _podman("rmi", str(parsed(reference)))
+    def remove(self, reference: str) -> bool:
+        """Remove a reference, and the image with its last one; or an ID that nothing refers to.
+
+        What leads to an ID stays: the next build goes on from there.
+        """
+        if image_id(reference):
+            found = _inspected(reference)
+            if found is None or found.get("RepoTags"):
+                return False
+            done = _podman("rmi", "--no-prune", named(reference))
+        else:
+            done = _podman("rmi", named(reference))
         if done.code not in (0, _NO_SUCH_IMAGE):
             raise _failed(reference, done)
+        return done.code == 0
 
     def run(self, reference: str, argv: tuple[str, ...]) -> Finished:
         """Run a command in a new container; 127 when the container has no such program."""
         name = f"stowplan-{uuid.uuid4().hex}"
-        command = ("podman", "run", "--rm", "--pull=never", f"--name={name}", str(parsed(reference)), *argv)
+        command = ("podman", "run", "--rm", "--pull=never", f"--name={name}", named(reference), *argv)
         try:
             done = run(Command(command), merged=True)
         except BaseException:
@@ -202,13 +242,75 @@ class PodmanEngine:
 
     def interrupt(self) -> None:
         """Stop builds and pushes."""
-        self._works.interrupt()
+        self._tasks.interrupt()
 
-    def _remove_if_dangling(self, image: str) -> None:
-        """Remove an image that a build took the tag of, unless something still uses it."""
-        found = _podman("image", "inspect", "--format={{len .RepoTags}}", image)
-        if found.text.strip() == "0":
-            _podman("rmi", image)
+    def _discard(self, image: str) -> None:
+        """Remove an image that nothing refers to, unless something still uses it."""
+        with contextlib.suppress(ExecutorError):
+            self.remove(image)
+
+
+@contextlib.contextmanager
+def _alone(key: Digest, task: Task) -> Iterator[None]:
+    """Wait until nothing else builds the same image in this user's storage.
+
+    Builds of one plan make images of one ID. Podman gives an image that it commits a name for a moment, and
+    two that do so at once to one ID take each other's names away, the tags among them (seen with 4.3.1).
+    The second build then takes every step from the first.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415  # only building needs it
+
+    found = _podman("info", "--format={{.Store.RunRoot}}")
+    if found.code:
+        raise _failed("podman", found)
+    # 256 files at most, however many images there are.
+    lock = FileLock(Path(found.text.strip()) / f"stowplan-{key.hex[:2]}.lock")
+    while True:
+        task.check()
+        with contextlib.suppress(Timeout):
+            lock.acquire(timeout=_LOOK_SECONDS)
+            break
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _inspected(reference: str) -> Mapping[str, Any] | None:
+    """What `podman image inspect` says of a local image; None if there is none."""
+    done = _podman("image", "inspect", named(reference))
+    if done.code:
+        if _podman("image", "exists", named(reference)).code == _NO_SUCH_IMAGE:
+            return None
+        raise _failed(reference, done)
+    found: Mapping[str, Any] = json.loads(done.stdout)[0]
+    return found
+
+
+def _format(parent: str) -> Format | None:
+    """The format for an image on a parent; None while the parent is not there."""
+    found = _inspected(parent)
+    if found is None:
+        return None
+    return "docker" if found.get("Healthcheck") else "oci"
+
+
+def _mend() -> None:
+    """Remove what an interrupted build has left half-written, which would break lists of images.
+
+    Other programs list images, even if nothing here does. What fails for seconds is nothing that is being
+    written now.
+    """
+    broken: set[str] | None = None
+    for wait in (0.0, *_MENDING_WAITS):
+        time.sleep(wait)
+        done = _podman("images", "--quiet")
+        if done.code == 0:
+            return
+        named_ones = set(_HALF_WRITTEN.findall(done.stderr))
+        broken = named_ones if broken is None else broken & named_ones
+    for image in broken or ():
+        _podman("rmi", "--force", "--no-prune", image)
 
 
 def _podman(*arguments: str) -> Completed:
@@ -230,10 +332,14 @@ def _reason(done: Completed) -> str:
 
 def _unpack(chunks: Iterator[bytes], directory: Path) -> None:
     """Unpack an archive of our own making: everything in it is a relative path below the directory."""
-    directory.mkdir()
-    with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:
-        # Links may point anywhere: they are copied into the image as they are, and never followed.
-        archive.extractall(directory, filter="fully_trusted")  # noqa: S202
+    try:
+        directory.mkdir()
+        with tarfile.open(fileobj=_Reader(chunks), mode="r|") as members:
+            # Links may point anywhere: they are copied into the image as they are, and never followed.
+            members.extractall(directory, filter="fully_trusted")  # noqa: S202
+    except OSError as error:
+        found = f"the build context cannot be written: {error.strerror}"
+        raise ExecutorError.of(str(directory), found, "make room, or set TMPDIR to another place") from None
 
 
 class _Reader(io.RawIOBase):

@@ -1,6 +1,7 @@
-"""What every container engine can do, as one small protocol, and the values it speaks in.
+"""What builders, image stores and runners can do, as three small protocols, and the values they speak in.
 
-Refuses to decide anything: an engine does what it is told, and says what it found.
+A container engine is all three. One that builds elsewhere need not pretend to run. Refuses to decide
+anything: an engine does what it is told, and says what it found.
 """
 
 from __future__ import annotations
@@ -10,12 +11,23 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from planner.settings.build_options import BuildOptions
+from planner.image.capabilities import Capability
+from planner.image.plan import ImagePlan
 from planner.values import Digest, FrozenMapping, ImageRef
 
-__all__ = ["HASH_LABEL", "BuildJob", "Engine", "Finished", "ImageInfo", "OnLine"]
+__all__ = [
+    "HASH_LABEL",
+    "BuildJob",
+    "Builder",
+    "Engine",
+    "Finished",
+    "ImageInfo",
+    "ImageStore",
+    "OnLine",
+    "Runner",
+]
 
-# The label by which an image in an engine says which plan it was built from (an image hash, sha256:…).
+# The label by which an image says which plan it was built from (an image hash, sha256:…).
 HASH_LABEL = "dev.stowplan.image"
 
 OnLine = Callable[[str], None]
@@ -24,19 +36,16 @@ OnLine = Callable[[str], None]
 
 @frozen
 class BuildJob:
-    """One image to build: all that an engine has to be told.
+    """One image to build: its plan, its files, and the hidden values it needs.
 
-    `context` gives a new stream of the build context each time it is called: an uncompressed tar
-    archive that holds everything the Dockerfile copies, but not the Dockerfile. `secrets` are the
-    build arguments whose values must not be shown, by name.
+    `files` gives the members of the build context that are files of the project, as a new stream each
+    time it is called. `variables` are the values of environment variables, by the names of the build
+    arguments that carry them; they must not be shown.
     """
 
-    tag: str
-    dockerfile: str
-    context: Callable[[], Iterator[bytes]] = field(eq=False)
-    options: BuildOptions = BuildOptions()
-    labels: Mapping[str, str] = FrozenMapping()
-    secrets: Mapping[str, str] = field(default=FrozenMapping(), repr=False)
+    image: ImagePlan
+    files: Callable[[], Iterator[bytes]] = field(eq=False)
+    variables: Mapping[str, str] = field(default=FrozenMapping(), repr=False)
 
 
 @frozen
@@ -44,7 +53,9 @@ class ImageInfo:
     """What an engine knows of an image it holds.
 
     `id` is the engine's own name for it, no identity across engines. `digests` are the references by
-    digest under which registries are known to have it.
+    digest under which registries are known to have it. `mark` is the image hash that it was built from,
+    as its label and the last entry of its history say; None for an image that was derived from one of
+    ours, or is none.
     """
 
     id: str
@@ -52,6 +63,7 @@ class ImageInfo:
     tags: tuple[str, ...] = ()
     digests: tuple[ImageRef, ...] = ()
     platform: str = ""
+    mark: Digest | None = None
 
 
 @frozen
@@ -62,42 +74,61 @@ class Finished:
     output: str
 
 
-class Engine(Protocol):
-    """A container engine. All errors are ExecutorErrors; EngineUnavailable when it does not answer."""
+class Builder(Protocol):
+    """Builds images. All errors are ExecutorErrors."""
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do that not every builder can."""
+
+    def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
+        """Build an image; what is known of it. It has no tag yet: who asked for it looks at it first.
+
+        BuildFailed names the instruction and shows its last lines.
+        """
+
+    def interrupt(self) -> None:
+        """Stop what is being built and pushed, from another thread; those calls raise BuildFailed."""
+
+
+class ImageStore(Protocol):
+    """Keeps images under tags. All errors are ExecutorErrors."""
 
     @property
     def name(self) -> str:
-        """`docker` or `podman`."""
-
-    def unavailable(self) -> str | None:
-        """Why the engine cannot be used, in words; None when it can."""
+        """Whose it is: `docker` or `podman`."""
 
     def inspect(self, reference: str) -> ImageInfo | None:
-        """What the engine knows of a local image; None if it has none by that reference."""
-
-    def built(self, image: Digest) -> tuple[str, ...]:
-        """The references of local images whose label and whose tag both carry this image hash, sorted.
-
-        A label alone is not enough: images that are built on ours inherit it.
-        """
+        """What is known of a local image, by a reference or an ID; None if there is none."""
 
     def digest(self, ref: ImageRef) -> Digest | None:
-        """The registry's digest of a local image; None if the engine cannot tell."""
-
-    def build(self, job: BuildJob, on_line: OnLine) -> None:
-        """Build an image and tag it. BuildFailed names the instruction and shows its last lines."""
+        """The registry's digest of a local image; None if it cannot be told."""
 
     def tag(self, reference: str, new: str) -> None:
-        """Give a local image another reference."""
+        """Give a local image, named by a reference or an ID, another reference.
+
+        An image that loses its only reference to it is removed.
+        """
 
     def push(self, reference: str, on_line: OnLine) -> Digest:
         """Push a local image and return the digest that the registry has it under."""
 
-    def remove(self, reference: str) -> None:
-        """Remove a reference, and the image with its last one. Nothing happens if there is none."""
+    def remove(self, reference: str) -> bool:
+        """Remove a reference, and the image with its last one; whether there was one.
+
+        An ID is removed only while no reference is left to it.
+        """
+
+
+class Runner(Protocol):
+    """Runs containers. All errors are ExecutorErrors."""
 
     def run(self, reference: str, argv: tuple[str, ...]) -> Finished:
         """Run a command in a new container of a local image and remove the container."""
 
-    def interrupt(self) -> None:
-        """Stop what is being built and pushed, from another thread; those calls raise BuildFailed."""
+
+class Engine(Builder, ImageStore, Runner, Protocol):
+    """A container engine: builder, image store and runner in one."""
+
+    def unavailable(self) -> str | None:
+        """Why the engine cannot be used, in words; None when it can. EngineUnavailable otherwise."""

@@ -1,17 +1,18 @@
 """Image references as engines take and give them.
 
-Every engine is given full names, so that a short one means the same to all of them. Refuses to read an
-image ID as anything.
+Every engine is given full names, so that a short one means the same to all of them. Refuses an ID that
+is cut short.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from executor.errors import ExecutorError
 from planner.values import Digest, ImageRef
 
-__all__ = ["only_digest", "parsed", "references", "working_tags"]
+__all__ = ["image_id", "named", "only_digest", "parsed", "references"]
 
 
 def parsed(reference: str) -> ImageRef:
@@ -21,6 +22,18 @@ def parsed(reference: str) -> ImageRef:
     except ValueError as error:
         raise ExecutorError.of(reference, str(error), "write registry/repository:tag") from None
     return ref.pinned(ref.digest) if ref.digest else ref
+
+
+def image_id(reference: str) -> str | None:
+    """The 64 digits of an engine's own ID of an image, with or without `sha256:`; None for a reference."""
+    match = re.fullmatch(r"(?:sha256:)?([0-9a-f]{64})", reference)
+    return match[1] if match else None
+
+
+def named(reference: str) -> str:
+    """A reference in full, or an ID as all engines take it."""
+    digits = image_id(reference)
+    return f"sha256:{digits}" if digits else str(parsed(reference))
 
 
 def references(names: Iterable[str] | None) -> tuple[ImageRef, ...]:
@@ -34,11 +47,6 @@ def references(names: Iterable[str] | None) -> tuple[ImageRef, ...]:
         if ref.digest:
             found.append(ref)
     return tuple(found)
-
-
-def working_tags(image: Digest, tags: Iterable[str]) -> tuple[str, ...]:
-    """The references among some that have an image hash as their tag, sorted."""
-    return tuple(sorted(tag for tag in tags if tag.endswith(f":{image.hex}")))
 
 
 def only_digest(ref: ImageRef, known: Iterable[ImageRef]) -> Digest | None:

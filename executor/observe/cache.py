@@ -24,7 +24,7 @@ from executor.state import STATE_DIRECTORY, state_directory
 __all__ = ["CACHE_NAME", "Cache", "Hashed", "Row", "Stamp", "SubDirectory"]
 
 CACHE_NAME: Final = "cache.sqlite3"
-_VERSION: Final = 1
+_VERSION: Final = 2
 # Ignore rules that are remembered at once: one project rarely has more ignore files in use.
 _RULES_KEPT: Final = 16
 _BUSY_SECONDS: Final = 1.0
@@ -63,13 +63,9 @@ class Hashed(NamedTuple):
 
 
 class SubDirectory(NamedTuple):
-    """A directory below another: where in the node of the one above its part belongs, as a byte offset.
-
-    One that is `ignored` is only there for the sake of what is re-included below it.
-    """
+    """A directory below another: where in the node of the one above its part belongs, as a byte offset."""
 
     offset: int
-    ignored: bool
     name: str
 
 
@@ -155,6 +151,19 @@ class Cache:
             self._discard()
             with contextlib.suppress(sqlite3.Error):
                 self._write(rules, rows, hashes, [])
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Forget the directories that these files are in: what was remembered of one proved wrong.
+
+        Each file in them is read again, under any rules.
+        """
+        database = self._database
+        if database is None:
+            return
+        directories = [(directory,) for directory in {path.rpartition("/")[0] for path in paths}]
+        with contextlib.suppress(sqlite3.Error), _transaction(database):
+            for table in ("nodes", "hashes"):
+                database.executemany(f"DELETE FROM {table} WHERE path = ?", directories)  # noqa: S608  # two names of ours
 
     def _write(
         self,

@@ -1,26 +1,42 @@
 """Single files of a project: the text of one, and the digest of what one holds.
 
+Owns how a path is spelled: in UTF-8 for the system, whatever the locale, so that `café.txt` is one name on
+every machine. What is not UTF-8 has surrogates in place of its bytes, as Python itself does it.
+
 Text is read through links, as far as they stay inside the project's root; the files of a tree are never
 read through a link. Refuses to wait for what is no file: a fifo is opened without blocking, and named.
+
+A store through a shared memory map moves a file's times when its page turns dirty; later stores to that
+page leave no trace until it is written back. So before a file is hashed the kernel is asked to write back
+what is dirty of it, after which the next store is seen again. That works where the kernel has
+sync_file_range and the file system counts dirty pages: on ext4, XFS and Btrfs, but not on tmpfs, which
+never writes back, nor on overlayfs, whose pages belong to the file below. There, a store into a page that
+was mapped and dirty before the file was hashed is only found when the file is streamed.
 """
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import io
 import os
 import stat
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from planner.errors import PlannerError, Problem
 
-__all__ = ["Content", "NotSettled", "hash_file", "read_text", "shown"]
+__all__ = ["Content", "NotSettled", "decoded", "encoded", "hash_file", "read_text", "shown"]
 
 _TRIES: Final = 3
 # Up to here one read is faster than hashlib.file_digest, which sets up a buffer of 256 KiB for each file.
 _SMALL_BYTES: Final = 64 * 1024
+# SYNC_FILE_RANGE_WAIT_BEFORE, as a page that is being written already is passed over otherwise, and
+# SYNC_FILE_RANGE_WRITE. Nothing waits for the disk: fsync would, for each file.
+_WRITE_BACK: Final = 1 | 2
 
 
 class Content(NamedTuple):
@@ -40,13 +56,13 @@ def read_text(root: Path, path: str) -> str | None:
     PlannerError for anything but a UTF-8 text file whose real place is inside the root. A byte order
     mark is kept: who reads the text knows what it means there.
     """
-    top = Path(os.path.realpath(root))
-    real = Path(os.path.realpath(top / path))
-    if not real.is_relative_to(top):
+    top = os.path.realpath(os.fsencode(root))
+    real = os.path.realpath(os.path.join(top, encoded(path)))  # noqa: PTH118  # a Path is in the locale's encoding
+    if os.path.commonpath([top, real]) != top:
         fix = "copy the file into the project, and name it by its path from the root"
-        raise _refused(path, f"leads out of the project, to {shown(str(real))}", fix)
+        raise _refused(path, f"leads out of the project, to {shown(decoded(real))}", fix)
     try:
-        with _open(str(real)) as file:
+        with _open(real) as file:
             data = file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -62,13 +78,15 @@ def read_text(root: Path, path: str) -> str | None:
         raise PlannerError([Problem.in_file(shown(path), line, found, "save it as UTF-8")]) from None
 
 
-def hash_file(path: str) -> Content:
+def hash_file(path: bytes) -> Content:
     """What the file at `path` holds. OSError if it is none or cannot be read; it is not read through a link.
 
     A file that changes meanwhile is read again, three times in all; then NotSettled.
     """
     for _ in range(_TRIES):
         with _open(path, os.O_NOFOLLOW) as file:
+            # Before its status is asked for: what is stored after this shows in it.
+            _write_back()(file.fileno(), 0, 0, _WRITE_BACK)
             before = os.fstat(file.fileno())
             if before.st_size <= _SMALL_BYTES:
                 digest = hashlib.sha256(file.read())
@@ -80,12 +98,33 @@ def hash_file(path: str) -> Content:
     raise NotSettled
 
 
+def encoded(path: str) -> bytes:
+    """A path as the system knows it: in UTF-8."""
+    return path.encode("utf-8", "surrogateescape")
+
+
+def decoded(path: bytes) -> str:
+    """A path that the system gave. `encoded` gives the same bytes back."""
+    return path.decode("utf-8", "surrogateescape")
+
+
 def shown(path: str) -> str:
     """A path as a message shows it: on one line, and printable whatever its bytes."""
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in path)
 
 
-def _open(path: str, flags: int = 0) -> io.FileIO:
+@cache
+def _write_back() -> Callable[[int, int, int, int], object]:
+    """sync_file_range(2), or nothing where there is none. What it fails on is hashed all the same."""
+    try:
+        function = ctypes.CDLL(None).sync_file_range
+    except (AttributeError, OSError):
+        return lambda *_: None
+    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return function
+
+
+def _open(path: bytes, flags: int = 0) -> io.FileIO:
     """A regular file, to be read. OSError for anything else."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     try:

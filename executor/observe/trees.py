@@ -2,11 +2,13 @@
 
 Owns the walk, which never follows a link. A directory in which nothing changed since the last walk costs
 one listing; where something did, only the files that changed are read. Refuses what an image cannot hold
-as it is (a socket, a name that is not UTF-8) and what cannot be read: all of it at once, by name.
+as it is (a socket, a name that is not UTF-8, a name that means a deletion there) and what cannot be read:
+all of it at once, by name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import marshal
 import os
@@ -17,7 +19,7 @@ from typing import Final, TypeAlias
 from attrs import field, frozen
 
 from executor.observe.cache import Cache, Hashed, Row, Stamp, SubDirectory
-from executor.observe.files import NotSettled, hash_file, shown
+from executor.observe.files import NotSettled, decoded, encoded, hash_file, shown
 from planner.errors import PlannerError, Problem
 from planner.facts.needs import FileTree
 from planner.files.tree import EMPTY_NODE, Kind, Tree, encode_child
@@ -35,6 +37,9 @@ _SPECIAL: Final = {
     stat.S_IFSOCK: "a socket",
 }
 
+# The layer of an image says by such a name what is gone (OCI Image Format Specification, layer.md).
+_WHITEOUT: Final = ".wh."
+
 # Holds a directory's place in the order of the walk until its files are read.
 _TO_COME: Final = Row(b"", b"", ())
 
@@ -45,20 +50,34 @@ _Listed: TypeAlias = tuple[str, int] | tuple[str, int, int, int, int, int]
 def read_tree(root: Path, need: FileTree, cache: Cache, *, tick_ns: int = TICK_NS) -> Tree:
     """The files below `root` that the rules of `need` do not ignore, and the directories they are in.
 
-    A directory that is not ignored is part of the tree even if it is empty; an ignored one only if
-    something below it is re-included. A file is executable if its owner may execute it, as in git: the
-    other bits follow the umask. PlannerError with everything that an image cannot hold, and everything
-    that could not be read.
+    A directory is part of the tree for what it holds: if nothing in it is kept, it is not. A file is
+    executable if its owner may execute it, as in git: the other bits follow the umask. PlannerError with
+    everything that an image cannot hold, and everything that could not be read.
 
     The cache is told of no file that is younger than `tick_ns`: the file system's clock may be as coarse.
     """
-    walk = _Walk(os.path.realpath(root), need, cache, tick_ns)
+    walk = _Walk(os.path.realpath(os.fsencode(root)), need, cache, tick_ns)
     walk.enter_all()
     walk.read_changed()
     walk.remember()
     if walk.problems:
         raise PlannerError(sorted(walk.problems, key=str))
     return Tree(walk.nodes())
+
+
+def _outputs() -> frozenset[tuple[int, int]]:
+    """The files that this process writes its words to, by number and device: `apply 2> err`.
+
+    They are no code, and would have changed by the time they are copied.
+    """
+    found = set()
+    for descriptor in (1, 2):
+        # A daemon may have closed them.
+        with contextlib.suppress(OSError):
+            of = os.fstat(descriptor)
+            if stat.S_ISREG(of.st_mode):
+                found.add((of.st_ino, of.st_dev))
+    return frozenset(found)
 
 
 @frozen
@@ -68,8 +87,8 @@ class _Draft:
     path: str
     signature: bytes
     children: dict[str, tuple[Kind, bytes]] = field(factory=dict)
-    below: dict[str, bool] = field(factory=dict)
-    """The directories to enter, and whether each is ignored."""
+    below: set[str] = field(factory=set)
+    """The directories to enter."""
     unread: list[str] = field(factory=list)
     hashed: dict[str, Hashed] = field(factory=dict)
     doubts: list[str] = field(factory=list)
@@ -79,7 +98,7 @@ class _Draft:
 class _Walk:
     """One walk over one tree. Collects problems instead of stopping at the first."""
 
-    def __init__(self, root: str, need: FileTree, cache: Cache, tick_ns: int) -> None:
+    def __init__(self, root: bytes, need: FileTree, cache: Cache, tick_ns: int) -> None:
         self.problems: list[Problem] = []
         self._root = root
         self._rules = need.rules
@@ -89,8 +108,10 @@ class _Walk:
         self._left_out: dict[str, set[str]] = {}
         for path in need.left_out:
             # As the settings name it, which may be `./docker/ignore`, or an absolute path.
-            directory, _, name = os.path.relpath(os.path.join(root, path), root).rpartition("/")  # noqa: PTH118  # Path cannot
+            inside = os.path.relpath(os.path.join(root, encoded(path)), root)  # noqa: PTH118  # Path cannot
+            directory, _, name = decoded(inside).rpartition("/")
             self._left_out.setdefault(directory, set()).add(name)
+        self._outputs = _outputs()
         self._settled_before = cache.now() - tick_ns
         self._remembered = cache.rows(self._key)
         # In the order of the walk: each directory before those below it.
@@ -137,20 +158,19 @@ class _Walk:
             )
 
     def nodes(self) -> dict[str, bytes]:
-        """The nodes of the directories that are part of the tree, made from the leaves up."""
+        """The nodes of the directories in which anything is kept, made from the leaves up."""
         nodes: dict[str, bytes] = {}
         for path, row in reversed(self._rows.items()):
             parts, position = [], 0
-            for offset, ignored, name in row.below:
-                below = _join(path, name)
-                node = nodes.get(below)
-                if ignored and node == EMPTY_NODE:
-                    del nodes[below]
-                elif node is not None:
+            for offset, name in row.below:
+                below = nodes.get(_join(path, name))
+                if below is not None:
                     parts.append(row.node[position:offset])
-                    parts.append(encode_child(name.encode(), Kind.DIRECTORY, hashlib.sha256(node).digest()))
+                    parts.append(encode_child(name.encode(), Kind.DIRECTORY, hashlib.sha256(below).digest()))
                     position = offset
-            nodes[path] = b"".join([*parts, row.node[position:]]) if parts else row.node
+            node = b"".join([*parts, row.node[position:]]) if parts else row.node
+            if node != EMPTY_NODE or not path:
+                nodes[path] = node
         return nodes
 
     def _list(self, path: str) -> list[_Listed]:
@@ -158,13 +178,14 @@ class _Walk:
         left_out = self._left_out.get(path, ())
         listed: list[_Listed] = []
         # By descriptor: a directory that becomes a link meanwhile is not followed, and it is faster.
-        directory = os.open(
-            f"{self._root}/{path}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        )
+        directory = os.open(self._place(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             with os.scandir(directory) as entries:
                 for entry in entries:
                     name = entry.name
+                    if not name.isascii():
+                        # A listing by descriptor is decoded as the locale has it.
+                        name = decoded(os.fsencode(name))
                     if name in left_out:
                         continue
                     if entry.is_dir(follow_symlinks=False):
@@ -173,6 +194,8 @@ class _Walk:
                     try:
                         of = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
+                        continue
+                    if (of.st_ino, of.st_dev) in self._outputs:
                         continue
                     listed.append((name, of.st_mode, of.st_size, of.st_mtime_ns, of.st_ctime_ns, of.st_ino))
         finally:
@@ -192,11 +215,11 @@ class _Walk:
             ignored = self._rules.ignores(below)
             if ignored and (stamp is not None or self._rules.prunes(below)):
                 continue
-            if not _is_utf8(name):
-                self._refuse(below, "a name that is not UTF-8", "rename it, or add it to .dockerignore")
+            if found := _unfit(name):
+                self._refuse(below, found, "rename it, or add it to .dockerignore")
                 draft.doubts.append(name)
             elif stamp is None:
-                draft.below[name] = ignored
+                draft.below.add(name)
             else:
                 self._sort_in(draft, name, mode, stamp)
         return draft
@@ -221,22 +244,22 @@ class _Walk:
     def _read_link(self, draft: _Draft, name: str) -> None:
         below = _join(draft.path, name)
         try:
-            target = os.readlink(f"{self._root}/{below}")  # noqa: PTH115  # Path would change a target like `./a`
+            target = os.readlink(self._place(below))  # noqa: PTH115  # Path would change a target like `./a`
+            target.decode()
+        except UnicodeDecodeError:
+            self._refuse(below, "a link whose target is not UTF-8", "rename it, or add it to .dockerignore")
+            draft.doubts.append(name)
         except OSError:
             draft.doubts.append(name)
             self._refuse(below, "changed while it was looked at", "try again when nothing writes it")
-            return
-        if _is_utf8(target):
-            draft.children[name] = (Kind.LINK, target.encode())
         else:
-            self._refuse(below, "a link whose target is not UTF-8", "rename it, or add it to .dockerignore")
-            draft.doubts.append(name)
+            draft.children[name] = (Kind.LINK, target)
 
     def _read(self, draft: _Draft, name: str) -> None:
         """Take in a file that has to be read."""
         below = _join(draft.path, name)
         try:
-            content = hash_file(f"{self._root}/{below}")
+            content = hash_file(self._place(below))
         except FileNotFoundError:
             draft.doubts.append(name)  # gone since it was listed: no part of the tree
         except NotSettled:
@@ -256,6 +279,9 @@ class _Walk:
     def _is_settled(self, stamp: Stamp) -> bool:
         return max(stamp.mtime, stamp.ctime) < self._settled_before
 
+    def _place(self, path: str) -> bytes:
+        return b"%s/%s" % (self._root, encoded(path))
+
     def _refuse(self, path: str, found: str, fix: str) -> None:
         self.problems.append(Problem.in_file(shown(path), None, found, fix))
 
@@ -266,7 +292,7 @@ def _row(draft: _Draft) -> Row:
     size = len(EMPTY_NODE)
     for name in sorted([*draft.children, *draft.below], key=str.encode):
         if name in draft.below:
-            below.append(SubDirectory(size, draft.below[name], name))
+            below.append(SubDirectory(size, name))
         else:
             parts.append(encode_child(name.encode(), *draft.children[name]))
             size += len(parts[-1])
@@ -277,13 +303,15 @@ def _kind(mode: int) -> Kind:
     return Kind.EXECUTABLE if mode & stat.S_IXUSR else Kind.FILE
 
 
-def _is_utf8(name: str) -> bool:
-    """Whether a name that the system gave is UTF-8: Python stands surrogates for the bytes that are not."""
+def _unfit(name: str) -> str:
+    """Why an image cannot hold a file or directory of this name; empty if it can."""
+    if name.startswith(_WHITEOUT):
+        return f"a name that starts with {_WHITEOUT}, which deletes a file in an image instead of adding one"
     try:
         name.encode()
     except UnicodeEncodeError:
-        return False
-    return True
+        return "a name that is not UTF-8"
+    return ""
 
 
 def _join(directory: str, name: str) -> str:

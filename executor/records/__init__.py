@@ -1,1 +1,1 @@
-"""What was built of a project."""
+"""What was built of a project: records in a database that heals itself."""

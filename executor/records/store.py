@@ -1,66 +1,46 @@
-"""Build records: what was built of a project, when, by what, in `.stowplan/records.sqlite3`.
+"""Build records: what was built of a project, when, by what, and where it was put.
 
-Owns the tables and their one schema. A record is written when its build has ended, in one
-transaction: nothing is recorded that did not happen. Refuses to hold the values of variables: a
-record has their fingerprints.
+Owns what a record says and what is asked of records. A record is written when its build has ended, in one
+transaction: nothing is recorded that did not happen. Plans are compared with what was there, so a failed
+build never stands in the way of an earlier or a later good one.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import sqlite3
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-from attrs import evolve, frozen
+from attrs import Factory, field, frozen
 
+from executor.apply.outcome import Result
 from executor.errors import ExecutorError
-from executor.state import STATE_DIRECTORY, state_directory
+from executor.records.database import LARGEST_INTEGER, PERMISSIONS, Database, OnWarning, show_warning
+from executor.records.history import Known, known, newest, plan_of, recorded, references
+from executor.records.images import UnreadableImage, image_text, pack, trees_of
+from planner.compare.presence import Recorded
 from planner.files.tree import Tree
-from planner.image.instructions import FILES
-from planner.image.plan import BuildPlan, Here, ImagePlan
-from planner.lock.lockfile import dumps, loads
+from planner.image.plan import ImagePlan
 from planner.values import Digest
 
-__all__ = ["Record", "Records"]
+__all__ = ["Known", "Record", "Records"]
 
-_NAME: Final = "records.sqlite3"
-_VERSION: Final = 1
-_SCHEMA: Final = """
-CREATE TABLE builds (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    finished TEXT NOT NULL,
-    seconds REAL NOT NULL,
-    pipeline TEXT NOT NULL,
-    stack TEXT NOT NULL,
-    image TEXT NOT NULL,
-    hash TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('built', 'reused', 'failed', 'interrupted')),
-    engine TEXT NOT NULL,
-    reference TEXT NOT NULL,
-    digest TEXT,
-    error TEXT,
-    plan TEXT NOT NULL,
-    here TEXT NOT NULL,
-    tree TEXT REFERENCES trees (digest)
-) STRICT;
-CREATE INDEX builds_by_image ON builds (pipeline, stack, image, id);
-CREATE INDEX builds_by_hash ON builds (hash, reference);
-CREATE TABLE trees (digest TEXT PRIMARY KEY, nodes BLOB NOT NULL) STRICT, WITHOUT ROWID;
-"""
 _COLUMNS: Final = (
-    "id, finished, seconds, pipeline, stack, image, hash, status, engine, reference, digest, error"
+    "id, finished, seconds, pipeline, stack, image, hash, status, engine, reference, digest, pushed, error"
 )
+_SHORTEST_PREFIX: Final = 4
+
+T = TypeVar("T")
 
 
 @frozen
 class Record:
     """One build that ended, one way or the other. `finished` is UTC in ISO 8601; `seconds` wall time.
 
-    `status` is `built`, `reused` (the image was there already), `failed` or `interrupted`.
+    `hash` is the image hash and `digest` the registry's, both as `sha256:…`. `pushed` says whether the
+    registry has the image under the reference: by default, whether its digest is known. A record that is
+    added gets its `id` then. A status of `parent` is no build.
     """
 
     id: int
@@ -70,166 +50,187 @@ class Record:
     stack: str
     image: str
     hash: str
-    status: str
+    status: Result = field(converter=Result)
     engine: str
     reference: str
     digest: str | None = None
+    pushed: bool = field(
+        default=Factory(lambda record: record.digest is not None, takes_self=True), converter=bool
+    )
     error: str | None = None
 
 
 class Records:
-    """The records of one project. Made anew when first written; reading where there are none finds none."""
+    """The records of one project. Made when first written; reading where there are none makes nothing.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    `on_warning` is told what was put right, and what a plan could not look at. `wait_seconds` is how long to
+    wait for another process that writes. ExecutorError if the records cannot be used; planning, which can do
+    without, finds none where permissions are what is missing.
+    """
+
+    def __init__(
+        self, root: Path, *, on_warning: OnWarning = show_warning, wait_seconds: float = 60.0
+    ) -> None:
+        self._database = Database(root, on_warning, wait_seconds)
+        self._on_warning = on_warning
 
     @property
     def path(self) -> Path:
         """Where the records are."""
-        return self._root / STATE_DIRECTORY / _NAME
+        return self._database.path
 
-    def add(self, record: Record, plan: BuildPlan, image: ImagePlan) -> int:
-        """Record a build that has ended. Returns its number."""
-        tree = image.tree
-        with self._open(write=True) as database:
-            if tree is not None:
-                database.execute("INSERT OR IGNORE INTO trees VALUES (?, ?)", (tree.digest.hex, _pack(tree)))
+    def prepare(self) -> None:
+        """Make sure that records can be written, before something is built. ExecutorError if not."""
+
+        def touch(database: sqlite3.Connection) -> None:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            # Writes a page, which takes what a record takes: a journal, locks, and room on the disk.
+            database.execute(f"PRAGMA user_version = {version}")
+
+        self._database.write(touch)
+
+    def add(self, record: Record, image: ImagePlan) -> int:
+        """Record a build of an image that has ended. Returns its number."""
+        text, trees = image_text(image), trees_of(image)
+        values = (
+            record.finished, record.seconds, record.pipeline, record.stack, record.image, record.hash,
+            record.status.value, record.engine, record.reference, record.digest, record.pushed,
+            _storable(record.error), text,
+        )  # fmt: skip
+
+        def insert(database: sqlite3.Connection) -> int:
             cursor = database.execute(
                 "INSERT INTO builds (finished, seconds, pipeline, stack, image, hash, status, engine,"
-                " reference, digest, error, plan, here, tree)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    record.finished, record.seconds, record.pipeline, record.stack, record.image, record.hash,
-                    record.status, record.engine, record.reference, record.digest, record.error,
-                    dumps(BuildPlan(plan.pipeline, plan.stack, (image,))), _here_text(image),
-                    tree.digest.hex if tree is not None else None,
-                ),
-            )  # fmt: skip
-            return cursor.lastrowid or 0
+                " reference, digest, pushed, error, plan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+            number = cursor.lastrowid or 0
+            for digest, tree in trees.items():
+                if not database.execute("SELECT 1 FROM trees WHERE digest = ?", (digest.hex,)).fetchone():
+                    database.execute("INSERT INTO trees VALUES (?, ?)", (digest.hex, pack(tree)))
+                database.execute("INSERT INTO build_trees VALUES (?, ?)", (number, digest.hex))
+            return number
 
-    def all(self, *, pipeline: str | None = None, limit: int | None = None) -> tuple[Record, ...]:
-        """The records, newest first."""
-        where = "WHERE pipeline = ?" if pipeline else ""
+        return self._database.write(insert)
+
+    def all(self, pipeline: str | None = None, limit: int | None = None) -> tuple[Record, ...]:
+        """The records, newest first, of one pipeline or of all."""
+        where = "" if pipeline is None else "WHERE pipeline = ?"
+        most = LARGEST_INTEGER if limit is None else min(limit, LARGEST_INTEGER)
         query = f"SELECT {_COLUMNS} FROM builds {where} ORDER BY id DESC LIMIT ?"
-        return self._select(query, (*([pipeline] if pipeline else []), -1 if limit is None else limit))
+        return self._select(query, (most,) if pipeline is None else (pipeline, most))
 
     def find(self, name: str) -> tuple[Record, ...]:
         """The records of a number, or of the start of a hash, newest first."""
+        number = _number(name)
+        if number is not None:
+            found = self._select(f"SELECT {_COLUMNS} FROM builds WHERE id = ?", (number,))
+            if found:
+                return found
         prefix = name.removeprefix("sha256:")
-        if name.isdecimal() and (
-            found := self._select(f"SELECT {_COLUMNS} FROM builds WHERE id = ?", (int(name),))
-        ):
-            return found
-        if len(prefix) < 4 or not set(prefix) <= set("0123456789abcdef"):
+        if len(prefix) < _SHORTEST_PREFIX or not set(prefix) <= set("0123456789abcdef"):
             return ()
-        query = f"SELECT {_COLUMNS} FROM builds WHERE substr(hash, 8, ?) = ? ORDER BY id DESC"
-        return self._select(query, (len(prefix), prefix))
+        # All that starts with the prefix, and that an index has together: `g` comes after every digit.
+        query = f"SELECT {_COLUMNS} FROM builds WHERE hash >= ? AND hash < ? ORDER BY id DESC"
+        return self._select(query, (f"sha256:{prefix}", f"sha256:{prefix}g"))
 
-    def existing(self, image: Digest, reference: str, engine: str | None = None) -> Record | None:
-        """The newest record that an image is there under a reference, in any engine or in this one."""
-        query = (
-            f"SELECT {_COLUMNS} FROM builds WHERE hash = ? AND reference = ?"
-            " AND status IN ('built', 'reused') AND engine = ifnull(?, engine) ORDER BY id DESC LIMIT 1"
-        )
-        return next(iter(self._select(query, (str(image), reference, engine))), None)
+    def recorded(self, image: Digest, reference: str, engine: str | None = None) -> Recorded | None:
+        """The newest record that says that an image was there under a reference, in this engine or in any.
 
-    def last_plan(self, pipeline: str, stack: str, image: str) -> ImagePlan | None:
-        """What an image was planned as when it was last there, with its files and fingerprints."""
-        with self._open() as database:
-            row = database.execute(
-                "SELECT plan, here, trees.nodes FROM builds LEFT JOIN trees ON trees.digest = builds.tree"
-                " WHERE pipeline = ? AND stack = ? AND image = ? AND status IN ('built', 'reused')"
-                " ORDER BY id DESC LIMIT 1",
-                (pipeline, stack, image),
-            ).fetchone()
-        if not row:
-            return None
-        plan = loads(row[0]).plans[0].images[0]
-        here = json.loads(row[1])
-        trees = {FILES: _unpack(row[2])} if row[2] is not None else {}
-        fingerprints = {name: Digest(value) for name, value in here["variables"].items()}
-        return evolve(plan, here=Here(here["platform"], trees, fingerprints))
+        `pushed` is true if any record says that the registry has it there. A registry is the same for all
+        engines: where only another one pushed the image, the record of that is returned without an engine.
+        """
+        return self._planning(lambda database: recorded(database, image, reference, engine), None)
+
+    def references(self, image: Digest) -> tuple[str, ...]:
+        """All references under which an image was there, newest first."""
+        return self._planning(lambda database: references(database, image), ())
+
+    def known(
+        self, pipeline: str, stack: str, images: Iterable[ImagePlan], engine: str | None = None
+    ) -> dict[str, Known]:
+        """What the records say of each of these images, by its name. Opens the database once for all."""
+        planned = tuple(images)
+
+        def look(database: sqlite3.Connection) -> dict[str, Known]:
+            built = newest(database, pipeline, stack)
+            return {
+                image.name: known(database, image, engine, built=image.name in built) for image in planned
+            }
+
+        return self._planning(look, {image.name: Known() for image in planned})
+
+    def last(self, pipeline: str, stack: str, image: str) -> ImagePlan | None:
+        """What an image was planned as when it was last there; None too where that cannot be read."""
+        return self.last_plans(pipeline, stack, (image,)).get(image)
+
+    def last_plans(
+        self, pipeline: str, stack: str, images: Iterable[str] | None = None
+    ) -> Mapping[str, ImagePlan]:
+        """What images were planned as when they were last there, by their names: all images, or these.
+
+        One that cannot be read, because another version wrote it, is left out: nothing can be compared then.
+        """
+        names = None if images is None else frozenset(images)
+
+        def look(database: sqlite3.Connection) -> dict[str, ImagePlan]:
+            plans: dict[str, ImagePlan] = {}
+            trees: dict[Digest, Tree] = {}
+            for name, number in newest(database, pipeline, stack).items():
+                if names is None or name in names:
+                    try:
+                        plans[name] = plan_of(database, number, trees)
+                    except UnreadableImage:
+                        continue
+            return plans
+
+        return self._planning(look, {})
 
     def delete(self, number: int) -> bool:
-        """Forget a build; whether there was one. Trees that no record needs any more go with it."""
-        with self._open(write=True) as database:
+        """Forget one build; whether there was one. Trees that no other record needs go with it.
+
+        Nothing else is touched: other records of the same image and reference say what they said.
+        """
+        if not 0 < number <= LARGEST_INTEGER:
+            return False
+
+        def forget(database: sqlite3.Connection) -> bool:
+            trees = database.execute("SELECT tree FROM build_trees WHERE build = ?", (number,)).fetchall()
+            database.execute("DELETE FROM build_trees WHERE build = ?", (number,))
             gone = database.execute("DELETE FROM builds WHERE id = ?", (number,)).rowcount
-            database.execute(
-                "DELETE FROM trees WHERE digest NOT IN (SELECT tree FROM builds WHERE tree IS NOT NULL)"
+            database.executemany(
+                "DELETE FROM trees WHERE digest = ?1"
+                " AND NOT EXISTS (SELECT 1 FROM build_trees WHERE tree = ?1)",
+                trees,
             )
             return gone > 0
 
+        return self._database.write(forget)
+
     def _select(self, query: str, values: tuple[object, ...]) -> tuple[Record, ...]:
-        with self._open() as database:
-            return tuple(Record(*row) for row in database.execute(query, values))
+        return self._database.read(
+            lambda database: tuple(Record(*row) for row in database.execute(query, values))
+        )
 
-    @contextlib.contextmanager
-    def _open(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
-        """A transaction, committed at its end. Reading what is not there reads an empty database."""
+    def _planning(self, look: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        """What planning finds: a project that this user may not read or heal has no records."""
         try:
-            with contextlib.closing(self._connect(write)) as database:
-                database.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-                self._migrate(database)
-                yield database
-                database.commit()
-        except sqlite3.Error as error:
-            raise self._broken(error) from None
-
-    def _connect(self, write: bool) -> sqlite3.Connection:
-        if write:
-            state_directory(self._root)
-            return sqlite3.connect(self.path, timeout=60, isolation_level=None)
-        if self.path.exists():
-            address = f"{self.path.resolve().as_uri()}?mode=ro"
-            database = sqlite3.connect(address, uri=True, timeout=60, isolation_level=None)
-            if database.execute("PRAGMA user_version").fetchone()[0]:
-                return database
-            # Another process is just making it.
-            database.close()
-        return sqlite3.connect(":memory:", isolation_level=None)
-
-    def _migrate(self, database: sqlite3.Connection) -> None:
-        version: int = database.execute("PRAGMA user_version").fetchone()[0]
-        if version > _VERSION:
-            raise ExecutorError.of(
-                str(self.path),
-                f"of a newer stowplan (schema {version}; this one reads up to {_VERSION})",
-                "upgrade",
-            )
-        if version == 0 and not database.execute("SELECT 1 FROM sqlite_master").fetchone():
-            for statement in _SCHEMA.split(";\n"):
-                database.execute(statement)
-            database.execute(f"PRAGMA user_version = {_VERSION}")
-
-    def _broken(self, error: sqlite3.Error) -> ExecutorError:
-        return ExecutorError.of(str(self.path), f"cannot be used: {error}", "move it away; it is made anew")
+            return self._database.read(look)
+        except ExecutorError as error:
+            if any(problem.code != PERMISSIONS for problem in error.problems):
+                raise
+            for problem in error.problems:
+                self._on_warning(problem)
+            return otherwise
 
 
-def _here_text(image: ImagePlan) -> str:
-    here = image.here or Here()
-    return json.dumps({
-        "platform": here.platform,
-        "variables": {name: digest.hex for name, digest in here.variables.items()},
-    })  # fmt: skip
+def _number(name: str) -> int | None:
+    """The number of a build; None for what is none, or more than SQLite can count."""
+    if not (name.isascii() and name.isdecimal()) or len(name) > len(str(LARGEST_INTEGER)):
+        return None
+    return number if (number := int(name)) <= LARGEST_INTEGER else None
 
 
-def _pack(tree: Tree) -> bytes:
-    """The nodes of a tree: paths and nodes, each with its length in front."""
-    parts = []
-    for path, node in tree.nodes.items():
-        name = path.encode()
-        parts.append(b"%d:%d:%s%s" % (len(name), len(node), name, node))
-    return zlib.compress(b"".join(parts), level=1)
-
-
-def _unpack(data: bytes) -> Tree:
-    rest = zlib.decompress(data)
-    nodes, position = {}, 0
-    while position < len(rest):
-        first = rest.index(b":", position)
-        second = rest.index(b":", first + 1)
-        name_end = second + 1 + int(rest[position:first])
-        node_end = name_end + int(rest[first + 1 : second])
-        nodes[rest[second + 1 : name_end].decode()] = rest[name_end:node_end]
-        position = node_end
-    return Tree(nodes)
+def _storable(text: str | None) -> str | None:
+    """Text without what has no UTF-8, such as half of a file name that is not Unicode."""
+    return None if text is None else text.encode(errors="backslashreplace").decode()

@@ -1,22 +1,31 @@
 """A client of one repository of a registry: dxf's, with the manners of Docker.
 
 Plain HTTP to this machine and nowhere else, no proxy on the way to it, and the login that the user has.
-Takes its time to import: `registry` does so only when a registry has to be asked.
+Owns how much of an answer is read. Takes its time to import: `asking` does so only when a registry has to
+be asked.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from dxf import DXF
-from requests import PreparedRequest, Response, Session
+from requests import HTTPError, PreparedRequest, Response, Session
 
+from executor.registry.asking import Untold
 from executor.registry.credentials import Login, find_login
-from planner.values import ImageRef
+from executor.registry.manifests import ACCEPTED
+from planner.values import Digest, ImageRef
 
 __all__ = ["Client"]
+
+# What registries should take (OCI distribution spec, "Pushing Manifests"), so none has a longer one.
+_MANIFEST_LIMIT: Final = 4 << 20
+# No specification says how long a config may be. Podman and skopeo read 4 MiB of one (containers/image,
+# `iolimits`) and Docker all of it: twice Podman's bound is more than an image that both can run needs.
+_CONFIG_LIMIT: Final = 8 << 20
 
 
 class Client(DXF):
@@ -46,6 +55,7 @@ class Client(DXF):
 
     def log_in(self, response: Response) -> None:
         """Answer a registry that asks who is there, by name if the user has a login."""
+        response.close()
         self.login = login = find_login(self._ref, self._environ)
         self.authenticate(
             login.username or None,
@@ -53,6 +63,43 @@ class Client(DXF):
             actions=self._actions,
             response=response,
         )
+
+    def head_manifest(self, address: str) -> Mapping[str, str]:
+        """What is said of a manifest without sending it; nothing where only sending it will tell."""
+        try:
+            response = self._request("head", f"manifests/{address}", headers={"Accept": ACCEPTED})  # type: ignore[no-untyped-call]
+        except HTTPError as error:
+            # Such an answer has no words. Those of a GET tell a registry from any other server.
+            if error.response.status_code not in (404, 405):
+                raise
+            return {}
+        headers: Mapping[str, str] = response.headers
+        return headers
+
+    def fetch_manifest(self, address: str) -> tuple[bytes, Mapping[str, str]]:
+        """A manifest by its tag or digest, and what is said of it. Untold if it is too long."""
+        return self._fetch(f"manifests/{address}", _MANIFEST_LIMIT, {"Accept": ACCEPTED})
+
+    def fetch_config(self, digest: Digest) -> bytes:
+        """A config by its digest. Untold if it is too long."""
+        return self._fetch(f"blobs/{digest}", _CONFIG_LIMIT, {})[0]
+
+    def read(self, response: Response, limit: int) -> bytes:
+        """The body of an answer, of at most `limit` bytes. Untold if it is longer."""
+        body = bytearray()
+        for chunk in response.iter_content(1 << 16):
+            body += chunk
+            if len(body) > limit:
+                raise Untold(
+                    f"{self._ref.registry} sends more than {limit >> 20} MiB for {self._ref.familiar}"
+                )
+        return bytes(body)
+
+    def _fetch(self, path: str, limit: int, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
+        # Uncompressed: a digest is that of the bytes sent, and a few of them must not become many.
+        headers = {**headers, "Accept-Encoding": "identity"}
+        with self._request("get", path, headers=headers, stream=True) as response:  # type: ignore[no-untyped-call]
+            return self.read(response, limit), response.headers
 
     def put_manifest(self, tag: str, content: bytes, kind: str) -> None:
         """Give a manifest a tag: the very bytes, or it would have another digest."""

@@ -1,19 +1,20 @@
 """Two plans compared: which images changed, in which field, and which layers are rebuilt from there.
 
-Owns the comparison and the words of one change. A diff is data: `apply` and the dry run obey the same
-one. Refuses to show the value of a variable: it has only fingerprints to compare.
+Owns the comparison and the words of one change. Words explain a difference and never decide whether there
+is one: hashes do, and a difference that has no words yet is still a change. Refuses to show the value of
+a variable: it has only fingerprints to compare.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, assert_never
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from planner.compare.layers import Seen, layer_name
 from planner.image.instructions import (
     CopyFiles,
     InstallApt,
@@ -24,12 +25,12 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.image.plan import BuildPlan, Here, ImagePlan
-from planner.lock.lockfile import Lock
-from planner.requirements.files import Requirement, Requirements
-from planner.values import Digest, EnvTemplate
+from planner.image.plan import BuildPlan, ImagePlan, NamedSpec, PlanSpec
+from planner.image.spec import ExternalImage, ImageSpec
+from planner.requirements.model import Requirement, Requirements
+from planner.values import EnvTemplate
 
-__all__ = ["Change", "diff", "diff_images", "rebuilt_layers"]
+__all__ = ["Change", "diff", "diff_images"]
 
 _SHOWN_PATHS: Final = 5
 T = TypeVar("T")
@@ -37,107 +38,193 @@ T = TypeVar("T")
 
 @frozen
 class Change:
-    """One difference of one image, as data and in words. `before` or `after` is None where it was absent."""
+    """One difference of one image, as data and in words. `before` or `after` is None where it was absent.
+
+    `field` is the setting, `key` what in it: a variable, a package, a path. `code` is stable.
+    """
 
     image: str
     field: str
+    key: str | None
+    code: str
     before: str | None
     after: str | None
     text: str
 
 
-def diff(before: Lock | BuildPlan | None, after: BuildPlan) -> tuple[Change, ...]:
-    """What is different in `after`: empty when nothing is.
+def diff(before: PlanSpec | BuildPlan | None, after: PlanSpec | BuildPlan) -> tuple[Change, ...]:
+    """What is different in `after`: empty exactly when the hashes of all images and their steps are equal.
 
-    From a lock, the plan of the same pipeline and stack is compared. Files and variables are compared
-    when both sides know them: a lock does not.
+    Files and variables are compared when both sides know them: a spec does not.
     """
-    if isinstance(before, Lock):
-        before = before.plan(after.pipeline, after.stack)
-    old = {image.name: image for image in before.images} if before else {}
-    new = {image.name: image for image in after.images}
+    both = isinstance(before, BuildPlan) and isinstance(after, BuildPlan)
+    old = {image.name: image for image in _images(before, both)} if before else {}
+    new = {image.name: image for image in _images(after, both)}
     changes: list[Change] = []
     for name in [*new, *(name for name in old if name not in new)]:
         if name not in old:
-            changes.append(_whole(new[name], None, _short(new[name]), "new image"))
+            changes.append(_whole(name, "added", None, new[name].spec.hash.short, "new image"))
         elif name not in new:
-            changes.append(_whole(old[name], _short(old[name]), None, "image is no longer needed"))
+            changes.append(_whole(name, "removed", old[name].spec.hash.short, None, "no longer needed"))
         else:
             changes.extend(diff_images(old[name], new[name]))
     return tuple(changes)
 
 
-def _short(image: ImagePlan) -> str:
-    return image.environment_hash.short
+def _images(plan: PlanSpec | BuildPlan, whole: bool) -> Iterable[ImagePlan | NamedSpec]:
+    return plan.spec.images if isinstance(plan, BuildPlan) and not whole else plan.images
 
 
-def _whole(image: ImagePlan, before: str | None, after: str | None, text: str) -> Change:
-    return Change(image.name, "image", before, after, text)
+def _whole(name: str, code: str, before: str | None, after: str | None, text: str) -> Change:
+    return Change(name, "image", None, code, before, after, text)
 
 
-def diff_images(old: ImagePlan, new: ImagePlan) -> Iterator[Change]:
+def diff_images(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Iterator[Change]:
     """The differences of two plans of one image, in the order of its layers."""
-    for field, before, after, text in _differences(old, new):
-        yield Change(new.name, field, before, after, text)
+    seen = Seen.of(old, new)
+    moved = old.spec.hash != new.spec.hash
+    if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
+        moved = old.hash != new.hash
+    if not moved and old.steps == new.steps:
+        return
+    found = False
+    for difference in _differences(old, new, seen):
+        found |= difference.field != "steps"
+        yield evolve(difference, image=new.name)
+    if moved and not found:
+        yield Change(
+            new.name, "image", None, "unexplained", None, None, "differs in a way that has no words yet"
+        )
 
 
-_Difference = tuple[str, str | None, str | None, str]
-
-
-def _differences(old: ImagePlan, new: ImagePlan) -> Iterator[_Difference]:
+def _differences(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec, seen: Seen) -> Iterator[Change]:
     yield from _sets("steps", "steps", old.steps, new.steps)
-    if old.use != new.use:
-        yield "use", old.use, new.use, f"use: {old.use} → {new.use}"
-    yield from _parent(old, new)
-    yield from _mapping("build option", "options", _options(old), _options(new))
-    yield from _mapping("build argument", "options", old.options.build_args, new.options.build_args)
-    yield from _mapping("label", "labels", old.options.labels, new.options.labels)
-    fingerprints = (_fingerprints(old), _fingerprints(new))
-    for field, runtime in (("environment", False), ("runtime_environment", True)):
-        yield from _environment(field, _variables(old, runtime), _variables(new, runtime), *fingerprints)
-        if not runtime:
-            yield from _sets("apt_packages", "apt", _apt(old), _apt(new))
-            yield from _installations(_of(old, InstallRequirements), _of(new, InstallRequirements))
-            yield from _rest(old, new)
-    if _order(old) != _order(new) and set(_order(old)) == set(_order(new)):
-        yield "instructions", None, None, "instructions: another order"
+    yield from _parent(old.spec, new.spec, seen)
+    if old.spec.builds != new.spec.builds:
+        words = ["built" if spec.builds else "used as it is" for spec in (old.spec, new.spec)]
+        yield Change("", "use", None, "changed", words[0], words[1], f"parent image: {words[0]} → {words[1]}")
+    yield from _mapping("build option", "options", _options(old.spec), _options(new.spec))
+    yield from _mapping("build argument", "build_args", old.spec.build_args, new.spec.build_args)
+    yield from _mapping("label", "labels", old.spec.labels, new.spec.labels)
+    before, after = _slots(old.spec), _slots(new.spec)
+    for slot in dict.fromkeys([*after, *before]):
+        yield from _instruction(before.get(slot), after.get(slot), seen)
+    if list(before) != list(after) and before.keys() == after.keys():
+        yield Change("", "instructions", None, "order", None, None, "instructions: another order")
+    if seen.old and seen.new and not new.spec.platform and not old.spec.platform:
+        yield from _single("platform", "platform", seen.old.platform, seen.new.platform)
 
 
-def _parent(old: ImagePlan, new: ImagePlan) -> Iterator[_Difference]:
+def _slots(spec: ImageSpec) -> dict[tuple[str, ...], Instruction]:
+    """The instructions by what each is the one of in an image: two of the same kind are told apart."""
+    slots: dict[tuple[str, ...], Instruction] = {}
+    for item in spec.instructions:
+        slot: tuple[str, ...] = (layer_name(item),)
+        while slot in slots:
+            slot = (*slot, "again")
+        slots[slot] = item
+    return slots
+
+
+def _instruction(old: Instruction | None, new: Instruction | None, seen: Seen) -> Iterator[Change]:
+    """What changed in one instruction, or that it came or went."""
+    item = new or old
+    if item is None:
+        return
+    match item:
+        case SetEnvironment():
+            field = "runtime_environment" if item.runtime else "environment"
+            yield from _environment(field, _as(SetEnvironment, old), _as(SetEnvironment, new), seen)
+        case InstallApt():
+            before, after = _as(InstallApt, old), _as(InstallApt, new)
+            yield from _sets(
+                "apt_packages", "apt", before.packages if before else (), after.packages if after else ()
+            )
+        case InstallRequirements():
+            yield from _installation(
+                item.source, _as(InstallRequirements, old), _as(InstallRequirements, new)
+            )
+        case CopyFiles():
+            yield from _files(_as(CopyFiles, old), _as(CopyFiles, new), seen)
+        case InstallProject():
+            commands = [_as(InstallProject, each) for each in (old, new)]
+            yield from _single(
+                "local_project_install_command",
+                "project",
+                *(each.command if each else None for each in commands),
+            )
+        case SetUser():
+            users = [_as(SetUser, each) for each in (old, new)]
+            yield from _single("user", "user", *(each.user if each else None for each in users))
+        case _:
+            assert_never(item)
+
+
+def _as(kind: type[T], item: Instruction | None) -> T | None:
+    return item if isinstance(item, kind) else None
+
+
+def _parent(old: ImageSpec, new: ImageSpec, seen: Seen) -> Iterator[Change]:
     before, after = old.parent, new.parent
-    values = (str(before.digest) if before.digest else None, str(after.digest) if after.digest else None)
+    if not (isinstance(before, ExternalImage) and isinstance(after, ExternalImage)):
+        shown = [
+            str(each) if isinstance(each, ExternalImage) else f"planned {each.hash.short}"
+            for each in (before, after)
+        ]
+        if shown[0] != shown[1]:
+            yield Change(
+                "",
+                "parent_image",
+                None,
+                "changed",
+                shown[0],
+                shown[1],
+                f"parent image: {shown[0]} → {shown[1]}",
+            )
+            return
+        planned = [image.hash.short for image in seen.parents if image]
+        if len(set(planned)) > 1:
+            text = f"parent image: planned {planned[0]} → {planned[1]}"
+            yield Change("", "parent_image", None, "rebuilt", planned[0], planned[1], text)
+        return
+    digests = [str(each.digest) if each.digest else None for each in (before, after)]
     if before.reference != after.reference:
         same = " (the same digest)" if before.digest and before.digest == after.digest else ""
-        text = f"{before.reference.familiar} → {after.reference.familiar}{same}"
-        yield "parent_image", str(before.reference), str(after.reference), f"parent image: {text}"
-    elif before.digest and after.digest and before.digest != after.digest:
+        text = f"parent image: {before.reference.familiar} → {after.reference.familiar}{same}"
+        yield Change("", "parent_image", None, "changed", str(before.reference), str(after.reference), text)
+        return
+    name = str(after.reference)
+    if before.digest and after.digest and before.digest != after.digest:
         short = f"{before.digest.short} → {after.digest.short}"
-        yield "parent_image", *values, f"parent image: digest moved ({short})"
+        text = f"parent image: digest of {after.reference.familiar} moved ({short})"
+        yield Change("", "parent_image", name, "moved", digests[0], digests[1], text)
     elif before.digest != after.digest:
         words = "digest is now known" if after.digest else "digest is no longer known"
-        yield "parent_image", *values, f"parent image: {words}"
+        code = "pinned" if after.digest else "unpinned"
+        yield Change("", "parent_image", name, code, digests[0], digests[1], f"parent image: {words}")
+    elif seen.old and seen.new and seen.old.parent_id != seen.new.parent_id:
+        ids = [each.short if each else "none" for each in (seen.old.parent_id, seen.new.parent_id)]
+        text = f"parent image: {after.reference.familiar} was rebuilt ({ids[0]} → {ids[1]})"
+        yield Change("", "parent_image", name, "rebuilt", ids[0], ids[1], text)
 
 
-def _rest(old: ImagePlan, new: ImagePlan) -> Iterator[_Difference]:
-    """Files, the command that installs them, and the user."""
-    copies = (_of(old, CopyFiles), _of(new, CopyFiles))
-    if bool(copies[0]) != bool(copies[1]):
-        words = "included" if copies[1] else "no longer included"
-        yield "files", None, None, f"files: {words}"
-    elif copies[0] and _places(copies[0]) != _places(copies[1]):
-        yield "files", None, None, "files: copied to another place"
-    if old.tree is not None and new.tree is not None and old.tree.digest != new.tree.digest:
-        paths = old.tree.changed_paths(new.tree)
-        yield "files", str(old.tree.digest), str(new.tree.digest), f"files: {_count(paths)}"
-    yield from _single("local_project_install_command", "project", _command(old), _command(new))
-    yield from _single("user", "user", _user(old), _user(new))
-    # The one of the machine: one that was asked for is among the options.
-    if old.platform and new.platform and old.here and new.here and _asked(old) == _asked(new):
-        yield from _single("platform", "platform", old.platform, new.platform)
-
-
-def _asked(image: ImagePlan) -> str | None:
-    return image.options.platform
+def _files(old: CopyFiles | None, new: CopyFiles | None, seen: Seen) -> Iterator[Change]:
+    if old is None or new is None:
+        words = "no longer included" if new is None else "included"
+        code = "removed" if new is None else "added"
+        yield Change("", "files", None, code, None, None, f"files: {words}")
+        return
+    if (old.tree, old.destination) != (new.tree, new.destination):
+        places = [f"{each.tree} in {each.destination}" for each in (old, new)]
+        yield Change("", "files", None, "moved", places[0], places[1], f"files: {places[0]} → {places[1]}")
+    yield from _single("files", "owner of the files", old.owner, new.owner)
+    trees = [each.trees.get(item.tree) if each else None for each, item in ((seen.old, old), (seen.new, new))]
+    before, after = trees
+    if before is not None and after is not None and before.digest != after.digest:
+        paths = before.changed_paths(after)
+        yield Change(
+            "", "files", None, "changed", str(before.digest), str(after.digest), f"files: {_count(paths)}"
+        )
 
 
 def _count(paths: Sequence[str]) -> str:
@@ -150,128 +237,86 @@ def _printable(path: str) -> str:
     return path if path.isprintable() else repr(path)
 
 
-def _of(image: ImagePlan, kind: type[T]) -> tuple[T, ...]:
-    return tuple(item for item in image.instructions if isinstance(item, kind))
-
-
-def _places(copies: Iterable[CopyFiles]) -> list[tuple[str, str]]:
-    return [(copy.tree, copy.destination) for copy in copies]
-
-
-def _apt(image: ImagePlan) -> tuple[str, ...]:
-    return tuple(package for item in _of(image, InstallApt) for package in item.packages)
-
-
-def _command(image: ImagePlan) -> str | None:
-    return next((item.command for item in _of(image, InstallProject)), None)
-
-
-def _user(image: ImagePlan) -> str | None:
-    return next((item.user for item in _of(image, SetUser)), None)
-
-
-def _order(image: ImagePlan) -> tuple[str, ...]:
-    return tuple(item.kind for item in image.instructions)
-
-
-def _options(image: ImagePlan) -> dict[str, str]:
-    options = image.options
-    named = {"platform": options.platform, "target": options.target}
+def _options(spec: ImageSpec) -> dict[str, str]:
+    named = {"platform": spec.platform, "target": spec.target}
     return {
         **{name: value for name, value in named.items() if value is not None},
-        **{
-            name: json.dumps(value, ensure_ascii=False, default=dict) for name, value in options.other.items()
-        },
+        **{name: json.dumps(value, ensure_ascii=False, default=dict) for name, value in spec.options.items()},
     }
 
 
-def _variables(image: ImagePlan, runtime: bool) -> dict[str, EnvTemplate]:
-    items = [item for item in _of(image, SetEnvironment) if item.runtime is runtime]
-    return {name: value for item in items for name, value in item.variables.items()}
-
-
-def _fingerprints(image: ImagePlan) -> Mapping[str, Digest] | None:
-    return image.here.variables if image.here else None
-
-
 def _environment(
-    field: str,
-    old: Mapping[str, EnvTemplate],
-    new: Mapping[str, EnvTemplate],
-    before: Mapping[str, Digest] | None,
-    after: Mapping[str, Digest] | None,
-) -> Iterator[_Difference]:
+    field: str, old: SetEnvironment | None, new: SetEnvironment | None, seen: Seen
+) -> Iterator[Change]:
     """Templates are written down and shown; of the values of variables only that they changed."""
     words = field.replace("_", " ")
+    before: Mapping[str, EnvTemplate] = old.variables if old else {}
+    after: Mapping[str, EnvTemplate] = new.variables if new else {}
     yield from _mapping(
         words,
         field,
-        {name: item.text for name, item in old.items()},
-        {name: item.text for name, item in new.items()},
+        {name: item.text for name, item in before.items()},
+        {name: item.text for name, item in after.items()},
     )
-    if before is None or after is None:
+    if seen.old is None or seen.new is None:
         return
-    for name, item in new.items():
-        moved = [variable for variable in item.variables if before.get(variable) != after.get(variable)]
-        if old.get(name) == item and moved:
-            yield field, None, None, f"{words}: {name} changed (hidden)"
+    values = (seen.old.variables, seen.new.variables)
+    for name, item in after.items():
+        moved = [each for each in item.variables if values[0].get(each) != values[1].get(each)]
+        if before.get(name) == item and moved:
+            yield Change("", field, name, "hidden", None, None, f"{words}: {name} changed (hidden)")
 
 
-def _sets(field: str, words: str, old: Sequence[str], new: Sequence[str]) -> Iterator[_Difference]:
+def _sets(field: str, words: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
     """Members that came and went; what only changed its version is shown as one change."""
     gone = [item for item in old if item not in new]
     come = [item for item in new if item not in old]
     for before in list(gone):
-        after = next((item for item in come if item.partition("=")[0] == before.partition("=")[0]), None)
+        name = before.partition("=")[0]
+        after = next((item for item in come if item.partition("=")[0] == name), None)
         if after is not None:
             gone.remove(before)
             come.remove(after)
-            yield field, before, after, f"{words}: {before} → {after}"
+            yield Change("", field, name, "changed", before, after, f"{words}: {before} → {after}")
     for item in come:
-        yield field, None, item, f"{words}: + {item}"
+        yield Change("", field, item, "added", None, item, f"{words}: + {item}")
     for item in gone:
-        yield field, item, None, f"{words}: - {item}"
+        yield Change("", field, item, "removed", item, None, f"{words}: - {item}")
     if old != new and set(old) == set(new):
-        yield field, None, None, f"{words}: another order"
+        yield Change("", field, None, "order", None, None, f"{words}: another order")
 
 
-def _mapping(words: str, field: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[_Difference]:
+def _mapping(words: str, field: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
     for name in sorted(old.keys() | new.keys()):
         before, after = old.get(name), new.get(name)
         if before == after:
             continue
         if before is None:
-            text = f"{words}: + {name}={after}"
+            yield Change("", field, name, "added", None, after, f"{words}: + {name}={after}")
         elif after is None:
-            text = f"{words}: - {name}"
+            yield Change("", field, name, "removed", before, None, f"{words}: - {name}")
         else:
-            text = f"{words}: {name} {before} → {after}"
-        yield field, before, after, text
+            yield Change("", field, name, "changed", before, after, f"{words}: {name} {before} → {after}")
 
 
-def _single(field: str, words: str, before: str | None, after: str | None) -> Iterator[_Difference]:
+def _single(field: str, words: str, before: str | None, after: str | None) -> Iterator[Change]:
     if before != after:
-        yield field, before, after, f"{words}: {before or 'none'} → {after or 'none'}"
+        code = "added" if before is None else "removed" if after is None else "changed"
+        yield Change("", field, None, code, before, after, f"{words}: {before or 'none'} → {after or 'none'}")
 
 
-def _installations(
-    old: Sequence[InstallRequirements], new: Sequence[InstallRequirements]
-) -> Iterator[_Difference]:
-    """Requirements by source, then the installer, which all sources of an image share."""
-    before, after = ({item.source: item.requirements for item in items} for items in (old, new))
-    for source in dict.fromkeys([*after, *before]):
-        was, now = before.get(source, Requirements()), after.get(source, Requirements())
-        yield from _packages(source, source, was.packages, now.packages)
-        yield from _packages(source, "constraints", was.constraints, now.constraints)
-        yield from _sets(
-            source,
-            "requirement options",
-            [str(item) for item in was.options],
-            [str(item) for item in now.options],
-        )
-    installers = [next((item.installer for item in items), None) for items in (old, new)]
-    if None not in installers:
-        yield from _single("installer", "installer", *(_installer(item) for item in installers if item))
+def _installation(
+    source: str, old: InstallRequirements | None, new: InstallRequirements | None
+) -> Iterator[Change]:
+    """What one source asks for, and what installs it."""
+    was = old.requirements if old else Requirements()
+    now = new.requirements if new else Requirements()
+    yield from _packages(source, source, was.packages, now.packages)
+    yield from _packages(source, "constraints", was.constraints, now.constraints)
+    options = [[str(item) for item in each.options] for each in (was, now)]
+    yield from _sets(source, "requirement options", *options)
+    if old and new:
+        yield from _single("installer", "installer", _installer(old.installer), _installer(new.installer))
 
 
 def _installer(item: Installer) -> str:
@@ -285,7 +330,7 @@ def _installer(item: Installer) -> str:
 
 def _packages(
     field: str, words: str, old: Sequence[Requirement], new: Sequence[Requirement]
-) -> Iterator[_Difference]:
+) -> Iterator[Change]:
     """Packages by name: an exact pin that moved is shown by its versions alone."""
     before, after = _by_name(old), _by_name(new)
     for name in sorted(before.keys() | after.keys()):
@@ -293,16 +338,18 @@ def _packages(
         if was == now:
             continue
         left, right = (", ".join(item.text for item in items) or None for items in (was, now))
+        code = "changed"
         if not was:
-            text = f"{words}: + {right}"
+            code, text = "added", f"{words}: + {right}"
         elif not now:
-            text = f"{words}: - {left}"
+            code, text = "removed", f"{words}: - {left}"
         elif left == right:
-            text = f"{words}: {name} hashes changed"
+            code, text = "hashes", f"{words}: {name} hashes changed"
+            left, right = (", ".join(item.line for item in items) for items in (was, now))
         else:
-            tails = [", ".join(_tail(name, item.text) for item in items) for items in (was, now)]
+            tails = [", ".join(_tail(item) for item in items) for items in (was, now)]
             text = f"{words}: {name} {' → '.join(tails)}"
-        yield field, left, right, text
+        yield Change("", field, name, code, left, right, text)
 
 
 def _by_name(packages: Iterable[Requirement]) -> dict[str, tuple[Requirement, ...]]:
@@ -312,67 +359,8 @@ def _by_name(packages: Iterable[Requirement]) -> dict[str, tuple[Requirement, ..
     return named
 
 
-def _tail(name: str, text: str) -> str:
+def _tail(item: Requirement) -> str:
     """What stands behind the name: `2.1.0` of `torch==2.1.0`, `<3` of `torch<3`."""
-    rest = text.removeprefix(name).lstrip()
-    exact = re.fullmatch(r"==([^,;*]+)", rest)
-    return exact[1] if exact else rest or "any version"
-
-
-def rebuilt_layers(old: ImagePlan | None, new: ImagePlan) -> tuple[str, ...]:
-    """The layers of `new` that a builder cannot take over from `old`, by name, in order.
-
-    Layers stack: from the first that differs, all are built anew. Without `old`, all are. Files,
-    variables and the platform of the machine are compared when both sides know them: a lock does not.
-    """
-    names = tuple(_layer(item) for item in new.instructions)
-    if old is None or _base(old) != _base(new):
-        return names
-    here = (old.here, new.here) if old.here and new.here else (None, None)
-    if old.options.platform != new.options.platform or (here[0] and old.platform != new.platform):
-        return names
-    if old.options.build_args != new.options.build_args:
-        return names
-    before = [_content(here[0], item) for item in old.instructions]
-    after = [_content(here[1], item) for item in new.instructions]
-    same = next(
-        (i for i, (was, now) in enumerate(zip(before, after, strict=False)) if was != now), len(before)
-    )
-    return names[same:]
-
-
-def _base(image: ImagePlan) -> object:
-    """What the layers stand on: where it is known by its digest, its name does not matter."""
-    return image.parent.digest or image.parent.unpinned
-
-
-def _layer(item: Instruction) -> str:
-    match item:
-        case SetEnvironment():
-            return "runtime environment" if item.runtime else "environment"
-        case InstallApt():
-            return "apt packages"
-        case InstallRequirements():
-            return item.source
-        case CopyFiles():
-            return "files"
-        case InstallProject():
-            return "project"
-        case SetUser():
-            return "user"
-        case _:
-            assert_never(item)
-
-
-def _content(here: Here | None, item: Instruction) -> object:
-    """An instruction with what only its checkout knows of it, where that is known."""
-    if here is None:
-        return item
-    match item:
-        case CopyFiles():
-            return item, here.trees.get(item.tree)
-        case SetEnvironment():
-            names = sorted({name for value in item.variables.values() for name in value.variables})
-            return item, [here.variables.get(name) for name in names]
-        case _:
-            return item
+    if item.pin is not None and not item.extras and item.marker is None:
+        return item.clauses[0].version
+    return item.text.removeprefix(item.name).lstrip() or "any version"

@@ -1,58 +1,93 @@
 """What has to be observed before something can be planned.
 
-A need is a question about the world, as a value: equal needs are one need, however many steps share
-it. Owns the kinds of needs; `recipe` says which settings raise which. Refuses to answer any.
+A need is a question about the world, as a value: equal needs are one need, however many steps share it,
+and each knows the type of its answer. Owns the kinds of needs. Refuses to answer any.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Generic, TypeVar
 
 from attrs import frozen
 
+from planner.facts.answers import HiddenValue, ImageId, Pin
 from planner.files.ignore import IgnoreRules
+from planner.files.tree import Tree
 from planner.values import ImageRef
 
-__all__ = ["FileText", "FileTree", "HostPlatform", "ImageDigest", "Need", "PythonVersion", "Variable"]
+__all__ = [
+    "FileText",
+    "FileTree",
+    "HostPlatform",
+    "ImageDigest",
+    "LocalImage",
+    "Need",
+    "PythonVersion",
+    "RequirementsFile",
+    "Variable",
+]
+
+T = TypeVar("T")
+
+
+class Need(Generic[T]):
+    """A question whose answer is a T."""
 
 
 @frozen
-class PythonVersion:
-    """The major and minor version of the Python that plans, like `3.11`. Answer: str."""
+class PythonVersion(Need[str]):
+    """The major and minor version of the Python that plans, like `3.11`."""
 
 
 @frozen
-class HostPlatform:
-    """The platform that images are built for when none is asked for, like `linux/amd64`. Answer: str."""
+class HostPlatform(Need[str]):
+    """The platform that images are built for when none is asked for, like `linux/amd64`."""
 
 
 @frozen
-class FileText:
-    """The text of a file of the project, by its path from the root. Answer: str, None if there is none."""
+class FileText(Need[str | None]):
+    """The text of a file of the project, by its path from the root; None if it does not exist."""
 
     path: str
 
 
 @frozen
-class FileTree:
-    """The files below the project's root that the rules do not ignore. Answer: Tree."""
+class RequirementsFile(Need[Mapping[str, str | None]]):
+    """The texts of a requirements file and of all files that it includes, by path; None if one is missing."""
+
+    path: str
+
+
+@frozen
+class FileTree(Need[Tree]):
+    """The files below the project's root that the rules do not ignore."""
 
     rules: IgnoreRules
     left_out: tuple[str, ...] = ()
 
 
 @frozen
-class Variable:
-    """The value of an environment variable. Answer: Secret, None if it is not set."""
+class Variable(Need[HiddenValue | None]):
+    """The value of an environment variable; None if it is not set."""
 
     name: str
 
 
 @frozen
-class ImageDigest:
-    """The digest that a reference stands for now. Answer: Pin."""
+class ImageDigest(Need[Pin]):
+    """The digest that a reference stands for now, in its registry.
+
+    `platform` is the one that was asked for, None for that of the machine: an index is looked through
+    for its manifest.
+    """
 
     ref: ImageRef
+    platform: str | None = None
 
 
-Need: TypeAlias = PythonVersion | HostPlatform | FileText | FileTree | Variable | ImageDigest
+@frozen
+class LocalImage(Need[ImageId]):
+    """The engine's own image of a reference that no registry tells the digest of."""
+
+    ref: ImageRef

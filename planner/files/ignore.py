@@ -26,12 +26,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cached_property
-from typing import Final, Self
+from functools import cached_property, partial
+from typing import Final, Self, TypeAlias
 
 from attrs import Attribute, field, frozen
 
 from planner.errors import Place, PlannerError, Problem
+from planner.files.wildcards import (
+    ANY_DIRECTORIES,
+    ANY_NAME,
+    START,
+    TO_THE_END,
+    below_any,
+    expression,
+    matches,
+)
 
 __all__ = ["IgnoreRules"]
 
@@ -47,11 +56,13 @@ _MEMBER: Final = r"(?:\\.|[^\\\-\]])"
 _RANGE: Final = re.compile(rf"({_MEMBER})(?:-({_MEMBER}))?", re.DOTALL)
 # `\^?+` is possessive: `[^]` is malformed, not a class with the one member `^`.
 _TOKEN: Final = re.compile(rf"\*\*/?|\\.|\[(?P<not>\^?+)(?P<ranges>(?:{_RANGE.pattern})+)\]|.", re.DOTALL)
-_ANY_DIRECTORIES: Final = "(?:.*/)?"  # without DOTALL, as in Docker
 # Docker does not escape these: beside wildcards they are an alternative of two whole patterns, a
 # repetition, and the start of the path. (It means to: its table of characters has no room for `{|}`.)
 _UNESCAPED: Final = re.compile(r"\||\{\d+(,\d*)?\}")
-_WILD: Final = {"*": "[^/]*", "?": "[^/]", "^": "^"}
+_WILD: Final = {"*": ANY_NAME, "?": "[^/]", "^": START}
+
+
+_Matches: TypeAlias = Callable[[str], object]
 
 
 @frozen
@@ -59,7 +70,7 @@ class _Group:
     """Neighbouring patterns of one sign: together one rule."""
 
     patterns: tuple[str, ...]
-    matches: Callable[[str], object]
+    matches: _Matches
 
 
 def _all_translate(_: object, __: Attribute[tuple[str, ...]], patterns: tuple[str, ...]) -> None:
@@ -155,7 +166,7 @@ class IgnoreRules:
                 runs.append([])
             if runs:
                 runs[-1].append(pattern[re_includes:])
-        return tuple(_Group(tuple(run), _join(run).fullmatch) for run in runs)
+        return tuple(_Group(tuple(run), _join(run)) for run in runs)
 
     @cached_property
     def _directories(self) -> dict[str, int]:
@@ -193,8 +204,11 @@ def _clean(path: str) -> str:
     return root + "/".join(parts) or "."
 
 
-def _translate(pattern: str) -> tuple[str, str]:
-    """The expression for `fullmatch` that Docker makes of a pattern: a head that many share, and a tail."""
+def _translate(pattern: str) -> tuple[str, str] | _Matches:
+    """The expression for `fullmatch` that Docker makes of a pattern: a head that many share, and a tail.
+
+    A function instead, where there are too many ways in which the expression could fail to match.
+    """
     if pattern.startswith(_BYTE_ORDER_MARK):
         raise _malformed("a byte order mark before a pattern", "remove the invisible U+FEFF")
     tokens = list(_TOKEN.finditer(pattern))
@@ -204,32 +218,14 @@ def _translate(pattern: str) -> tuple[str, str]:
     if not wild:
         return "", re.escape(pattern)
     if wild == [0] and pattern.startswith("**/"):
-        return _below_any("(?s:.*/)?", re.escape(pattern[3:]), single="/" not in pattern[3:])
+        return below_any("(?s:.*/)?", re.escape(pattern[3:]), single="/" not in pattern[3:])
     if wild == [0] and pattern.startswith("**"):
         return "", "(?s:.*)" + re.escape(pattern[2:])
     if wild == [len(tokens) - 1] and tokens[-1][0] == "**":
         return "", re.escape(pattern[:-2]) + "(?s:.*)"
     if _UNESCAPED.search("".join(token[0] if len(token[0]) == 1 else "/" for token in tokens)):
         raise _malformed(f"{pattern!r} has a '|' or a '{{2}}' beside wildcards", "put a backslash before it")
-    crossing = star = -1  # the last part that can match a slash; the last `*`
-    for index, token in enumerate(tokens):
-        if token[0] == "*":
-            if star > crossing:
-                # The first place where the text between two stars fits is as good as any other:
-                # not trying the rest keeps `*a*a*a*a*` from taking for ever.
-                parts[star] = f"(?>{parts[star]}?"
-                parts[index] = f"){parts[index]}"
-            star = index
-        elif token[0].startswith("**") or re.fullmatch(parts[index], "/"):
-            crossing = index
-    if parts[0] == _ANY_DIRECTORIES:
-        return _below_any(parts[0], "".join(parts[1:]), single=crossing == 0)
-    return "", "".join(parts)
-
-
-def _below_any(head: str, tail: str, *, single: bool) -> tuple[str, str]:
-    """A tail of a single component leaves one way to match the head: spare the others."""
-    return (f"(?>{head})" if single else head), tail
+    return expression(parts) or partial(matches, tuple(parts))
 
 
 def _part(token: re.Match[str]) -> str:
@@ -241,7 +237,7 @@ def _part(token: re.Match[str]) -> str:
             r"write a class as [abc], [a-z] or [^a-z], and \[ for the character itself",
         )
     if text.startswith("**"):
-        return ".*" if token.end() == len(token.string) else _ANY_DIRECTORIES
+        return TO_THE_END if token.end() == len(token.string) else ANY_DIRECTORIES
     if text in _WILD:
         return _WILD[text]
     return _class(token) if token["ranges"] else re.escape(_unescape(text, token.string))
@@ -279,12 +275,17 @@ def _unescape(text: str, pattern: str) -> str:
     return text[-1]
 
 
-def _join(patterns: list[str]) -> re.Pattern[str]:
-    """One expression for the paths that any of the patterns matches."""
+def _join(patterns: list[str]) -> _Matches:
+    """What tells the paths that any of the patterns matches: one expression, if it can be one."""
     tails: dict[str, list[str]] = {}
-    for head, tail in map(_translate, patterns):
-        tails.setdefault(head, []).append(tail)
-    return re.compile("|".join(f"{head}(?:{'|'.join(each)})" for head, each in tails.items()))
+    others: list[_Matches] = []
+    for found in map(_translate, patterns):
+        if isinstance(found, tuple):
+            tails.setdefault(found[0], []).append(found[1])
+        else:
+            others.append(found)
+    joined = re.compile("|".join(f"{head}(?:{'|'.join(each)})" for head, each in tails.items())).fullmatch
+    return (lambda path: joined(path) or any(each(path) for each in others)) if others else joined
 
 
 def _reaches_below(pattern: str, names: list[str]) -> bool:
@@ -293,6 +294,6 @@ def _reaches_below(pattern: str, names: list[str]) -> bool:
     for part, name in zip(parts, names, strict=False):
         if "**" in part or not set(part).isdisjoint("[]\\^"):
             return True  # may match any number of components: not followed further
-        if not _join([part]).fullmatch(name):
+        if not _join([part])(name):
             return False
     return len(parts) > len(names)

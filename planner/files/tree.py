@@ -2,8 +2,9 @@
 
 Owns the node of one directory: canonical bytes that name each child with its kind and its content's
 digest, its link target, or its own node's digest. Executable bits and link targets count; times,
-owners and all other permission bits do not. Refuses to follow links and to read files: whoever
-observes a tree hands over what the files hold.
+owners and all other permission bits do not. Neither does an empty directory, which git cannot keep: a
+directory is part of a tree for what it holds. Refuses to follow links and to read files: whoever observes
+a tree hands over what the files hold.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Final, NamedTuple, Self
 
 from attrs import field, frozen
 
-from planner.identity import APART, HERE
+from planner.identity import COUNTED, NOT_COUNTED
 from planner.values import Digest, freeze
 
 __all__ = ["EMPTY_NODE", "Child", "Entry", "Kind", "Tree", "decode_node", "encode_child", "encode_node"]
 
-# Every node starts like this; an empty directory's node is nothing else.
+# Every node starts like this; that of a tree without files is nothing else.
 EMPTY_NODE: Final = b"stowplan/tree/1\n"
 
 
@@ -48,7 +49,7 @@ class Child(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One file, link or empty directory of a tree, by its path from the root."""
+    """One file or link of a tree, by its path from the root."""
 
     path: str
     kind: Kind
@@ -91,11 +92,11 @@ def _framed(data: bytes, position: int) -> tuple[bytes, int]:
 class Tree:
     """The files below a root, as the nodes of its directories by their paths; the root's path is "".
 
-    Holds exactly the directories that can be reached from the root.
+    Holds exactly the directories that can be reached from the root, and none but the root is empty.
     """
 
-    nodes: Mapping[str, bytes] = field(converter=freeze, metadata=APART, repr=False)
-    digest: Digest = field(init=False, metadata=HERE)
+    nodes: Mapping[str, bytes] = field(converter=freeze, metadata=NOT_COUNTED, repr=False)
+    digest: Digest = field(init=False, metadata=COUNTED)
 
     @digest.default
     def _root_digest(self) -> Digest:
@@ -103,14 +104,13 @@ class Tree:
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Self:
-        """The tree of some entries; the directories above them come by themselves."""
+        """The tree of some files and links; the directories above them come by themselves."""
         children: dict[str, list[Child]] = {"": []}
-        for entry in entries:
-            if entry.kind is Kind.DIRECTORY:
-                _ensure(entry.path, children)
-            else:
-                parent, _, name = entry.path.rpartition("/")
-                _ensure(parent, children).append(Child(name, entry.kind, entry.content))
+        for path, kind, content in entries:
+            # A directory by itself holds nothing.
+            if kind is not Kind.DIRECTORY:
+                parent, _, name = path.rpartition("/")
+                _ensure(parent, children).append(Child(name, kind, content))
         nodes: dict[str, bytes] = {}
         for path in sorted(children, key=_depth, reverse=True):
             node = nodes[path] = encode_node(children[path])
@@ -120,19 +120,18 @@ class Tree:
         return cls(nodes)
 
     def entries(self) -> Iterator[Entry]:
-        """Every file, link and empty directory, sorted by the bytes of their paths."""
+        """Every file and link, sorted by the bytes of their paths."""
         found = [
             Entry(f"{path}/{child.name}" if path else child.name, child.kind, child.content)
             for path, node in self.nodes.items()
             for child in decode_node(node)
+            if child.kind is not Kind.DIRECTORY
         ]
-        for entry in sorted(found, key=lambda entry: entry.path.encode()):
-            if entry.kind is not Kind.DIRECTORY or self.nodes[entry.path] == EMPTY_NODE:
-                yield entry
+        yield from sorted(found, key=lambda entry: entry.path.encode())
 
     def paths(self) -> Iterator[str]:
         """The paths of every file and link, sorted by their bytes."""
-        return (entry.path for entry in self.entries() if entry.kind is not Kind.DIRECTORY)
+        return (entry.path for entry in self.entries())
 
     def changed_paths(self, other: Tree) -> tuple[str, ...]:
         """The paths at which two trees differ, sorted; directories of equal digest are not entered."""
@@ -161,13 +160,8 @@ def _changed(old: Mapping[str, bytes], new: Mapping[str, bytes], path: str) -> I
         if was == now:
             continue
         below = f"{path}/{name}" if path else name
-        directories = [child for child in (was, now) if child and child.kind is Kind.DIRECTORY]
-        if directories:
+        kinds = {child.kind for child in (was, now) if child}
+        if Kind.DIRECTORY in kinds:
             yield from _changed(old, new, below)
-        if len(directories) < len([child for child in (was, now) if child]) or _is_empty(old, new, below):
+        if kinds != {Kind.DIRECTORY}:
             yield below
-
-
-def _is_empty(old: Mapping[str, bytes], new: Mapping[str, bytes], path: str) -> bool:
-    """Whether `path` is a directory that came or went empty: no path below it would tell."""
-    return {old.get(path, EMPTY_NODE), new.get(path, EMPTY_NODE)} == {EMPTY_NODE}

@@ -11,11 +11,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
-from planner.identity import EVERYWHERE
-from planner.requirements.files import Requirements
-from planner.settings.build_options import bare_flags
-from planner.settings.docker import PythonPackageInstaller
-from planner.values import EnvTemplate, FrozenMapping
+from planner.identity import COUNTED
+from planner.requirements.model import Requirements
+from planner.values import EnvTemplate, FrozenMapping, PythonPackageInstaller, bare_flags
 
 __all__ = [
     "APP_DIRECTORY",
@@ -45,9 +43,9 @@ def _variables(value: Mapping[str, EnvTemplate | str]) -> FrozenMapping[EnvTempl
 class SetEnvironment:
     """Set environment variables: before anything is installed, or (`runtime`) after everything is."""
 
-    variables: Mapping[str, EnvTemplate] = field(converter=_variables, metadata=EVERYWHERE)
-    runtime: bool = field(default=False, metadata=EVERYWHERE)
-    kind: Literal["environment"] = field(default="environment", metadata=EVERYWHERE)
+    variables: Mapping[str, EnvTemplate] = field(converter=_variables, metadata=COUNTED)
+    runtime: bool = field(default=False, metadata=COUNTED)
+    kind: Literal["environment"] = field(default="environment", metadata=COUNTED)
 
 
 def _sorted_unique(value: Any) -> tuple[str, ...]:
@@ -58,8 +56,8 @@ def _sorted_unique(value: Any) -> tuple[str, ...]:
 class InstallApt:
     """Install Debian packages; their order means nothing."""
 
-    packages: tuple[str, ...] = field(converter=_sorted_unique, metadata=EVERYWHERE)
-    kind: Literal["apt"] = field(default="apt", metadata=EVERYWHERE)
+    packages: tuple[str, ...] = field(converter=_sorted_unique, metadata=COUNTED)
+    kind: Literal["apt"] = field(default="apt", metadata=COUNTED)
 
 
 def _arguments(value: object) -> Any:
@@ -83,45 +81,45 @@ class Installer:
     `version` is None for `pip`, which is the parent image's own and so pinned by its digest.
     """
 
-    name: PythonPackageInstaller = field(metadata=EVERYWHERE, converter=PythonPackageInstaller)
-    version: str | None = field(default=None, metadata=EVERYWHERE)
-    arguments: Mapping[str, Any] = field(default=FrozenMapping(), converter=_arguments, metadata=EVERYWHERE)
+    name: PythonPackageInstaller = field(metadata=COUNTED, converter=PythonPackageInstaller)
+    version: str | None = field(default=None, metadata=COUNTED)
+    arguments: Mapping[str, Any] = field(default=FrozenMapping(), converter=_arguments, metadata=COUNTED)
 
 
 @frozen
 class InstallRequirements:
     """Install what one source of requirements asks for, as one layer."""
 
-    source: str = field(metadata=EVERYWHERE)
-    requirements: Requirements = field(metadata=EVERYWHERE)
-    installer: Installer = field(metadata=EVERYWHERE)
-    kind: Literal["requirements"] = field(default="requirements", metadata=EVERYWHERE)
+    source: str = field(metadata=COUNTED)
+    requirements: Requirements = field(metadata=COUNTED)
+    installer: Installer = field(metadata=COUNTED)
+    kind: Literal["requirements"] = field(default="requirements", metadata=COUNTED)
 
 
 @frozen
 class CopyFiles:
     """Copy a tree to a directory of the image; `owner` is a user with an optional group."""
 
-    tree: str = field(default=FILES, metadata=EVERYWHERE)
-    destination: str = field(default=APP_DIRECTORY, metadata=EVERYWHERE)
-    owner: str | None = field(default=None, metadata=EVERYWHERE)
-    kind: Literal["files"] = field(default="files", metadata=EVERYWHERE)
+    tree: str = field(default=FILES, metadata=COUNTED)
+    destination: str = field(default=APP_DIRECTORY, metadata=COUNTED)
+    owner: str | None = field(default=None, metadata=COUNTED)
+    kind: Literal["files"] = field(default="files", metadata=COUNTED)
 
 
 @frozen
 class InstallProject:
     """Run the user's command that installs the copied files as a package."""
 
-    command: str = field(metadata=EVERYWHERE)
-    kind: Literal["project"] = field(default="project", metadata=EVERYWHERE)
+    command: str = field(metadata=COUNTED)
+    kind: Literal["project"] = field(default="project", metadata=COUNTED)
 
 
 @frozen
 class SetUser:
     """Run the container as this user, the owner of the directory of the code."""
 
-    user: str = field(metadata=EVERYWHERE)
-    kind: Literal["user"] = field(default="user", metadata=EVERYWHERE)
+    user: str = field(metadata=COUNTED)
+    kind: Literal["user"] = field(default="user", metadata=COUNTED)
 
 
 Instruction: TypeAlias = (

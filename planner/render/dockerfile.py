@@ -3,6 +3,17 @@
 Owns the encoding of every value for the language it enters: Dockerfile words (docs.docker.com,
 "Dockerfile reference", environment replacement), shell words, JSON. User text is never pasted. Refuses
 to know an engine: one text builds on all of them, so it uses neither BuildKit mounts nor heredocs.
+
+Two builds of one text should come to the same bytes. So directories are copied and not made by WORKDIR
+(which would give them the time of the build), every copy names its owner, and each RUN sets the times of
+all that it changed to one time and empties the logs it wrote to. What cannot be the same: the times of
+deletions, where an installer replaces what the parent has; and the times of directories of root, where a
+command runs as another user.
+
+Commands run as the parent's user, since nobody can know it without the parent. Where `user` is set the
+image has a user of its own in the end, so there they run as root. Files belong to `user`, else to root. A
+directory of the code that the parent has already is given to `user`, and else stays as it is; where the
+parent declares it a volume, too, only BuildKit can do so.
 """
 
 from __future__ import annotations
@@ -22,18 +33,34 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.image.plan import ImagePlan
-from planner.requirements.files import constraint_lines, installer_arguments, to_lines
-from planner.settings.docker import PythonPackageInstaller
-from planner.values import EnvTemplate, VariableRef, build_argument
+from planner.image.spec import ExternalImage, ImageSpec
+from planner.requirements.model import constraint_lines, to_lines
+from planner.requirements.options import installer_arguments
+from planner.values import EnvTemplate, PythonPackageInstaller, VariableRef, build_argument
 
-__all__ = ["CONTEXT_TREES", "context_files", "dockerfile", "layer_text"]
+__all__ = [
+    "CONTEXT_EMPTY",
+    "CONTEXT_TREES",
+    "TIMESTAMP",
+    "context_files",
+    "dockerfile",
+    "instruction_at",
+    "label_text",
+    "layer_text",
+]
+
+# 1980-01-01 00:00:00 UTC, the earliest time a zip archive can hold: wheels and zip applications are
+# made from copied files, and an earlier time is an error there.
+TIMESTAMP: Final = 315_532_800
 
 # Trees and generated files have directories of their own in the build context, so that neither can
 # overwrite the other and no ignore file reaches either.
 CONTEXT_TREES: Final = "trees"
+# A directory without files, to make directories from.
+CONTEXT_EMPTY: Final = "empty"
 _CONTEXT_REQUIREMENTS: Final = "requirements"
-_IMAGE_REQUIREMENTS: Final = "/usr/local/share/stowplan"
+# At the top: what a copy makes on the way to a deeper directory changes the times of those it passes.
+_IMAGE_REQUIREMENTS: Final = "/stowplan"
 
 # Arguments that every builder knows without a declaration (Dockerfile reference, "Predefined ARGs").
 _PREDEFINED: Final = frozenset(
@@ -43,11 +70,47 @@ _PREDEFINED: Final = frozenset(
 )
 
 
-def dockerfile(image: ImagePlan) -> str:
-    """The Dockerfile of an image that is built. The same plan gives the same text, byte for byte."""
-    head = [f"# Parent image: {image.parent.reference}", f"FROM {image.parent.base}"]
-    head += [f"ARG {name}" for name in image.options.build_args if name not in _PREDEFINED]
-    return "\n".join([*head, *(layer_text(item) for item in image.instructions)]) + "\n"
+def dockerfile(spec: ImageSpec, base: str | None = None) -> str:
+    """The Dockerfile of an image that is built. The same spec gives the same text, byte for byte.
+
+    `base` is the reference to build on where the parent is another image of the plan: its working tag.
+    """
+    return "\n".join([*_head(spec, base), *map(layer_text, spec.instructions), *_tail(spec)]) + "\n"
+
+
+def _head(spec: ImageSpec, base: str | None) -> Iterator[str]:
+    """The lines before those of the instructions."""
+    parent = spec.parent
+    if isinstance(parent, ExternalImage):
+        yield f"# Parent image: {parent.reference}"
+        yield f"FROM {parent.base}"
+    else:
+        yield f"FROM {base or f'stowplan-spec:{parent.hash.hex}'}"
+    yield from (f"ARG {name}" for name in spec.build_args if name not in _PREDEFINED)
+    if any(isinstance(item, SetUser) for item in spec.instructions):
+        yield "USER 0"
+
+
+def _tail(spec: ImageSpec) -> Iterator[str]:
+    """The lines after those of the instructions."""
+    if spec.labels:
+        yield label_text(spec.labels)
+
+
+def label_text(labels: Mapping[str, str]) -> str:
+    """The instruction that sets labels."""
+    words = (f"{_word(name)}={_word(value)}" for name, value in sorted(labels.items()))
+    return "LABEL " + " \\\n    ".join(words)
+
+
+def instruction_at(spec: ImageSpec, line: int) -> Instruction | None:
+    """The instruction that a line of the Dockerfile belongs to, counted from 1; None for any other line."""
+    end = sum(1 for _ in _head(spec, None))
+    for item in spec.instructions:
+        begin, end = end, end + layer_text(item).count("\n") + 1
+        if begin < line <= end:
+            return item
+    return None
 
 
 def layer_text(item: Instruction) -> str:
@@ -55,13 +118,14 @@ def layer_text(item: Instruction) -> str:
     return "\n".join(_lines(item))
 
 
-def context_files(image: ImagePlan) -> Mapping[str, bytes]:
+def context_files(spec: ImageSpec) -> Mapping[str, bytes]:
     """The generated files of the build context, by their paths in it."""
     files: dict[str, bytes] = {}
-    for item in image.instructions:
+    for item in spec.instructions:
         if isinstance(item, InstallRequirements):
             for name, lines in _requirement_files(item).items():
-                files[f"{_CONTEXT_REQUIREMENTS}/{name}"] = "".join(f"{line}\n" for line in lines).encode()
+                text = "".join(f"{line}\n" for line in lines)
+                files[f"{_CONTEXT_REQUIREMENTS}/{item.source}/{name}"] = text.encode()
     return files
 
 
@@ -79,32 +143,36 @@ def _lines(item: Instruction) -> Iterator[str]:
                 + shlex.join(item.packages),
                 "apt-get clean",
                 "rm -rf /var/lib/apt/lists/*",
+                _EMPTY_LOGS,
             )
         case InstallRequirements():
-            names = " ".join(f"{_CONTEXT_REQUIREMENTS}/{name}" for name in _requirement_files(item))
-            yield f"COPY {names} {_IMAGE_REQUIREMENTS}/"
+            yield f"COPY --chown=0:0 {_CONTEXT_REQUIREMENTS}/{item.source}/ {_IMAGE_REQUIREMENTS}/"
             yield _run(*_install(item))
         case CopyFiles():
-            yield f"WORKDIR {item.destination}"
             if item.owner:
-                yield _exec("chown", item.owner, item.destination)
-            yield f"COPY {_owner_flag(item)}{CONTEXT_TREES}/{item.tree}/ {item.destination}/"
+                # A copy makes a directory with this owner, also where the parent declares it a volume, but
+                # does not change the owner of one that the parent has already.
+                yield f"COPY --chown={_owner(item)} {CONTEXT_EMPTY}/ {item.destination}/"
+                yield _run(f"chown {shlex.quote(_owner(item))} {shlex.quote(item.destination)}")
+            yield f"COPY --chown={_owner(item)} {CONTEXT_TREES}/{item.tree}/ {item.destination}/"
+            yield f"WORKDIR {item.destination}"
         case InstallProject():
-            yield _exec("/bin/sh", "-c", item.command)
+            script = " && ".join((_BEGIN, '/bin/sh -c "$0"', _SETTLE))
+            yield "RUN " + json.dumps(["/bin/sh", "-c", script, item.command], ensure_ascii=False)
         case SetUser():
             yield f"USER {item.user}"
         case _:
             assert_never(item)
 
 
-def _owner_flag(item: CopyFiles) -> str:
-    """The owner of copied files, always with a group: root's, as of a directory made by WORKDIR.
+def _owner(item: CopyFiles) -> str:
+    """The owner of copied files, always with a group: root's, unless another is given.
 
-    Without one the classic builder wants a group with the user's name, which `nobody` does not have.
+    Without an owner builders disagree where the parent has a user, and without a group the classic builder
+    wants one with the user's name, which `nobody` does not have.
     """
-    if not item.owner:
-        return ""
-    return f"--chown={item.owner} " if ":" in item.owner else f"--chown={item.owner}:0 "
+    owner = item.owner or "0"
+    return owner if ":" in owner else f"{owner}:0"
 
 
 def _variables(item: SetEnvironment) -> tuple[str, ...]:
@@ -112,23 +180,47 @@ def _variables(item: SetEnvironment) -> tuple[str, ...]:
 
 
 def _template(value: EnvTemplate) -> str:
-    """A Dockerfile word in double quotes, inside which only these three characters mean something."""
+    """A value with references to build arguments as a Dockerfile word."""
     words = [
-        f"${{{build_argument(part.name)}}}"
-        if isinstance(part, VariableRef)
-        else part.text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+        f"${{{build_argument(part.name)}}}" if isinstance(part, VariableRef) else _escaped(part.text)
         for part in value.parts
     ]
     return f'"{"".join(words)}"'
 
 
+def _word(text: str) -> str:
+    """Text as a Dockerfile word."""
+    return f'"{_escaped(text)}"'
+
+
+def _escaped(text: str) -> str:
+    """Text for between double quotes, where only these three characters mean something."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+
+
+# What a RUN begins with: programs that know of this variable (reproducible-builds.org) write its time and
+# not theirs, and Python keeps what it compiles to itself. The file tells, at the end, what is newer.
+_MARKER: Final = "/dev/shm/stowplan"  # noqa: S108  # in the container of one RUN, and in no layer
+_BEGIN: Final = (
+    f"export SOURCE_DATE_EPOCH={TIMESTAMP} PYTHONDONTWRITEBYTECODE=1 && "
+    f"{{ {{ touch {_MARKER} && sleep 0.01; }} 2>/dev/null || :; }}"
+)
+# And what it ends with. /etc has the time at which the builder put its hosts file there. A parent that has
+# no `find`, or a user who may not, makes an image that is right, and differs in times.
+_SETTLE: Final = (
+    r"{ { find / -xdev \( -path /proc -o -path /sys -o -path /dev \) -prune -o "
+    rf"-newer {_MARKER} -exec touch -h -d @{TIMESTAMP} {{}} + ; touch -d @{TIMESTAMP} /etc; }} "
+    "2>/dev/null || :; }"
+)
+# Logs with times, and ldconfig's cache of inodes. Deleted ones would leave the time of their deletion.
+_EMPTY_LOGS: Final = (
+    "for log in /var/log/dpkg.log /var/log/alternatives.log /var/log/apt/history.log /var/log/apt/term.log "
+    '/var/log/apt/eipp.log.xz /var/cache/ldconfig/aux-cache; do if [ -s "$log" ]; then : > "$log"; fi; done'
+)
+
+
 def _run(*commands: str) -> str:
-    return "RUN " + " && \\\n    ".join(commands)
-
-
-def _exec(*words: str) -> str:
-    """A RUN in exec form: a JSON array, which no shell reads."""
-    return "RUN " + json.dumps(words, ensure_ascii=False)
+    return "RUN " + " && \\\n    ".join((_BEGIN, *commands, _SETTLE))
 
 
 def _requirement_files(item: InstallRequirements) -> Mapping[str, tuple[str, ...]]:
@@ -168,8 +260,8 @@ def _install(item: InstallRequirements) -> Iterator[str]:
     match name:
         case PythonPackageInstaller.PIP:
             yield (
-                "PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore "
-                f'"$python" -m pip install --no-cache-dir --disable-pip-version-check {arguments}'
+                'PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore "$python" -m pip install'
+                f" --no-cache-dir --disable-pip-version-check --no-compile {arguments}"
             )
         case PythonPackageInstaller.UV:
             yield from _FIND_PIP

@@ -1,1 +1,1 @@
-"""Which Python packages are asked for: the grammar of requirements, and files of them."""
+"""Which Python packages are asked for: values of requirements, and the lists and files they are read from."""

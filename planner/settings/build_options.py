@@ -1,7 +1,7 @@
 """Options of a build: BuildOptions and BuildConfig, and what their values and arguments may be.
 
-Owns which options have a field, how the others are taken by name, and what stowplan sets itself.
-Refuses to know an engine: how options reach one is written in its table.
+Owns which options have a field, and how those of the table are taken by name. Refuses to know an engine:
+how options reach one is written in its table.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from planner.errors import Problem
-from planner.identity import APART, EVERYWHERE
+from planner.errors import Problem, did_you_mean
+from planner.identity import COUNTED, NOT_COUNTED
+from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (
-    Checked,
+    Check,
     boolean,
-    decoded,
     image_ref,
     kind_of,
     list_of,
@@ -25,13 +25,12 @@ from planner.settings.checks import (
     matching,
     optional,
     project_path,
-    setting,
     text,
-    valid,
 )
+from planner.settings.option_table import CONTAINER_LIMITS, FIELD_SPELLINGS, OPTIONS, REFUSED
 from planner.values import FrozenMapping, freeze
 
-__all__ = ["ARGUMENTS", "BuildConfig", "BuildOptions", "bare_flags", "env_name"]
+__all__ = ["ARGUMENTS", "BuildConfig", "BuildOptions", "env_name"]
 
 
 ENV_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -39,14 +38,6 @@ _OPTION_NAME: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
 
 env_name = matching(ENV_NAME, "the name of an environment variable", "MODEL_DIR")
 _option_name = matching(_OPTION_NAME, "an option", "network")
-
-
-def bare_flags(value: object) -> Any:
-    """Frozen, with true standing for a bare flag as None does: TOML has no null."""
-    frozen_value = freeze(value)
-    if isinstance(frozen_value, FrozenMapping):
-        return FrozenMapping({name: None if item is True else item for name, item in frozen_value.items()})
-    return frozen_value
 
 
 def _argument(value: object) -> Iterator[Problem]:
@@ -86,35 +77,97 @@ def _word(value: object) -> Iterator[Problem]:
 ARGUMENTS: Final = mapping_of(matching(_OPTION_NAME, "an option's name", "timeout"), _argument)
 
 
-def _option(value: object) -> Iterator[Problem]:
-    """A value of a build option that has no field of its own."""
-    if isinstance(value, Mapping):
-        yield from mapping_of(text, text)(value)
-    elif not isinstance(value, bool):
-        yield from _argument(value)
+def _argument_name(value: object) -> Iterator[Problem]:
+    """The name of a build argument that is the user's to set."""
+    yield from env_name(value)
+    if isinstance(value, str) and (value.startswith("STOWPLAN_") or value == "SOURCE_DATE_EPOCH"):
+        yield Problem.at((), "stowplan sets this build argument itself", "choose another name")
 
 
-def _other_name(value: object) -> Iterator[Problem]:
-    """The name of an option that has no field of its own and that is the user's to set."""
-    yield from _option_name(value)
-    name = _ours(value)
-    if name in _RESERVED:
-        yield Problem.at((), "stowplan sets this option itself", "leave it out")
-    elif name in BuildOptions.settable():
-        yield Problem.at((), f"{name} has a field of its own", f"write it as {name}, not inside other")
+def _label_name(value: object) -> Iterator[Problem]:
+    """The name of a label that is the user's to set."""
+    yield from _label(value)
+    if isinstance(value, str) and value.startswith("dev.stowplan."):
+        yield Problem.at((), "stowplan sets these labels itself", "choose another name")
 
 
 def _ours(name: object) -> str:
     """Our spelling of an option's name."""
-    return OPTION_NAMES.get(str(name), str(name).replace("-", "_"))
+    plain = str(name).replace("-", "_")
+    return _SPELLINGS.get(plain, plain)
 
 
-def _written_flags(value: object) -> Any:
-    """Frozen, with None standing for a bare flag as true does: TOML has no null."""
+def _asking(given: Mapping[str, Any]) -> FrozenMapping[Any]:
+    return FrozenMapping({name: value for name, value in given.items() if value != OPTIONS[name].plain})
+
+
+def _misplaced(name: str, place: Sequence[str]) -> Problem | None:
+    """Why an option cannot be given where it is: it is none, or it has a field of its own."""
+    if name in BuildOptions.settable():
+        if len(place) == 1:
+            return None
+        return Problem.at((), f"{name} has a field of its own", f"write it as {name}, not inside {place[0]}")
+    if name in REFUSED:
+        return Problem.at((), *REFUSED[name])
+    if name in OPTIONS:
+        if "container_limits" in map(_ours, place[:-1]) and name not in CONTAINER_LIMITS:
+            return Problem.at((), "is no limit of a container", "write it beside container_limits")
+        return None
+    near = did_you_mean(name, {*BuildOptions.settable(), *OPTIONS}.difference(_TABLES))
+    fix = near if near.startswith("did") else "leave it out, or see the build options of the reference"
+    return Problem.at((), f"unknown build option {place[-1]!r}", fix)
+
+
+def _flat(data: Mapping[Any, Any], *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every option with its place, also those in the tables that options may be put in."""
+    for given, value in data.items():
+        place = (*above, str(given))
+        name = _ours(given)
+        if name in _TABLES and not above:
+            if isinstance(value, Mapping):
+                yield from _flat(value, *place)
+            else:
+                yield place, value
+        elif name == "container_limits" and isinstance(value, Mapping):
+            yield from _flat(value, *place)
+        else:
+            yield place, value
+
+
+def _read(value: object) -> Any:
+    """Options by name in their one form: our spelling of each name, and equal meanings as equal values."""
     frozen_value = freeze(value)
-    if isinstance(frozen_value, FrozenMapping):
-        return FrozenMapping({name: True if item is None else item for name, item in frozen_value.items()})
-    return frozen_value
+    if not isinstance(frozen_value, FrozenMapping):
+        return frozen_value
+    names = [_ours(given) for given in frozen_value]
+    read = {}
+    for (given, item), name in zip(frozen_value.items(), names, strict=True):
+        if name not in OPTIONS:
+            read[given] = item
+        else:
+            # Of two spellings of one option, neither becomes the other: the check reports them.
+            read[name if names.count(name) == 1 else given] = OPTIONS[name].shape.read(item)
+    return FrozenMapping(read)
+
+
+def _named(counts: bool) -> Check:
+    """A table of options that have no field of their own, and that count, or do not."""
+    table, others = ("other", "tuning") if counts else ("tuning", "other")
+
+    def check(value: object) -> Iterator[Problem]:
+        yield from mapping_of(text, lambda _: iter(()))(value)
+        for given, item in value.items() if isinstance(value, Mapping) else ():
+            name = _ours(given)
+            if found := _misplaced(name, (table, str(given))):
+                yield found.inside(str(given))
+            elif name != given:
+                yield Problem.at(str(given), f"{name} is given twice", "keep one of the spellings")
+            elif OPTIONS[name].counts is not counts:
+                yield Problem.at(name, f"{name} is none of these options", f"write it inside {others}")
+            else:
+                yield from (problem.inside(name) for problem in OPTIONS[name].shape.check(item))
+
+    return check
 
 
 def _size(value: object) -> Iterator[Problem]:
@@ -125,94 +178,107 @@ def _size(value: object) -> Iterator[Problem]:
         yield Problem.at((), f"not a size: {value!r}", "give bytes, or a number with b, k, m or g, like '1g'")
 
 
-# Each of the reference's spellings of an option, and ours.
-OPTION_NAMES: Final[Mapping[str, str]] = {
-    "buildargs": "build_args",
-    "cachefrom": "cache_from",
-    "nocache": "no_cache",
-    "shmsize": "shm_size",
+# The fields that hold options by name.
+_TABLES: Final = ("other", "tuning")
+_label = matching(r"[^=\s]+", "a label's name", "org.example.team")
+_SPELLINGS: Final[Mapping[str, str]] = {
+    **FIELD_SPELLINGS,
+    **{spelling: option.name for option in OPTIONS.values() for spelling in option.also},
 }
-# stowplan decides these itself.
-_RESERVED: Final = frozenset({
-    "context", "custom_context", "dockerfile", "encoding", "f", "file", "fileobj", "iidfile", "load",
-    "metadata_file", "output", "path", "progress", "push", "t", "tag",
-})  # fmt: skip
 
 
 @frozen(kw_only=True)
-class BuildOptions(Checked):
+class BuildOptions(Layer):
     """Options of the build itself, passed to the engine.
 
-    Any option that has no field here is taken by its name, into `other`.
+    The options that have no field here are those of the table, by name: in `other` if the image's
+    identity has them, else in `tuning`. Decoding takes them beside the fields and sorts them.
     """
 
-    build_args: Mapping[str, str] = setting(FrozenMapping(), mapping_of(env_name, _public), EVERYWHERE)
-    """Build arguments by name. Visible in the image's history: no place for secrets."""
-    cache_from: Sequence[str] = setting((), list_of(image_ref), APART)
-    """Images to take cached layers from."""
-    no_cache: bool = setting(False, boolean, APART)
-    """Build every layer anew."""
-    shm_size: int | str | None = setting(None, optional(_size), APART)
-    """Size of /dev/shm while building: bytes, or a number with b, k, m or g."""
-    pull: bool = setting(False, boolean, APART)
-    """Ask the registry for the parent image even when the engine has it."""
-    rm: bool = setting(True, boolean, APART)
-    """Remove the containers that the classic builder leaves between layers."""
-    labels: Mapping[str, str] = setting(
-        FrozenMapping(),
-        mapping_of(matching(r"[^=\s]+", "a label's name", "org.example.team"), text),
-        EVERYWHERE,
+    build_args: Mapping[str, str] | Unset = setting(
+        FrozenMapping(), mapping_of(_argument_name, _public), COUNTED
     )
+    """Build arguments by name. Visible in the image's history: no place for secrets."""
+    cache_from: Sequence[str] | Unset = setting((), list_of(image_ref), NOT_COUNTED)
+    """Images to take cached layers from."""
+    no_cache: bool | Unset = setting(False, boolean, NOT_COUNTED)
+    """Build every layer anew."""
+    shm_size: int | str | Unset | None = setting(None, optional(_size), NOT_COUNTED)
+    """Size of /dev/shm while building: bytes, or a number with b, k, m or g."""
+    pull: bool | Unset = setting(False, boolean, NOT_COUNTED)
+    """Ask the registry for the parent image even when the engine has it."""
+    rm: bool | Unset = setting(True, boolean, NOT_COUNTED)
+    """Remove the containers that the classic builder leaves between layers."""
+    labels: Mapping[str, str] | Unset = setting(FrozenMapping(), mapping_of(_label_name, _public), COUNTED)
     """Labels of the image by name."""
-    platform: str | None = setting(
+    platform: str | Unset | None = setting(
         None,
         optional(matching(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?", "a platform", "linux/amd64")),
-        EVERYWHERE,
+        COUNTED,
     )
     """Operating system and architecture to build for. Default: this machine's."""
-    target: str | None = setting(
-        None, optional(matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a build stage", "runtime")), EVERYWHERE
+    target: str | Unset | None = setting(
+        None, optional(matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a build stage", "runtime")), COUNTED
     )
     """The stage of a custom Dockerfile to build."""
-    other: Mapping[str, Any] = setting(
-        FrozenMapping(), mapping_of(_other_name, _option), EVERYWHERE, convert=_written_flags
+    other: Mapping[str, Any] | Unset = setting(FrozenMapping(), _named(counts=True), COUNTED, convert=_read)
+    """Other options that change what commands see while the image is built, by name."""
+    tuning: Mapping[str, Any] | Unset = setting(
+        FrozenMapping(), _named(counts=False), NOT_COUNTED, convert=_read
     )
-    """Any other option by its name: true for a bare flag, text, a list (repeated) or a table."""
+    """Other options that only say how the image is built, by name."""
+
+    @property
+    def by_name(self) -> Mapping[str, Any]:
+        """The options that have no field of their own, without those that ask for nothing."""
+        return FrozenMapping({**_asking(self.value("other")), **_asking(self.value("tuning"))})
+
+    @property
+    def counted(self) -> Mapping[str, Any]:
+        """Those of them that the image's identity has."""
+        return _asking(self.value("other"))
+
+    def gives(self, path: tuple[str | int, ...]) -> bool:
+        """Options without a field too, by the names that they are written with beside the fields."""
+        return super().gives(path) or any(
+            path[:1] == (name,) for table in _TABLES for name in self.value(table)
+        )
 
     @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
-        """Both spellings of each option to ours; names that are no field to `other`."""
-        fields: dict[str, Any] = {}
-        other: dict[str, Any] = {}
+        """All spellings of each option to ours, and each to the field it belongs in."""
+        # Of the tables of options, an empty one is explicit.
+        fields: dict[str, Any] = {name: data[name] for name in _TABLES if name in data and data[name] == {}}
+        named: dict[str, dict[str, Any]] = {name: {} for name in _TABLES}
+        given: set[str] = set()
         problems = []
-        for given, value in data.items():
-            name = _ours(given)
-            if name == "other" and isinstance(value, Mapping):
-                other.update(value)
-            elif name in _RESERVED:
-                problems.append(Problem.at((given,), "stowplan sets this option itself", "leave it out"))
-            elif name in fields:
-                problems.append(Problem.at((given,), f"{name} is given twice", "keep one of the spellings"))
+        for place, value in _flat(data):
+            name = _ours(place[-1])
+            found = _misplaced(name, place)
+            if name in given:
+                found = Problem.at((), f"{name} is given twice", "keep one of the spellings")
+            given.add(name)
+            if found:
+                problems.append(found.inside(*place))
             elif name in cls.settable():
-                fields[name] = value
+                fields[name] = value  # also a table of options that is none, for the check to report
             else:
-                other[name] = value
-        return (fields | {"other": other} if other else fields), problems
+                option = OPTIONS[name]
+                item = option.shape.read(freeze(value))
+                wrong = [problem.inside(*place) for problem in option.shape.check(item)]
+                problems += wrong
+                if not wrong:
+                    named["other" if option.counts else "tuning"][name] = item
+        return {**{name: table for name, table in named.items() if table}, **fields}, problems
 
 
 @frozen(kw_only=True)
-class BuildConfig(Checked):
+class BuildConfig(Layer):
     """How one image is built: the engine's options and the ignore file of its context."""
 
-    build_options: BuildOptions | Mapping[str, Any] = setting(
-        BuildOptions(), valid, EVERYWHERE, convert=decoded(BuildOptions)
+    build_options: BuildOptions | Mapping[str, Any] | Unset = setting(
+        BuildOptions(), of_kind(BuildOptions), COUNTED, convert=decoded(BuildOptions)
     )
     """Options passed to the engine, as a BuildOptions or a table."""
-    dockerignore: str | None = setting(None, optional(project_path), APART)
+    dockerignore: str | Unset | None = setting(None, optional(project_path), NOT_COUNTED)
     """Ignore file to use instead of the `.dockerignore` at the root. Only its effect counts."""
-
-    @property
-    def options(self) -> BuildOptions:
-        """The build options, whichever way they were given."""
-        assert isinstance(self.build_options, BuildOptions)  # noqa: S101  # the converter made it one
-        return self.build_options

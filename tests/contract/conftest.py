@@ -18,9 +18,9 @@ from attrs import frozen
 
 from executor.engines.docker import DockerEngine
 from executor.engines.podman import PodmanEngine
-from executor.engines.protocol import BuildJob, Engine
+from executor.engines.protocol import Engine
 from executor.errors import ExecutorError
-from tests.contract.images import EMPTY_CONTEXT, TEST_BASE
+from tests.contract.images import TEST_BASE, build_text
 
 ENGINES: dict[str, Callable[[], Engine]] = {
     "docker-classic": lambda: DockerEngine("classic"),
@@ -130,6 +130,6 @@ def environment_base(engine: Engine) -> Iterator[str]:
         "ENV VIRTUAL_ENV=/opt/venv\n"
         "ENV PATH=/opt/venv/bin:$PATH\n"
     )
-    engine.build(BuildJob(reference, text, EMPTY_CONTEXT), lambda _: None)
+    build_text(engine, reference, text)
     yield reference
     engine.remove(reference)

@@ -4,37 +4,39 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
-from executor.context import context
+from attrs import field, frozen
+
+from executor.context import files
 from executor.engines.protocol import HASH_LABEL, BuildJob, Engine
 from executor.observe.cache import Cache
 from executor.observe.files import read_text
 from executor.observe.trees import read_tree
+from executor.observe.world import answer
+from executor.process import Command, run
 from planner import (
     Digest,
-    Fact,
     Facts,
-    FileText,
     FileTree,
-    HostPlatform,
+    HiddenValue,
     ImageDigest,
+    ImageId,
     ImagePlan,
     ImageRef,
+    LocalImage,
     Need,
     Pin,
-    PythonVersion,
-    Secret,
     Stack,
-    Variable,
+    Tree,
     make_plan,
     needs,
 )
-from planner.render.dockerfile import dockerfile
-from planner.values import build_argument
+from planner.values import FrozenMapping, build_argument
 from tests.builders import pipeline_of
 
 # The parent of all images here, by digest where the machine says which.
@@ -42,13 +44,49 @@ TEST_BASE: Final = str(ImageRef.parse(os.environ.get("STOWPLAN_TEST_BASE", "pyth
 _BASE_DIGEST: Final = os.environ.get("STOWPLAN_TEST_BASE_DIGEST")
 
 
-def EMPTY_CONTEXT() -> Iterator[bytes]:  # noqa: N802  # a value that happens to be a function
-    """A build context without any file."""
-    yield bytes(1024)
-
-
 def quiet(_: str) -> None:
     """Take a line of a log and say nothing."""
+
+
+@frozen
+class Machine:
+    """The world of these tests: the files that are there, and nothing else that is looked for."""
+
+    root: Path
+    cache: Cache
+    variables: Mapping[str, str] = field(default=FrozenMapping())
+
+    def text(self, path: str) -> str | None:
+        """The text of a file."""
+        return read_text(self.root, path)
+
+    def tree(self, need: FileTree) -> Tree:
+        """The files under some rules."""
+        return read_tree(self.root, need, self.cache)
+
+    def variable(self, name: str) -> HiddenValue | None:
+        """The value of a variable."""
+        return HiddenValue(self.variables[name])
+
+    def python_version(self) -> str:
+        """The Python of the parent image."""
+        return "3.11"
+
+    def host_platform(self) -> str:
+        """The platform of the machines that run these tests."""
+        return "linux/amd64"
+
+    def answer(self, need: Need[Any]) -> Any:
+        """The answer to one need. Only the usual parent has a digest."""
+        match need:
+            case ImageDigest(ref):
+                if str(ref) != TEST_BASE or not _BASE_DIGEST:
+                    return Pin()
+                return Pin(Digest.parse(_BASE_DIGEST), "manifest", self.host_platform())
+            case LocalImage():
+                return ImageId()
+            case _:
+                return answer(need, self)
 
 
 def planned(
@@ -61,41 +99,17 @@ def planned(
     pipeline = pipeline_of({"parent_image": parent, **(settings or {})})
     facts = Facts()
     with Cache(root) as cache:
+        machine = Machine(root, cache, variables or {})
         while missing := needs(pipeline, Stack(), facts):
-            facts = facts.also({need: _answer(need, root, variables or {}, cache) for need in missing})
+            facts = facts.also({need: machine.answer(need) for need in missing})
     (image,) = make_plan(pipeline, Stack(), facts).images
     return image
 
 
-def _answer(need: Need, root: Path, variables: Mapping[str, str], cache: Cache) -> Fact:
-    match need:
-        case PythonVersion():
-            return "3.11"
-        case HostPlatform():
-            return "linux/amd64"
-        case FileText(path):
-            return read_text(root, path)
-        case FileTree():
-            return read_tree(root, need, cache)
-        case Variable(name):
-            return Secret(variables[name])
-        case ImageDigest(ref):
-            pinned = str(ref) == TEST_BASE and _BASE_DIGEST
-            return Pin(Digest.parse(_BASE_DIGEST), "registry") if pinned and _BASE_DIGEST else Pin()
-        case _:
-            assert_never(need)
-
-
-def job(image: ImagePlan, root: Path, tag: str, variables: Mapping[str, str] | None = None) -> BuildJob:
+def job(image: ImagePlan, root: Path, variables: Mapping[str, str] | None = None) -> BuildJob:
     """What an engine is told of a planned image."""
-    return BuildJob(
-        tag=tag,
-        dockerfile=dockerfile(image),
-        context=lambda: context(image, root),
-        options=image.options,
-        labels={HASH_LABEL: str(image.hash)},
-        secrets={build_argument(name): value for name, value in (variables or {}).items()},
-    )
+    values = {build_argument(name): value for name, value in (variables or {}).items()}
+    return BuildJob(image, lambda: files(image, root), FrozenMapping(values))
 
 
 def build(
@@ -107,11 +121,35 @@ def build(
     variables: Mapping[str, str] | None = None,
     parent: str = TEST_BASE,
 ) -> list[str]:
-    """Plan an image, build it, and return the log."""
+    """Plan an image, build it, give it a tag, and return the log."""
     lines: list[str] = []
     image = planned(root, settings, variables, parent)
-    engine.build(job(image, root, tag, variables), lines.append)
+    engine.tag(engine.build(job(image, root, variables), lines.append).id, tag)
     return lines
+
+
+def build_text(engine: Engine, tag: str, text: str) -> None:
+    """An image from a Dockerfile of somebody else, as their own command line builds it."""
+    program = ("docker", "buildx", "build", "--load") if engine.name == "docker" else ("podman", "build")
+    with tempfile.TemporaryDirectory() as directory:
+        (Path(directory) / "Dockerfile").write_text(text)
+        extra = ("--format=docker",) if engine.name == "podman" else ()
+        done = run(Command((*program, *extra, f"--tag={tag}", directory)), merged=True)
+    assert done.code == 0, done.text
+
+
+def images_of(engine: Engine, image: ImagePlan) -> set[str]:
+    """The IDs of all images in the engine that bear the label of a plan, with a name or without."""
+    listing = ("images", "--quiet", "--no-trunc", f"--filter=label={HASH_LABEL}={image.hash}")
+    # Podman's list fails while another build is committing an image.
+    done = run(Command((engine.name, *listing)))
+    for _ in range(50):
+        if done.code == 0:
+            break
+        time.sleep(0.1)
+        done = run(Command((engine.name, *listing)))
+    assert done.code == 0, done.stderr
+    return set(done.text.split())
 
 
 def told(engine: Engine, tag: str, program: str) -> Any:

@@ -113,21 +113,21 @@ def tree(tmp_path: Path) -> Path:
 
 
 def listing(root: Path) -> set[str]:
-    """The files, links and empty directories below a directory, but not the ignore file at its root."""
+    """The files and links below a directory, but not the ignore file at its root.
+
+    Engines copy empty directories, too. A tree has none, as in Git: see the test of that below.
+    """
     found = set()
     for directory, below, files in os.walk(root):
         for name in [*files, *(name for name in below if (Path(directory) / name).is_symlink())]:
             found.add(os.path.relpath(f"{directory}/{name}", root))
-        if not below and not files and Path(directory) != root:
-            found.add(os.path.relpath(directory, root) + "/")
     return found - {".dockerignore"}
 
 
 def ours(root: Path, text: str) -> set[str]:
     need = FileTree(IgnoreRules.parse(text, file=".dockerignore"), (".dockerignore",))
-    with Cache(root) as cache:
-        tree = read_tree(root, need, cache)
-    return {entry.path + ("/" if entry.kind == "d" else "") for entry in tree.entries()}
+    with Cache(root.parent) as cache:
+        return set(read_tree(root, need, cache).paths())
 
 
 def theirs(command: tuple[str, ...], root: Path, text: str, output: Path) -> set[str]:
@@ -151,6 +151,19 @@ def test_docker_agrees(tree: Path, tmp_path: Path, name: str) -> None:
         absent(reason)
     text = IGNORE_FILES[name]
     assert ours(tree, text) == theirs(("docker", "buildx", "build"), tree, text, tmp_path / "out")
+
+
+def test_empty_directories_are_what_docker_copies_beside_a_tree(tree: Path, tmp_path: Path) -> None:
+    if reason := DockerEngine("buildkit").unavailable():
+        absent(reason)
+    output = tmp_path / "out"
+    theirs(("docker", "buildx", "build"), tree, "", output)
+    need = FileTree(IgnoreRules(), (".dockerignore",))
+    with Cache(tree.parent) as cache:
+        kept = set(read_tree(tree, need, cache).nodes) - {""}
+    copied = {str(path.relative_to(output / "x")) for path in output.rglob("x/**/") if path.is_dir()} - {"."}
+    assert copied - kept == {"empty", "empty/inner", "src/void"}
+    assert kept < copied
 
 
 @pytest.mark.parametrize("name", IGNORE_FILES)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from executor.engines.protocol import BuildJob, Engine
-from tests.contract.images import EMPTY_CONTEXT, TEST_BASE, build, quiet, told
+from executor.engines.protocol import Engine
+from tests.contract.images import TEST_BASE, build, build_text, told
 
 LOOK = """
 import glob, importlib.metadata, json, os, shutil, sys
@@ -61,7 +61,7 @@ def test_uv_in_an_environment_without_pip(
         f"FROM {TEST_BASE}\nRUN python -m venv --without-pip /opt/venv\n"
         "ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH\n"
     )
-    engine.build(BuildJob(parent, text, EMPTY_CONTEXT), quiet)
+    build_text(engine, parent, text)
     build(engine, tag, tmp_path, {"requirements": ["six==1.16.0"]}, parent=parent)
     assert told(engine, tag, "import json, six; print(json.dumps(six.__file__))").startswith("/opt/venv/")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from executor.engines.protocol import BuildJob, Engine
+from executor.engines.protocol import Engine
 from executor.errors import BuildFailed
 from executor.registry.lookup import Found, Missing, head
 from planner.values import ImageRef
 from tests.contract.conftest import AuthRegistry, absent
-from tests.contract.images import EMPTY_CONTEXT, TEST_BASE, build, quiet, told
+from tests.contract.images import TEST_BASE, build, quiet, told
 
 TIMEOUT = 30.0
 
@@ -54,9 +54,9 @@ def test_a_pushed_image_is_built_on_by_its_digest(
     parent, child = new_tag(registry), new_tag("localhost")
     build(engine, parent, tmp_path, {"environment": {"CARGO": "tea"}})
     digest = engine.push(parent, quiet)
-    engine.remove(parent)
+    assert engine.remove(parent)
     pinned = ImageRef.parse(parent).pinned(digest)
-    engine.build(BuildJob(child, f"FROM {pinned}\nENV MORE=coffee\n", EMPTY_CONTEXT), quiet)
+    build(engine, child, tmp_path, {"environment": {"MORE": "coffee"}}, parent=str(pinned))
     look = "import json, os; print(json.dumps([os.environ['CARGO'], os.environ['MORE']]))"
     assert told(engine, child, look) == ["tea", "coffee"]
     engine.remove(child)
@@ -105,10 +105,12 @@ def login(auth_registry: AuthRegistry, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.fixture
-def private(engine: Engine, new_tag: Callable[[str], str], auth_registry: AuthRegistry) -> str:
+def private(
+    engine: Engine, new_tag: Callable[[str], str], auth_registry: AuthRegistry, tmp_path: Path
+) -> str:
     """A small image whose name is in the registry that asks for a login."""
     tag = new_tag(auth_registry.address)
-    engine.build(BuildJob(tag, f"FROM {TEST_BASE}\nENV A=1\n", EMPTY_CONTEXT), quiet)
+    build(engine, tag, tmp_path, {"allow_including_files_in_images": False, "environment": {"A": "1"}})
     return tag
 
 

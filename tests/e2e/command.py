@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
+import tempfile
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import define, field
+
+from executor.cli.main import main
+
+# Each command is a process, but one that is forked where everything is imported: most of the time of a
+# command is that of its imports.
+_PROCESSES: Final = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["tests.e2e.preloaded"])
 
 ROOT: Final = Path(__file__).parents[2]
 # No registry has to be asked for a parent that is given by its digest.
@@ -34,6 +43,18 @@ class Ran:
     def image(self, name: str) -> Any:
         """One image of what it printed as JSON."""
         return next(image for image in self.data["images"] if image["name"] == name)
+
+
+def _main(argv: Sequence[str], cwd: str, environ: Mapping[str, str], out: Any, err: Any) -> None:
+    """Be stowplan, in a new process."""
+    # The parent's three streams go: these are those that the command has.
+    for number, file in enumerate((os.open(os.devnull, os.O_RDONLY), out.detach(), err.detach())):
+        os.dup2(file, number)
+    sys.stdin, sys.stdout, sys.stderr = map(os.fdopen, range(3), "rww")
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environ)
+    main(list(argv))
 
 
 @define
@@ -60,17 +81,23 @@ class Project:
 
     def run(self, *argv: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Ran:
         """Run stowplan and wait for it."""
-        ended = subprocess.run(
-            self.command(*argv),
-            cwd=cwd or self.root,
-            env=self.environment(env),
-            capture_output=True,
-            text=True,
-            timeout=600,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        return Ran(ended.returncode, ended.stdout, ended.stderr)
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            process = _PROCESSES.Process(
+                target=_main,
+                args=(
+                    argv,
+                    str(cwd or self.root),
+                    self.environment(env),
+                    DupFd(out.fileno()),
+                    DupFd(err.fileno()),
+                ),
+            )
+            process.start()
+            process.join(600)
+            assert process.exitcode is not None, f"stowplan {' '.join(argv)} does not end"
+            for file in (out, err):
+                file.seek(0)
+            return Ran(process.exitcode, out.read(), err.read())
 
     def ok(self, *argv: str, env: Mapping[str, str] | None = None) -> Ran:
         """Run stowplan, which must end well."""

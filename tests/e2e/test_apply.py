@@ -13,6 +13,7 @@ import pytest
 
 from executor.engines.select import choose
 from executor.registry.lookup import Found, head
+from executor.registry.tags import retag
 from planner import Digest, ImageRef, loads
 from tests.e2e.command import PINNED, Project, Ran
 
@@ -33,8 +34,7 @@ def training(project: Project, base: str) -> Project:
                 """,
             "train.py": "print('one')\n",
             "utils/io.py": "",
-            # A project file in the image would rebuild every image with each setting.
-            ".dockerignore": "*.pyc\nstowplan.toml\n",
+            ".dockerignore": "*.pyc\n",
             "stale.pyc": "",
         }
     )
@@ -43,41 +43,59 @@ def training(project: Project, base: str) -> Project:
 
 
 def actions(ran: Ran) -> dict[str, str]:
+    """What is done, or is to be done, about each image."""
     return {image["name"]: image["action"] for image in ran.data["images"]}
+
+
+def results(ran: Ran) -> dict[str, str]:
+    """What came of each image."""
+    return {image["name"]: image["result"] for image in ran.data["images"]}
+
+
+def both(word: str) -> dict[str, str]:
+    """The same of both images."""
+    return {"training": word, "training/train": word}
 
 
 def test_from_the_first_plan_to_the_first_rebuild(training: Project, engine: str) -> None:
     planned = training.ok("plan", "-o", "json")
-    assert actions(planned) == {"training": "build", "training/train": "build"}
+    assert actions(planned) == both("build")
     training.ok("lock")
     training.ok("lock", "--check")
 
     applied = training.ok("apply", "-o", "json")
-    assert actions(applied) == {"training": "build", "training/train": "build"}
+    assert actions(applied) == both("build")
+    assert results(applied) == both("built")
     again = training.ok("apply", "-o", "json")
-    assert actions(again) == {"training": "reuse", "training/train": "reuse"}
+    assert actions(again) == both("reuse")
+    assert results(again) == both("reused")
     assert [image["hash"] for image in again.data["images"]] == [
         image["hash"] for image in planned.data["images"]
     ]
-    assert training.ok("apply").out.endswith("nothing to build\n")
+    assert training.ok("apply").out.endswith("\nBuilt 0, pushed 0, reused 2, failed 0.\n")
     assert training.run("plan", "--detailed-exitcode").code == 0
 
     reference = applied.image("training/train")["reference"]
     finished = choose(engine).run(reference, ("sh", "-c", "pwd; cat train.py; echo $MODEL_DIR $TOKEN; ls"))
     assert finished.code == 0
     assert finished.output.split("\n")[:3] == ["/app", "print('one')", f"/models {TOKEN}"]
-    assert "stale.pyc" not in finished.output
+    # Nor is the project file there, which no ignore file has to name.
+    assert finished.output.split("\n")[3:] == ["train.py", "utils", ""]
 
     training.write({"train.py": "print('two')\n", "utils/io.py": "x = 1\n"})
     training.ok("lock", "--check")
     plan = training.run("plan", "-o", "json", "--detailed-exitcode")
     assert plan.code == 2
-    assert [change["text"] for change in plan.data["changes"]] == [
-        "files: 2 changed (train.py, utils/io.py)"
-    ] * 2
+    assert [
+        (change["image"], change["code"], change["key"], change["text"], change["since"])
+        for change in plan.data["changes"]
+    ] == [
+        (name, "changed", None, "files: 2 changed (train.py, utils/io.py)", "build")
+        for name in ("training", "training/train")
+    ]
     assert plan.image("training")["rebuilt"] == ["files"]
     rebuilt = training.ok("apply", "-o", "json")
-    assert actions(rebuilt) == {"training": "build", "training/train": "build"}
+    assert results(rebuilt) == both("built")
     assert rebuilt.image("training")["reference"] != applied.image("training")["reference"]
     assert [build["status"] for build in training.ok("builds", "list", "-o", "json").data["builds"]] == [
         "built"
@@ -95,8 +113,15 @@ def test_only_what_changed_is_built(training: Project, engine: str) -> None:
     assert "user: none → nobody" in diff.out
     assert training.run("lock", "--check").code == 1
     assert training.run("apply", "--locked").code == 1
-    assert actions(training.ok("apply", "-o", "json")) == {"training": "reuse", "training/train": "build"}
-    assert choose(engine).name == engine
+    applied = training.ok("apply", "-o", "json")
+    assert results(applied) == {"training": "reused", "training/train": "built"}
+    # The lock is up to date now, and what was brought up to date is said.
+    assert [change["text"] for change in applied.data["lock_changes"]] == [
+        "owner of the files: none → nobody",
+        "user: none → nobody",
+    ]
+    training.ok("lock", "--check")
+    assert choose(engine).run(applied.image("training/train")["reference"], ("whoami",)).output == "nobody\n"
 
 
 def test_another_value_of_a_variable_is_another_image_and_the_same_lock(
@@ -109,26 +134,28 @@ def test_another_value_of_a_variable_is_another_image_and_the_same_lock(
     training.ok("lock", "--check", env={"STOWPLAN_TEST_TOKEN": ""})
     plan = training.ok("plan", "-o", "json", env=other)
     assert actions(plan) == {"training": "reuse", "training/train": "build"}
-    assert [change["text"] for change in plan.data["changes"]] == ["environment: TOKEN changed (hidden)"]
+    (change,) = plan.data["changes"]
+    assert (change["code"], change["key"]) == ("hidden", "TOKEN")
+    assert change["text"] == "environment: TOKEN changed (hidden)"
+    assert "another-planted-token" not in plan.out
 
 
 def test_the_value_of_a_variable_is_written_nowhere(training: Project, engine: str) -> None:
     del engine
     text = (training.root / "stowplan.toml").read_text()
     training.write(
-        {
-            "stowplan.toml": text.replace("}}", "}}")
-            + 'local_project_install_command = "echo $TOKEN; env; exit 3"\n'
-        }
+        {"stowplan.toml": text + 'local_project_install_command = "echo said $TOKEN; env; exit 3"\n'}
     )
     said = [training.run(*argv) for argv in (
-        ["plan"], ["plan", "-o", "json"], ["plan", "-o", "markdown"], ["lock"], ["diff"], ["apply"], ["apply", "-o", "json"],
-        ["show", "train"], ["show", "train", "-o", "json"], ["show", "train", "--dockerfile"], ["builds", "list", "-o", "json"],
-        ["builds", "show", "1"], ["builds", "show", "2", "-o", "json"],
+        ["plan"], ["plan", "-o", "json"], ["plan", "-o", "markdown"], ["lock"], ["diff"], ["apply"],
+        ["apply", "-o", "json"], ["apply", "-o", "markdown"], ["show", "train"], ["show", "train", "-o", "json"], ["show", "train", "--dockerfile"],
+        ["builds", "list", "-o", "json"], ["builds", "show", "1"], ["builds", "show", "2", "-o", "json"],
     )]  # fmt: skip
     for ran in said:
         assert TOKEN not in ran.out + ran.err
-    statuses = {build["status"] for build in said[10].data["builds"]}
+    # The command did say it, where it is not seen.
+    assert "said ***" in said[5].err
+    statuses = {build["status"] for build in said[11].data["builds"]}
     assert statuses == {"built", "failed"}
     for path in training.root.rglob("*"):
         if path.is_file():
@@ -141,14 +168,18 @@ def test_one_failing_image_does_not_lose_the_others(training: Project, engine: s
     training.write({"stowplan.toml": text + 'local_project_install_command = "echo before; exit 3"\n'})
     failed = training.run("apply", "-o", "json")
     assert failed.code == 1
-    assert actions(failed) == {"training": "build", "training/train": "failed"}
-    assert "before" in failed.image("training/train")["error"]
+    assert actions(failed) == both("build")
+    assert results(failed) == {"training": "built", "training/train": "failed"}
+    assert failed.image("training")["error"] is None
+    (problem,) = failed.image("training/train")["error"]
+    assert set(problem) >= {"code", "where", "found", "fix"}
+    assert "before" in problem["found"] + problem["fix"]
     again = training.run("apply")
     assert again.code == 1
-    assert "nothing to build" not in again.out
+    assert again.out.endswith("\nBuilt 0, pushed 0, reused 1, failed 1.\n")
     assert "exit 3" in again.err
     training.write({"stowplan.toml": text})
-    assert actions(training.ok("apply", "-o", "json")) == {"training": "reuse", "training/train": "build"}
+    assert results(training.ok("apply", "-o", "json")) == {"training": "reused", "training/train": "built"}
 
 
 def test_push_and_the_ledger(training: Project, engine: str, registry: str) -> None:
@@ -163,7 +194,8 @@ container_registry = {{ uri = "{registry}", default_repository = "models" }}
     })  # fmt: skip
     training.ok("lock")
     pushed = training.ok("apply", "--stack", "prod", "-o", "json")
-    assert actions(pushed) == {"training": "build", "training/train": "build"}
+    assert results(pushed) == both("built")
+    assert [image["pushed"] for image in pushed.data["images"]] == [True, True]
     ledger = loads((training.root / "stowplan.lock").read_text()).pushed
     assert {entry.name: str(entry.reference) for entry in ledger} == {
         image["name"]: f"{registry}/models@{image['digest']}" for image in pushed.data["images"]
@@ -174,17 +206,11 @@ container_registry = {{ uri = "{registry}", default_repository = "models" }}
     clone = Project(training.root.parent / "clone", dict(training.env))
     shutil.copytree(training.root, clone.root, ignore=shutil.ignore_patterns(".stowplan"))
     nowhere = {"STOWPLAN_CONTAINER_ENGINE": "", "DOCKER_HOST": "unix:///nowhere", "PATH": "/nowhere"}
-    assert actions(clone.ok("plan", "--stack", "prod", "-o", "json", env=nowhere)) == {
-        "training": "reuse",
-        "training/train": "reuse",
-    }
+    assert actions(clone.ok("plan", "--stack", "prod", "-o", "json", env=nowhere)) == both("reuse")
     # Nor does applying need one: the registry has them.
-    assert actions(clone.ok("apply", "--stack", "prod", "-o", "json", env=nowhere)) == {
-        "training": "reuse",
-        "training/train": "reuse",
-    }
+    assert results(clone.ok("apply", "--stack", "prod", "-o", "json", env=nowhere)) == both("reused")
     # The image that another stack wants is in the engine already.
-    assert actions(training.ok("apply", "-o", "json")) == {"training": "reuse", "training/train": "reuse"}
+    assert results(training.ok("apply", "-o", "json")) == both("reused")
     for image in training.ok("apply", "--stack", "prod", "-o", "json").data["images"]:
         answer = head(ImageRef.parse(image["reference"]), timeout=10)
         assert isinstance(answer, Found)
@@ -192,6 +218,7 @@ container_registry = {{ uri = "{registry}", default_repository = "models" }}
 
 
 def test_repositories_and_tags(training: Project, engine: str, registry: str) -> None:
+    del engine
     training.write({
         "stowplan.toml": (training.root / "stowplan.toml").read_text().replace(
             'environment = { MODEL_DIR = "/models" }',
@@ -200,14 +227,18 @@ def test_repositories_and_tags(training: Project, engine: str, registry: str) ->
     })  # fmt: skip
     ran = training.run("apply", "-o", "json")
     assert ran.code == 0, ran.err
-    assert any("image_tag" in note for note in ran.data["notes"])
+    (note,) = [note for note in ran.data["notes"] if note["code"] == "tag-moves"]
+    assert note["key"] == "1.0.0"
+    assert "image_tag" in note["text"]
     last = ran.data["images"][-1]
     assert last["reference"].startswith(f"{registry}/team/models:")
     tagged = head(ImageRef.parse(f"{registry}/team/models:1.0.0"), timeout=10)
     assert tagged == Found(Digest.parse(last["digest"]))
-    assert choose(engine).name == engine
     # A tag that moved comes back, even where the image need not be built.
-    assert actions(training.ok("apply", "-o", "json")) == {"training": "reuse", "training/train": "reuse"}
+    retag(ImageRef.parse(ran.data["images"][0]["reference"]), "1.0.0", timeout=10)
+    assert head(ImageRef.parse(f"{registry}/team/models:1.0.0"), timeout=10) != tagged
+    assert results(training.ok("apply", "-o", "json")) == both("reused")
+    assert head(ImageRef.parse(f"{registry}/team/models:1.0.0"), timeout=10) == tagged
 
 
 def test_prevent_build_reuse_builds_anyway(training: Project, engine: str) -> None:
@@ -219,7 +250,7 @@ def test_prevent_build_reuse_builds_anyway(training: Project, engine: str) -> No
     )
     training.write({"stowplan.toml": text})
     for _ in range(2):
-        assert actions(training.ok("apply", "-o", "json")) == {"training": "build", "training/train": "build"}
+        assert results(training.ok("apply", "-o", "json")) == both("built")
 
 
 def building(training: Project, seconds: int) -> tuple[subprocess.Popen[str], str]:
@@ -255,7 +286,7 @@ def test_killed_at_any_instant_the_next_run_goes_on(training: Project, engine: s
     builds = training.ok("builds", "list", "-o", "json").data["builds"]
     assert "training/train" not in {build["image"] for build in builds}
     ran = training.ok("apply", "-o", "json")
-    assert ran.image("training/train")["action"] in {"build", "reuse"}
+    assert ran.image("training/train")["result"] in {"built", "reused"}
 
 
 def test_interrupted_it_says_so_and_records_it(training: Project, engine: str) -> None:
@@ -288,7 +319,6 @@ def test_two_at_once_lose_nothing(training: Project, engine: str, registry: str)
 
 def test_a_file_edited_while_building_is_refused(training: Project, engine: str) -> None:
     del engine
-    planned = training.ok("plan", "-o", "json")
     script = (
         "from pathlib import Path\n"
         "from stowplan import apply, load_project, observe\n"
@@ -299,7 +329,7 @@ def test_a_file_edited_while_building_is_refused(training: Project, engine: str)
         "plan = make_plan(pipeline, stack, facts)\n"
         "Path('train.py').write_text('print(3)')\n"
         "for outcome in apply(plan, facts, root='.'):\n"
-        "    print(outcome.action, outcome.error)\n"
+        "    print(outcome.result, outcome.error)\n"
     )
     command = training.command()
     ended = subprocess.run(
@@ -312,7 +342,6 @@ def test_a_file_edited_while_building_is_refused(training: Project, engine: str)
     )
     assert ended.stdout.count("failed") == 2
     assert ended.stdout.count("train.py") == 2
-    assert planned.code == 0
 
 
 def test_no_engine_is_a_reason_to_try_again(training: Project) -> None:

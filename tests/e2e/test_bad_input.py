@@ -35,7 +35,7 @@ SETTINGS = {
     "no image": (docker('build_config = { build_options = { cache_from = ["A B"] } }'), ["cache_from[0]", "not an image"]),
     "path out of the project": (docker('requirements = "../requirements.txt"'), ["leaves the project"]),
     "no such installer": (docker('python_package_installer = "poetry"'), ["not one of uv, pip"]),
-    "not there yet": (docker('pyproject_path = "pyproject.toml"'), ["pyproject_path", "not there yet", "leave pyproject_path out"]),
+    "of a later release": (docker('pyproject_path = "pyproject.toml"'), ["pyproject_path", "not supported by this release", "leave pyproject_path out"]),
     "bad requirement": (docker('requirements = ["torch=2"]'), ["requirements[0]", "torch=2"]),
     "frozen local project": (docker('requirements = ["mine @ file:///home/me/mine"]'), ["requirements[0]", "mine", "local_project_install_command"]),
     "credentials in a requirement": (docker('requirements = ["mine @ https://me:hunter22@example.org/mine.whl"]'), ["requirements[0]", "***"]),
@@ -111,7 +111,7 @@ def test_a_missing_requirements_file_is_named(project: Project) -> None:
     ran = project.run("plan")
     assert ran.code == 1
     assert (
-        "stowplan.toml:3: pipeline.training.settings.docker.requirements: no such file: requirements.txt"
+        "stowplan.toml:3: pipeline.training.settings.docker.requirements: requirements.txt does not exist"
         in ran.err
     )
 
@@ -161,40 +161,78 @@ def test_no_project_says_what_to_write(project: Project) -> None:
 
 # What is in stowplan.lock, and what the error has to say.
 LOCKS = {
-    "newer schema": ("version = 99\n", ["schema 99", "upgrade stowplan"]),
     "merge conflict": (
-        "version = 1\n<<<<<<< ours\n=======\n>>>>>>> theirs\n",
+        "version = 2\n<<<<<<< ours\n=======\n>>>>>>> theirs\n",
         ["stowplan.lock:2", "merge conflict"],
     ),
     "broken TOML": ("version = \n", ["stowplan.lock:1", "not TOML"]),
-    "unknown key": ("version = 1\nplans = 3\n", ["plans", "stowplan lock"]),
-    "wrong type": ('version = "1"\n', ["version", "stowplan lock"]),
+    "unknown key": ("version = 2\nplans = 3\n", ["plans"]),
+    "unknown key in version 1": ("version = 1\nplans = 3\n", ["plans"]),
+    "wrong type": ('version = "2"\n', ["unknown schema '2'"]),
+    "empty": ("", ["unknown schema"]),
 }
 
 
 @pytest.mark.parametrize(("text", "words"), LOCKS.values(), ids=LOCKS.keys())
-def test_a_lock_that_cannot_be_read_is_refused_and_kept(
+def test_a_lock_that_cannot_be_read_is_refused_until_lock_repairs_it(
     project: Project, text: str, words: list[str]
 ) -> None:
     project.write({"stowplan.toml": GOOD, "requirements.txt": "six\n", "stowplan.lock": text})
-    before = project.state()
+    for command in (["plan"], ["lock", "--check"], ["diff"], ["apply"]):
+        ran = project.run(*command)
+        assert ran.code == 1, command
+        for word in [*words, "`stowplan lock`"]:
+            assert word in ran.err, command
+        assert project.state()["stowplan.lock"] == text.encode()
+    assert "stowplan.lock could not be read as a whole" in project.ok("lock").err
+    project.ok("lock", "--check")
+
+
+def test_a_byte_order_mark_in_a_lock_is_refused_until_lock_takes_it_away(project: Project) -> None:
+    project.write({"stowplan.toml": GOOD, "requirements.txt": "six\n"})
+    project.ok("lock")
+    whole = (project.root / "stowplan.lock").read_text()
+    project.write({"stowplan.lock": "\ufeff" + whole})
+    ran = project.run("plan")
+    assert ran.code == 1
+    assert "not TOML" in ran.err
+    assert "`stowplan lock`" in ran.err
+    project.ok("lock")
+    assert (project.root / "stowplan.lock").read_text() == whole
+
+
+def test_a_lock_of_a_newer_stowplan_is_refused_and_kept(project: Project) -> None:
+    project.write({"stowplan.toml": GOOD, "requirements.txt": "six\n", "stowplan.lock": "version = 99\n"})
     for command in (["plan"], ["lock"], ["lock", "--check"], ["diff"]):
         ran = project.run(*command)
         assert ran.code == 1, command
-        for word in words:
-            assert word in ran.err
-        assert project.state()["stowplan.lock"] == before["stowplan.lock"]
+        assert "schema 99" in ran.err
+        assert "upgrade stowplan" in ran.err
+        assert project.state()["stowplan.lock"] == b"version = 99\n"
 
 
 def test_an_edited_lock_is_refused(project: Project) -> None:
     project.write({"stowplan.toml": GOOD, "requirements.txt": "six==1.15.0\n"})
     project.ok("lock")
     lock = project.root / "stowplan.lock"
-    lock.write_text(lock.read_text().replace("1.15", "1.14"))
+    whole = lock.read_text()
+    lock.write_text(whole.replace("1.15", "1.14"))
     ran = project.run("plan", "--frozen")
     assert ran.code == 1
-    assert "hash" in ran.err
+    assert "its hash is not that of its content" in ran.err
     assert "stowplan lock" in ran.err
+    repaired = project.ok("lock")
+    assert "dropped image 'training': its hash is not that of its content" in repaired.err
+    assert lock.read_text() == whole
+
+
+def test_without_a_lock_the_options_about_it_say_so(project: Project) -> None:
+    project.write({"stowplan.toml": GOOD, "requirements.txt": "six\n"})
+    for command in (["plan", "--frozen"], ["plan", "--locked"], ["apply", "--locked"], ["outdated"]):
+        ran = project.run(*command)
+        assert ran.code == 1, command
+        assert "stowplan.lock does not exist" in ran.err.replace(": ", " ")
+        assert "`stowplan lock`" in ran.err
 
 
 # A wrong command line: what was typed, and what the error has to say.
@@ -235,8 +273,11 @@ def test_with_json_errors_are_json_too(project: Project) -> None:
     project.write({"stowplan.toml": docker('user = "a b"')})
     ran = project.run("plan", "-o", "json")
     assert ran.code == 1
-    assert ran.data["schema"] == "stowplan/error/1"
-    assert ran.data["problems"][0]["where"] == "stowplan.toml:3: pipeline.p.settings.docker.user"
+    assert ran.data["schema"] == "stowplan/error/2"
+    (problem,) = ran.data["problems"]
+    assert set(problem) == {"code", "key", "file", "line", "where", "found", "fix"}
+    assert problem["where"] == "stowplan.toml:3: pipeline.p.settings.docker.user"
+    assert problem["key"] == "pipeline.p.settings.docker.user"
     assert ran.err == ""
 
 

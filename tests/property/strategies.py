@@ -1,4 +1,5 @@
-"""Random worlds and all that can be asked in them: settings, pipelines, stacks, facts.
+"""Random worlds and all that can be asked in them: settings, pipelines, stacks, facts. `shapes` has the
+images and locks that no settings of this release lead to.
 
 Every attribute that this release plans is drawn, with the text that breaks naive encoders: quotes,
 `$`, backslashes, `#`, `=`, control characters, both forms of Unicode.
@@ -16,8 +17,24 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from planner import BuildPlan, Entry, EnvTemplate, Facts, Kind, Pin, Pipeline, Stack, make_plan
-from tests.builders import World, digest, file, link, observed
+from planner import (
+    BuildPlan,
+    Entry,
+    EnvTemplate,
+    Facts,
+    Kind,
+    Pin,
+    Pins,
+    Pipeline,
+    PlanSpec,
+    Stack,
+    make_plan,
+    make_spec,
+)
+from planner.settings.option_table import BUILDERS
+from planner.settings.option_table import OPTIONS as BY_NAME
+from planner.values import freeze
+from tests.builders import NO_PINS, World, digest, file, link, observed
 
 
 def examples(count: int) -> hypothesis_settings:
@@ -40,7 +57,7 @@ text = st.sampled_from(AWKWARD) | any_text | st.lists(st.sampled_from(AWKWARD), 
 # A few names, so that most examples share the fingerprints that scrypt makes slow on purpose.
 VARIABLES: Mapping[str, str] = {"TOKEN": "s3cr3t-t0k3n-value", "REGION": "eu-west 1 $x \"q\" 'y' \\"}
 template = (
-    st.lists(text | st.sampled_from([f"${{{name}}}" for name in VARIABLES]), max_size=3)
+    st.lists(text | text | text | st.sampled_from([f"${{{name}}}" for name in VARIABLES]), max_size=3)
     .map("".join)
     # Pieces may add up to the name of a variable that is not set.
     .filter(lambda value: set(EnvTemplate(value).variables) <= set(VARIABLES))
@@ -123,13 +140,46 @@ word = text | st.integers(0, 5000)
 arguments = st.dictionaries(
     option_name, st.none() | st.just(True) | word | st.lists(word, max_size=3), max_size=3
 )
-RESERVED = ("f", "t", "tag", "push", "pull", "rm", "path", "load", "file", "other", "target")
-others = st.dictionaries(
-    option_name.filter(lambda name: name not in RESERVED),
-    st.none() | st.booleans() | word | st.lists(word, max_size=2) | st.dictionaries(text, text, max_size=2),
-    max_size=2,
+host_lists = st.lists(st.sampled_from(["a:10.0.0.1", "b=::1", "b.example:[2001:db8::1]"]), max_size=3)
+# Beside some values in all that they may be written as, every option with a value that it takes.
+others = st.fixed_dictionaries(
+    {},
+    optional={
+        **{name: st.just(option.example) for name, option in BY_NAME.items() if option.counts},
+        "network": st.sampled_from(["bridge", "default", "host", "none"]),
+        "add_host": host_lists | st.just({"a": "10.0.0.1", "c": "::2"}),
+        "cap_add": st.lists(st.sampled_from(["net_admin", "CAP_CHOWN", "ALL"]), max_size=3),
+    },
 )
-build_options = st.fixed_dictionaries(
+tunings = st.fixed_dictionaries(
+    {},
+    optional={
+        **{name: st.just(option.example) for name, option in BY_NAME.items() if not option.counts},
+        "memory": st.sampled_from(["64m", "1g", 1 << 30, str(1 << 30)]),
+        "ulimit": st.just({"nofile": 1024}) | st.just(["nproc=1:2", "nofile=1024:1024"]),
+        "force_rm": st.none() | st.booleans() | st.integers(0, 1),
+    },
+)
+
+
+def build_options(builder: str) -> SearchStrategy[dict[str, Any]]:
+    """Build options that a builder has all of, however they are laid over each other."""
+
+    def had(given: dict[str, Any]) -> dict[str, Any]:
+        for table in ("other", "tuning"):
+            given[table] = {
+                name: value
+                for name, value in given.get(table, {}).items()
+                if builder in BY_NAME[name].takers(BY_NAME[name].shape.read(freeze(value)))
+                # Each of these only goes with, or without, another option.
+                and name not in ("memory_swap", "dns", "no_cache_filter")
+            }
+        return {name: value for name, value in given.items() if value != {}}
+
+    return _build_options.map(had)
+
+
+_build_options = st.fixed_dictionaries(
     {},
     optional={
         "build_args": environments(text) | st.just({"HTTP_PROXY": "http://proxy", "no_proxy": "x"}),
@@ -141,18 +191,23 @@ build_options = st.fixed_dictionaries(
         "labels": st.dictionaries(st.sampled_from(["org.example.team", "a", 'q"u', "é"]), text, max_size=3),
         "platform": st.none() | st.sampled_from(["linux/amd64", "linux/arm64/v8"]),
         "other": others,
+        "tuning": tunings,
     },
 )
 USERS = ("root", "1000", "1000:1000", "app", "app_1:staff.x")
 PARENTS = (
     None, "python:3.11-slim", "python", "localhost:5000/team/base:1.0", "ghcr.io/a/b_c__d.e-f",
     f"quay.io/pinned/image@{digest('pinned')}", f"python:3.12@{digest('tagged and pinned')}",
+    "localhost/base:1",
 )  # fmt: skip
 
 
 @st.composite
-def settings(draw: st.DrawFn, *, whole: bool = True) -> dict[str, Any]:
-    """What `DockerSettings` takes; `whole` settings are fine on their own, others only over those."""
+def settings(draw: st.DrawFn, *, whole: bool = True, builder: str = "podman") -> dict[str, Any]:
+    """What `DockerSettings` takes; `whole` settings are fine on their own, others only over those.
+
+    Options are those that one builder has: no other could build what several have between them.
+    """
     given: dict[str, Any] = draw(
         st.fixed_dictionaries(
             {},
@@ -176,7 +231,11 @@ def settings(draw: st.DrawFn, *, whole: bool = True) -> dict[str, Any]:
                 "runtime_environment": environments(template),
                 "user": st.sampled_from(USERS),
                 "build_config": st.fixed_dictionaries(
-                    {}, optional={"build_options": build_options, "dockerignore": st.just("docker/ignore")}
+                    {},
+                    optional={
+                        "build_options": build_options(builder),
+                        "dockerignore": st.just("docker/ignore"),
+                    },
                 ),
             },
         )
@@ -193,23 +252,30 @@ def settings(draw: st.DrawFn, *, whole: bool = True) -> dict[str, Any]:
     return given
 
 
-worlds = st.builds(
-    World,
-    texts=st.builds(
-        lambda requirements, ignore: {**requirements, "docker/ignore": ignore},
-        requirement_files(),
-        st.sampled_from(["", "*.py\n", "# nothing\nutils\n!utils/io.py\n"]),
-    ),
-    entries=entries(),
-    variables=st.just(VARIABLES),
-    pins=st.dictionaries(
-        st.sampled_from(["python:3.11-slim", "python:latest", "localhost:5000/team/base:1.0"]),
-        st.builds(Pin, st.none() | st.sampled_from([digest("moved"), digest("other")]), st.just("registry")),
-        max_size=3,
-    ),
-    python=st.sampled_from(["3.11", "3.12"]),
-    platform=st.sampled_from(["linux/amd64", "linux/arm64"]),
+PINNED = ("python:3.11-slim", "python:latest", "localhost:5000/team/base:1.0")
+digests = st.sampled_from([digest("moved"), digest("other")])
+platforms = st.sampled_from(["linux/amd64", "linux/arm64"])
+known_pins = st.builds(Pin, digests, st.just("manifest"), st.none() | platforms) | st.builds(
+    Pin, digests, st.just("index"), platforms, st.none() | st.just(digest("manifest"))
 )
+pins = st.builds(Pin, reason=st.sampled_from(["the registry is away", ""])) | known_pins
+
+
+@st.composite
+def worlds(draw: st.DrawFn, told: SearchStrategy[Pin] = pins) -> World:
+    """A world whose registries tell `told` of some images."""
+    ignore = draw(st.sampled_from(["", "*.py\n", "# nothing\nutils\n!utils/io.py\n"]))
+    return World(
+        texts={**draw(requirement_files()), "docker/ignore": ignore},
+        entries=draw(entries()),
+        variables=VARIABLES,
+        pins=draw(st.dictionaries(st.sampled_from(PINNED), told, max_size=3)),
+        python=draw(st.sampled_from(["3.11", "3.12"])),
+        platform=draw(platforms),
+        local=draw(st.dictionaries(st.just("localhost/base:1"), digests, max_size=1)),
+    )
+
+
 stacks = st.builds(
     Stack,
     name=st.sampled_from(["default", "prod", "a.b-c_d"]),
@@ -229,12 +295,15 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
     steps = draw(
         st.lists(st.sampled_from(["load", "train", "eval", "ship"]), min_size=1, max_size=4, unique=True)
     )
-    own = {name: draw(settings(whole=False)) for name in steps if draw(st.integers(0, 2)) == 0}
+    builder = draw(st.sampled_from(sorted(BUILDERS)))
+    own = {
+        name: draw(settings(whole=False, builder=builder)) for name in steps if draw(st.integers(0, 2)) == 0
+    }
     return Pipeline.decode(
         {
             "name": draw(names),
             "steps": steps,
-            "settings": {"docker": draw(settings())},
+            "settings": {"docker": draw(settings(builder=builder))},
             "step": {name: {"settings": {"docker": table}} for name, table in own.items()},
         }
     )
@@ -242,25 +311,25 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
 
 @frozen
 class Case:
-    """All that a plan is made from. `here` says whether files and variables are looked at."""
+    """All that a plan is made from."""
 
     pipeline: Pipeline
     stack: Stack
     world: World
-    here: bool
 
-    @property
-    def facts(self) -> Facts:
-        return observed(self.pipeline, self.stack, self.world, here=self.here)
+    def facts(self, pins: Pins = NO_PINS, *, checkout: bool = True) -> Facts:
+        """Answers to all that is needed. Without `checkout`, files and variables are not looked at."""
+        return observed(self.pipeline, self.stack, self.world, pins=pins, checkout=checkout)
 
-    @property
-    def plan(self) -> BuildPlan:
-        return make_plan(self.pipeline, self.stack, self.facts, here=self.here)
+    def plan(self, pins: Pins = NO_PINS) -> BuildPlan:
+        return make_plan(self.pipeline, self.stack, self.facts(pins), pins=pins)
+
+    def spec(self, pins: Pins = NO_PINS) -> PlanSpec:
+        return make_spec(self.pipeline, self.stack, self.facts(pins, checkout=False), pins=pins)
 
 
-cases = st.builds(Case, pipelines(), stacks, worlds, st.booleans())
-cases_here = st.builds(Case, pipelines(), stacks, worlds, st.just(True))
-plans = cases.map(lambda case: case.plan)
+cases = st.builds(Case, pipelines(), stacks, worlds())
+plans = cases.map(Case.plan)
 
 _leaves = (
     st.none()

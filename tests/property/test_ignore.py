@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from planner.errors import PlannerError, Problem
 from planner.files.ignore import IgnoreRules
+from planner.files.wildcards import ANY_DIRECTORIES, ANY_NAME, START, TO_THE_END, expression, matches
 
 # Few names, so that patterns and paths meet.
 NAMES = st.sampled_from(["a", "b", "ab", "a.b", "!a", "x\ny", "\u00e9", "e\u0301", "^a", "a b", "#a", "[a]"])
@@ -91,3 +93,17 @@ def test_the_answer_does_not_depend_on_what_was_asked_before(
     assert {path: asked.ignores(path) for path in shuffled} == {
         path: parse(lines).ignores(path) for path in paths
     }
+
+
+PARTS = st.one_of(
+    st.sampled_from([ANY_NAME, ANY_DIRECTORIES, START]),
+    st.sampled_from(["a", "b", "/", "[^/]", "[^a]", "[ab]", re.escape("."), re.escape("\n")]),
+)
+
+
+@given(st.lists(PARTS, min_size=1, max_size=7), st.booleans(), st.text("ab/.\n", min_size=1, max_size=9))
+def test_both_ways_to_match_agree(parts: list[str], open_end: bool, path: str) -> None:
+    parts += [TO_THE_END] if open_end else []
+    assert matches(parts, path) is (re.fullmatch("".join(parts), path) is not None)
+    if made := expression(parts):
+        assert matches(parts, path) is (re.fullmatch("".join(made), path) is not None)

@@ -8,17 +8,14 @@ from random import Random
 
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from packaging import markers as pep508
 
 from planner.errors import PlannerError
-from planner.requirements.files import (
-    Requirements,
-    constraint_lines,
-    included_files,
-    installer_arguments,
-    parse_file,
-    parse_list,
-    to_lines,
-)
+from planner.requirements.files import included_files, parse_file
+from planner.requirements.lists import parse_list
+from planner.requirements.markers import Marker
+from planner.requirements.model import Requirement, Requirements, constraint_lines, to_lines
+from planner.requirements.options import installer_arguments
 
 names = st.from_regex(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,6}[A-Za-z0-9])?", fullmatch=True).filter(
     lambda name: (
@@ -60,6 +57,67 @@ def attempt(text: str) -> Requirements | None:
         return parse_file("r.txt", {"r.txt": text})
     except PlannerError:
         return None
+
+
+# Environments as `packaging.markers.default_environment` gives them, of three machines.
+LINUX = {
+    "implementation_name": "cpython", "implementation_version": "3.11.7", "os_name": "posix",
+    "platform_machine": "x86_64", "platform_python_implementation": "CPython", "platform_release": "6.1.0",
+    "platform_system": "Linux", "platform_version": "#1 SMP", "python_full_version": "3.11.7",
+    "python_version": "3.11", "sys_platform": "linux", "extra": "",
+}  # fmt: skip
+WINDOWS = {
+    **LINUX, "os_name": "nt", "platform_machine": "AMD64", "platform_release": "10",
+    "platform_system": "Windows", "platform_version": "10.0.19045", "sys_platform": "win32", "extra": "A_b",
+}  # fmt: skip
+PYPY = {
+    **LINUX, "implementation_name": "pypy", "implementation_version": "7.3.13", "extra": "and",
+    "platform_python_implementation": "PyPy", "python_full_version": "3.9.18", "python_version": "3.9",
+}  # fmt: skip
+ALIASES = ("os.name", "platform.machine", "platform.python_implementation", "platform.version",
+           "python_implementation", "sys.platform")  # fmt: skip
+STRINGS = sorted(
+    {*LINUX.values(), *WINDOWS.values(), *PYPY.values(), "a-B", "it's", 'a"b', "or", "(", " and "}
+)
+COMPARED = ("==", "!=", "<", ">=", "~=", "===", " in ", "\tnot  in ")
+SPACES = st.sampled_from(["", " ", "\t "])
+
+
+def _quoted(text: str) -> st.SearchStrategy[str]:
+    return st.sampled_from([f"{quote}{text}{quote}" for quote in "'\"" if quote not in text])
+
+
+def _joined(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    words = st.sampled_from([" and ", " or ", "\tor  "])
+    joined = st.builds("{}{}{}".format, parts, words, parts)
+    return st.one_of(joined, st.builds("({}{}{})".format, SPACES, st.one_of(joined, parts), SPACES))
+
+
+@st.composite
+def comparisons(draw: st.DrawFn) -> str:
+    variable = draw(st.sampled_from([*LINUX, *ALIASES]))
+    string = draw(st.sampled_from(STRINGS).flatmap(_quoted))
+    left, right = draw(st.permutations([variable, string]))
+    return f"{left}{draw(SPACES)}{draw(st.sampled_from(COMPARED))}{draw(SPACES)}{right}"
+
+
+def evaluated(marker: str, environment: dict[str, str]) -> bool | None:
+    """What `packaging` makes of a marker; None where it finds no answer."""
+    try:
+        return pep508.Marker(marker).evaluate(dict(environment))
+    except pep508.UndefinedComparison:
+        return None
+
+
+@given(st.recursive(comparisons(), _joined, max_leaves=8))
+@example("((os_name == 'nt' or os_name == 'posix')) and sys_platform == 'none'")
+@example("os_name=='nt' and 'A_b'==extra or(extra=='A_b'and os_name=='nt')")
+def test_the_spelling_of_a_marker_keeps_its_meaning(written: str) -> None:
+    marker = Marker(written)
+    assert Marker(marker.text) == marker
+    assert Requirement.parse(f"x;{written}") == Requirement("x", marker=marker)
+    for environment in (LINUX, WINDOWS, PYPY):
+        assert evaluated(marker.text, environment) == evaluated(written, environment)
 
 
 syntax = st.sampled_from(

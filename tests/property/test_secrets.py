@@ -12,24 +12,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from executor.cli.render.data import image_data, report_data
+from executor.cli.render.markdown import image_markdown, report_markdown
+from executor.cli.render.text import image_lines, report_lines
 from planner import (
     Facts,
+    HiddenValue,
     Lock,
+    Need,
+    Pins,
     Pipeline,
     PlannerError,
-    Secret,
+    Presence,
+    Report,
     Stack,
-    Use,
+    Variable,
     context_files,
+    decide,
     diff,
     dockerfile,
     dumps,
     loads,
     make_plan,
+    make_spec,
     needs,
 )
-from planner.compare.explain import Action, Report, image_data, image_text, markdown, report_data, text_lines
-from planner.facts.needs import Variable
 from tests.builders import World, observed, pipeline_of, plan_of
 from tests.property import strategies as some
 
@@ -60,27 +67,34 @@ def _forms(token: str) -> Iterator[str]:
 def _said(pipeline: Pipeline, facts: Facts) -> Iterator[str]:
     """All that is shown, written or stored of a plan."""
     plan = make_plan(pipeline, Stack(), facts)
-    rotated = make_plan(pipeline, Stack(), facts.also({Variable("TOKEN"): Secret("rotated")}))
-    for value in (pipeline, facts, plan, rotated, plan.locked(), Lock((plan,)), needs(pipeline, Stack())):
+    rotated = make_plan(pipeline, Stack(), facts.also({Variable("TOKEN"): HiddenValue("rotated")}))
+    spec = make_spec(pipeline, Stack(), facts)
+    lock = Lock((spec,))
+    pins = Pins(lock)
+    asked = (needs(pipeline, Stack()), needs(pipeline, Stack(), facts, pins=pins))
+    for value in (pipeline, facts, plan, rotated, spec, lock, pins, asked, plan.notes):
         yield repr(value)
         yield str(value)
-    text = dumps(plan)
+    text = dumps(lock)
     yield text
     yield repr(loads(text))
-    changes = (*diff(plan, rotated), *diff(rotated, plan), *diff(None, plan), *diff(loads(text), plan))
+    locked = loads(text).plan(pipeline.name, "default")
+    changes = (*diff(plan, rotated), *diff(rotated, plan), *diff(None, plan), *diff(locked, plan))
     yield repr(changes)
-    actions = {image.name: Action.BUILD if image.use is Use.BUILD else Action.PARENT for image in plan.images}
-    report = Report(plan, actions, since_lock=changes, notes=plan.notes)
-    yield from text_lines(report)
-    yield markdown(report)
-    yield repr(report_data(report))
-    yield repr(report)
+    for decisions in (decide(plan, {}), decide(plan, {image.name: Presence() for image in plan.images})):
+        report = Report(plan, decisions, since_lock=changes)
+        yield repr(report)
+        yield from report_lines(report)
+        yield report_markdown(report)
+        yield repr(report_data(report))
+        for image in plan.images:
+            yield from image_lines(report, image)
+            yield image_markdown(report, image)
+            yield repr(image_data(report, image))
     for image in plan.images:
-        yield dockerfile(image)
-        yield repr(context_files(image))
-        yield image_text(report, image)
-        yield repr(image_data(report, image))
-        yield f"{image.hash} {image.environment_hash} {image.reference}"
+        yield dockerfile(image.spec)
+        yield repr(context_files(image.spec))
+        yield f"{image.hash} {image.spec.hash} {image.reference} {image.base}"
 
 
 @some.examples(15)
@@ -92,15 +106,32 @@ def test_a_token_is_nowhere(token: str) -> None:
     assert [form for form in _forms(token) if form in said] == []
 
 
+def _observe_all(pipeline: Pipeline, world: World, facts: dict[Need[Any], Any]) -> None:
+    """Answer all that is needed, into `facts`."""
+    while missing := needs(pipeline, Stack(), Facts().also(facts)):
+        facts |= {need: world.answer(need) for need in missing}
+
+
+def _refused(pipeline: Pipeline, world: World) -> str:
+    """All that a log prints of why this cannot be planned, while it is observed and while it is planned."""
+    facts: dict[Need[Any], Any] = {}
+    with pytest.raises(PlannerError) as observing:
+        _observe_all(pipeline, world, facts)
+    with pytest.raises(PlannerError) as planning:
+        make_plan(pipeline, Stack(), Facts().also(facts))
+    return "".join(
+        text
+        for refused in (observing.value, planning.value)
+        for text in (*traceback.format_exception(refused), repr(refused.problems))
+    )
+
+
 @some.examples(30)
 @given(tokens, st.sampled_from(["\n", "\0", "\r", "\udcff"]))
 def test_a_token_is_in_no_error(token: str, bad: str) -> None:
     """Neither in its words nor in what hangs on it: a log prints the whole chain."""
     pipeline = pipeline_of({**TABLE, "environment": {"A": "${TOKEN}", "B": "${UNSET}"}})
-    facts = observed(pipeline, world=World(variables={"TOKEN": token + bad}))
-    with pytest.raises(PlannerError) as refused:
-        make_plan(pipeline, Stack(), facts)
-    shown = "".join(traceback.format_exception(refused.value)) + repr(refused.value.problems)
+    shown = _refused(pipeline, World(variables={"TOKEN": token + bad}))
     assert "TOKEN" in shown
     assert "UNSET" in shown
     assert [form for form in _forms(token) if form in shown] == []
@@ -112,10 +143,8 @@ def test_a_token_beside_other_mistakes_is_in_no_error(token: str) -> None:
     pipeline = pipeline_of(
         TABLE, {"load": {"requirements": ["-e ."]}, "train": {"environment": {"C": "${UNSET}"}}, "eval": {}}
     )
-    facts = observed(pipeline, world=World(variables={"TOKEN": token}))
-    with pytest.raises(PlannerError) as refused:
-        make_plan(pipeline, Stack(), facts)
-    shown = "".join(traceback.format_exception(refused.value)) + repr(refused.value.problems)
+    shown = _refused(pipeline, World(variables={"TOKEN": token}))
+    assert "UNSET" in shown
     assert [form for form in _forms(token) if form in shown] == []
 
 
@@ -136,6 +165,6 @@ def test_a_token_in_the_url_of_an_index_is_in_no_error(token: str) -> None:
 
 
 def test_what_holds_the_value_shows_it_when_asked_and_not_before() -> None:
-    secret = Secret("s3cr3t")
+    secret = HiddenValue("s3cr3t")
     assert secret.reveal() == "s3cr3t"
-    assert repr(secret) == str(secret) == f"{secret}" == "Secret()"
+    assert repr(secret) == str(secret) == f"{secret}" == "HiddenValue()"

@@ -23,9 +23,8 @@ EXECUTOR: Final = sorted((ROOT / "executor").rglob("*.py"))
 # Values in, values out. Not among these: os, pathlib, io, time, datetime, random, locale, importlib, and
 # whatever else depends on where and when it runs.
 PURE: Final = {
-    "__future__", "attrs", "cattrs", "collections", "difflib", "enum", "functools", "hashlib", "json",
-    "packaging",
-    "pathspec", "planner", "posixpath", "re", "shlex", "tomlkit", "tomllib", "typing",
+    "__future__", "attrs", "cattrs", "collections", "difflib", "enum", "functools", "hashlib", "itertools",
+    "json", "packaging", "planner", "posixpath", "re", "shlex", "tomlkit", "tomllib", "typing",
 }  # fmt: skip
 # Built-in functions that look outside, or run what they are given.
 OUTSIDE: Final = {"__import__", "breakpoint", "compile", "eval", "exec", "input", "open", "print"}
@@ -93,8 +92,8 @@ def test_no_module_starts_a_process_through_os() -> None:
 SAY: Final = textwrap.dedent(
     """
     from planner import *
-    from planner.compare.explain import Action, Report, changes_data, image_text, markdown, report_data
-    from planner.compare.explain import text_lines
+    from planner.compare.presence import Absent, Held
+    from planner.lock.repair import repair
     from tests.builders import World, file, link, observed
 
     def project():
@@ -132,35 +131,47 @@ SAY: Final = textwrap.dedent(
         asked = needs(pipeline, stack)
         plan = make_plan(pipeline, stack, facts)
         small = Pipeline(name="training", steps=["load"], settings={"docker": {"user": "1"}})
-        other = make_plan(small, stack, facts, here=False)
-        lock = dumps(Lock((other,)).with_plan(plan))
-        changes = diff(loads(dumps(other)), plan)
+        other = make_spec(small, stack, facts)
+        entry = Pushed(plan.images[0].hash, ImageRef.parse("localhost:5000/x@sha256:" + "1" * 64),
+                       "training", "prod")
+        lock = dumps(Lock((other,)).with_plans([plan.spec]).with_pushed([entry]))
+        pins = Pins(loads(lock))
+        changes = diff(loads(dumps(Lock((other,)))).plan("training", "prod"), plan)
         report = Report(
             plan,
-            {image.name: Action.BUILD for image in plan.images},
+            decide(plan, {
+                "training": Presence(engine=Held(), registry=Absent()),
+                "training/eval": Presence(),
+            }),
             since_lock=changes,
-            rebuilt={image.name: rebuilt_layers(other.image(image.name), image) for image in plan.images},
-            notes=plan.notes,
+            rebuilt={image.name: rebuilt_layers(None, image) for image in plan.images},
         )
         refused = ""
         try:
-            loads(lock.replace("six", "seven"))
+            loads(lock.replace('requirement = "six"', 'requirement = "six<7"'))
         except PlannerError as error:
             refused = str(error)
+        repaired = repair(
+            "<<<<<<< a\\n" + lock + "=======\\n" + lock.replace("curl", "wget") + ">>>>>>> b\\n"
+        )
         return {
             "needs": [repr(need) for need in asked],
-            "hashes": [str(plan.hash), str(plan.environment_hash)]
-            + [str(hash) for image in plan.images for hash in (image.hash, image.environment_hash)],
+            "pinned": [repr(need) for need in needs(pipeline, stack, pins=pins)],
+            "frozen": str(make_plan(pipeline, stack, facts, pins=pins, frozen=True).hash),
+            "hashes": [str(plan.hash), str(plan.spec.hash)]
+            + [str(hash) for image in plan.images for hash in (image.hash, image.spec.hash)],
             "lock": lock,
-            "dockerfiles": [dockerfile(image) for image in plan.images],
-            "generated": [[k, v.decode()] for image in plan.images for k, v in context_files(image).items()],
+            "dockerfiles": [dockerfile(image.spec) for image in plan.images],
+            "generated": [
+                [k, v.decode()] for image in plan.images for k, v in context_files(image.spec).items()
+            ],
             "changes": [change.text for change in changes],
-            "text": list(text_lines(report)),
-            "markdown": markdown(report),
-            "data": report_data(report),
-            "images": [image_text(report, image) for image in plan.images],
-            "changed": changes_data(("lock", change) for change in changes),
+            "report": [repr(change) for _, change in report.changes],
+            "decisions": {name: repr(found) for name, found in report.decisions.items()},
+            "rebuilt": {name: list(layers) for name, layers in report.rebuilt.items()},
+            "notes": [repr(note) for note in plan.notes],
             "refused": refused,
+            "repaired": [dumps(repaired.lock), *repaired.kept, *repaired.dropped],
         }
     """
 )
@@ -257,6 +268,10 @@ def test_what_is_compared_is_something(said: dict[str, Any]) -> None:
     assert len(said["dockerfiles"]) == 3
     assert said["changes"]
     assert "is not that of its content" in said["refused"]
+    assert not any("ImageDigest" in need for need in said["pinned"])
+    assert said["frozen"] == said["hashes"][0]
+    assert {found.split("'")[1] for found in said["decisions"].values()} == {"build", "push"}
+    assert any("the first side's is kept" in words for words in said["repaired"])
     assert "s3cr3t" not in json.dumps(said)
 
 

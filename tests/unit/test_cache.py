@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import mmap
 import multiprocessing
 import os
 import shutil
@@ -13,13 +15,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
+from executor.context import verify
+from executor.errors import FilesChanged
 from executor.observe.cache import CACHE_NAME, Cache
 from executor.observe.trees import TICK_NS, read_tree
 from planner.facts.needs import FileTree
+from planner.files.defaults import OWN_FILES
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Entry, Kind, Tree
-from planner.image.recipe import OWN_FILES
+from planner.image.plan import Checkout
+from tests.builders import image_of
 
 # Takes every file for settled, however young: so that a test need not wait for 2 s.
 SETTLED = -10 * TICK_NS
@@ -188,10 +195,63 @@ def test_an_ignored_directory_comes_when_something_in_it_is_re_included(root: Pa
     assert list(read(root, ignore).nodes) == [""]
 
 
+def test_a_directory_comes_with_its_first_file_and_goes_with_its_last(root: Path) -> None:
+    (root / "logs/deep").mkdir(parents=True)
+    before = read(root)
+    (root / "logs/deep/a.log").write_text("a", "utf-8")
+    assert set(read(root).nodes) == {"", "src", "src/deep", "logs", "logs/deep"}
+    (root / "logs/deep/a.log").unlink()
+    assert read(root) == before == truth(root)
+
+
 def test_the_cache_is_kept_out_of_git_and_out_of_the_tree(root: Path) -> None:
     read(root)
     assert (root / ".stowplan/.gitignore").read_text("utf-8") == "*\n"
     assert not [path for path in read(root).paths() if path.startswith(".stowplan")]
+
+
+# --- what proves wrong
+
+
+def streamed(root: Path, tree: Tree) -> None:
+    """Stream a tree as the context of an image."""
+    verify(evolve(image_of({}), checkout=Checkout(trees={"files": tree})), root)
+
+
+@pytest.mark.parametrize("ignore", ["", "b.py"])
+def test_planning_again_helps_where_the_cache_was_wrong(root: Path, ignore: str) -> None:
+    """Whatever made it so: a clock that was set back, a file server, a store through a map."""
+    for rules in ("", "b.py"):
+        read(root, rules)
+    forge(root)
+    for path in ("new.py", "src/new.py", "src/deep/new.py"):
+        (root / path).touch()
+    stale = read(root, ignore)
+    assert WRONG in {entry.content for entry in stale.entries()}
+    with pytest.raises(FilesChanged) as raised:
+        streamed(root, stale)
+    assert {"a.py", "src/c.py", "src/deep/d.py"} <= {problem.where.file for problem in raised.value.problems}
+    streamed(root, read(root))
+    assert read(root) == truth(root)
+
+
+def test_only_the_directories_of_what_changed_are_forgotten(root: Path) -> None:
+    tree = read(root)
+    (root / "src/c.py").write_text("changed", "utf-8")
+    with pytest.raises(FilesChanged):
+        streamed(root, tree)
+    with database(root) as opened:
+        for table in ("nodes", "hashes"):
+            found = {path for (path,) in opened.execute(f"SELECT path FROM {table}")}  # noqa: S608
+            assert found == {"", "src/deep"}
+
+
+def test_forgetting_needs_no_cache(root: Path) -> None:
+    (root / ".stowplan").write_text("in the way", "utf-8")
+    tree = read(root)
+    (root / "a.py").unlink()
+    with pytest.raises(FilesChanged, match=r"a\.py: changed since it was planned: it is gone"):
+        streamed(root, tree)
 
 
 # --- it never fails
@@ -317,3 +377,30 @@ def test_a_process_that_is_killed_leaves_a_cache_that_works(root: Path) -> None:
         process.kill()
         process.join()
         assert read(root) == truth(root)
+
+
+# --- what leaves no trace
+
+
+@pytest.fixture
+def mapped(root: Path) -> Iterator[mmap.mmap]:
+    """A writable map of a file, where a store is seen again once the file was written back."""
+    with (root / "a.py").open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        memory[0] = ord("b")
+        os.fsync(file.fileno())
+        os.utime(root / "a.py", (0, 0))
+        memory[0] = ord("c")
+        if not (root / "a.py").stat().st_mtime_ns or not hasattr(ctypes.CDLL(None), "sync_file_range"):
+            pytest.skip("what is stored into a map leaves no trace here")
+        os.utime(root / "a.py", (0, 0))
+        yield memory
+
+
+def test_a_store_through_a_map_after_it_was_hashed_is_noticed(root: Path, mapped: mmap.mmap) -> None:
+    """The page is dirty when it is hashed: of the next store nobody would be told."""
+    assert read(root) == truth(root)
+    mapped[0] = ord("d")
+    assert read(root) == truth(root)
+    mapped[0] = ord("e")
+    mapped.flush()
+    assert read(root) == truth(root)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 import tracemalloc
 from collections.abc import Callable
@@ -11,11 +12,13 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from executor.context import context, file_member, verify
+from executor.context import ARCHIVE_END, file_member, files, verify
+from executor.engines.archive import DOCKERFILE, archive, whole_dockerfile
+from executor.engines.protocol import BuildJob
 from executor.errors import ExecutorError, FilesChanged
 from planner.files.tree import Entry, Kind, Tree
 from planner.image.instructions import CopyFiles
-from planner.image.plan import Here, ImagePlan
+from planner.image.plan import Checkout, ImagePlan
 from tests.builders import image_of
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
@@ -28,9 +31,7 @@ def tree_of(root: Path) -> Tree:
         name = str(path.relative_to(root))
         if path.is_symlink():
             entries.append(Entry(name, Kind.LINK, os.fsencode(path.readlink())))
-        elif path.is_dir():
-            entries.append(Entry(name, Kind.DIRECTORY, b""))
-        else:
+        elif path.is_file():
             kind = Kind.EXECUTABLE if path.stat().st_mode & 0o100 else Kind.FILE
             entries.append(Entry(name, kind, hashlib.sha256(path.read_bytes()).digest()))
     return Tree.of(entries)
@@ -39,23 +40,31 @@ def tree_of(root: Path) -> Tree:
 def image(root: Path, requirements: tuple[str, ...] = ()) -> ImagePlan:
     """An image that copies all that is below a directory."""
     settings = {"requirements": list(requirements)} if requirements else {}
-    return evolve(image_of(settings), here=Here(trees={"files": tree_of(root)}))
+    return evolve(image_of(settings), checkout=Checkout(trees={"files": tree_of(root)}))
 
 
 def stream(plan: ImagePlan, root: Path) -> bytes:
-    return b"".join(context(plan, root))
+    return b"".join(files(plan, root))
+
+
+def whole(plan: ImagePlan, root: Path) -> bytes:
+    """The archive that a builder is fed: those files, with what is generated before and after them."""
+    return b"".join(archive(BuildJob(plan, lambda: files(plan, root))))
+
+
+# What is in every archive with files of a project.
+OURS = {"empty"}
 
 
 def members(data: bytes) -> dict[str, tarfile.TarInfo]:
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-        return {member.name: member for member in archive.getmembers()}
+        return {member.name: member for member in archive.getmembers() if member.name not in OURS}
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "project"
     (root / "src/deep").mkdir(parents=True)
-    (root / "empty").mkdir()
     (root / "src/train.py").write_text("print(1)\n")
     (root / "src/deep/data").write_bytes(b"x" * 1000)
     (root / "run.sh").write_text("#!/bin/sh\n")
@@ -66,25 +75,30 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_members(project: Path) -> None:
-    found = members(stream(image(project, ("six==1.16.0",)), project))
+    plan = image(project, ("six==1.16.0",))
+    found = members(whole(plan, project))
     assert list(found) == [
-        "requirements/requirements.txt",
+        "requirements",
+        "requirements/requirements",
+        "requirements/requirements/requirements.txt",
         "trees",
         "trees/files",
         "trees/files/broken",
         "trees/files/link",
         "trees/files/run.sh",
-        "trees/files/empty",
         "trees/files/src",
         "trees/files/src/train.py",
         "trees/files/src/deep",
         "trees/files/src/deep/data",
+        DOCKERFILE,
     ]
+    assert list(members(stream(plan, project))) == list(found)[3:-1]
     assert {name: oct(member.mode) for name, member in found.items() if member.isfile()} == {
-        "requirements/requirements.txt": "0o644",
+        "requirements/requirements/requirements.txt": "0o644",
         "trees/files/run.sh": "0o755",
         "trees/files/src/train.py": "0o644",
         "trees/files/src/deep/data": "0o644",
+        DOCKERFILE: "0o644",
     }
     assert {member.mode for member in found.values() if member.isdir()} == {0o755}
     assert (found["trees/files/link"].issym(), found["trees/files/link"].linkname) == (True, "src/train.py")
@@ -106,8 +120,19 @@ def test_the_same_plan_gives_the_same_bytes(project: Path, tmp_path: Path) -> No
     assert stream(plan, tmp_path / "elsewhere") == before
 
 
+def test_the_dockerfile_comes_last(project: Path) -> None:
+    """So that an archive that is cut anywhere has nothing to build from."""
+    plan = image(project, ("six==1.16.0",))
+    data = whole(plan, project)
+    last = file_member(DOCKERFILE, whole_dockerfile(plan).encode()) + ARCHIVE_END
+    assert data.endswith(last)
+    assert DOCKERFILE.encode() not in data.removesuffix(last)
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as found:
+        assert found.getnames()[-1] == DOCKERFILE
+
+
 def test_the_archive_is_whole(project: Path) -> None:
-    data = stream(image(project), project)
+    data = whole(image(project), project)
     assert len(data) % 512 == 0
     assert data.endswith(bytes(1024))
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
@@ -143,14 +168,21 @@ def test_both_unicode_forms_of_one_name(tmp_path: Path) -> None:
 
 def test_an_image_without_files(tmp_path: Path) -> None:
     plan = image_of({"allow_including_files_in_images": False, "requirements": ["six==1.16.0"]})
-    assert list(members(stream(plan, tmp_path / "not there"))) == ["requirements/requirements.txt"]
+    assert list(members(whole(plan, tmp_path / "not there"))) == [
+        "requirements",
+        "requirements/requirements",
+        "requirements/requirements/requirements.txt",
+        DOCKERFILE,
+    ]
+    assert stream(plan, tmp_path / "not there") == b""
 
 
 def test_files_that_were_left_out_stay_out(project: Path) -> None:
     plan = image(project)
     (project / "secret").write_text("later")
-    (project / "empty/new").write_text("later")
-    assert not {name for name in members(stream(plan, project)) if "secret" in name or "new" in name}
+    (project / "src/deep/new").write_text("later")
+    (project / "empty").mkdir()
+    assert not {name for name in members(stream(plan, project)) if name.endswith(("secret", "new", "empty"))}
 
 
 def become_link(path: Path, target: str) -> None:
@@ -159,7 +191,7 @@ def become_link(path: Path, target: str) -> None:
 
 
 def become_file(path: Path) -> None:
-    path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     path.write_text("")
 
 
@@ -190,8 +222,8 @@ CHANGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a link gone": ("link", Path.unlink, "it is gone"),
     "a fifo": ("src/train.py", become_fifo, "it is no file"),
     "a directory": ("src/train.py", become_directory, "it is no file"),
-    "a directory gone": ("empty", Path.rmdir, "it is gone"),
-    "a file for a directory": ("empty", become_file, "no directory"),
+    "a directory gone": ("src/deep", shutil.rmtree, "it is gone"),
+    "a file for a directory": ("src/deep", become_file, "no directory"),
 }
 
 
@@ -230,7 +262,7 @@ def test_nothing_is_streamed_after_a_change(project: Path) -> None:
     (project / "src/deep/data").write_bytes(b"y" * 5_000_000)
     pieces: list[bytes] = []
     with pytest.raises(FilesChanged):
-        pieces.extend(context(plan, project))
+        pieces.extend(files(plan, project))
     assert not pieces
 
 
@@ -256,7 +288,7 @@ def test_a_root_that_is_gone(project: Path, tmp_path: Path) -> None:
 
 def test_a_plan_without_files(project: Path) -> None:
     with pytest.raises(ExecutorError, match="planned without its files"):
-        stream(image_of({}, here=False), project)
+        stream(evolve(image_of({}), checkout=Checkout()), project)
 
 
 def test_verify_is_content_with_no_change(project: Path) -> None:
@@ -271,9 +303,9 @@ def test_a_large_file_is_not_held_in_memory(tmp_path: Path) -> None:
     for _ in range(256):
         empty.update(bytes(1024 * 1024))
     tree = Tree.of([Entry("large", Kind.FILE, empty.digest())])
-    plan = evolve(image_of({}), here=Here(trees={"files": tree}))
+    plan = evolve(image_of({}), checkout=Checkout(trees={"files": tree}))
     tracemalloc.start()
-    total = sum(len(chunk) for chunk in context(plan, tmp_path))
+    total = sum(len(chunk) for chunk in files(plan, tmp_path))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert total > size
@@ -287,5 +319,7 @@ def test_a_member_of_its_own_making() -> None:
 
 def test_only_copied_trees_are_streamed(project: Path) -> None:
     plan = image(project)
-    plan = evolve(plan, instructions=tuple(i for i in plan.instructions if not isinstance(i, CopyFiles)))
-    assert members(stream(plan, project)) == {}
+    kept = tuple(item for item in plan.spec.instructions if not isinstance(item, CopyFiles))
+    plan = evolve(plan, spec=evolve(plan.spec, instructions=kept))
+    assert stream(plan, project) == b""
+    assert list(members(whole(plan, project))) == [DOCKERFILE]

@@ -7,6 +7,7 @@ all else stands for itself.
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -23,13 +24,23 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.render.dockerfile import layer_text
-from planner.requirements.files import Requirements, parse_file, parse_list
-from planner.settings.docker import PythonPackageInstaller
-from planner.values import build_argument
+from planner.render.dockerfile import instruction_at, label_text, layer_text
+from planner.requirements.files import parse_file
+from planner.requirements.lists import parse_list
+from planner.requirements.model import Requirements
+from planner.values import PythonPackageInstaller, build_argument
 from tests.builders import PARENT, World, digest, image_of
 
 UV, PIP = PythonPackageInstaller.UV, PythonPackageInstaller.PIP
+# What every RUN begins and ends with.
+BEGIN = (
+    "export SOURCE_DATE_EPOCH=315532800 PYTHONDONTWRITEBYTECODE=1 && "
+    "{ { touch /dev/shm/stowplan && sleep 0.01; } 2>/dev/null || :; }"
+)
+SETTLE = (
+    r"{ { find / -xdev \( -path /proc -o -path /sys -o -path /dev \) -prune -o -newer /dev/shm/stowplan "
+    "-exec touch -h -d @315532800 {} + ; touch -d @315532800 /etc; } 2>/dev/null || :; }"
+)
 PARENT_DIGEST = digest(f"docker.io/library/{PARENT}")
 
 
@@ -41,43 +52,84 @@ def test_a_whole_dockerfile() -> None:
             "local_project_install_command": "pip install '.[gpu]'",
             "user": "1000:1000",
             "runtime_environment": {"HTTP_PROXY": "http://proxy:8080"},
-            "build_config": {"build_options": {"build_args": {"B": "2", "A": "1"}}},
+            "build_config": {
+                "build_options": {"build_args": {"B": "2", "A": "1"}, "labels": {"z": "", "a.b": '"$'}}
+            },
         },
         world=World(variables={"KEY": "s3cr3t"}),
     )
-    assert dockerfile(image) == (
+    assert dockerfile(image.spec) == (
         f"# Parent image: docker.io/library/{PARENT}\n"
         f"FROM docker.io/library/python@{PARENT_DIGEST}\n"
         "ARG A\n"
         "ARG B\n"
-        "ARG STOWPLAN_KEY\n"
-        'ENV API_KEY="${STOWPLAN_KEY}"\n'
-        "RUN apt-get update && \\\n"
+        "USER 0\n"
+        "ARG STOWPLAN_dfe55269a730_KEY\n"
+        'ENV API_KEY="${STOWPLAN_dfe55269a730_KEY}"\n'
+        f"RUN {BEGIN} && \\\n"
+        "    apt-get update && \\\n"
         "    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends"
         " git libgomp1 && \\\n"
         "    apt-get clean && \\\n"
-        "    rm -rf /var/lib/apt/lists/*\n"
-        "WORKDIR /app\n"
-        'RUN ["chown", "1000:1000", "/app"]\n'
+        "    rm -rf /var/lib/apt/lists/* && \\\n"
+        "    for log in /var/log/dpkg.log /var/log/alternatives.log /var/log/apt/history.log"
+        " /var/log/apt/term.log /var/log/apt/eipp.log.xz /var/cache/ldconfig/aux-cache;"
+        ' do if [ -s "$log" ]; then : > "$log"; fi; done && \\\n'
+        f"    {SETTLE}\n"
+        "COPY --chown=1000:1000 empty/ /app/\n"
+        f"RUN {BEGIN} && \\\n"
+        "    chown 1000:1000 /app && \\\n"
+        f"    {SETTLE}\n"
         "COPY --chown=1000:1000 trees/files/ /app/\n"
-        'RUN ["/bin/sh", "-c", "pip install \'.[gpu]\'"]\n'
+        "WORKDIR /app\n"
+        "RUN "
+        + json.dumps(["/bin/sh", "-c", f'{BEGIN} && /bin/sh -c "$0" && {SETTLE}', "pip install '.[gpu]'"])
+        + "\n"
         "USER 1000:1000\n"
         'ENV HTTP_PROXY="http://proxy:8080"\n'
+        'LABEL "a.b"="\\"\\$" \\\n'
+        '    "z"=""\n'
     )
 
 
+def test_each_line_belongs_to_an_instruction() -> None:
+    spec = image_of(
+        {"environment": {"A": "1", "B": "2"}, "apt_packages": ["git"], "user": "app", "requirements": ["six"]}
+    ).spec
+    lines = dockerfile(spec).splitlines()
+    found = [instruction_at(spec, number) for number in range(len(lines) + 2)]
+    assert found[:4] == [None, None, None, None]
+    assert found[-1] is None
+    texts = {
+        item: "\n".join(line for line, at in zip(lines, found[1:], strict=False) if at is item)
+        for item in spec.instructions
+    }
+    assert texts == {item: layer_text(item) for item in spec.instructions}
+
+
+@pytest.mark.parametrize(("name", "value"), [("a", "1"), ('a b"c', "d$e\\"), ("x$y", ""), ("\xe9", "# no")])
+def test_labels_are_words_in_double_quotes(name: str, value: str) -> None:
+    *_, label = official.parse_string(f"FROM x\n{label_text({name: value})}\n")
+    assert [plain(word) for word in label.value[:2]] == [name, value]
+
+
+def plain(word: str) -> str:
+    """What a word in double quotes stands for."""
+    return word[1:-1].replace("\\$", "$").replace('\\"', '"').replace("\\\\", "\\")
+
+
 def test_the_smallest_dockerfile() -> None:
-    assert dockerfile(image_of()) == (
+    assert dockerfile(image_of().spec) == (
         f"# Parent image: docker.io/library/{PARENT}\n"
         f"FROM docker.io/library/python@{PARENT_DIGEST}\n"
+        "COPY --chown=0:0 trees/files/ /app/\n"
         "WORKDIR /app\n"
-        "COPY trees/files/ /app/\n"
     )
 
 
 def test_an_unpinned_parent_is_named_by_its_tag() -> None:
     image = image_of(world=World(pins={PARENT: Pin()}))
-    assert f"\nFROM docker.io/library/{PARENT}\n" in dockerfile(image)
+    assert f"\nFROM docker.io/library/{PARENT}\n" in dockerfile(image.spec)
 
 
 # --- ENV ------------------------------------------------------------------------------------------------
@@ -109,12 +161,12 @@ def test_an_unpinned_parent_is_named_by_its_tag() -> None:
         ("\t\x7f\u2028\x85", '"\t\x7f\u2028\x85"'),
         ("[1]", '"[1]"'),
         # References, and text around them.
-        ("${A}", '"${STOWPLAN_A}"'),
-        ("${A}${B}", '"${STOWPLAN_A}${STOWPLAN_B}"'),
-        ("https://${A}@x/$p", r'"https://${STOWPLAN_A}@x/\$p"'),
-        ("$${A}", r'"\$${STOWPLAN_A}"'),
-        ("\\${A}", r'"\\${STOWPLAN_A}"'),
-        ("'${A}'", "\"'${STOWPLAN_A}'\""),
+        ("${A}", '"${STOWPLAN_264fe4d797b0_A}"'),
+        ("${A}${B}", '"${STOWPLAN_264fe4d797b0_A}${STOWPLAN_6d4efcf34626_B}"'),
+        ("https://${A}@x/$p", r'"https://${STOWPLAN_264fe4d797b0_A}@x/\$p"'),
+        ("$${A}", r'"\$${STOWPLAN_264fe4d797b0_A}"'),
+        ("\\${A}", r'"\\${STOWPLAN_264fe4d797b0_A}"'),
+        ("'${A}'", "\"'${STOWPLAN_264fe4d797b0_A}'\""),
     ],
 )
 def test_values_are_words_in_double_quotes(value: str, word: str) -> None:
@@ -134,15 +186,15 @@ def test_each_variable_has_a_line_of_its_own() -> None:
 
 def test_variables_come_in_as_build_arguments_once_each() -> None:
     text = layer_text(SetEnvironment({"X": "${B}${A}", "Y": "${A}"}, runtime=True))
-    assert text.splitlines()[:2] == ["ARG STOWPLAN_A", "ARG STOWPLAN_B"]
+    assert text.splitlines()[:2] == ["ARG STOWPLAN_264fe4d797b0_A", "ARG STOWPLAN_6d4efcf34626_B"]
     assert text.count("ARG") == 2
-    assert build_argument("A") == "STOWPLAN_A"
+    assert build_argument("A") == "STOWPLAN_264fe4d797b0_A"
 
 
 def test_the_value_of_a_variable_is_not_in_the_text() -> None:
     table = {"environment": {"A": "${KEY}"}}
     one, other = (image_of(table, world=World(variables={"KEY": value})) for value in ("s3cr3t", "rotated"))
-    assert dockerfile(one) == dockerfile(other)
+    assert dockerfile(one.spec) == dockerfile(other.spec)
 
 
 # --- ARG ------------------------------------------------------------------------------------------------
@@ -153,13 +205,13 @@ def test_the_value_of_a_variable_is_not_in_the_text() -> None:
 def test_predefined_arguments_are_not_declared(base: str, spell: Callable[[str], str]) -> None:
     """Declared, a proxy with its password would be in the history of the image (Dockerfile reference)."""
     image = image_of({"build_config": {"build_options": {"build_args": {spell(base): "http://proxy"}}}})
-    assert "ARG" not in dockerfile(image)
-    assert "http://proxy" not in dockerfile(image)
+    assert "ARG" not in dockerfile(image.spec)
+    assert "http://proxy" not in dockerfile(image.spec)
 
 
 def test_values_of_build_arguments_are_told_to_the_engine_alone() -> None:
     image = image_of({"build_config": {"build_options": {"build_args": {"A": 'x" y\\'}}}})
-    assert dockerfile(image).splitlines()[2] == "ARG A"
+    assert dockerfile(image.spec).splitlines()[2] == "ARG A"
 
 
 # --- RUN ------------------------------------------------------------------------------------------------
@@ -171,8 +223,16 @@ def test_a_command_is_one_word_of_a_list() -> None:
     text = layer_text(InstallProject(command))
     *_, run = official.parse_string(f"FROM x\n{text}\n")
     assert run.json
-    assert run.value == ("/bin/sh", "-c", command)
-    assert json.loads(text.removeprefix("RUN "))[2] == command
+    assert run.value == ("/bin/sh", "-c", f'{BEGIN} && /bin/sh -c "$0" && {SETTLE}', command)
+    assert json.loads(text.removeprefix("RUN "))[3] == command
+
+
+def test_a_command_that_fails_fails() -> None:
+    """What comes after it cannot make it good again, and what comes before cannot make it fail."""
+    for command, code in (("exit 7", 7), ("false", 1), ("true", 0)):
+        argv = json.loads(layer_text(InstallProject(command)).removeprefix("RUN "))
+        argv[2] = argv[2].replace("find / ", "find /nothing-there ").replace("/etc", "/nothing-there")
+        assert subprocess.run(argv, check=False).returncode == code
 
 
 def test_apt_packages_are_sorted() -> None:
@@ -182,9 +242,12 @@ def test_apt_packages_are_sorted() -> None:
 
 def test_the_user_owns_the_directory_of_the_code() -> None:
     assert layer_text(CopyFiles(owner="app")).splitlines() == [
-        "WORKDIR /app",
-        'RUN ["chown", "app", "/app"]',
+        "COPY --chown=app:0 empty/ /app/",
+        f"RUN {BEGIN} && \\",
+        "    chown app:0 /app && \\",
+        f"    {SETTLE}",
         "COPY --chown=app:0 trees/files/ /app/",
+        "WORKDIR /app",
     ]
     assert layer_text(SetUser("app")) == "USER app"
 
@@ -198,7 +261,8 @@ def install(requirements: Requirements, installer: Installer) -> list[str]:
         "FROM x\n" + layer_text(InstallRequirements("requirements", requirements, installer)) + "\n"
     )[1:]
     assert copy.cmd == "COPY"
-    return [command.strip() for command in str(run.value[0]).split(" && ")]
+    commands = str(run.value[0]).removeprefix(f"{BEGIN} && ").removesuffix(f" &&     {SETTLE}").split(" && ")
+    return [command.strip() for command in commands]
 
 
 SIX = parse_list(["six==1.16.1"])
@@ -213,7 +277,7 @@ def test_uv_is_pinned_and_leaves_nothing_behind() -> None:
     assert run == (
         "TMPDIR=/tmp/stowplan-uv UV_BREAK_SYSTEM_PACKAGES=1 /tmp/stowplan-uv/bin/uv pip install"
         ' --no-cache --python="$python"'
-        " --timeout=10 --requirement=/usr/local/share/stowplan/requirements.txt"
+        " --timeout=10 --requirement=/stowplan/requirements.txt"
     )
     assert clean == "rm -rf /tmp/stowplan-uv"
 
@@ -222,7 +286,7 @@ def test_pip_is_the_parent_s_own() -> None:
     *_, run = install(SIX, Installer(PIP))
     assert run == (
         'PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore "$python" -m pip install --no-cache-dir '
-        "--disable-pip-version-check --requirement=/usr/local/share/stowplan/requirements.txt"
+        "--disable-pip-version-check --no-compile --requirement=/stowplan/requirements.txt"
     )
 
 
@@ -240,7 +304,7 @@ def test_pip_is_the_parent_s_own() -> None:
 )
 def test_arguments_are_shell_words(arguments: dict[str, Any], expected: str) -> None:
     *_, run = install(SIX, Installer(PIP, None, arguments))
-    given = run.partition("--disable-pip-version-check ")[2].partition("--requirement=")[0]
+    given = run.partition("--no-compile ")[2].partition("--requirement=")[0]
     assert given.strip() == expected
 
 
@@ -250,26 +314,23 @@ def test_requirements_are_files_of_the_context() -> None:
         "c.txt": "urllib3<2\n",
     }
     image = image_of({"requirements": "r.txt"}, world=World(texts=texts))
-    assert context_files(image) == {
-        "requirements/requirements.txt": b'torch==2.1.1; python_version < "3.12"\n',
-        "requirements/requirements-constraints.txt": b"urllib3<2\n",
+    assert context_files(image.spec) == {
+        "requirements/requirements/requirements.txt": b'torch==2.1.1; python_version < "3.12"\n',
+        "requirements/requirements/requirements-constraints.txt": b"urllib3<2\n",
     }
-    text = dockerfile(image)
-    assert (
-        "COPY requirements/requirements.txt requirements/requirements-constraints.txt "
-        "/usr/local/share/stowplan/\n" in text
-    )
-    assert "--constraint=/usr/local/share/stowplan/requirements-constraints.txt" in text
+    text = dockerfile(image.spec)
+    assert "COPY --chown=0:0 requirements/requirements/ /stowplan/\n" in text
+    assert "--constraint=/stowplan/requirements-constraints.txt" in text
     assert "'--default-index=https://example.com/s?a=$x&b=1'" in text
 
 
 def test_hashes_stand_in_the_file() -> None:
     line = f"six==1.16.1 --hash=sha256:{'1' * 64} --hash=sha256:{'2' * 64}"
     image = image_of({"requirements": "r.txt"}, world=World(texts={"r.txt": line}))
-    assert context_files(image)["requirements/requirements.txt"].decode() == f"{line}\n"
+    assert context_files(image.spec)["requirements/requirements/requirements.txt"].decode() == f"{line}\n"
     assert parse_file("r.txt", {"r.txt": line}).options[0].name == "require-hashes"
-    assert "--require-hashes" in dockerfile(image)
+    assert "--require-hashes" in dockerfile(image.spec)
 
 
 def test_an_image_without_requirements_has_no_generated_files() -> None:
-    assert context_files(image_of()) == {}
+    assert context_files(image_of().spec) == {}

@@ -11,40 +11,32 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import assert_never
 
 import pytest
 
+from executor.cli.render.data import report_data
 from executor.config.project import load_project
-from executor.observe.cache import Cache
-from executor.observe.files import read_text
-from executor.observe.trees import read_tree
+from executor.observe.world import WorkingTree, answer
 from planner import (
     BuildPlan,
     Digest,
-    Fact,
     Facts,
-    FileText,
-    FileTree,
-    HostPlatform,
     ImageDigest,
     ImagePlan,
     Lock,
-    Need,
     Pin,
     Pipeline,
-    PythonVersion,
-    Secret,
+    Presence,
+    Report,
     Stack,
-    Use,
-    Variable,
     context_files,
+    decide,
     dockerfile,
     dumps,
     make_plan,
     needs,
 )
-from planner.compare.explain import Action, Report, report_data
+from planner.compare.report import LockState
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 PROJECTS = sorted(path.name for path in (FIXTURES / "projects").iterdir())
@@ -89,61 +81,58 @@ def golden_files(root: Path) -> Mapping[str, str]:
         for pipeline in project.pipelines.values()
         for stack in project.stacks.values()
     ]
-    lock = Lock()
     files: dict[str, str] = {}
     for plan in plans:
-        lock = lock.with_plan(plan)
         for image in plan.images:
-            if image.use is Use.BUILD:
+            if image.builds:
                 base = image.name.replace("/", "--")
-                of_image = {f"{base}.Dockerfile": dockerfile(image), f"{base}.files": listing(image)}
+                of_image = {f"{base}.Dockerfile": dockerfile(image.spec), f"{base}.files": listing(image)}
                 for file, text in of_image.items():
                     # Where an image goes says nothing about what it is.
                     assert files.setdefault(file, text) == text
     reports = json.dumps([report_data(report_of(plan)) for plan in plans], indent=2, ensure_ascii=False)
+    lock = Lock(plan.spec for plan in plans)
     return {**files, "plan.json": reports + "\n", "stowplan.lock": dumps(lock)}
 
 
 def plan_of(pipeline: Pipeline, stack: Stack, root: Path) -> BuildPlan:
+    world = _World(root, VARIABLES)
     facts = Facts()
     while missing := needs(pipeline, stack, facts):
-        facts = facts.also({need: answer(need, root) for need in missing})
+        facts = facts.also({
+            need: _pin(need) if isinstance(need, ImageDigest) else answer(need, world) for need in missing
+        })  # fmt: skip
     return make_plan(pipeline, stack, facts)
+
+
+class _World(WorkingTree):
+    """The files of a project, on a machine that is the same everywhere."""
+
+    def python_version(self) -> str:
+        return "3.11"
+
+    def host_platform(self) -> str:
+        return "linux/amd64"
+
+
+def _pin(need: ImageDigest) -> Pin:
+    return Pin(Digest(hashlib.sha256(str(need.ref).encode()).hexdigest()), "manifest", "linux/amd64")
 
 
 def report_of(plan: BuildPlan) -> Report:
     """As on a machine that has built nothing, in a project without a lock."""
-    actions = {image.name: Action.BUILD if image.use is Use.BUILD else Action.PARENT for image in plan.images}
-    return Report(plan, actions, lock="missing", notes=plan.notes)
-
-
-def answer(need: Need, root: Path) -> Fact:
-    match need:
-        case FileText():
-            return read_text(root, need.path)
-        case FileTree():
-            with Cache(root) as cache:
-                return read_tree(root, need, cache)
-        case ImageDigest():
-            return Pin(Digest(hashlib.sha256(str(need.ref).encode()).hexdigest()), "registry")
-        case PythonVersion():
-            return "3.11"
-        case HostPlatform():
-            return "linux/amd64"
-        case Variable():
-            return Secret(VARIABLES[need.name])
-        case _:
-            assert_never(need)
+    decisions = decide(plan, dict.fromkeys((image.name for image in plan.images), Presence()))
+    return Report(plan, decisions, lock=LockState.MISSING)
 
 
 def listing(image: ImagePlan) -> str:
     """The build context: what is generated with its text, what is copied with its kind."""
     lines = []
-    for path, content in context_files(image).items():
+    for path, content in context_files(image.spec).items():
         lines += [f"{path}:", *(f"    {line}" for line in content.decode().splitlines())]
-    entries = image.tree.entries() if image.tree else ()
     lines += [
         f"{entry.kind.value} {entry.path}" + (f" -> {entry.target}" if entry.kind.value == "l" else "")
-        for entry in entries
+        for tree in image.checkout.trees.values()
+        for entry in tree.entries()
     ]
     return "".join(f"{line}\n" for line in lines)

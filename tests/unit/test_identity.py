@@ -11,7 +11,7 @@ import pytest
 from attrs import field, frozen
 
 from planner import Digest, EnvTemplate, FrozenMapping, ImageRef
-from planner.identity import APART, EVERYWHERE, HERE, Side, canonical, content_hash, side_of
+from planner.identity import COUNTED, NOT_COUNTED, canonical, content_hash, counts, variable_fingerprint
 
 
 class Colour(StrEnum):
@@ -24,10 +24,10 @@ class Count(Enum):
 
 @frozen
 class Value:
-    name: str = field(metadata=EVERYWHERE)
-    seen: int | None = field(default=None, metadata=HERE)
-    tag: str = field(default="x", metadata=APART)
-    later: str | None = field(default=None, metadata=EVERYWHERE)
+    name: str = field(metadata=COUNTED)
+    seen: int | None = field(default=None, metadata=COUNTED)
+    tag: str = field(default="x", metadata=NOT_COUNTED)
+    later: str | None = field(default=None, metadata=COUNTED)
 
 
 @pytest.mark.parametrize(
@@ -105,23 +105,21 @@ def test_what_has_no_canonical_form_is_refused(value: object) -> None:
         canonical(value)
 
 
-def test_a_field_that_says_no_side_cannot_be_hashed() -> None:
+def test_a_field_that_does_not_say_whether_it_counts_cannot_be_hashed() -> None:
     @frozen
     class Silent:
         name: str
 
-    with pytest.raises(KeyError, match="the field 'name' does not say which hash it counts in"):
+    with pytest.raises(KeyError, match="the field 'name' does not say whether it counts"):
         canonical(Silent("a"))
 
 
-def test_sides() -> None:
-    assert [side_of(attribute) for attribute in attrs.fields(Value)] == [
-        Side.EVERYWHERE, Side.HERE, Side.APART, Side.EVERYWHERE,
-    ]  # fmt: skip
-    assert canonical(Value("a", 1), here=False) == canonical(Value("a"), here=False) == canonical(Value("a"))
+def test_what_counts_is_said_where_a_field_is_declared() -> None:
+    assert [counts(attribute) for attribute in attrs.fields(Value)] == [True, True, False, True]
+    assert canonical(Value("a", 1)) != canonical(Value("a"))
     assert canonical(Value("a", 1, "x")) == canonical(Value("a", 1, "y"))
     # All the way down.
-    assert canonical((FrozenMapping({"k": Value("a", 1)}),), here=False) == canonical(({"k": Value("a")},))
+    assert canonical((FrozenMapping({"k": Value("a", 1, "x")}),)) == canonical(({"k": Value("a", 1, "y")},))
 
 
 def test_a_new_optional_field_moves_no_hash() -> None:
@@ -131,6 +129,14 @@ def test_a_new_optional_field_moves_no_hash() -> None:
 
 
 def test_a_hash_names_its_schema_and_its_kind() -> None:
-    expected = hashlib.sha256(b"l3:s14:stowplan/imagei1;s1:a").hexdigest()
+    expected = hashlib.sha256(b"l3:s14:stowplan/imagei2;s1:a").hexdigest()
     assert content_hash("image", "a").hex == expected
     assert content_hash("plan", "a").hex != expected
+
+
+def test_the_value_of_a_variable_is_not_hashed_plainly() -> None:
+    """Written out: scrypt of RFC 7914, salted with the name, so that no table of common values helps."""
+    salt = b"l3:s17:stowplan/variablei2;s5:TOKEN"
+    expected = hashlib.scrypt(b"s3cr3t", salt=salt, n=2**14, r=8, p=1, dklen=32).hex()
+    assert variable_fingerprint("TOKEN", "s3cr3t").hex == expected
+    assert variable_fingerprint("OTHER", "s3cr3t").hex != expected

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -277,3 +280,31 @@ def test_a_path_deeper_than_the_stack() -> None:
 def test_many_stars_do_not_take_for_ever() -> None:
     assert not rules("*a" * 40 + "b").ignores("a" * 255)
     assert rules("*a" * 40 + "*b").ignores("a" * 254 + "b")
+
+
+# A pattern, and a path for which an expression that goes back tries 255 to the power of five ways and more.
+SLOW = {
+    "classes that match a slash": ("[^x]*" * 7 + "z", "y" * 255),
+    "directories": ("**/a*/" * 6 + "z", "/".join(["a"] * 120)),
+    "names glued to '**'": ("a**" * 9 + "z", "/".join(["a"] * 120)),
+    "stars in names at any depth": ("**/*a*/**/*a*/**/*a*/**/*a*b", "/".join(["aa"] * 80)),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_matching_does_not_go_back(name: str) -> None:
+    """In a process that the system ends after ten seconds of work; they are milliseconds."""
+    pattern, path = SLOW[name]
+    script = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_CPU, (10, 10))
+from planner.files.ignore import IgnoreRules
+assert not IgnoreRules(({pattern!r},)).ignores({path!r})
+assert IgnoreRules(({pattern!r}, "y*", "**/a*")).ignores({path!r})
+assert not IgnoreRules(({pattern!r}, "!y*")).prunes({path!r})
+"""
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -6,21 +6,20 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from executor.engines.archive import whole_dockerfile
+from executor.engines.interrupts import Tasks
 from executor.engines.logs import UNTOLD, Log, build_failed, hiding, push_failed
-from executor.engines.protocol import BuildJob
-from executor.engines.references import only_digest, parsed, references
-from executor.engines.work import Works
+from executor.engines.mark import label_line, mark
+from executor.engines.platforms import platform
+from executor.engines.protocol import HASH_LABEL
+from executor.engines.references import image_id, named, only_digest, parsed, references
 from executor.errors import BuildFailed, ExecutorError
-from planner.values import FrozenMapping, ImageRef
-from tests.builders import digest
-from tests.contract.images import EMPTY_CONTEXT
+from planner.values import Digest, ImageRef
+from tests.builders import digest, image_of
 
-DOCKERFILE = "# Parent image: x\nFROM x\nENV A=1\nRUN one && \\\n    # why\n    two\nCOPY a b\n"
+# Its Dockerfile has the parent on line 2, ENV on line 3, and RUN for the packages on line 4.
+IMAGE = image_of({"environment": {"A": "1"}, "apt_packages": ["one"]})
 SECRETS = {"A": "hunter22", "B": "hunter22-and-more", "C": 'it\'s "a" $ecret\\', "SHORT": "abc", "EMPTY": ""}
-
-
-def job(**secrets: str) -> BuildJob:
-    return BuildJob("localhost/x:1", DOCKERFILE, EMPTY_CONTEXT, secrets=FrozenMapping(secrets))
 
 
 def logged(text: str, **secrets: str) -> Log:
@@ -103,38 +102,52 @@ Error: building at STEP "RUN one &&     two": while running runtime: exit status
     ids=["buildkit", "classic", "podman"],
 )
 def test_three_builders_say_which_command_failed(log: str, reason: str) -> None:
-    error = build_failed(job(A="hunter22"), logged(log, A="hunter22"), reason)
+    error = build_failed(IMAGE, logged(log, A="hunter22"), reason)
     (problem,) = error.problems
-    assert problem.where.file == "Dockerfile of localhost/x:1"
+    assert problem.where.file == f"Dockerfile of {IMAGE.name}"
     assert problem.where.line == 4
-    assert problem.found.split() == ["`RUN", "one", "&&", "two`", "failed:", "exit", "code", "3"]
+    assert problem.found == "apt_packages cannot be installed: exit code 3"
     first, *output = problem.fix.split("\n    ")
     assert first == "the last lines of its output:"
     assert output[:2] == ["first", "last ***"]
     assert "hunter22" not in repr(error)
 
 
+def test_what_no_setting_asked_for_is_said_as_it_stands() -> None:
+    log = logged("Step 2/4 : ENV A=1\nout\n")
+    (problem,) = build_failed(IMAGE, log, "no such thing").problems
+    assert (problem.where.line, problem.found) == (3, "`ENV A=1` failed: no such thing")
+
+
+def test_a_command_is_named_by_its_setting() -> None:
+    image = image_of({"local_project_install_command": "make it"})
+    line = whole_dockerfile(image).splitlines().index("WORKDIR /app") + 2
+    (problem,) = build_failed(image, logged(f"Dockerfile.stowplan:{line}\n"), "exit code: 2").problems
+    assert problem.found == "local_project_install_command `make it` failed: exit code 2"
+    assert image.hash.hex not in str(problem)
+
+
 def test_a_failure_before_any_command() -> None:
     log = logged("#2 [internal] load metadata\nERROR: failed to solve: x: not found\n")
-    (problem,) = build_failed(job(), log, UNTOLD).problems
+    (problem,) = build_failed(IMAGE, log, UNTOLD).problems
     assert (problem.found, problem.where.line) == ("x: not found", None)
 
 
 def test_a_builder_that_says_nothing() -> None:
-    (problem,) = build_failed(job(), logged(""), UNTOLD).problems
+    (problem,) = build_failed(IMAGE, logged(""), UNTOLD).problems
     assert problem.found == "the builder ended without an image"
     assert problem.fix == "it wrote nothing"
 
 
 def test_only_the_last_lines_are_shown() -> None:
     text = CLASSIC + "".join(f"line {number}\n" for number in range(2000))
-    (problem,) = build_failed(job(), logged(text), "exit code 1").problems
+    (problem,) = build_failed(IMAGE, logged(text), "exit code 1").problems
     assert problem.fix.count("\n") == 15
     assert problem.fix.endswith("line 1999")
 
 
 def test_a_later_stage_of_podman_is_shown_without_a_line() -> None:
-    (problem,) = build_failed(job(), logged("[2/2] STEP 1/3: RUN x\nout\n"), "exit status 1").problems
+    (problem,) = build_failed(IMAGE, logged("[2/2] STEP 1/3: RUN x\nout\n"), "exit status 1").problems
     assert (problem.where.line, problem.found) == (None, "`RUN x` failed: exit code 1")
 
 
@@ -145,23 +158,23 @@ def test_a_failed_push() -> None:
 
 
 def test_interruption_stops_what_is_going_on_and_nothing_later() -> None:
-    works = Works()
-    works.interrupt()
+    tasks = Tasks()
+    tasks.interrupt()
     stopped: list[str] = []
-    with works.begun("localhost/x:1") as work:
-        work.check()
-        work.stoppable(lambda: stopped.append("early"))
-        chunks = work.guarded(iter([b"1", b"2", b"3"]))
+    with tasks.begun("localhost/x:1") as task:
+        task.check()
+        task.stoppable(lambda: stopped.append("early"))
+        chunks = task.guarded(iter([b"1", b"2", b"3"]))
         assert next(chunks) == b"1"
-        works.interrupt()
-        work.stoppable(lambda: stopped.append("late"))
+        tasks.interrupt()
+        task.stoppable(lambda: stopped.append("late"))
         assert stopped == ["early", "late"]
         with pytest.raises(BuildFailed, match="localhost/x:1: interrupted"):
-            work.check()
+            task.check()
         with pytest.raises(BuildFailed, match="interrupted"):
             next(chunks)
-    with works.begun("localhost/x:1") as work:
-        assert not work.interrupted
+    with tasks.begun("localhost/x:1") as task:
+        assert not task.interrupted
 
 
 def test_references_are_given_in_full() -> None:
@@ -187,3 +200,52 @@ def test_the_digests_of_an_image() -> None:
     assert only_digest(ImageRef.parse("localhost:5000/x").pinned(two), listed) == two
     assert only_digest(ImageRef.parse("redis"), listed) is None
     assert references(None) == ()
+
+
+def test_ids_are_no_references() -> None:
+    digits = "1" * 64
+    assert image_id(digits) == image_id(f"sha256:{digits}") == digits
+    assert image_id("python:3.11") is image_id("1" * 12) is image_id(f"x@sha256:{digits}") is None
+    assert named(digits) == named(f"sha256:{digits}") == f"sha256:{digits}"
+    assert named("python") == "docker.io/library/python:latest"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (("linux", "amd64"), "linux/amd64"),
+        (("linux", "arm64", "v8"), "linux/arm64"),
+        (("linux", "aarch64"), "linux/arm64"),
+        (("Linux", "x86_64", "v1"), "linux/amd64"),
+        (("linux", "amd64", "v3"), "linux/amd64/v3"),
+        (("linux", "arm", "7"), "linux/arm/v7"),
+        (("linux", "arm"), "linux/arm/v7"),
+        (("linux", "armel"), "linux/arm/v6"),
+        (("", ""), ""),
+    ],
+)
+def test_platforms(found: tuple[str, ...], said: str) -> None:
+    assert platform(*found) == said
+
+
+ONE, TWO = digest("one"), digest("two")
+
+
+@pytest.mark.parametrize(
+    ("last", "image"),
+    [
+        (f"LABEL {HASH_LABEL}={ONE}", ONE),
+        (label_line(ONE), ONE),
+        (f"/bin/sh -c #(nop)  LABEL {HASH_LABEL}={ONE}", ONE),
+        (f"/bin/bash -ec #(nop) LABEL {HASH_LABEL}={ONE}", ONE),
+        (f'LABEL "{HASH_LABEL}"="{ONE}"', ONE),
+        (f"LABEL {HASH_LABEL}={TWO}", None),
+        (f"LABEL {HASH_LABEL}={ONE} a=b", None),
+        (f"RUN echo LABEL {HASH_LABEL}={ONE}", None),
+        ("ENV A=1", None),
+        ("", None),
+    ],
+)
+def test_an_image_is_marked_by_the_last_thing_that_was_done_to_it(last: str, image: Digest | None) -> None:
+    assert mark({HASH_LABEL: str(ONE)}, last) == image
+    assert mark({}, last) is None

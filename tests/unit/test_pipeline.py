@@ -18,23 +18,23 @@ def problems(table: dict[str, Any]) -> list[str]:
 def test_steps_are_names_or_values() -> None:
     train = Step(name="train", settings=DockerSettings(user="1000"))
     pipeline = Pipeline(name="training", steps=["load", train])
-    assert [step.name for step in pipeline.all_steps] == ["load", "train"]
-    assert pipeline.all_steps[1] is train
-    assert pipeline.all_steps[0].docker == DockerSettings()
+    assert [step.name for step in pipeline.steps] == ["load", "train"]
+    assert pipeline.steps[1] is train
+    assert pipeline.steps[0].settings == DockerSettings()
 
 
 def test_settings_are_a_value_or_the_reference_s_table() -> None:
     value = DockerSettings(apt_packages=["git"])
     for given in (value, {"docker": value}, {"docker": {"apt_packages": ["git"]}}):
         made = Pipeline(name="p", steps=["a"], settings=given)
-        assert made.docker.apt_packages == ("git",)
-        assert made.docker.explicit == {"apt_packages"}
+        assert made.settings == value
+        assert made.settings.given == ("apt_packages",)
 
 
 def test_settings_of_a_pipeline_may_be_partial() -> None:
     """A step may bring what is missing."""
     made = Pipeline(name="p", steps=["a"], settings={"docker": {"skip_build": True}})
-    assert made.docker.skip_build
+    assert made.settings.skip_build
 
 
 def test_a_table_gives_steps_settings_by_their_names() -> None:
@@ -44,7 +44,16 @@ def test_a_table_gives_steps_settings_by_their_names() -> None:
         "settings": {"docker": {"user": "1000"}},
         "step": {"train": {"settings": {"docker": {"apt_packages": ["git"]}}}},
     })  # fmt: skip
-    assert [step.docker.explicit for step in made.all_steps] == [frozenset(), {"apt_packages"}]
+    assert [step.settings.given for step in made.steps] == [(), ("apt_packages",)]
+
+
+def test_the_layers_of_a_step_come_with_the_places_where_they_were_written() -> None:
+    own = DockerSettings(apt_packages=["git"])
+    pipeline = Pipeline(name="p", steps=[Step(name="a", settings=own)], settings={"docker": {"user": "1"}})
+    lower, upper = pipeline.layers(pipeline.steps[0])
+    assert (lower.settings, upper.settings) == (DockerSettings(user="1"), own)
+    assert lower.origin.dotted == "pipeline.p.settings.docker"
+    assert upper.origin.dotted == "pipeline.p.step.a.settings.docker"
 
 
 def test_all_problems_come_at_once_each_with_its_place() -> None:

@@ -6,33 +6,55 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from planner import (
-    DockerSettings,
+    BuildPlan,
+    Checkout,
+    Destination,
+    Digest,
+    ExternalImage,
     Facts,
     FileText,
     FileTree,
     HostPlatform,
-    IgnoreRules,
     ImageDigest,
+    ImagePlan,
+    ImageSpec,
     Need,
+    Note,
     Pin,
     Pipeline,
     PlannerError,
     PythonVersion,
+    RequirementsFile,
     Stack,
     Step,
-    Use,
     Variable,
+    dockerfile,
     make_plan,
     needs,
 )
-from planner.identity import variable_fingerprint
-from planner.image.recipe import recipe
-from tests.builders import PARENT, World, asked, digest, file, image_of, observed, pipeline_of, plan_of, ref
+from planner.files.defaults import default_rules
+from planner.image.capabilities import Capability, required
+from planner.image.instructions import InstallApt, SetUser
+from tests.builders import (
+    PARENT,
+    World,
+    asked,
+    digest,
+    file,
+    image_of,
+    observed,
+    pipeline_of,
+    plan_of,
+    ref,
+    spec_of,
+)
 
 NOT_INCLUDED = {"allow_including_files_in_images": False}
-TREE_RULES = FileTree(IgnoreRules(), (".dockerignore", ".stowplan", "stowplan.lock"))
+WITH_RULES = World(texts={".dockerignore": ""})
+TREE_RULES = FileTree(default_rules(), (".dockerignore", ".stowplan", "stowplan.lock", "stowplan.toml"))
 
 # --- images and steps -----------------------------------------------------------------------------------
 
@@ -70,7 +92,7 @@ def test_settings_that_ask_for_nothing_else_share_the_pipeline_s_image() -> None
 
 def test_one_image_for_two_repositories_is_two_images() -> None:
     plan = plan_of(steps={"load": {}, "train": {"target_repository": "x"}})
-    assert [image.delivery.repository for image in plan.images if image.delivery] == [
+    assert [image.destination.repository for image in plan.images] == [
         "localhost/stowplan",
         "localhost/x",
     ]
@@ -81,10 +103,11 @@ def test_two_ignore_files_are_two_images_whether_or_not_files_are_looked_at() ->
     """Else a lock, made without looking, would name other images than the plan it is compared with."""
     steps = {"load": {}, "train": {"build_config": {"dockerignore": "x.ignore"}}}
     world = World(texts={"x.ignore": "*.csv\n"}, entries=(file("train.py"), file("data.csv")))
-    here, locked = plan_of(steps=steps, world=world), plan_of(steps=steps, world=world, here=False)
-    assert [image.name for image in here.images] == [image.name for image in locked.images]
-    assert [image.name for image in here.images] == ["training", "training/train"]
-    assert here.images[0].hash != here.images[1].hash
+    planned, locked = plan_of(steps=steps, world=world), spec_of(steps=steps, world=world)
+    assert [image.name for image in planned.images] == [image.name for image in locked.images]
+    assert [image.name for image in planned.images] == ["training", "training/train"]
+    assert planned.images[0].hash != planned.images[1].hash
+    assert planned.images[0].spec.hash == planned.images[1].spec.hash
 
 
 def test_an_image_is_found_by_its_name_or_a_step() -> None:
@@ -98,28 +121,49 @@ def test_the_working_tag_is_the_image_s_hash() -> None:
     stack = Stack(container_registry={"uri": "localhost:5000/team"})
     (image,) = plan_of(stack=stack).images
     assert image.reference == f"localhost:5000/team/stowplan:{image.hash.hex}"
-    assert image.delivery is not None
-    assert image.delivery.push
+    assert image.destination.push
     (local,) = plan_of().images
     assert local.reference == f"localhost/stowplan:{local.hash.hex}"
-    assert local.delivery is not None
-    assert not local.delivery.push
-
-
-def test_an_image_that_was_planned_without_looking_has_no_hash() -> None:
-    with pytest.raises(PlannerError, match="training: planned without files and variables"):
-        image_of(here=False).hash  # noqa: B018  # it raises
+    assert not local.destination.push
 
 
 def test_what_a_lock_holds_of_a_plan() -> None:
     plan = plan_of({"build_config": {"build_options": {"pull": True, "network": "host"}}, "image_tag": "1"})
-    (locked,) = plan.locked().images
-    assert locked.here is None
-    assert locked.delivery is None
-    assert not locked.options.pull
-    assert locked.options.other == {"network": "host"}
-    assert locked.environment_hash == plan.images[0].environment_hash
-    assert plan.locked().environment_hash == plan.environment_hash
+    (image,), (locked,) = plan.images, plan.spec.images
+    assert (locked.name, locked.steps, locked.spec) == (image.name, image.steps, image.spec)
+    assert locked.spec.options == {"network": "host"}
+    assert image.build_options.pull
+    assert "pull" not in repr(locked)
+    assert (plan.spec.pipeline, plan.spec.stack) == ("training", "default")
+
+
+def test_options_that_change_nothing_change_no_hash() -> None:
+    one, two = image_of({"build_config": {"build_options": {"pull": True, "no_cache": True}}}), image_of()
+    assert one.build_options != two.build_options
+    assert (one.hash, one.spec.hash) == (two.hash, two.spec.hash)
+
+
+def test_the_hash_of_a_plan_covers_its_images_and_which_steps_run_in_which() -> None:
+    one, two = plan_of(steps=("a", "b")), plan_of(steps=("b", "a"))
+    assert one.images[0].hash == two.images[0].hash
+    assert one.hash != two.hash
+    assert one.spec.hash != two.spec.hash
+    edited = plan_of(steps=("a", "b"), world=World(entries=(file("train.py", "2"),)))
+    assert edited.hash != one.hash
+    assert edited.spec.hash == one.spec.hash
+    other_tag = plan_of({"image_tag": "1"}, ("a", "b"))
+    assert other_tag.hash == one.hash
+
+
+def test_the_platform_is_the_one_asked_for_or_the_machine_s() -> None:
+    asked_for = image_of({"build_config": {"build_options": {"platform": "linux/arm64"}}})
+    assert asked_for.platform == "linux/arm64"
+    assert asked_for.checkout.platform is None
+    assert image_of().platform == "linux/amd64"
+    assert image_of({"skip_build": True}).platform is None
+    elsewhere = image_of(world=World(platform="linux/arm64"))
+    assert elsewhere.spec.hash == image_of().spec.hash
+    assert elsewhere.hash != image_of().hash
 
 
 def test_the_same_arguments_give_the_same_plan() -> None:
@@ -136,8 +180,8 @@ def test_the_same_arguments_give_the_same_plan() -> None:
 def test_a_step_s_settings_lie_over_the_pipeline_s() -> None:
     plan = plan_of({"apt_packages": ["git"], "user": "1"}, {"load": {}, "train": {"apt_packages": []}})
     load, train = plan.images
-    assert [item.kind for item in load.instructions] == ["apt", "files", "user"]
-    assert [item.kind for item in train.instructions] == ["files", "user"]
+    assert [item.kind for item in load.spec.instructions] == ["apt", "files", "user"]
+    assert [item.kind for item in train.spec.instructions] == ["files", "user"]
 
 
 def test_a_step_may_complete_what_its_pipeline_asks() -> None:
@@ -147,7 +191,7 @@ def test_a_step_may_complete_what_its_pipeline_asks() -> None:
         settings={"docker": {"skip_build": True}},
     )
     (image,) = make_plan(pipeline, Stack(), observed(pipeline)).images
-    assert image.use is Use.PARENT
+    assert not image.builds
 
 
 # --- problems -------------------------------------------------------------------------------------------
@@ -161,10 +205,19 @@ def problems(call: Callable[[], object]) -> list[str]:
 
 def test_a_problem_stands_where_its_setting_was_written() -> None:
     steps = {"load": {}, "train": {"requirements": ["-e ."]}, "eval": {"environment": {"A": "${NO}"}}}
-    assert problems(lambda: plan_of({"runtime_environment": {"B": "${NEITHER}"}}, steps)) == [
+    assert set(problems(lambda: plan_of({"runtime_environment": {"B": "${NEITHER}"}}, steps))) == {
         "pipeline.training.settings.docker.runtime_environment.B: environment variable NEITHER is not set",
         "pipeline.training.step.train.settings.docker.requirements[0]: the local package '-e .'",
         "pipeline.training.step.eval.settings.docker.environment.A: environment variable NO is not set",
+    }
+
+
+def test_of_two_variables_of_one_table_each_is_named_where_it_was_written() -> None:
+    """The pipeline wrote B and the step A: the step's line is not to blame for B."""
+    steps = {"train": {"environment": {"A": "${A}"}}}
+    assert problems(lambda: plan_of({"environment": {"B": "${B}"}}, steps)) == [
+        "pipeline.training.step.train.settings.docker.environment.A: environment variable A is not set",
+        "pipeline.training.settings.docker.environment.B: environment variable B is not set",
     ]
 
 
@@ -185,7 +238,8 @@ def test_an_unset_variable_is_named_with_what_to_do() -> None:
 
 
 def test_an_empty_variable_is_set() -> None:
-    assert image_of({"environment": {"A": "${E}"}}, world=World(variables={"E": ""})).here is not None
+    image = image_of({"environment": {"A": "${E}"}}, world=World(variables={"E": ""}))
+    assert list(image.checkout.variables) == ["E"]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +260,7 @@ def test_a_value_that_no_image_could_hold(value: str, found: str) -> None:
 def test_problems_of_files_come_once_however_many_steps_share_them() -> None:
     world = World(texts={"r.txt": "-e .\n"})
     steps = {"a": {}, "b": {"user": "1"}, "c": {"user": "2"}}
-    assert problems(lambda: plan_of({"requirements": "r.txt"}, steps, world=world, here=False)) == [
+    assert problems(lambda: spec_of({"requirements": "r.txt"}, steps, world=world)) == [
         "r.txt:1: the local package '-e .'"
     ]
 
@@ -214,36 +268,100 @@ def test_problems_of_files_come_once_however_many_steps_share_them() -> None:
 # --- notes ----------------------------------------------------------------------------------------------
 
 
+def said(plan: BuildPlan) -> list[tuple[str, str, str]]:
+    """The notes of a plan, without that of the default ignore rules."""
+    return [(note.code, note.key, note.text) for note in plan.notes if note.code != "default-ignore-rules"]
+
+
 def test_an_unpinned_parent_is_said_with_the_reason() -> None:
-    world = World(pins={PARENT: Pin(None, "", "registry-1.docker.io cannot be reached", transient=True)})
-    plan = plan_of(world=world)
-    assert plan.unpinned == plan.images
-    assert plan.notes == (
-        f"unpinned: the digest of {PARENT} is not known (registry-1.docker.io cannot be reached)",
+    reason = "registry-1.docker.io cannot be reached"
+    world = World(pins={PARENT: Pin(reason=reason, transient=True)})
+    assert said(plan_of(world=world)) == [
+        (
+            "unpinned",
+            f"docker.io/library/{PARENT}",
+            f"unpinned: the digest of {PARENT} is not known ({reason})",
+        )
+    ]
+    assert said(plan_of()) == []
+
+
+def test_a_parent_of_this_machine_is_said() -> None:
+    table = {"parent_image": "localhost/base:1"}
+    known = World(local={"localhost/base:1": Digest("1" * 64)})
+    text = (
+        "localhost/base:1 is known by the engine's image ID 111111111111 only: "
+        "the hash of what is built on it differs on other machines"
     )
-    assert plan_of().unpinned == ()
-
-
-def test_a_parent_that_only_the_lock_knows_is_said() -> None:
-    world = World(pins={PARENT: Pin(digest("x"), "lock", "the registry cannot be reached")})
-    assert plan_of(world=world).notes == (f"{PARENT} is pinned by the lock: the registry cannot be reached",)
-
-
-def test_what_is_likely_a_mistake_is_said() -> None:
-    assert plan_of(world=World(entries=(file(".git/HEAD"), file("a")))).notes == (
-        "training: the directory .git is part of the image: add it to .dockerignore",
+    assert said(plan_of(table, world=known)) == [("local-parent", "localhost/base:1", text)]
+    text = (
+        "unpinned: the digest of localhost/base:1 is not known "
+        "(it is on this machine only, and no engine has it)"
     )
-    assert plan_of({**NOT_INCLUDED, "user": "1"}).notes == (
-        "training: no code is included, and downloading code is not there yet",
-    )
-    assert plan_of().notes == ()
+    assert said(plan_of(table)) == [("unpinned", "localhost/base:1", text)]
+
+
+def test_a_pin_of_another_platform_s_manifest_is_said() -> None:
+    """A tag without an index has one manifest: it may be for another machine than this one."""
+    pin = Pin(digest("x"), "manifest", "linux/arm64")
+    assert said(plan_of(world=World(pins={PARENT: pin}))) == [
+        (
+            "other-platform",
+            f"docker.io/library/{PARENT}",
+            f"{PARENT} is pinned to a single manifest, which was looked up for linux/arm64",
+        )
+    ]
+    # An image that is not built has no platform of its own that could differ.
+    assert said(plan_of({"skip_build": True}, world=World(pins={PARENT: pin}))) == []
+    index = evolve(pin, kind="index")
+    assert said(plan_of(world=World(pins={PARENT: index}))) == []
+
+
+def test_a_skipped_build_says_what_it_ignores() -> None:
+    plan = plan_of({"skip_build": True, "requirements": ["six"], "user": "1000"})
+    assert said(plan) == [
+        ("skip-build", "training", "skip_build uses python:3.11-slim as it is, without requirements, user")
+    ]
+    labels = {"build_config": {"build_options": {"labels": {"a": "b"}}}}
+    (note,) = said(plan_of({"skip_build": True, **labels}))
+    assert note[2].endswith("without labels")
+    assert said(plan_of({"skip_build": True})) == []
+
+
+def test_the_default_ignore_rules_are_said_where_they_hold() -> None:
+    (note,) = plan_of(steps={"a": {}, "b": {"user": "1"}}).notes
+    assert (note.code, note.key) == ("default-ignore-rules", ".dockerignore")
+    assert str(note) == note.text
+    assert plan_of(world=WITH_RULES).notes == ()
+    assert plan_of({"skip_build": True}).notes == ()
+
+
+def test_an_image_without_code_is_said() -> None:
+    assert said(plan_of({**NOT_INCLUDED, "user": "1"})) == [
+        ("no-code", "training", "training: no code is included, and this release cannot download it")
+    ]
 
 
 def test_of_several_images_the_last_keeps_the_tag() -> None:
     plan = plan_of({"image_tag": "1.0"}, {"load": {}, "train": {"user": "1"}})
-    assert plan.notes == ("image_tag '1.0' stays with training/train: training loses it",)
+    assert said(plan) == [
+        ("tag-moves", "1.0", "image_tag '1.0' stays with training/train: training loses it")
+    ]
     plan = plan_of({"image_tag": "1.0"}, {"load": {}, "train": {"user": "1", "target_repository": "x"}})
-    assert plan.notes == ()
+    assert said(plan) == []
+
+
+def test_each_note_is_said_once() -> None:
+    world = World(pins={PARENT: Pin()})
+    plan = plan_of(steps={"a": {}, "b": {"user": "1"}, "c": {"user": "2"}}, world=world)
+    assert [note.code for note in plan.notes] == ["unpinned", "default-ignore-rules"]
+
+
+def test_notes_say_nothing_of_what_a_plan_is() -> None:
+    one = plan_of()
+    other = evolve(one, notes=(Note("x", "y", "z"),))
+    assert one == other
+    assert one.hash == other.hash
 
 
 # --- needs ----------------------------------------------------------------------------------------------
@@ -255,8 +373,12 @@ def test_of_several_images_the_last_keeps_the_tag() -> None:
         ({"skip_build": True}, {ImageDigest(ref(PARENT))}),
         ({**NOT_INCLUDED}, {ImageDigest(ref(PARENT)), HostPlatform()}),
         (
-            {**NOT_INCLUDED, "build_config": {"build_options": {"platform": "linux/amd64"}}},
-            {ImageDigest(ref(PARENT))},
+            {
+                **NOT_INCLUDED,
+                "user": "1",
+                "build_config": {"build_options": {"platform": "linux/amd64"}},
+            },
+            {ImageDigest(ref(PARENT), "linux/amd64")},
         ),
         ({**NOT_INCLUDED, "requirements": ["six"]}, {ImageDigest(ref(PARENT)), HostPlatform()}),
         (
@@ -265,7 +387,7 @@ def test_of_several_images_the_last_keeps_the_tag() -> None:
         ),
         (
             {**NOT_INCLUDED, "requirements": "r.txt"},
-            {ImageDigest(ref(PARENT)), HostPlatform(), *map(FileText, ("r.txt", "s.txt", "c.txt"))},
+            {ImageDigest(ref(PARENT)), HostPlatform(), RequirementsFile("r.txt")},
         ),
         (
             {},
@@ -277,7 +399,9 @@ def test_of_several_images_the_last_keeps_the_tag() -> None:
         ),
     ],
 )  # fmt: skip
-def test_nothing_is_looked_at_that_no_setting_asks_for(table: dict[str, Any], expected: set[Need]) -> None:
+def test_nothing_is_looked_at_that_no_setting_asks_for(
+    table: dict[str, Any], expected: set[Need[Any]]
+) -> None:
     world = World(
         texts={"r.txt": "-r s.txt\n", "s.txt": "-c c.txt\n", "c.txt": "", "unused.txt": ""},
         variables={"X": "x", "Y": "y", "Z": "z"},
@@ -288,52 +412,59 @@ def test_nothing_is_looked_at_that_no_setting_asks_for(table: dict[str, Any], ex
 @pytest.mark.parametrize("table", [{}, {"requirements": "r.txt"}, {"environment": {"A": "${UNSET}"}}])
 def test_a_lock_needs_no_variable_no_file_tree_and_no_platform(table: dict[str, Any]) -> None:
     world = World(texts={"r.txt": "six\n"})
-    found = asked(table, world, here=False)
+    found = asked(table, world, checkout=False)
     assert not any(isinstance(need, Variable | FileTree | HostPlatform) for need in found)
     assert FileText(".dockerignore") not in found
-    assert plan_of(table, world=world, here=False).images[0].here is None
+    assert spec_of(table, world=world).images
 
 
 def test_one_answer_raises_the_next_question() -> None:
     pipeline = pipeline_of({"parent_image": None, "requirements": "r.txt"})
-    first = needs(pipeline, Stack(), here=False)
-    assert first == (PythonVersion(), FileText("r.txt"))
-    facts = Facts().also({PythonVersion(): "3.12", FileText("r.txt"): "-r s.txt\n"})
-    assert needs(pipeline, Stack(), facts, here=False) == (
-        ImageDigest(ref("python:3.12-slim")),
-        FileText("s.txt"),
-    )
+    first = needs(pipeline, Stack(), checkout=False)
+    assert first == (PythonVersion(), RequirementsFile("r.txt"))
+    facts = Facts().also({PythonVersion(): "3.12", RequirementsFile("r.txt"): {"r.txt": "six\n"}})
+    assert needs(pipeline, Stack(), facts, checkout=False) == (ImageDigest(ref("python:3.12-slim")),)
 
 
-def test_files_that_include_each_other_are_asked_for_once() -> None:
-    found = asked(
-        {"requirements": "a.txt"}, World(texts={"a.txt": "-r b.txt\n", "b.txt": "-r a.txt\n"}), here=False
-    )
-    assert {need for need in found if isinstance(need, FileText)} == {FileText("a.txt"), FileText("b.txt")}
+def test_registries_are_asked_when_all_that_can_be_wrong_here_was_found() -> None:
+    """A misspelt requirement is said at once, and not after three registries timed out."""
+    pipeline = pipeline_of({"requirements": "r.txt"})
+    assert needs(pipeline, Stack(), checkout=False) == (RequirementsFile("r.txt"),)
+    broken = Facts().also({RequirementsFile("r.txt"): {"r.txt": "six==\n"}})
+    assert problems(lambda: needs(pipeline, Stack(), broken, checkout=False)) == [
+        "r.txt:1: 'six==' is no requirement"
+    ]
+    # A list is wrong before anything is looked at.
+    listed = pipeline_of({"requirements": ["six=="]})
+    assert problems(lambda: needs(listed, Stack(), checkout=False)) == [
+        "pipeline.training.settings.docker.requirements[0]: 'six==' is no requirement"
+    ]
 
 
 def test_equal_needs_are_one_need_however_many_steps_share_them() -> None:
     names = [f"step-{index}" for index in range(100)]
     steps = {name: {"environment": {"STEP": name, "T": "${TOKEN}"}} for name in names}
     pipeline = pipeline_of({"requirements": "r.txt"}, steps)
-    assert needs(pipeline, Stack()) == (
-        ImageDigest(ref(PARENT)),
-        FileText("r.txt"),
+    assert set(needs(pipeline, Stack())) == {
+        RequirementsFile("r.txt"),
         Variable("TOKEN"),
         HostPlatform(),
         FileText(".dockerignore"),
-    )
+    }
+    assert len(needs(pipeline, Stack())) == 4
+    found = asked({"requirements": "r.txt"}, World(texts={"r.txt": ""}))
+    assert ImageDigest(ref(PARENT)) in found
 
 
 def test_the_order_of_needs_is_stable() -> None:
     pipeline = pipeline_of({"environment": {"B": "${B}", "A": "${A}"}, "requirements": "r.txt"}, ("x", "y"))
-    again = Pipeline(name="training", steps=["x", "y"], settings=pipeline.docker)
+    again = Pipeline(name="training", steps=["x", "y"], settings=pipeline.settings)
     assert needs(pipeline, Stack()) == needs(again, Stack())
 
 
 def test_needs_report_the_problems_that_planning_would() -> None:
     pipeline = pipeline_of({"pyproject_path": "pyproject.toml"}, {"a": {}, "b": {"dockerfile": "Dockerfile"}})
-    later = "is not there yet: it comes with a later release"
+    later = "is not supported by this release: a later one brings it"
     expected = [
         f"pipeline.training.settings.docker.pyproject_path: {later}",
         f"pipeline.training.step.b.settings.docker.dockerfile: {later}",
@@ -345,33 +476,93 @@ def test_needs_report_the_problems_that_planning_would() -> None:
 # --- cost -----------------------------------------------------------------------------------------------
 
 
-def test_the_work_grows_with_different_settings_and_not_with_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[DockerSettings] = []
+class Counted(Facts):
+    """Facts that count what is asked of them."""
 
-    def counted(settings: DockerSettings, facts: Facts) -> Any:
-        calls.append(settings)
-        return recipe(settings, facts)
+    asked: list[Need[Any]]
 
-    monkeypatch.setattr("planner.image.plan.recipe", counted)
-    table = {"requirements": ["six"]}
-    made = {}
+    @classmethod
+    def of(cls, facts: Facts) -> Counted:
+        made = cls(facts._answers)  # noqa: SLF001  # the same facts
+        object.__setattr__(made, "asked", [])
+        return made
+
+    def ask(self, need: Need[Any]) -> Any:
+        self.asked.append(need)
+        return super().ask(need)
+
+
+def test_the_work_grows_with_different_settings_and_not_with_steps() -> None:
+    table = {"requirements": "r.txt"}
+    counts = set()
     for count in (4, 400):
         steps = {f"step-{index}": {"user": "1"} if index % 2 else {} for index in range(count)}
-        calls.clear()
-        made[count] = plan_of(table, steps)
-        assert len(calls) == 2
-    assert len(made[400].images) == 2
+        pipeline = pipeline_of(table, steps)
+        facts = Counted.of(observed(pipeline, world=World(texts={"r.txt": "six\n"})))
+        assert len(make_plan(pipeline, Stack(), facts).images) == 2
+        counts.add(len(facts.asked))
+    assert len(counts) == 1
 
 
-def test_a_variable_is_fingerprinted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_is_asked_for_once_and_fingerprinted_once() -> None:
     """Each fingerprint costs tens of milliseconds on purpose."""
-    calls: list[str] = []
-
-    def counted(name: str, value: str) -> Any:
-        calls.append(name)
-        return variable_fingerprint(name, value)
-
-    monkeypatch.setattr("planner.image.plan.variable_fingerprint", counted)
     steps = {f"step-{index}": {"environment": {"N": str(index), "T": "${TOKEN}"}} for index in range(50)}
-    assert len(plan_of(steps=steps, world=World(variables={"TOKEN": "x"})).images) == 50
-    assert calls == ["TOKEN"]
+    pipeline = pipeline_of(None, steps)
+    facts = Counted.of(observed(pipeline, world=World(variables={"TOKEN": "x"})))
+    assert len(make_plan(pipeline, Stack(), facts).images) == 50
+    assert facts.asked.count(Variable("TOKEN")) == 1
+
+
+# --- images on images of the plan -----------------------------------------------------------------------
+
+
+def stacked(text: str = "base") -> tuple[ImagePlan, ImagePlan]:
+    """An image, and one that is built on it. No setting makes such a pair yet."""
+    lower = ImageSpec(ExternalImage(ref(PARENT), digest(text)), (InstallApt(("git",)),))
+    upper = ImageSpec(lower, (SetUser("1000"),))
+    base = ImagePlan("training/base", (), lower, Checkout("linux/amd64"), Destination("localhost/stowplan"))
+    return base, ImagePlan(
+        "training", ("train",), upper, Checkout("linux/amd64"), Destination("localhost/stowplan"), base
+    )
+
+
+def test_a_hash_covers_the_parent_all_the_way_down() -> None:
+    base, image = stacked()
+    other_base, other = stacked("moved")
+    assert base.hash != other_base.hash
+    assert image.hash != other.hash
+    assert image.spec.hash != other.spec.hash
+    # What only this checkout knows of the parent counts, too.
+    elsewhere = evolve(base, checkout=Checkout("linux/arm64"))
+    assert evolve(image, parent=elsewhere).hash != image.hash
+    assert evolve(image, parent=elsewhere).spec.hash == image.spec.hash
+    # Where the parent goes says nothing.
+    assert evolve(image, parent=evolve(base, destination=Destination("x.io/y", push=True))).hash == image.hash
+
+
+def test_an_image_is_built_on_its_parent_s_working_tag() -> None:
+    base, image = stacked()
+    assert image.base == base.reference == f"localhost/stowplan:{base.hash.hex}"
+    assert image.spec.external == base.spec.external
+    assert dockerfile(image.spec, image.base) == f"FROM {base.reference}\nUSER 0\nUSER 1000\n"
+    assert Capability.LOCAL_PARENT in required(image.spec)
+    assert Capability.LOCAL_PARENT not in required(base.spec)
+
+
+def test_parents_stand_before_what_is_built_on_them() -> None:
+    base, image = stacked()
+    plan = BuildPlan("training", "default", (base, image))
+    assert [named.name for named in plan.spec.images] == ["training", "training/base"]
+    for images in ((image, base), (image,)):
+        with pytest.raises(PlannerError, match="training: stands before its parent"):
+            BuildPlan("training", "default", images)
+
+
+def test_a_parent_has_to_be_that_of_the_spec() -> None:
+    base, image = stacked()
+    other_base, _ = stacked("moved")
+    for parent in (None, other_base):
+        with pytest.raises(ValueError, match="the parent is not that of the spec"):
+            evolve(image, parent=parent)
+    with pytest.raises(ValueError, match="the parent is not that of the spec"):
+        evolve(base, parent=other_base)

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,6 +15,8 @@ import pytest
 from executor.errors import ExecutorError, FilesChanged
 from executor.process import Command, Completed, Stop, run
 from planner.values import FrozenMapping
+
+ROOT = Path(__file__).parents[2]
 
 
 def sh(script: str, **env: str) -> Command:
@@ -245,3 +249,28 @@ def test_keyboard_interrupt_ends_the_child(tmp_path: Path) -> None:
     done = run(Command((sys.executable, "-c", program)))
     assert done.text == "interrupted\n", done.stderr
     wait_until_gone(int(file.read_text()))
+
+
+PARENT = """
+import sys
+from executor.process import Command, run
+sleep = Command(("sh", "-c", "echo $$; exec sleep 60"))
+run(sleep, on_line=lambda line: print(line, flush=True), stoppable=lambda stop: None)
+"""
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="only util-linux knows how")
+def test_a_child_ends_with_a_parent_that_is_killed() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        assert alive(child)
+        parent.kill()
+    wait_until_gone(child)
+
+
+def test_a_program_that_is_missing_is_missing_however_it_is_started() -> None:
+    with pytest.raises(ExecutorError, match="no such program"):
+        run(Command(("no-such-program",)), stoppable=lambda _: None)

@@ -84,12 +84,18 @@ def test_there_are_examples() -> None:
         test.name
         for name in (
             "planner",
-            "planner.image.plan",
+            "planner.planning",
             "planner.settings.docker",
-            "planner.facts.answers",
+            "planner.facts.facts",
             "planner.stack",
         )
         for test in finder.find(importlib.import_module(name))
         if test.examples
     ]
-    assert {"planner", "planner.image.plan.make_plan", "planner.settings.docker.DockerSettings"} <= set(found)
+    assert {
+        "planner",
+        "planner.planning.make_plan",
+        "planner.facts.facts.Facts",
+        "planner.settings.docker.DockerSettings",
+        "planner.stack.Stack",
+    } <= set(found)

@@ -14,8 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
-from executor.registry.lookup import Answer, Found, Missing, Unknown, head, heads
+from executor.engines.protocol import HASH_LABEL
+from executor.errors import ExecutorError
+from executor.registry.lookup import Answer, Found, Missing, Question, Unknown, head, heads
+from executor.registry.manifests import Descriptor
+from executor.registry.marks import Foreign, Mark, Marked, mark
+from executor.registry.tags import retag
 from planner.values import Digest, ImageRef
 from tests.web import Reply, Request, serving
 
@@ -23,7 +29,8 @@ INDEX = json.dumps({
     "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [],
 }).encode()  # fmt: skip
 DIGEST = Digest(hashlib.sha256(INDEX).hexdigest())
-HERE = {"Docker-Content-Digest": str(DIGEST), "Content-Type": "application/vnd.oci.image.index.v1+json"}
+SAID = {"Docker-Content-Digest": str(DIGEST), "Content-Type": "application/vnd.oci.image.index.v1+json"}
+HERE = Found(DIGEST, "index")
 BASIC = {"WWW-Authenticate": 'Basic realm="registry"'}
 PLANTED = "pl4nted-s3cret"
 
@@ -68,8 +75,8 @@ def error(code: str) -> bytes:
 
 
 def test_a_digest_is_asked_for_without_fetching_anything(home: Path) -> None:
-    with serving(lambda _: Reply(headers=HERE)) as site:
-        assert look(site.address, home) == Found(DIGEST)
+    with serving(lambda _: Reply(headers=SAID)) as site:
+        assert look(site.address, home) == HERE
     assert [(request.method, request.path) for request in site.requests] == [
         ("HEAD", "/v2/team/app/manifests/1")
     ]
@@ -84,16 +91,16 @@ def test_a_digest_is_asked_for_without_fetching_anything(home: Path) -> None:
 
 
 def test_an_image_with_a_digest_is_looked_up_by_it(home: Path) -> None:
-    with serving(lambda _: Reply(headers=HERE)) as site:
+    with serving(lambda _: Reply(headers=SAID)) as site:
         ref = ImageRef.parse(f"{site.address}/team/app:1@{DIGEST}")
-        assert head(ref, timeout=20, environ={"HOME": str(home)}) == Found(DIGEST)
+        assert head(ref, timeout=20, environ={"HOME": str(home)}) == HERE
     assert site.requests[0].path == f"/v2/team/app/manifests/{DIGEST}"
 
 
 def test_a_registry_that_names_no_digest_is_asked_for_the_manifest(ask: Ask) -> None:
-    kind = {"Content-Type": HERE["Content-Type"]}
-    assert ask(Reply(headers=kind), Reply(body=INDEX, headers=kind)) == Found(DIGEST)
-    assert ask(Reply(405), Reply(body=INDEX, headers=kind)) == Found(DIGEST)
+    kind = {"Content-Type": SAID["Content-Type"]}
+    assert ask(Reply(headers=kind), Reply(body=INDEX, headers=kind)) == HERE
+    assert ask(Reply(405), Reply(body=INDEX, headers=kind)) == HERE
 
 
 @pytest.mark.parametrize(
@@ -134,7 +141,7 @@ def test_a_server_that_is_no_registry_tells_nothing(ask: Ask, replies: list[Repl
 
 def test_a_rewritten_manifest_is_not_the_image(ask: Ask) -> None:
     kind = "application/vnd.docker.distribution.manifest.v1+prettyjws"
-    answer = ask(Reply(headers={**HERE, "Content-Type": kind}))
+    answer = ask(Reply(headers={**SAID, "Content-Type": kind}))
     assert isinstance(answer, Unknown)
     assert "in a format of before 2016" in answer.reason
 
@@ -207,12 +214,13 @@ def test_a_server_that_drips_is_given_up(home: Path) -> None:
 
 
 def test_images_are_looked_up_at_once_and_none_waits_for_another(home: Path, silent: str) -> None:
-    with serving(lambda _: Reply(headers=HERE)) as site:
-        refs = [ImageRef.parse(f"{silent}/a:{number}") for number in range(30)]
-        refs += [ImageRef.parse(f"{site.address}/b:{number}") for number in range(30)]
-        answers = heads(refs, timeout=2, environ={"HOME": str(home)})
-    assert list(answers) == refs
-    assert [isinstance(answers[ref], Found) for ref in refs] == [False] * 30 + [True] * 30
+    with serving(lambda _: Reply(headers=SAID)) as site:
+        names = [f"{silent}/a:{number}" for number in range(30)]
+        names += [f"{site.address}/b:{number}" for number in range(30)]
+        questions = [Question(ImageRef.parse(name)) for name in names]
+        answers = heads(questions, timeout=2, environ={"HOME": str(home)})
+    assert list(answers) == questions
+    assert [isinstance(answers[question], Found) for question in questions] == [False] * 30 + [True] * 30
 
 
 def test_no_image_is_no_question() -> None:
@@ -226,10 +234,379 @@ def test_no_proxy_and_no_netrc_on_the_way_to_this_machine(
     monkeypatch.setenv("no_proxy", "")
     (home / ".netrc").write_text(f"machine localhost login me password {PLANTED}", "utf-8")
     (home / ".netrc").chmod(0o600)
-    with serving(lambda _: Reply(headers=HERE)) as site:
-        assert look(site.address, home) == Found(DIGEST)
-        assert look(f"127.0.0.1:{site.port}", home) == Found(DIGEST)
+    with serving(lambda _: Reply(headers=SAID)) as site:
+        assert look(site.address, home) == HERE
+        assert look(f"127.0.0.1:{site.port}", home) == HERE
     assert "Authorization" not in site.requests[0].headers
+
+
+# --- indexes, images and what is neither
+
+OCI, DOCKER = "application/vnd.oci.image", "application/vnd.docker"
+CONFIG = f"{OCI}.config.v1+json"
+MANIFEST = f"{OCI}.manifest.v1+json"
+INDEX_TYPES = {"oci": f"{OCI}.index.v1+json", "docker": f"{DOCKER}.distribution.manifest.list.v2+json"}
+MANIFEST_TYPES = {"oci": MANIFEST, "docker": f"{DOCKER}.distribution.manifest.v2+json"}
+HASH = Digest("5" * 64)
+MARK = f"LABEL {HASH_LABEL}={HASH}"
+
+
+class Shelf:
+    """What a registry has, by path, and how it answers."""
+
+    def __init__(self) -> None:
+        self.replies: dict[str, Reply] = {}
+
+    def __call__(self, request: Request) -> Reply:
+        nothing = Reply(404, b"" if request.method == "HEAD" else error("MANIFEST_UNKNOWN"))
+        return self.replies.get(request.path.removeprefix("/v2/team/app/"), nothing)
+
+    def put(self, kind: str, content: bytes, media_type: str, tag: str | None = None) -> Descriptor:
+        digest = Digest(hashlib.sha256(content).hexdigest())
+        reply = Reply(
+            body=content, headers={"Content-Type": media_type, "Docker-Content-Digest": str(digest)}
+        )
+        self.replies |= {f"{kind}/{name}": reply for name in (str(digest), tag) if name}
+        return Descriptor(media_type, digest)
+
+    def image(
+        self, config: object, *, tag: str | None = "1", kind: str = MANIFEST, config_kind: str = CONFIG
+    ) -> Descriptor:
+        content = config if isinstance(config, bytes) else json.dumps(config).encode()
+        digest = str(self.put("blobs", content, "application/octet-stream").digest)
+        return self.manifest(
+            {"config": {"mediaType": config_kind, "digest": digest}, "layers": []}, kind=kind, tag=tag
+        )
+
+    def index(self, *images: tuple[str, Descriptor], kind: str = INDEX_TYPES["oci"]) -> Descriptor:
+        manifests = []
+        for platform, image in images:
+            names = dict(zip(("os", "architecture", "variant"), platform.split("/"), strict=False))
+            manifests.append({
+                "mediaType": image.media_type, "digest": str(image.digest), "platform": names
+            })  # fmt: skip
+        return self.manifest({"manifests": manifests}, kind=kind)
+
+    def manifest(self, document: dict[str, object], *, kind: str, tag: str | None = "1") -> Descriptor:
+        content = json.dumps({"schemaVersion": 2, "mediaType": kind, **document}).encode()
+        return self.put("manifests", content, kind, tag)
+
+    def answers(self, home: Path, platform: str | None = None) -> tuple[Answer, Mark]:
+        """What is found at `team/app:1`, and whose it is."""
+        with serving(self) as site:
+            ref = ImageRef.parse(f"{site.address}/team/app:1")
+            there = {"HOME": str(home)}
+            return (
+                head(ref, platform=platform, timeout=20, environ=there),
+                mark(ref, platform=platform, timeout=20, environ=there),
+            )
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+def config(*history: str | None, label: str | None = str(HASH)) -> dict[str, object]:
+    """The config of an image with these instructions in its history; no history if there are none."""
+    entries = [{"created_by": each} if each is not None else {"empty_layer": True} for each in history]
+    made: dict[str, object] = {"config": {"Labels": {HASH_LABEL: label} if label else None}}
+    return {**made, "history": entries} if history else made
+
+
+@pytest.mark.parametrize("world", MANIFEST_TYPES)
+def test_the_manifest_of_one_image_is_one_whatever_the_platform(home: Path, shelf: Shelf, world: str) -> None:
+    image = shelf.image(config(MARK), kind=MANIFEST_TYPES[world])
+    assert shelf.answers(home, "linux/arm64") == (Found(image.digest), Marked(image.digest, HASH))
+
+
+@pytest.mark.parametrize(
+    ("platform", "chosen"),
+    [
+        ("linux/amd64", "linux/amd64"),
+        ("linux/x86_64", "linux/amd64"),
+        ("linux/amd64/v3", "linux/amd64/v3"),
+        ("linux/arm64", "linux/arm64/v8"),
+        ("linux/arm64/v8", "linux/arm64/v8"),
+        ("linux/aarch64", "linux/arm64/v8"),
+        ("linux/arm", "linux/arm/v7"),
+        ("linux/arm/v6", "linux/arm/v6"),
+        ("linux/arm64/v9", None),
+        ("linux/s390x", None),
+        ("windows/amd64", None),
+        ("unknown/unknown", None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("world", INDEX_TYPES)
+def test_the_image_of_an_index_for_a_platform(
+    home: Path, shelf: Shelf, world: str, platform: str | None, chosen: str | None
+) -> None:
+    names = [
+        "unknown/unknown",
+        "linux/amd64/v3",
+        "linux/amd64",
+        "linux/arm/v6",
+        "linux/arm/v7",
+        "linux/arm64/v8",
+    ]
+    kind = MANIFEST_TYPES[world]
+    images = {name: shelf.image({**config(MARK), "x": name}, tag=None, kind=kind) for name in names}
+    index = shelf.index(*images.items(), kind=INDEX_TYPES[world])
+    found, marked = shelf.answers(home, platform)
+    assert found == Found(index.digest, "index", images[chosen].digest if chosen else None)
+    assert isinstance(marked, Marked if chosen else Foreign)
+    assert marked.digest == index.digest
+
+
+def test_an_image_without_a_variant_is_the_one_for_the_usual_one(home: Path, shelf: Shelf) -> None:
+    image = shelf.image(config(MARK), tag=None)
+    index = shelf.index(("linux/arm64", image))
+    assert shelf.answers(home, "linux/arm64/v8")[0] == Found(index.digest, "index", image.digest)
+
+
+def test_an_index_in_an_index_is_no_image(home: Path, shelf: Shelf) -> None:
+    index = shelf.index(("linux/amd64", shelf.index()))
+    found, marked = shelf.answers(home, "linux/amd64")
+    assert found == Found(index.digest, "index")
+    assert isinstance(marked, Foreign)
+
+
+def test_only_an_index_and_a_platform_cost_a_second_request(home: Path, shelf: Shelf) -> None:
+    index = shelf.index(("linux/amd64", shelf.image({}, tag="2")))
+    asked = {}
+    with serving(shelf) as site:
+        for tag, platform in (("1", None), ("2", "linux/amd64"), ("1", "linux/amd64")):
+            ref = ImageRef.parse(f"{site.address}/team/app:{tag}")
+            before = len(site.requests)
+            head(ref, platform=platform, timeout=20, environ={"HOME": str(home)})
+            asked[tag, platform] = [(each.method, each.path[13:]) for each in site.requests[before:]]
+    assert asked == {
+        ("1", None): [("HEAD", "manifests/1")],
+        ("2", "linux/amd64"): [("HEAD", "manifests/2")],
+        # By the digest: the tag may have moved in between.
+        ("1", "linux/amd64"): [("HEAD", "manifests/1"), ("GET", f"manifests/{index.digest}")],
+    }
+
+
+def test_what_is_no_platform_is_not_asked_for() -> None:
+    with pytest.raises(ValueError, match="platform"):
+        Question(ImageRef.parse("a"), "linux")
+
+
+NO_REGISTRY = "does not answer like a registry"
+NEITHER = {
+    "a page": (b"<h1>log in to the wireless network</h1>", "text/html", NO_REGISTRY),
+    "a page as a manifest": (b"<h1>log in</h1>", MANIFEST, NO_REGISTRY),
+    "an error": (error("UNAUTHORIZED"), "application/json", NO_REGISTRY),
+    "an error as a manifest": (error("UNAUTHORIZED"), MANIFEST, NO_REGISTRY),
+    "a list": (b"[]", MANIFEST, NO_REGISTRY),
+    "deep": (b"[" * 100_000, MANIFEST, NO_REGISTRY),
+    "not UTF-8": (b"\xff\xfe\xfa", MANIFEST, NO_REGISTRY),
+    "nothing": (b"", MANIFEST, NO_REGISTRY),
+    "an index as a manifest": (INDEX, MANIFEST, NO_REGISTRY),
+    "both": (b'{"manifests": [], "config": {}, "layers": []}', INDEX_TYPES["oci"], NO_REGISTRY),
+    "no digest": (
+        b'{"manifests": [{"mediaType": "' + MANIFEST.encode() + b'", "digest": "sha256:../../etc"}]}',
+        INDEX_TYPES["oci"],
+        NO_REGISTRY,
+    ),
+    "too long": (INDEX + b" " * (4 << 20), INDEX_TYPES["oci"], "sends more than 4 MiB for"),
+}
+
+
+@pytest.mark.parametrize("case", NEITHER)
+def test_what_is_no_manifest_is_not_found(home: Path, case: str) -> None:
+    body, kind, words = NEITHER[case]
+
+    def answer(request: Request) -> Reply:
+        return Reply(405) if request.method == "HEAD" else Reply(body=body, headers={"Content-Type": kind})
+
+    with serving(answer) as site:
+        ref = ImageRef.parse(f"{site.address}/team/app:1")
+        there = {"HOME": str(home)}
+        found = head(ref, platform="linux/amd64", timeout=20, environ=there)
+        marked = mark(ref, timeout=20, environ=there)
+        with pytest.raises(ExecutorError, match=words):
+            retag(ref, "2", timeout=20, environ=there)
+    assert {request.method for request in site.requests} == {"HEAD", "GET"}
+    assert isinstance(found, Unknown)
+    assert words in found.reason
+    assert not found.transient
+    assert marked == found
+
+
+def test_a_page_with_a_digest_is_not_found(home: Path) -> None:
+    page = Reply(body=b"<h1/>", headers={"Docker-Content-Digest": str(DIGEST), "Content-Type": "text/html"})
+    with serving(lambda _: page) as site:
+        assert isinstance(look(site.address, home), Unknown)
+
+
+def test_a_manifest_of_the_greatest_length_is_found(ask: Ask) -> None:
+    body = INDEX.ljust(4 << 20)
+    answer = ask(Reply(405), Reply(body=body, headers={"Content-Type": SAID["Content-Type"]}))
+    assert answer == Found(Digest(hashlib.sha256(body).hexdigest()), "index")
+
+
+def test_an_error_of_any_length_is_no_answer(ask: Ask) -> None:
+    answer = ask(Reply(404), Reply(404, error("NOT_FOUND").ljust(2 << 20)))
+    assert isinstance(answer, Unknown)
+    assert NO_REGISTRY in answer.reason
+
+
+@pytest.mark.parametrize("part", ["manifests", "blobs"])
+def test_other_bytes_than_those_asked_for_are_not_taken(home: Path, shelf: Shelf, part: str) -> None:
+    index = shelf.index(("linux/amd64", shelf.image(config(MARK), tag=None)))
+    path = f"manifests/{index.digest}" if part == "manifests" else next(p for p in shelf.replies if part in p)
+    real = shelf.replies[path]
+    shelf.replies = {
+        key: evolve(reply, body=reply.body + b"\n") if reply == real else reply
+        for key, reply in shelf.replies.items()
+    }
+    found, marked = shelf.answers(home, "linux/amd64")
+    answers = [marked, found] if part == "manifests" else [marked]
+    for answer in answers:
+        assert isinstance(answer, Unknown)
+        assert "sends something else in place of" in answer.reason
+        assert not answer.transient
+
+
+def test_another_digest_than_the_one_asked_for_is_not_taken(home: Path) -> None:
+    with serving(lambda _: Reply(headers=SAID)) as site:
+        ref = ImageRef.parse(f"{site.address}/team/app@{HASH}")
+        assert head(ref, timeout=20, environ={"HOME": str(home)}) == Unknown(
+            f"{site.address} sends something else in place of {ref}", transient=False
+        )
+
+
+# --- whose image it is
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        ["RUN /bin/sh -c true # buildkit", MARK],
+        ["ENV A=b", f"/bin/sh -c #(nop)  {MARK}"],
+        ["ENV A=b", f'/bin/sh -c #(nop) LABEL "{HASH_LABEL}"="{HASH}"'],
+        ["ENV A=b", f"/bin/bash -o pipefail -c #(nop)  {MARK}"],
+        [f"LABEL {HASH_LABEL}={Digest('6' * 64)}", "ENV A=b", MARK],
+    ],
+)
+def test_an_image_is_ours_if_its_mark_came_last(home: Path, shelf: Shelf, history: list[str]) -> None:
+    image = shelf.image(config(*history))
+    assert shelf.answers(home)[1] == Marked(image.digest, HASH)
+
+
+LATER = "has a label dev.stowplan.image, but setting it was not the last thing its build did"
+OTHER = f"LABEL {HASH_LABEL}={Digest('6' * 64)}"
+NO_CONFIG = "has a config that is not that of an image"
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (config("ENV A=b", label=None), "has no label dev.stowplan.image"),
+        (config(MARK, label="latest"), "has a label dev.stowplan.image that is not an image hash"),
+        (config(MARK, label=f"sha256:{'A' * 64}"), "that is not an image hash"),
+        (config(), LATER),
+        (config("ENV A=b", f"LABEL a=b {HASH_LABEL}={HASH} z=a word"), LATER),
+        (config("ENV A=b", MARK, '/bin/sh -c #(nop) LABEL "team"="a"', "LABEL z=a"), LATER),
+        (config(OTHER), LATER),
+        (config(MARK, OTHER), LATER),
+        (config(MARK, "ENV A=b"), LATER),
+        (config(MARK, '/bin/sh -c #(nop)  CMD ["x"]'), LATER),
+        (config(MARK, "COPY . /app # buildkit", "LABEL z=a"), LATER),
+        (config(MARK, None), LATER),
+        (config("LABEL z=a"), LATER),
+        (config(f"RUN /bin/sh -c echo {MARK} # buildkit"), LATER),
+        (config(f"LABEL my.{HASH_LABEL}={HASH}"), LATER),
+        (config(f"{MARK}0"), LATER),
+        ({}, "has no label"),
+        ({"config": None}, "has no label"),
+        ({"config": {"Labels": {}}}, "has no label"),
+        ({"config": []}, "has no label"),
+        ({"config": [1]}, NO_CONFIG),
+        ({"config": {"Labels": {HASH_LABEL: 5}}}, NO_CONFIG),
+        ({**config(), "history": ["x"]}, NO_CONFIG),
+        ({**config(), "history": {"x": 1}}, NO_CONFIG),
+        ({**config(), "history": [{"created_by": 5}]}, NO_CONFIG),
+        ([], NO_CONFIG),
+        (b"<h1/>", NO_CONFIG),
+        (b"\xff", NO_CONFIG),
+        (b"[" * 100_000, NO_CONFIG),
+    ],
+)
+def test_any_other_image_is_foreign(home: Path, shelf: Shelf, made: object, words: str) -> None:
+    image = shelf.image(made)
+    answer = shelf.answers(home)[1]
+    assert isinstance(answer, Foreign)
+    assert answer.digest == image.digest
+    assert words in answer.reason
+
+
+def test_what_is_no_image_is_foreign_and_not_fetched(home: Path, shelf: Shelf) -> None:
+    chart = shelf.image(b"?", config_kind="application/vnd.cncf.helm.config.v1+json")
+    shelf.replies = {path: reply for path, reply in shelf.replies.items() if "blobs" not in path}
+    answer = shelf.answers(home)[1]
+    assert isinstance(answer, Foreign)
+    assert answer.digest == chart.digest
+    assert answer.reason.endswith("/team/app:1 is not a container image")
+
+
+def test_the_only_image_of_an_index_is_judged_without_a_platform(home: Path, shelf: Shelf) -> None:
+    image = ("linux/riscv64", shelf.image(config(MARK), tag=None))
+    attestation = ("unknown/unknown", shelf.image(config(label=None), tag=None))
+    index = shelf.index(image, attestation)
+    assert shelf.answers(home)[1] == Marked(index.digest, HASH)
+    several = shelf.index(image, ("linux/amd64", image[1]))
+    answer = shelf.answers(home)[1]
+    assert isinstance(answer, Foreign)
+    assert answer.digest == several.digest
+    assert answer.reason.endswith("/team/app:1 is an index without a single image")
+
+
+@pytest.mark.parametrize("part", ["blobs", "manifests"])
+def test_an_image_that_is_not_all_there_is_not_missing(home: Path, shelf: Shelf, part: str) -> None:
+    image = shelf.image(config(MARK), tag=None)
+    shelf.index(("linux/amd64", image))
+    gone = f"manifests/{image.digest}" if part == "manifests" else next(p for p in shelf.replies if part in p)
+    del shelf.replies[gone]
+    answer = shelf.answers(home)[1]
+    assert isinstance(answer, Unknown)
+    assert answer.reason.endswith("/team/app:1, but not all of it")
+    assert not answer.transient
+
+
+def test_what_is_not_there_has_no_owner(home: Path, shelf: Shelf) -> None:
+    assert isinstance(shelf.answers(home)[1], Missing)
+
+
+def test_a_config_that_is_too_long_tells_nothing(home: Path, shelf: Shelf) -> None:
+    text = json.dumps(config(MARK)).encode()
+    image = shelf.image(text.ljust(8 << 20))
+    assert shelf.answers(home)[1] == Marked(image.digest, HASH)
+    shelf.image(text.ljust((8 << 20) + 1))
+    answer = shelf.answers(home)[1]
+    assert isinstance(answer, Unknown)
+    assert "sends more than 8 MiB for" in answer.reason
+    assert not answer.transient
+
+
+def test_an_answer_that_breaks_off_may_come_later(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def half() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+
+        thread = threading.Thread(target=half)
+        thread.start()
+        address = f"localhost:{server.getsockname()[1]}"
+        answer = mark(ImageRef.parse(f"{address}/team/app:1"), timeout=20, environ={"HOME": str(home)})
+        thread.join()
+    assert answer == Unknown(f"the answer of {address} broke off")
 
 
 # --- logins
@@ -249,7 +626,7 @@ def guarded(request: Request) -> Reply:
     """A registry that tells the user `me` and nobody else."""
     right = base64.b64encode(f"me:{PLANTED}".encode()).decode()
     if request.headers.get("Authorization") == f"Basic {right}":
-        return Reply(headers=HERE)
+        return Reply(headers=SAID)
     return Reply(401, headers=BASIC)
 
 
@@ -268,27 +645,27 @@ def test_logins_of_docker_and_podman_are_found(home: Path, file: str, environ: d
     with serving(guarded) as site:
         write_config(home / file, {"auths": {site.address: entry()}})
         there = {name: value.format(home=home) for name, value in environ.items()}
-        assert look(site.address, home, environ=there) == Found(DIGEST)
+        assert look(site.address, home, environ=there) == HERE
 
 
 def test_a_login_for_a_part_of_a_registry_goes_before_one_for_all_of_it(home: Path) -> None:
     with serving(guarded) as site:
         auths = {site.address: entry("other"), f"{site.address}/team": entry()}
         write_config(home / ".config/containers/auth.json", {"auths": auths})
-        assert look(site.address, home) == Found(DIGEST)
+        assert look(site.address, home) == HERE
 
 
 def test_docker_goes_before_podman(home: Path) -> None:
     with serving(guarded) as site:
         write_config(home / ".docker/config.json", {"auths": {site.address: entry()}})
         write_config(home / ".config/containers/auth.json", {"auths": {site.address: entry("other")}})
-        assert look(site.address, home) == Found(DIGEST)
+        assert look(site.address, home) == HERE
 
 
 def test_no_login_is_looked_for_until_a_registry_asks(home: Path) -> None:
-    with serving(lambda _: Reply(headers=HERE)) as site:
+    with serving(lambda _: Reply(headers=SAID)) as site:
         write_config(home / ".docker/config.json", {"auths": {site.address: entry()}})
-        assert look(site.address, home) == Found(DIGEST)
+        assert look(site.address, home) == HERE
     assert [request.headers.get("Authorization") for request in site.requests] == [None]
 
 
@@ -303,7 +680,7 @@ def test_credential_helpers_are_run(home: Path, monkeypatch: pytest.MonkeyPatch,
     with serving(guarded) as site:
         value = "planted" if setting == "credsStore" else {site.address: "planted"}
         write_config(home / ".docker/config.json", {setting: value})
-        assert look(site.address, home) == Found(DIGEST)
+        assert look(site.address, home) == HERE
 
 
 @pytest.mark.parametrize(
@@ -331,11 +708,11 @@ def test_a_login_that_does_not_help_is_named_and_not_shown(home: Path, config: o
 
 def test_a_broken_login_does_not_hide_a_public_image(home: Path) -> None:
     def answer(_: Request) -> Reply:
-        return Reply(401, headers=BASIC) if len(site.requests) == 1 else Reply(headers=HERE)
+        return Reply(401, headers=BASIC) if len(site.requests) == 1 else Reply(headers=SAID)
 
     with serving(answer) as site:
         write_config(home / ".docker/config.json", {"credsStore": "of-another-machine"})
-        assert look(site.address, home) == Found(DIGEST)
+        assert look(site.address, home) == HERE
 
 
 # --- a registry with TLS and tokens, as nearly all public ones are
@@ -379,7 +756,7 @@ def test_a_token_is_fetched_with_the_login_or_without(
         if request.path.startswith("/token?"):
             return Reply(body=b'{"token": "a-token"}')
         if request.headers.get("Authorization") == "Bearer a-token":
-            return Reply(headers=HERE)
+            return Reply(headers=SAID)
         realm = f'Bearer realm="https://{address}/token",service="registry",scope="repository:team/app:pull"'
         return Reply(401, headers={"WWW-Authenticate": realm})
 
@@ -390,7 +767,7 @@ def test_a_token_is_fetched_with_the_login_or_without(
         # Whose password would go to the registry in place of the token, if requests had its way.
         (home / ".netrc").write_text(f"machine {abroad} login other password {PLANTED}", "utf-8")
         (home / ".netrc").chmod(0o600)
-        assert look(address, home) == Found(DIGEST)
+        assert look(address, home) == HERE
     assert [request.path for request in site.requests] == [
         "/v2/team/app/manifests/1",
         "/token?service=registry&scope=repository%3Ateam%2Fapp%3Apull",
@@ -405,7 +782,7 @@ def test_a_certificate_that_nobody_trusts_ends_it(
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    with serving(lambda _: Reply(headers=HERE), host=abroad, tls=tls) as site:
+    with serving(lambda _: Reply(headers=SAID), host=abroad, tls=tls) as site:
         address = f"{abroad}:{site.port}"
         answer = look(address, home)
     assert answer == Unknown(f"no TLS connection to {address} that this machine can trust", transient=False)
@@ -413,7 +790,7 @@ def test_a_certificate_that_nobody_trusts_ends_it(
 
 
 def test_nothing_goes_abroad_without_tls(home: Path, abroad: str) -> None:
-    with serving(lambda _: Reply(headers=HERE), host=abroad) as site:
+    with serving(lambda _: Reply(headers=SAID), host=abroad) as site:
         assert isinstance(look(f"{abroad}:{site.port}", home), Unknown)
     assert [request for request in site.requests if request.path] == []
 

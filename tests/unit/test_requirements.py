@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import Literal
 
 import pytest
+from packaging.version import Version
 
-from planner.errors import PlannerError
-from planner.requirements.files import (
+from planner.errors import Place, PlannerError
+from planner.requirements.credentials import masked
+from planner.requirements.files import included_files, parse_file
+from planner.requirements.grammar import logical_lines
+from planner.requirements.lists import parse_list
+from planner.requirements.markers import Marker
+from planner.requirements.model import (
+    Clause,
     Option,
     Requirement,
     Requirements,
     constraint_lines,
-    included_files,
-    installer_arguments,
-    parse_file,
-    parse_list,
     to_lines,
 )
-from planner.requirements.lines import logical_lines, masked
+from planner.requirements.options import installer_arguments, parse_option
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 VARIABLES = (
@@ -94,10 +96,128 @@ def list_problems(*lines: str) -> list[str]:
     ],
 )
 def test_one_spelling(written: str, canonical: str) -> None:
-    expected = (Requirement(re.split(r"[^a-z-]", canonical)[0], canonical),)
-    assert read(written).packages == expected
-    assert parse_list([written]).packages == expected
-    assert read(canonical).packages == expected
+    requirement = Requirement.parse(written)
+    assert requirement.text == canonical
+    assert Requirement.parse(canonical) == requirement
+    assert read(written).packages == (requirement,)
+    assert parse_list([written]).packages == (requirement,)
+
+
+def test_a_requirement_is_made_of_values() -> None:
+    text = "Torch[B_b,a] >= 2, <3.0 ; python_version<'3.12'"
+    assert Requirement.parse(text, [B, A.upper().replace("SHA", "sha"), B]) == Requirement(
+        "torch",
+        extras=("a", "b-b"),
+        clauses=(Clause("<", "3.0"), Clause(">=", "2")),
+        marker=Marker('python_version < "3.12"'),
+        hashes=(A, B),
+    )
+    assert Requirement.parse("x@git+https://h/x@v1 ;os_name=='@;'") == Requirement(
+        "x", url="git+https://h/x@v1", marker=Marker('os_name == "@;"')
+    )
+
+
+def test_requirements_are_sorted_by_their_text() -> None:
+    texts = ["a", "a==1", 'a==1; os_name == "nt"', "a[x]", "a<1", "a @ https://h/a", "b"]
+    requirements = [Requirement.parse(text) for text in texts]
+    assert [item.text for item in sorted(requirements)] == sorted(texts)
+    assert max(requirements) >= min(requirements)
+    clauses = ["!=1", "<3", "<=2", "==1", "===1", ">0", ">=0", "~=1.0"]
+    assert Requirement.parse(f"x{','.join(reversed(clauses))}").text == f"x{','.join(clauses)}"
+
+
+@pytest.mark.parametrize(
+    ("text", "pin", "exact"),
+    [
+        ("x==1.0", "1.0", True),
+        ("x[a]==1.0+cu118; os_name == 'nt'", "1.0+cu118", True),
+        ("x===1.0", None, True),
+        ("x==1.*", None, False),
+        ("x==1,<2", None, False),
+        ("x<=1", None, False),
+        ("x", None, False),
+        ("x @ https://h/x-1.whl", None, False),
+    ],
+)
+def test_pins(text: str, pin: str | None, exact: bool) -> None:
+    requirement = Requirement.parse(text)
+    assert requirement.pin == (None if pin is None else Version(pin))
+    assert requirement.exact is exact
+
+
+def test_a_requirement_says_all_that_is_wrong_with_it_and_where() -> None:
+    with pytest.raises(PlannerError) as caught:
+        Requirement.parse("a=1", ["md5:0", "sha256:1"], where=Place(file="r.txt", line=2))
+    assert [problem.split(" is no ")[0] for problem in str(caught.value).splitlines()] == [
+        "r.txt:2: 'a=1'",
+        "r.txt:2: --hash=md5:0",
+        "r.txt:2: --hash=sha256:1",
+    ]
+    with pytest.raises(PlannerError, match=r"^credentials in the URL https://\*\*\*@h: "):
+        Requirement.parse("a @ https://u:p@h/a")
+
+
+# Each was written by hand: `packaging` 24.1 and 26.3 write some of them differently, or not at all.
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("os_name=='nt'", 'os_name == "nt"'),
+        ("(((os_name=='nt')))", 'os_name == "nt"'),
+        ("os.name == 'nt'", 'os_name == "nt"'),
+        ("sys.platform!='win32'", 'sys_platform != "win32"'),
+        ("platform.version in 'x'", 'platform_version in "x"'),
+        ("platform.machine   not\tin 'x86'", 'platform_machine not in "x86"'),
+        ("platform.python_implementation=='CPython'", 'platform_python_implementation == "CPython"'),
+        ("python_implementation=='CPython'", 'platform_python_implementation == "CPython"'),
+        ("'3'in python_version", '"3" in python_version'),
+        ("'a'==os_name and'b'==os_name", '"a" == os_name and "b" == os_name'),
+        ("os_name == 'say \"hi\"'", "os_name == 'say \"hi\"'"),
+        ('os_name == "it\'s"', 'os_name == "it\'s"'),
+        ("os_name == '(a or b)'", 'os_name == "(a or b)"'),
+        ("os_name == ''", 'os_name == ""'),
+        ("extra=='A_b.c'", 'extra == "a-b-c"'),
+        ("os_name=='nt' and extra=='A_b'", 'os_name == "nt" and extra == "a-b"'),
+        ("os_name=='nt' and (extra!='A_b' or 'C_d'==extra)",
+         'os_name == "nt" and (extra != "a-b" or "c-d" == extra)'),
+        ("extra == os_name", "extra == os_name"),
+        ("os_name=='A_b'", 'os_name == "A_b"'),
+        ("(os_name=='a' and os_name=='b') or os_name=='c'",
+         'os_name == "a" and os_name == "b" or os_name == "c"'),
+        ("os_name=='a' and (os_name=='b' or os_name=='c')",
+         'os_name == "a" and (os_name == "b" or os_name == "c")'),
+        ("((os_name=='a' or os_name=='b')) and os_name=='c'",
+         '(os_name == "a" or os_name == "b") and os_name == "c"'),
+        ("os_name=='a' and ((os_name=='b' and (os_name=='c' or (os_name=='d'))))",
+         'os_name == "a" and os_name == "b" and (os_name == "c" or os_name == "d")'),
+        ("os_name=='a' or (os_name=='b' or os_name=='c')",
+         'os_name == "a" or os_name == "b" or os_name == "c"'),
+        ("python_full_version~='3.11.2' and implementation_version === '3'",
+         'python_full_version ~= "3.11.2" and implementation_version === "3"'),
+    ],
+)  # fmt: skip
+def test_a_marker_has_one_spelling(written: str, canonical: str) -> None:
+    assert str(Marker(written)) == canonical
+    assert Marker(canonical) == Marker(written)
+    assert Requirement.parse(f"x ; {written}").text == f"x; {canonical}"
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("", "Expected a marker variable or quoted string"),
+        ("os_name", "Expected marker operator"),
+        ("os_name == 'a' b", "Expected end of marker expression"),
+        ("(os_name == 'a'", "Expected matching RIGHT_PARENTHESIS"),
+        ("os_nam == 'a'", "Expected a marker variable or quoted string"),
+        # Every `packaging` refuses these two alike, because we do.
+        ("'a' in extras", "Expected a marker variable or quoted string"),
+        (r"os_name == 'a\x41'", "No backslash"),
+        ("(" * 5000, "Something shorter"),
+    ],
+)
+def test_what_is_no_marker(written: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=f"^{expected}"):
+        Marker(written)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +247,7 @@ def test_a_line_counts_from_its_first_physical_line() -> None:
 
 def test_hashes() -> None:
     requirements = read(f"a==1.0 \\\n  --hash={B} \\\n    --hash {A.upper().replace('SHA', 'sha')}\n")
-    assert requirements.packages == (Requirement("a", "a==1.0", (A, B)),)
+    assert requirements.packages == (Requirement.parse("a==1.0", (A, B)),)
     assert to_lines(requirements) == (f"a==1.0 --hash={A} --hash={B}",)
     # pip turns hash checking on when it sees a hash; uv has to be told.
     assert requirements.options == (Option("require-hashes"),)
@@ -135,7 +255,7 @@ def test_hashes() -> None:
 
 @pytest.mark.parametrize("spelling", ["-r a.txt", "-ra.txt", "--requirement a.txt", "--requirement=./a.txt"])
 def test_included(spelling: str) -> None:
-    assert read(f"b\n{spelling}", a_txt="a") == Requirements((Requirement("a", "a"), Requirement("b", "b")))
+    assert read(f"b\n{spelling}", a_txt="a") == Requirements((Requirement("a"), Requirement("b")))
     assert included_files(spelling, file="r.txt") == ("a.txt",)
 
 
@@ -163,6 +283,15 @@ def test_a_file_can_be_requirements_and_constraints() -> None:
 def test_a_long_chain_of_files() -> None:
     texts = {f"{n}.txt": f"-r {n + 1}.txt" for n in range(3000)} | {"3000.txt": "a"}
     assert to_lines(parse_file("0.txt", texts)) == ("a",)
+
+
+def test_what_a_long_chain_of_files_needs() -> None:
+    """Each file of a chain is read once for each round in which the next one is found."""
+    texts = {f"{n}.txt": f"a{n}\n-c c.txt\n-r {n + 1}.txt" for n in range(1000)}
+    for file, text in texts.items():
+        assert included_files(text, file=file) == ("c.txt", f"{int(file[:-4]) + 1}.txt")
+    read = parse_file("0.txt", {**texts, "c.txt": "b<2", "1000.txt": "-r 0.txt"})
+    assert (len(read.packages), len(read.constraints)) == (1000, 1)
 
 
 def options(text: str) -> list[str]:
@@ -194,6 +323,19 @@ def options(text: str) -> list[str]:
 )
 def test_options(text: str, expected: list[str]) -> None:
     assert options(text) == expected
+
+
+@pytest.mark.parametrize("text", ["--pre", "--index-url=https://h/?a=b", "--no-binary=a,b"])
+def test_an_option_is_read_as_it_is_written(text: str) -> None:
+    assert str(parse_option(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "pre", "--pre=", "--no-binary", "--hash=x", "--use-feature=x", "--pre "]
+)
+def test_what_is_no_option(text: str) -> None:
+    with pytest.raises(PlannerError, match=r"^the unknown option "):
+        parse_option(text)
 
 
 def test_options_of_included_files_count_where_they_are_included() -> None:

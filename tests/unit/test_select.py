@@ -39,7 +39,7 @@ def test_no_engine(programs: Path) -> None:
     assert (docker.where.file, podman.where.file) == ("docker", "podman")
     assert "docker.sock: No such file or directory" in docker.found
     assert podman.found == "no such program"
-    assert "install Docker" in docker.fix
+    assert "DOCKER_HOST" in docker.fix
     assert "install Podman" in podman.fix
     assert caught.value.exit_code == 75
 
@@ -47,6 +47,38 @@ def test_no_engine(programs: Path) -> None:
 def test_the_first_that_works(programs: Path) -> None:
     install(programs, "podman", "echo 4.3.1")
     assert isinstance(choose(environ={}), PodmanEngine)
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_HOST", "DOCKER_CONTEXT"])
+def test_podman_does_not_stand_in_for_a_daemon_that_is_named(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    install(programs, "podman", "echo 4.3.1")
+    value = f"unix://{tmp_path}/none.sock" if variable == "DOCKER_HOST" else "ship"
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(EngineUnavailable) as caught:
+        choose()
+    (problem,) = caught.value.problems
+    assert problem.where.file == "docker"
+    assert problem.fix == f"see that the daemon runs that {variable} names ({value}), or unset it"
+    assert choose("podman").name == "podman"
+
+
+def test_docker_is_to_be_installed_where_nothing_names_a_daemon(
+    programs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert programs.is_dir()
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setattr("executor.engines.daemon._SOCKET", tmp_path / "docker.sock")
+    with pytest.raises(EngineUnavailable, match="install Docker"):
+        choose("docker")
+
+
+def test_an_old_podman(programs: Path) -> None:
+    install(programs, "podman", "echo 3.4.4")
+    with pytest.raises(EngineUnavailable, match=r"version 3\.4\.4, and 4\.0 is the first"):
+        choose("podman", {})
 
 
 def test_one_that_is_there_and_does_not_work(programs: Path) -> None:

@@ -34,7 +34,7 @@ def test_the_repository_is_appended_to_the_uri(
 def test_a_registry_is_a_value_or_a_table() -> None:
     table = {"uri": "localhost:5000/team/", "default_repository": "x"}
     value = ContainerRegistry(uri="localhost:5000/team", default_repository="x")
-    assert Stack(container_registry=table).registry == value
+    assert Stack(container_registry=table).container_registry == value
 
 
 @pytest.mark.parametrize(

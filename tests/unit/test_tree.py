@@ -61,23 +61,19 @@ def test_names_are_framed() -> None:
         (file("Train.py", "1"), *CODE[1:]),
         (*CODE[:3], link("now", "utils")),
         (*CODE[:3], file("now", "train.py")),
-        (*CODE, directory("empty")),
         CODE[1:],
     ],
 )
-def test_contents_bits_names_targets_and_empty_directories_count(other: tuple[Entry, ...]) -> None:
+def test_contents_bits_names_and_targets_count(other: tuple[Entry, ...]) -> None:
     assert Tree.of(other).digest != Tree.of(CODE).digest
 
 
-def test_a_directory_with_files_is_not_named_for_itself() -> None:
-    """Empty ones are entries of their own; of others their files tell."""
-    assert Tree.of([*CODE, directory("utils"), directory("utils/deep")]) == Tree.of(CODE)
-    tree = Tree.of([directory("a/b"), file("c")])
-    assert [(entry.path, entry.kind) for entry in tree.entries()] == [
-        ("a/b", Kind.DIRECTORY),
-        ("c", Kind.FILE),
-    ]
-    assert list(tree.paths()) == ["c"]
+def test_a_directory_is_there_for_what_it_holds() -> None:
+    """Git keeps no empty directory: one that counted would move the hash between two checkouts."""
+    assert Tree.of([*CODE, directory("utils"), directory("empty"), directory("utils/deep/er")]) == Tree.of(
+        CODE
+    )
+    assert Tree.of([directory("a/b")]).nodes == Tree.of([]).nodes
 
 
 def test_unicode_forms_are_different_names() -> None:
@@ -105,11 +101,9 @@ def test_the_children_of_a_node_are_sorted_by_the_bytes_of_their_names() -> None
         (CODE, (*CODE, file("new/a"), file("new/b")), ("new/a", "new/b")),
         (CODE, CODE[:1], ("now", "utils/deep/x.py", "utils/io.py")),
         (CODE, (*CODE[:3], link("now", "utils/io.py")), ("now",)),
-        ((file("a"),), (directory("a"),), ("a",)),
+        ((file("a"),), (file("a/b"),), ("a", "a/b")),
         # A file where a directory was: the file, and what is gone.
         ((file("a/b"), file("a/c")), (file("a"),), ("a", "a/b", "a/c")),
-        ((), (directory("d"),), ("d",)),
-        ((directory("d"),), (file("d/x"),), ("d/x",)),
         ((), (file("deep/er/x"),), ("deep/er/x",)),
     ],
 )

@@ -1,0 +1,152 @@
+"""What is known of where the images of a plan are: from lock and records, registries, the engine.
+
+Owns the questions and how answers become what `decide` takes. Refuses to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from attrs import evolve
+
+from planner.compare.presence import (
+    Absent,
+    Foreign,
+    Held,
+    InEngine,
+    InRegistry,
+    Presence,
+    Recorded,
+    Registered,
+    Untold,
+)
+from planner.image.plan import BuildPlan, ImagePlan
+from planner.lock.lock import Lock
+from planner.values import ImageRef
+
+if TYPE_CHECKING:
+    from executor.engines.protocol import ImageStore
+    from executor.records.store import Known, Records
+
+__all__ = ["in_engine", "in_registry", "known", "with_engine", "with_registry"]
+
+REGISTRY_SECONDS: Final = 15.0
+
+
+def known(plan: BuildPlan, lock: Lock, records: Records, engine_name: str = "") -> dict[str, Presence]:
+    """What the ledger and the records say of each image, by its name. Asks no registry and no engine."""
+    built = tuple(image for image in plan.images if image.builds)
+    told = records.known(plan.pipeline, plan.stack, built, engine_name or None)
+    found = {}
+    for image in built:
+        entry = lock.pushed_as(image) if image.destination.push else None
+        found[image.name] = Presence(
+            ledger=entry.digest if entry else None,
+            record=_record(image, told[image.name], records, engine_name),
+            history=told[image.name].history,
+            engine_name=engine_name,
+        )
+    return found
+
+
+def _record(image: ImagePlan, told: Known, records: Records, engine_name: str) -> Recorded | None:
+    """The record of an image under its reference, else of one that an engine had under another.
+
+    That it was pushed under another says nothing of where it goes now.
+    """
+    if told.recorded is not None:
+        return told.recorded
+    for reference in told.references:
+        other = records.recorded(image.hash, reference, engine_name or None)
+        if other is not None and other.engine:
+            return evolve(other, pushed=False)
+    return None
+
+
+def with_registry(
+    plan: BuildPlan,
+    present: Mapping[str, Presence],
+    names: Iterable[str],
+    *,
+    timeout: float = REGISTRY_SECONDS,
+) -> dict[str, Presence]:
+    """The same with what the registries say of some images, which are asked all at once."""
+    wanted = frozenset(names)
+    images = [image for image in plan.images if image.name in wanted and image.destination.push]
+    answers = in_registry(images, timeout=timeout)
+    return {
+        **present,
+        **{
+            image.name: evolve(present.get(image.name, Presence()), registry=answers[image.name])
+            for image in images
+        },
+    }
+
+
+def in_registry(images: Iterable[ImagePlan], *, timeout: float = REGISTRY_SECONDS) -> dict[str, InRegistry]:
+    """What the registries have under the tags of some images, by the names of these."""
+    asked = {image.name: image for image in images}
+    if not asked:
+        return {}
+    from executor.registry import marks  # noqa: PLC0415  # most plans ask nobody
+
+    questions = {
+        name: marks.Question(ImageRef.parse(image.reference), image.platform) for name, image in asked.items()
+    }
+    told = marks.marks(questions.values(), timeout=timeout)
+    found: dict[str, InRegistry] = {}
+    for name, question in questions.items():
+        match told[question]:
+            case marks.Marked(digest, image) if image == asked[name].hash:
+                found[name] = Registered(digest)
+            case marks.Marked(digest, image):
+                found[name] = Foreign(f"it was built from plan {image.short}", digest)
+            case marks.Foreign(digest, reason):
+                found[name] = Foreign(reason, digest)
+            case marks.Missing(reason):
+                found[name] = Absent(reason)
+            case marks.Unknown(reason, transient):
+                found[name] = Untold(reason, transient)
+    return found
+
+
+def with_engine(
+    plan: BuildPlan,
+    present: Mapping[str, Presence],
+    names: Iterable[str],
+    store: ImageStore,
+    records: Records,
+) -> dict[str, Presence]:
+    """The same with what an engine says of some images."""
+    wanted = frozenset(names)
+    return {
+        **present,
+        **{
+            image.name: evolve(present.get(image.name, Presence()), engine=in_engine(image, store, records))
+            for image in plan.images
+            if image.name in wanted
+        },
+    }
+
+
+def in_engine(image: ImagePlan, store: ImageStore, records: Records) -> InEngine:
+    """Whether an engine has an image: under its own reference, or under one that a record knows.
+
+    Found under another reference, it gets its own. No list of all images is asked for: one image that
+    another program left half-written breaks such a list.
+    """
+    info = store.inspect(image.reference)
+    if info is not None:
+        if info.mark == image.hash:
+            return Held()
+        what = (
+            f"built from plan {info.mark.short}" if info.mark else "not built from a plan, or changed since"
+        )
+        return Foreign(f"{info.id.removeprefix('sha256:')[:12]}, {what}")
+    for reference in records.references(image.hash):
+        other = store.inspect(reference) if reference != image.reference else None
+        if other is not None and other.mark == image.hash:
+            store.tag(reference, image.reference)
+            return Held()
+    return Absent()

@@ -1,0 +1,111 @@
+"""`stowplan lock`: write the lock, check it, move its pins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from executor.cli.options import FAILED, LOOKING, engine_chooser, loaded_project, options
+from executor.cli.output import print_json, print_note
+from executor.cli.progress import waiting
+from executor.errors import UsageError
+from executor.workflow.locks import LockCheck, check_lock, refuse_unpinned, write_lock
+from planner.lock.lock import LOCK_NAME
+from planner.values import ImageRef
+
+__all__ = ["COMMANDS"]
+
+
+@click.command()
+@click.argument("pipeline", required=False)
+@click.option("--check", is_flag=True, help="Write nothing, and fail if the lock is stale. Needs no network.")
+@click.option("--upgrade", is_flag=True, help="Look up everything that the lock pins anew.")
+@click.option(
+    "--upgrade-image",
+    multiple=True,
+    metavar="REF",
+    help="Look up this parent image anew, and nothing else. Can be repeated.",
+)
+@click.option(
+    "--forget-pushed",
+    is_flag=True,
+    help="Drop what the lock knows of pushed images: the registries are asked again.",
+)
+@options("project", "all-stacks", "engine", "output", "unpinned")
+def lock(
+    pipeline: str | None,
+    check: bool,
+    upgrade: bool,
+    upgrade_image: tuple[str, ...],
+    forget_pushed: bool,
+    project: Path | None,
+    stack: str | None,
+    engine: str | None,
+    output: str,
+    allow_unpinned: bool,
+) -> int:
+    """Write stowplan.lock: all pipelines on all stacks, or those named.
+
+    What the lock pins stays as it is until --upgrade or --upgrade-image moves it. A lock that cannot be
+    read, after a merge for instance, is repaired from what is left of it.
+    """
+    if check and (upgrade or upgrade_image or forget_pushed):
+        raise click.UsageError("--check writes nothing, so it goes with no other change")
+    loaded = loaded_project(project)
+    with waiting(LOOKING):
+        checked = check_lock(
+            loaded,
+            [loaded.pipeline(pipeline)] if pipeline else loaded.pipelines.values(),
+            [loaded.stack(stack)] if stack else loaded.stacks.values(),
+            whole=not pipeline and not stack,
+            asks=not check,
+            repairs=not check,
+            released=map(_reference, upgrade_image),
+            all_released=upgrade,
+            engine=engine_chooser(engine),
+        )
+    if check:
+        _show(checked, output, "up to date" if checked.fresh else "stale")
+        return 0 if checked.fresh else FAILED
+    if not allow_unpinned:
+        refuse_unpinned(checked.plans)
+    written = write_lock(loaded, checked, forget_pushed=forget_pushed)
+    _show(checked, output, "written" if written else "up to date")
+    return 0
+
+
+def _reference(text: str) -> ImageRef:
+    try:
+        return ImageRef.parse(text)
+    except ValueError as error:
+        raise UsageError.of("--upgrade-image", str(error), "write it like python:3.11-slim") from None
+
+
+def _show(checked: LockCheck, output: str, state: str) -> None:
+    if output == "json":
+        from executor.cli.render.data import lock_data  # noqa: PLC0415  # only what is printed
+
+        print_json(lock_data(checked, state))
+        return
+    from executor.cli.commands.diff import show_comparisons  # noqa: PLC0415  # as above
+    from executor.cli.render.text import count  # noqa: PLC0415  # as above
+
+    repaired = checked.repaired
+    if repaired is not None:
+        print_note(f"{LOCK_NAME} could not be read as a whole: kept {' and '.join(repaired.kept)}")
+        for dropped in repaired.dropped:
+            print_note(f"dropped {dropped}")
+    show_comparisons(checked.compared, output)
+    parents = {image.spec.external for made in checked.plans for image in made.images}
+    for parent in parents:
+        if parent.digest is None:
+            reason = parent.pin.reason or "it is on this machine only"
+            print_note(f"unpinned: the digest of {parent.reference.familiar} is not known ({reason})")
+    images = sum(len(made.images) for made in checked.plans)
+    remedy = "; write it with `stowplan lock`" if state == "stale" else ""
+    plans = count(len(checked.plans), "plan")
+    click.echo(f"{LOCK_NAME} is {state}: {plans}, {count(images, 'image')}{remedy}")
+
+
+COMMANDS = {"lock": lock}

@@ -1,0 +1,44 @@
+"""`stowplan outdated`: what newer there is than what the lock pins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from executor.cli.options import CHANGES, FAILED, TRY_AGAIN, loaded_project, options
+from executor.cli.output import print_json, print_lines
+from executor.cli.progress import waiting
+from executor.workflow.outdated import outdated
+from executor.workflow.plans import required_lock
+
+__all__ = ["COMMANDS"]
+
+
+@click.command("outdated")
+@click.option("--exit-code", is_flag=True, help="Exit with 2 if something newer is there.")
+@options("project", "output")
+def outdated_command(exit_code: bool, project: Path | None, output: str) -> int:
+    """Ask the registries what newer there is than what stowplan.lock pins. Moves nothing."""
+    lock = required_lock(loaded_project(project))
+    with waiting("asking registries"):
+        found = outdated(lock)
+    match output:
+        case "json":
+            from executor.cli.render.data import outdated_data  # noqa: PLC0415  # only what is printed
+
+            print_json(outdated_data(found))
+        case "markdown":
+            from executor.cli.render.markdown import outdated_markdown  # noqa: PLC0415  # as above
+
+            click.echo(outdated_markdown(found))
+        case _:
+            from executor.cli.render.text import outdated_lines  # noqa: PLC0415  # as above
+
+            print_lines(outdated_lines(found))
+    if found.unknown:
+        return TRY_AGAIN if found.transient else FAILED
+    return CHANGES if exit_code and found.newer else 0
+
+
+COMMANDS = {"outdated": outdated_command}

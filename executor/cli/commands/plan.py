@@ -1,0 +1,67 @@
+"""`stowplan plan`: what would be done, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
+from executor.cli.output import print_json, print_lines
+from executor.cli.progress import waiting
+from executor.engines.names import asked_engine, possible_builders
+from executor.workflow.plans import plan
+from executor.workflow.reports import report
+
+__all__ = ["COMMANDS"]
+
+
+@click.command("plan")
+@click.argument("pipeline", required=False)
+@options("project", "stack", "engine", "output", "locked", "frozen", "offline", "detailed")
+def plan_command(
+    pipeline: str | None,
+    project: Path | None,
+    stack: str | None,
+    engine: str | None,
+    output: str,
+    locked: bool,
+    frozen: bool,
+    offline: bool,
+    detailed_exitcode: bool,
+) -> int:
+    """Say what would be built, and why. Builds nothing.
+
+    What stowplan.lock pins is not looked up. Only the parent image that it does not pin, and images that
+    would be pushed and that nobody here has pushed, are asked for at their registry.
+    """
+    loaded = loaded_project(project)
+    with waiting(LOOKING):
+        planned = plan(
+            loaded,
+            loaded.pipeline(pipeline),
+            loaded.stack(stack),
+            engine=engine_chooser(engine),
+            locked=locked,
+            frozen=frozen,
+            offline=offline,
+            builders=possible_builders(engine),
+        )
+        made = report(loaded, planned, engine_name=asked_engine(engine) or "", offline=offline)
+    match output:
+        case "json":
+            from executor.cli.render.data import report_data  # noqa: PLC0415  # only what is printed
+
+            print_json(report_data(made))
+        case "markdown":
+            from executor.cli.render.markdown import report_markdown  # noqa: PLC0415  # as above
+
+            click.echo(report_markdown(made), nl=False)
+        case _:
+            from executor.cli.render.text import report_lines  # noqa: PLC0415  # as above
+
+            print_lines(report_lines(made))
+    return CHANGES if detailed_exitcode and (made.changes or made.acts) else 0
+
+
+COMMANDS = {"plan": plan_command}

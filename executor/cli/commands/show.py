@@ -1,0 +1,120 @@
+"""`stowplan show IMAGE`: one image, whole or in part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
+from executor.cli.output import print_json, print_lines
+from executor.cli.progress import waiting
+from executor.config.project import Project
+from executor.engines.names import asked_engine
+from executor.errors import ExecutorError, UsageError
+from executor.observe.images import ChooseEngine
+from executor.state import read_lock
+from executor.workflow.plans import plan, spec
+from executor.workflow.reports import report
+from planner.errors import did_you_mean
+from planner.facts.facts import Facts
+from planner.lock.lock import Lock, Pins
+from planner.render.dockerfile import dockerfile
+
+__all__ = ["COMMANDS"]
+
+
+@click.command()
+@click.argument("image")
+@click.option("--dockerfile", "part", flag_value="dockerfile", help="Print the Dockerfile and nothing else.")
+@click.option(
+    "--context", "part", flag_value="context", help="Print the paths of the files that go into the image."
+)
+@click.option(
+    "-0", "null", is_flag=True, help="With --context: end each path with NUL instead of a line end."
+)
+@options("project", "pipeline", "stack", "engine", "output", "frozen", "offline")
+def show(
+    image: str,
+    part: str | None,
+    null: bool,
+    project: Path | None,
+    pipeline: str | None,
+    stack: str | None,
+    engine: str | None,
+    output: str,
+    frozen: bool,
+    offline: bool,
+) -> None:
+    """Show one image: its name is that of the pipeline, of one of its steps, or `pipeline/step`."""
+    if null and part != "context":
+        raise click.UsageError("-0 goes with --context")
+    loaded = loaded_project(project)
+    if part == "dockerfile":
+        with waiting(LOOKING):
+            text = _dockerfile(loaded, image, pipeline, stack, engine_chooser(engine), asks=not offline)
+        click.echo(text, nl=False)
+        return
+    with waiting(LOOKING):
+        planned = plan(
+            loaded,
+            loaded.pipeline(pipeline),
+            loaded.stack(stack),
+            engine=engine_chooser(engine),
+            frozen=frozen,
+            offline=offline,
+        )
+    found = planned.plan.image(image)
+    if found is None:
+        raise _unknown(image, (name for item in planned.plan.images for name in (item.name, *item.steps)))
+    if part == "context":
+        end = "\0" if null else "\n"
+        paths = (path for tree in found.checkout.trees.values() for path in tree.paths())
+        click.echo("".join(f"{path}{end}" for path in paths), nl=False)
+        return
+    made = report(loaded, planned, engine_name=asked_engine(engine) or "", offline=offline)
+    match output:
+        case "json":
+            from executor.cli.render.data import image_data  # noqa: PLC0415  # only what is printed
+
+            print_json(image_data(made, found))
+        case "markdown":
+            from executor.cli.render.markdown import image_markdown  # noqa: PLC0415  # as above
+
+            click.echo(image_markdown(made, found), nl=False)
+        case _:
+            from executor.cli.render.text import image_lines  # noqa: PLC0415  # as above
+
+            print_lines(image_lines(made, found))
+
+
+def _dockerfile(
+    loaded: Project,
+    image: str,
+    pipeline: str | None,
+    stack: str | None,
+    engine: ChooseEngine,
+    *,
+    asks: bool,
+) -> str:
+    """The Dockerfile of an image. It names variables and holds no value: none has to be set to print it."""
+    pins = Pins(read_lock(loaded.root) or Lock())
+    made, _ = spec(
+        loaded, loaded.pipeline(pipeline), loaded.stack(stack), pins, Facts(), asks=asks, engine=engine
+    )
+    found = [item for item in made.images if item.name == image]
+    found += [item for item in made.images if image in item.steps]
+    if not found:
+        raise _unknown(image, (name for item in made.images for name in (item.name, *item.steps)))
+    if not found[0].spec.builds:
+        what = f"uses {found[0].spec.external.base} as it is"
+        raise ExecutorError.of(found[0].name, what, "it has no Dockerfile")
+    return dockerfile(found[0].spec)
+
+
+def _unknown(image: str, names: Iterable[str]) -> ExecutorError:
+    return UsageError.of("command line", f"no image {image!r}", did_you_mean(image, names))
+
+
+COMMANDS = {"show": show}

@@ -1,0 +1,184 @@
+"""Plain data for programs: the documented, versioned schemas of `-o json`.
+
+Every reason, change, note and error has a stable code and what it is about, beside its words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict
+
+from planner.compare.actions import Action
+from planner.compare.changes import Change
+from planner.compare.report import Report
+from planner.errors import Problem
+from planner.image.plan import BuildPlan, ImagePlan, Note
+from planner.render.dockerfile import context_files, dockerfile
+
+if TYPE_CHECKING:
+    from executor.apply.outcome import Outcome
+    from executor.workflow.locks import Comparison, LockCheck
+    from executor.workflow.outdated import Outdated
+
+__all__ = [
+    "change_data",
+    "comparison_data",
+    "image_data",
+    "lock_data",
+    "note_data",
+    "outcome_data",
+    "outdated_data",
+    "problem_data",
+    "report_data",
+]
+
+
+def report_data(report: Report) -> dict[str, Any]:
+    """The object that `stowplan plan -o json` prints, schema `stowplan/plan/2`."""
+    plan = report.plan
+    return {
+        "schema": "stowplan/plan/2",
+        "plan": str(plan.hash),
+        "pipeline": plan.pipeline,
+        "stack": plan.stack,
+        "lock": report.lock.value,
+        "images": [_summary(report, image) for image in plan.images],
+        "counts": {action.value: report.count(action) for action in Action},
+        "changes": [{**change_data(change), "since": since} for since, change in report.changes],
+        "notes": [note_data(note) for note in plan.notes],
+    }
+
+
+def _summary(report: Report, image: ImagePlan) -> dict[str, Any]:
+    """What a report says of one image."""
+    decision = report.decisions[image.name]
+    return {
+        "name": image.name,
+        "hash": str(image.hash),
+        "spec_hash": str(image.spec.hash),
+        "steps": list(image.steps),
+        "parent": image.parent_text,
+        "platform": image.platform,
+        "dockerfile": dockerfile(image.spec, image.base) if image.builds else None,
+        "action": decision.action.value,
+        "code": decision.code,
+        "reason": decision.reason,
+        "depends": list(decision.depends),
+        "blocked": problem_data(decision.blocked) if decision.blocked else None,
+        "digest": str(decision.digest) if decision.digest else None,
+        "verified": decision.verified,
+        "reference": image.reference,
+        "rebuilt": list(report.rebuilt.get(image.name, ())),
+    }
+
+
+def image_data(report: Report, image: ImagePlan) -> dict[str, Any]:
+    """One image, schema `stowplan/image/2`: what the report says of it, and what is in it."""
+    return {
+        "schema": "stowplan/image/2",
+        **_summary(report, image),
+        "files": [path for tree in image.checkout.trees.values() for path in tree.paths()],
+        "generated": {path: data.decode() for path, data in context_files(image.spec).items()},
+        "changes": [
+            {**change_data(change), "since": since}
+            for since, change in report.changes
+            if change.image == image.name
+        ],
+    }
+
+
+def change_data(change: Change) -> dict[str, Any]:
+    """One change."""
+    return asdict(change)
+
+
+def note_data(note: Note) -> dict[str, str]:
+    """One note."""
+    return {"code": note.code, "key": note.key, "text": note.text}
+
+
+def problem_data(problem: Problem) -> dict[str, Any]:
+    """One problem."""
+    return {
+        "code": problem.code,
+        "key": problem.where.dotted,
+        "file": problem.where.file,
+        "line": problem.where.line,
+        "where": str(problem.where),
+        "found": problem.found,
+        "fix": problem.fix,
+    }
+
+
+def comparison_data(comparison: Comparison) -> list[dict[str, Any]]:
+    """The changes of one plan, each with its plan, the steps that use its image, and what is built anew."""
+    return [
+        {
+            "pipeline": comparison.pipeline,
+            "stack": comparison.stack,
+            **change_data(change),
+            "steps": list(comparison.steps.get(change.image, ())),
+            "rebuilt": list(comparison.rebuilt.get(change.image, ())),
+        }
+        for change in comparison.changes
+    ]
+
+
+def lock_data(checked: LockCheck, state: str) -> dict[str, Any]:
+    """The object that `stowplan lock -o json` prints, schema `stowplan/lock/2`."""
+    repaired = checked.repaired
+    return {
+        "schema": "stowplan/lock/2",
+        "lock": state,
+        "plans": [
+            {"pipeline": made.pipeline, "stack": made.stack, "hash": str(made.hash)} for made in checked.plans
+        ],
+        "changes": [change for comparison in checked.compared for change in comparison_data(comparison)],
+        "gone": [{"pipeline": name, "stack": stack} for name, stack in checked.gone],
+        "repaired": {"kept": list(repaired.kept), "dropped": list(repaired.dropped)} if repaired else None,
+    }
+
+
+def outcome_data(
+    plan: BuildPlan, outcomes: Iterable[Outcome], moved: Iterable[Change] = ()
+) -> dict[str, Any]:
+    """The object that `stowplan apply -o json` prints, schema `stowplan/apply/2`.
+
+    `moved` is what was brought up to date in the lock before.
+    """
+    return {
+        "schema": "stowplan/apply/2",
+        "plan": str(plan.hash),
+        "pipeline": plan.pipeline,
+        "stack": plan.stack,
+        "images": [
+            {
+                "name": item.name,
+                "hash": str(item.hash),
+                "action": item.action.value,
+                "result": item.result.value,
+                "code": item.code,
+                "reason": item.reason,
+                "reference": item.reference,
+                "digest": str(item.digest) if item.digest else None,
+                "pushed": item.pushed,
+                "verified": item.verified,
+                "seconds": item.seconds,
+                "error": [problem_data(problem) for problem in item.error.problems] if item.error else None,
+            }
+            for item in outcomes
+        ],
+        "lock_changes": [change_data(change) for change in moved],
+        "notes": [note_data(note) for note in plan.notes],
+    }
+
+
+def outdated_data(found: Outdated) -> dict[str, Any]:
+    """The object that `stowplan outdated -o json` prints, schema `stowplan/outdated/1`."""
+    return {
+        "schema": "stowplan/outdated/1",
+        "outdated": [asdict(item) for item in found.newer],
+        "unknown": [{"name": name, "reason": reason} for name, reason in found.unknown],
+    }

@@ -1,0 +1,208 @@
+"""Words for a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from executor.apply.outcome import Outcome, Result
+from executor.cli.render.encode import terminal
+from planner.compare.actions import Action, Decision
+from planner.compare.report import LockState, Report
+from planner.image.plan import ImagePlan
+from planner.lock.lock import LOCK_NAME
+from planner.render.dockerfile import context_files, dockerfile
+from planner.values import Digest
+
+if TYPE_CHECKING:
+    from executor.workflow.locks import Comparison
+    from executor.workflow.outdated import Newer, Outdated
+
+__all__ = [
+    "count",
+    "image_lines",
+    "lock_words",
+    "outcome_lines",
+    "outdated_lines",
+    "plan_counts",
+    "report_lines",
+    "result_counts",
+    "same_on_stacks",
+    "steps_text",
+    "why",
+]
+
+
+def report_lines(report: Report) -> Iterator[str]:
+    """What `stowplan plan` says."""
+    plan = report.plan
+    yield f"{plan.pipeline} on {plan.stack}: {count(len(plan.images), 'image')}"
+    width = max((len(image.name) for image in plan.images), default=0)
+    for image in plan.images:
+        yield ""
+        action = report.decisions[image.name].action
+        yield f"  {action:<7} {image.name:<{width}}  {image.hash.short}  {steps_text(image.steps)}"
+        yield from (f"          {terminal(line)}" for line in why(report, image.name))
+    names = {image.name for image in plan.images}
+    gone = [change for _, change in report.changes if change.image not in names]
+    if gone:
+        yield ""
+        yield from (terminal(f"  {change.image}: {change.text}") for change in gone)
+    if plan.notes:
+        yield ""
+        yield from (terminal(f"note: {note}") for note in plan.notes)
+    yield ""
+    yield f"plan {plan.hash.short}; {lock_words(report.lock)}"
+    yield plan_counts(report)
+
+
+def plan_counts(report: Report) -> str:
+    """How many images are built, pushed, and reused."""
+    parents = report.count(Action.PARENT)
+    as_is = f", {parents} to use as is" if parents else ""
+    build, push, reuse = (report.count(each) for each in (Action.BUILD, Action.PUSH, Action.REUSE))
+    return f"Plan: {build} to build, {push} to push, {reuse} to reuse{as_is}."
+
+
+def lock_words(state: LockState) -> str:
+    """How the lock stands to the plan, and what to do about it."""
+    match state:
+        case LockState.FRESH:
+            return f"{LOCK_NAME} is up to date"
+        case LockState.MISSING:
+            return f"{LOCK_NAME} does not have this plan: write it with `stowplan lock`"
+        case LockState.STALE:
+            return f"{LOCK_NAME} is stale: write it with `stowplan lock`"
+
+
+def why(report: Report, name: str) -> Iterator[str]:
+    """Why something is done about an image, what changed, and which layers are built anew."""
+    decision = report.decisions[name]
+    yield from _reason(decision)
+    for since, change in report.changes:
+        if change.image == name:
+            only_lock = since == "lock" and change not in report.since_build
+            yield f"{change.text} (since the lock)" if only_lock else change.text
+    rebuilt = report.rebuilt.get(name, ())
+    if rebuilt and decision.action is Action.BUILD:
+        yield f"builds layers: {', '.join(rebuilt)}"
+
+
+def _reason(decision: Decision) -> Iterator[str]:
+    depends = f" (if {' and '.join(decision.depends)})" if decision.depends and not decision.blocked else ""
+    yield decision.reason + depends
+    if decision.blocked is not None:
+        yield f"apply will fail: {decision.blocked.fix}"
+
+
+def steps_text(steps: Sequence[str]) -> str:
+    """`step train`, `steps load, train`; nothing where no step runs in an image."""
+    if not steps:
+        return "parent of other images"
+    return f"{'step' if len(steps) == 1 else 'steps'} {', '.join(steps)}"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def image_lines(report: Report, image: ImagePlan) -> Iterator[str]:
+    """What `stowplan show IMAGE` says."""
+    files = [path for tree in image.checkout.trees.values() for path in tree.paths()]
+    facts = {
+        "image": image.name,
+        "hash": str(image.hash),
+        "spec hash": str(image.spec.hash),
+        "steps": ", ".join(image.steps),
+        "parent": image.parent_text,
+        "platform": image.platform or "",
+        "reference": image.reference,
+        "action": report.decisions[image.name].action.value,
+        "files": count(len(files), "file") if image.spec.trees else "none",
+    }
+    yield from (terminal(f"{name:<12} {value}") for name, value in facts.items() if value)
+    yield from (terminal(f"{'':<12} {line}") for line in why(report, image.name))
+    for path, data in context_files(image.spec).items():
+        yield from _block(path, data.decode())
+    if image.builds:
+        yield from _block("Dockerfile", dockerfile(image.spec, image.base))
+
+
+def _block(title: str, text: str) -> Iterator[str]:
+    yield ""
+    yield terminal(f"{title}:")
+    yield from (terminal(f"  {line}") for line in text.splitlines())
+
+
+def outcome_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """What `stowplan apply` says: a line for each image, then the counts."""
+    width = max((len(item.name) for item in outcomes), default=0)
+    for item in outcomes:
+        also = ", pushed" if item.pushed and item.result is Result.BUILT else ""
+        doubt = "  not verified" if not item.verified else ""
+        word = f"{item.result}{also}"
+        yield f"{word:<13} {item.name:<{width}}  {item.reference}  {item.seconds:.1f} s{doubt}"
+    yield result_counts(outcomes)
+
+
+def result_counts(outcomes: Iterable[Outcome]) -> str:
+    """How many images were built, pushed, reused, and how many are not there."""
+    items = tuple(outcomes)
+    results = Counter(item.result for item in items)
+    pushed = sum(item.pushed for item in items)
+    lost = results[Result.FAILED] + results[Result.INTERRUPTED]
+    parents = f", used as is {results[Result.PARENT]}" if results[Result.PARENT] else ""
+    built, reused = results[Result.BUILT], results[Result.REUSED]
+    return f"Built {built}, pushed {pushed}, reused {reused}{parents}, failed {lost}."
+
+
+def outdated_lines(found: Outdated) -> Iterator[str]:
+    """What `stowplan outdated` says."""
+    width = max((len(item.name) for item in found.newer), default=0)
+    for item in found.newer:
+        yield f"{item.name:<{width}}  {_shown(item)}  ({count(item.images, 'image')})"
+        if item.same_manifest:
+            yield f"{'':<{width}}  the index was published again; its image for {item.platform} is the same"
+    for name, reason in found.unknown:
+        yield terminal(f"{name}: not known: {reason}")
+    if not found.newer and not found.unknown:
+        yield f"everything that {LOCK_NAME} pins is the newest there is"
+
+
+def _shown(item: Newer) -> str:
+    if item.kind == "image":
+        return f"{Digest.parse(item.before).short} → {Digest.parse(item.after).short}"
+    return f"{item.before} → {item.after}"
+
+
+def same_on_stacks(compared: Iterable[Comparison]) -> Iterator[tuple[str, Comparison]]:
+    """What changed in each plan, with a title; stacks on which the same changed are named together."""
+    same: dict[tuple[str, object], list[Comparison]] = {}
+    for comparison in compared:
+        if comparison.changes:
+            same.setdefault((comparison.pipeline, comparison.changes), []).append(comparison)
+    for (pipeline, _), comparisons in same.items():
+        stacks = ", ".join(comparison.stack for comparison in comparisons)
+        yield f"{pipeline} on {stacks}", comparisons[0]
+
+
+def comparison_lines(title: str, comparison: Comparison) -> Iterator[str]:
+    """The changes of one plan, those of an image together, with its steps and the layers built anew."""
+    yield f"{title}:"
+    for name, lines in by_image(comparison).items():
+        steps = comparison.steps.get(name, ())
+        yield terminal(f"  {name}" + (f" ({steps_text(steps)})" if steps else ""))
+        yield from (terminal(f"    {line}") for line in lines)
+
+
+def by_image(comparison: Comparison) -> dict[str, list[str]]:
+    """The changes of each image in words, and then the layers that are built anew."""
+    words: dict[str, list[str]] = {}
+    for change in comparison.changes:
+        words.setdefault(change.image, []).append(change.text)
+    for name, layers in comparison.rebuilt.items():
+        if name in words and layers:
+            words[name].append(f"builds layers: {', '.join(layers)}")
+    return words

@@ -1,0 +1,76 @@
+"""What a builder is told of a plan: its options, and one archive with the Dockerfile as its last member.
+
+The order is what makes a cut archive harmless. A builder that outlives us cannot tell the end of a stream
+from its loss; without the Dockerfile it has nothing to build. Refuses to name an engine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from attrs import evolve
+
+from executor.context import ARCHIVE_END, directory_member, file_member
+from executor.engines.mark import label_line
+from executor.engines.protocol import BuildJob
+from executor.errors import ExecutorError
+from planner.image.plan import ImagePlan
+from planner.image.spec import ImageSpec
+from planner.render.dockerfile import CONTEXT_EMPTY, context_files, dockerfile
+from planner.settings.build_options import BuildOptions
+from planner.values import FrozenMapping
+
+__all__ = ["DOCKERFILE", "archive", "planned_options", "scratch_directory", "whole_dockerfile"]
+
+# The Dockerfile's name in a build context. Everything a user brings lives in directories beside it.
+DOCKERFILE: Final = "Dockerfile.stowplan"
+
+
+def whole_dockerfile(image: ImagePlan) -> str:
+    """The Dockerfile of an image, on the parent that it is built on, and with the label that marks it."""
+    return dockerfile(image.spec, image.base) + label_line(image.hash)
+
+
+def planned_options(image: ImagePlan) -> BuildOptions:
+    """The options of a build: the platform is that of the plan, and labels stand in the Dockerfile."""
+    options = evolve(image.build_options, labels=FrozenMapping(), other=image.build_options.value("other"))
+    return evolve(options, platform=image.platform) if image.platform else options
+
+
+def archive(job: BuildJob) -> Iterator[bytes]:
+    """The build context as a tar archive: what is generated, the files of the project, the Dockerfile."""
+    if generated := b"".join(_generated(job.image.spec)):
+        yield generated
+    yield from job.files()
+    yield file_member(DOCKERFILE, whole_dockerfile(job.image).encode()) + ARCHIVE_END
+
+
+def _generated(spec: ImageSpec) -> Iterator[bytes]:
+    files = context_files(spec)
+    if spec.trees:
+        yield directory_member(CONTEXT_EMPTY)
+    # A directory that has no member of its own would be made with the time of the build.
+    above = {str(parent) for path in files for parent in Path(path).parents} - {"."}
+    yield from (directory_member(path) for path in sorted(above))
+    yield from (file_member(path, data) for path, data in sorted(files.items()))
+
+
+@contextlib.contextmanager
+def scratch_directory(place: str | None = None) -> Iterator[Path]:
+    """A directory that only this user can enter, and that is gone afterwards. `place` is where to make it."""
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="stowplan-", dir=place)
+    except OSError as error:
+        raise _no_room(place, error) from None
+    with temporary as name:
+        yield Path(name)
+
+
+def _no_room(place: str | None, error: OSError) -> ExecutorError:
+    return ExecutorError.of(
+        place or tempfile.gettempdir(), f"cannot be written to: {error.strerror}", "set TMPDIR to a directory"
+    )

@@ -1,0 +1,123 @@
+"""What is known of parent images: the digest that a registry has, or the engine's own image.
+
+Owns the order in which they are asked: the registry, then the engine, which is looked for once. An engine
+that fails knows nothing, and one that hangs is not asked again. Refuses to wait longer than it is told to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import define, field
+
+from planner.facts.answers import ImageId, Pin
+from planner.facts.needs import ImageDigest, LocalImage, Need
+from planner.values import Digest, ImageRef
+
+if TYPE_CHECKING:
+    from executor.engines.protocol import Engine, ImageStore
+
+__all__ = ["ChooseEngine", "Images", "any_engine"]
+
+T = TypeVar("T")
+
+ChooseEngine = Callable[[], "ImageStore | None"]
+"""Finds the engine whose images are looked at: of all that it can do, only its image store is asked."""
+
+
+def any_engine() -> Engine | None:
+    """The engine that would build, found when it is asked for."""
+    from executor.engines.select import choose  # noqa: PLC0415  # most plans need none
+
+    return choose()
+
+
+@define(kw_only=True)
+class Images:
+    """Answers needs about images. `host_platform` tells the platform that an index is looked through for.
+
+    With `asks=False` no registry and no engine is asked for a digest, and `silence` says why.
+    """
+
+    engine: ChooseEngine | None
+    environ: Mapping[str, str]
+    timeout: float
+    host_platform: Callable[[], str]
+    asks: bool = True
+    silence: str = "it is not in the lock"
+    _found: list[ImageStore | None] = field(factory=list, init=False)
+    """The engine, once it was looked for."""
+    _hangs: bool = field(default=False, init=False)
+
+    def answers(self, needs: Iterable[Need[Any]]) -> dict[Need[Any], Any]:
+        """The answers to those needs that are about images."""
+        wanted = tuple(needs)
+        digests = [need for need in wanted if isinstance(need, ImageDigest)]
+        found: dict[Need[Any], Any] = {}
+        if digests:
+            found.update((need, pin) for need, pin in self._pins(digests).items())
+        for need in wanted:
+            if isinstance(need, LocalImage):
+                found[need] = self._local(need)
+        return found
+
+    def _pins(self, needs: list[ImageDigest]) -> dict[ImageDigest, Pin]:
+        if not self.asks:
+            return {need: Pin(reason=self.silence) for need in needs}
+        from executor.registry.lookup import Found, Question, Unknown, heads  # noqa: PLC0415  # most plans ask nobody
+
+        questions = {need: Question(need.ref, need.platform or self.host_platform()) for need in needs}
+        told = heads(questions.values(), timeout=self.timeout, environ=self.environ)
+        pins: dict[ImageDigest, Pin] = {}
+        for need, question in questions.items():
+            answer = told[question]
+            if isinstance(answer, Found):
+                pins[need] = Pin(answer.digest, answer.kind, question.platform, answer.manifest)
+            else:
+                transient = isinstance(answer, Unknown) and answer.transient
+                local = self._ask(partial(_digest, need.ref))
+                pins[need] = Pin(local, reason=answer.reason, transient=transient)
+        return pins
+
+    def _local(self, need: LocalImage) -> ImageId:
+        found: ImageId | None = self._ask(partial(_image_id, need.ref))
+        return found or ImageId(reason="no engine answers")
+
+    def _ask(self, question: Callable[[ImageStore], T]) -> T | None:
+        """What the engine says; None if there is none, it fails, or it does not answer in time."""
+        if self.engine is None or self._hangs:
+            return None
+        choose = self.engine
+        answers: list[T] = []
+
+        def ask() -> None:
+            with contextlib.suppress(Exception):
+                if not self._found:
+                    self._found.append(None)  # also where looking for one fails
+                    self._found[0] = choose()
+                engine = self._found[0]
+                if engine is not None:
+                    answers.append(question(engine))
+
+        # A thread that nobody waits for any longer: an engine that hangs knows nothing of time.
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(self.timeout)
+        # One engine that hangs costs one wait, not one for each image.
+        self._hangs = thread.is_alive()
+        return answers[0] if answers else None
+
+
+def _digest(ref: ImageRef, engine: ImageStore) -> Digest | None:
+    return engine.digest(ref)
+
+
+def _image_id(ref: ImageRef, engine: ImageStore) -> ImageId:
+    image = engine.inspect(str(ref))
+    if image is None:
+        return ImageId(engine=engine.name, reason=f"{engine.name} does not have it")
+    return ImageId(Digest(image.id.removeprefix("sha256:")), engine.name)

@@ -1,0 +1,180 @@
+"""How registries are asked: all at once, within a time, and in which words a failure is told.
+
+Owns what is asked about (an image, and a platform where that matters), the two answers that every
+question may get (it is not there, it cannot be told), and the words for them. Refuses to wait longer than
+it is told to, whatever hangs, and to repeat what a library or a server says of a failure: that could hold
+a credential.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from attrs import field, frozen
+from attrs.validators import matches_re, optional
+
+from planner.values import ImageRef
+
+if TYPE_CHECKING:
+    from executor.registry.client import Client
+
+__all__ = ["Missing", "Question", "Unknown", "Untold", "ask_all"]
+
+T = TypeVar("T")
+
+# Of the errors that a registry sends, only the codes are read: much less would do.
+_ERROR_LIMIT: Final = 1 << 20
+
+
+@frozen
+class Question:
+    """An image to ask about. `platform` (`linux/arm64`) says which one is meant where it has several.
+
+    ValueError for what is not a platform.
+    """
+
+    ref: ImageRef
+    platform: str | None = field(
+        default=None, validator=optional(matches_re(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?"))
+    )
+
+
+@frozen
+class Missing:
+    """The registry says that it does not have the image."""
+
+    reason: str
+
+
+@frozen
+class Unknown:
+    """The registry did not tell. `transient` says whether asking again later may help."""
+
+    reason: str
+    transient: bool = True
+
+
+class Untold(Exception):
+    """Ends a question whose answer can only be Unknown. Never leaves this package."""
+
+    def __init__(self, reason: str) -> None:
+        self.answer = Unknown(reason, transient=False)
+        super().__init__(reason)
+
+
+def ask_all(
+    questions: Iterable[Question],
+    ask: Callable[[Client, Question], T],
+    *,
+    timeout: float,
+    environ: Mapping[str, str] | None = None,
+    actions: tuple[str, ...] = ("pull",),
+) -> dict[Question, T | Missing | Unknown]:
+    """What `ask` finds out about each, all at once; Missing or Unknown where it raises or takes too long.
+
+    In threads that nobody waits for any longer: a name server or a credential helper that hangs knows
+    nothing of timeouts. `environ` (by default this process's) says where the user's logins are, and
+    `actions` what they have to allow. Raises nothing.
+    """
+    questions = list(dict.fromkeys(questions))
+    if not questions:
+        return {}
+    # A tenth of a second, only if a registry is asked; and here, not in several threads at once.
+    from executor.registry.client import Client  # noqa: PLC0415
+
+    environ = os.environ if environ is None else environ
+    answers: dict[Question, T | Missing | Unknown] = {}
+
+    def run(question: Question) -> None:
+        with Client(question.ref, timeout=timeout, environ=environ, actions=actions) as client:
+            try:
+                answers[question] = ask(client, question)
+            except Exception as error:  # an answer that is none makes dxf, and us, raise whatever it may
+                answers[question] = _why(error, client, question.ref)
+
+    end = time.monotonic() + timeout
+    threads = [threading.Thread(target=run, args=(question,), daemon=True) for question in questions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0, end - time.monotonic()))
+    silent = {
+        question: Unknown(f"{question.ref.registry} did not answer within {timeout:g} s")
+        for question in questions
+    }
+    return {**silent, **answers}
+
+
+def _why(error: Exception, client: Client, ref: ImageRef) -> Missing | Unknown:
+    """What a failure says of an image."""
+    import requests  # noqa: PLC0415  # see ask_all
+    from dxf.exceptions import DXFUnauthorizedError  # noqa: PLC0415  # see ask_all
+    from urllib3.exceptions import NameResolutionError  # noqa: PLC0415  # see ask_all
+
+    registry = ref.registry
+    match error:
+        case Untold():
+            return error.answer
+        case DXFUnauthorizedError():
+            return Unknown(_refused(client, ref), transient=False)
+        case requests.HTTPError():
+            return _status(error.response, client, ref)
+        case requests.exceptions.ProxyError():
+            return Unknown(f"the proxy on the way to {registry} does not let through")
+        case requests.exceptions.SSLError():
+            return Unknown(f"no TLS connection to {registry} that this machine can trust", transient=False)
+        case requests.Timeout():
+            return Unknown(f"{registry} did not answer in time")
+        case requests.exceptions.ChunkedEncodingError():
+            return Unknown(f"the answer of {registry} broke off")
+        case requests.ConnectionError():
+            cause = getattr(error.args[0], "reason", None) if error.args else None
+            if isinstance(cause, NameResolutionError):
+                return Unknown(f"the name {registry} does not resolve")
+            return Unknown(f"{registry} cannot be reached")
+        case _:
+            return _no_registry(ref)
+
+
+def _status(response: Any, client: Client, ref: ImageRef) -> Missing | Unknown:
+    """What an answer with an error status says of an image (OCI distribution spec, "Error codes")."""
+    registry, status = ref.registry, response.status_code
+    if status == 404:
+        codes = _codes(response, client)
+        if not codes:
+            return _no_registry(ref)
+        if "NAME_UNKNOWN" in codes:
+            return Missing(f"{registry} has no repository {ref.repository}")
+        return Missing(f"{registry} has no {ref.familiar}")
+    if status == 403:
+        return Unknown(_refused(client, ref), transient=False)
+    if status == 429:
+        return Unknown(f"{registry} has been asked too often: try again later, or docker login {registry}")
+    return Unknown(f"{registry} answered with status {status}", transient=status >= 500)
+
+
+def _codes(response: Any, client: Client) -> list[str]:
+    """The codes of the errors in an answer; none if it is not that of a registry."""
+    try:
+        return [str(error["code"]) for error in json.loads(client.read(response, _ERROR_LIMIT))["errors"]]
+    except Exception:  # it is too long, breaks off, or is no such document
+        return []
+
+
+def _refused(client: Client, ref: ImageRef) -> str:
+    """Why a registry would not tell: it says the same of what is not there and of what is private."""
+    login, registry = client.login, ref.registry
+    if login is not None and login.problem:
+        return f"{registry} asks for a login, and {login.problem}"
+    if login:
+        return f"{registry} refused the credentials, or has no {ref.familiar}: docker login {registry}"
+    return f"{registry} asks for a login, or has no {ref.familiar}: docker login {registry}"
+
+
+def _no_registry(ref: ImageRef) -> Unknown:
+    return Unknown(f"{ref.registry} does not answer like a registry", transient=False)

@@ -1,0 +1,1 @@
+"""The straight lines: observe, plan, compare, write. For the command line and for programs."""

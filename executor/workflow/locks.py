@@ -1,0 +1,214 @@
+"""The lock of a project: what it should hold, in what it differs, and writing it.
+
+Owns `stowplan lock` and what `apply` does to a stale lock. Refuses to print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from attrs import evolve, frozen
+
+from executor.config.project import Project
+from executor.errors import ExecutorError
+from executor.observe.images import ChooseEngine
+from executor.state import lock_text, update_lock
+from executor.workflow.plans import spec, stale
+from planner.compare.changes import Change, diff
+from planner.compare.layers import rebuilt_layers
+from planner.errors import Place, PlannerError, Problem
+from planner.facts.facts import Facts
+from planner.image.plan import BuildPlan, PlanSpec
+from planner.image.spec import ExternalImage
+from planner.lock.lock import Lock, Pins
+from planner.lock.repair import Repaired, repair
+from planner.lock.text import loads
+from planner.pipeline import Pipeline
+from planner.stack import Stack
+from planner.values import ImageRef
+
+__all__ = [
+    "Comparison",
+    "LockCheck",
+    "check_lock",
+    "compare",
+    "missing_pairs",
+    "refuse_unpinned",
+    "renew",
+    "write_lock",
+]
+
+
+@frozen
+class Comparison:
+    """One plan compared with what a lock says of it."""
+
+    pipeline: str
+    stack: str
+    changes: tuple[Change, ...]
+    steps: Mapping[str, tuple[str, ...]]
+    """The steps of each image, by its name."""
+    rebuilt: Mapping[str, tuple[str, ...]]
+    """The layers that are built anew, by image."""
+
+
+def compare(
+    before: Lock, plans: Iterable[PlanSpec], gone: Iterable[tuple[str, str]] = ()
+) -> tuple[Comparison, ...]:
+    """Each plan compared with the one that a lock has of the same pipeline and stack.
+
+    `gone` are the pipelines and stacks that are no more, compared with nothing.
+    """
+    found = []
+    for made in (*plans, *(PlanSpec(pipeline, stack) for pipeline, stack in gone)):
+        old = before.plan(made.pipeline, made.stack)
+        known = {image.name: image for image in old.images} if old else {}
+        changes = () if old is not None and old.hash == made.hash else diff(old, made)
+        found.append(
+            Comparison(
+                made.pipeline,
+                made.stack,
+                changes,
+                {image.name: image.steps for image in (*known.values(), *made.images)},
+                {image.name: rebuilt_layers(known.get(image.name), image) for image in made.images}
+                if changes
+                else {},
+            )
+        )
+    return tuple(found)
+
+
+def missing_pairs(lock: Lock, plans: Iterable[PlanSpec]) -> tuple[tuple[str, str], ...]:
+    """The pipelines and stacks that a lock has and these plans have not."""
+    there = {(made.pipeline, made.stack) for made in plans}
+    return tuple(pair for old in lock.plans if (pair := (old.pipeline, old.stack)) not in there)
+
+
+@frozen
+class LockCheck:
+    """A lock compared with the project: the specs it should hold, and those that are gone.
+
+    `repaired` says what was kept and dropped of a lock that could not be read.
+    """
+
+    plans: tuple[PlanSpec, ...]
+    gone: tuple[tuple[str, str], ...]
+    lock: Lock | None
+    repaired: Repaired | None = None
+
+    @cached_property
+    def compared(self) -> tuple[Comparison, ...]:
+        """In what each plan differs from the lock."""
+        return compare(self.lock or Lock(), self.plans, self.gone)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the lock says what it should."""
+        whole = self.lock is not None and self.repaired is None
+        return whole and not self.gone and not any(item.changes for item in self.compared)
+
+
+def check_lock(
+    project: Project,
+    pipelines: Iterable[Pipeline],
+    stacks: Iterable[Stack],
+    *,
+    whole: bool,
+    asks: bool,
+    repairs: bool = False,
+    released: Iterable[ImageRef] = (),
+    all_released: bool = False,
+    engine: ChooseEngine | None = None,
+) -> LockCheck:
+    """Plan what a lock should hold, and compare it with the lock there is.
+
+    `whole` says that these are all pipelines and stacks of the project, so that what else is in the lock
+    is gone. With `asks=False` no registry and no engine is asked. With `repairs` a lock that cannot be
+    read is no error: what can be kept of it is. `released` and `all_released` say which pins are looked
+    up anew. PlannerError holds the problems of all pipelines.
+    """
+    text = lock_text(project.root)
+    repaired = None
+    if text is None:
+        lock = None
+    elif repairs:
+        repaired = repair(text)
+        lock = repaired.lock
+        if not repaired.kept:
+            repaired = None
+    else:
+        lock = loads(text)
+    pins = Pins(lock or Lock(), frozenset(released), all_released)
+    _refuse_unknown(pins)
+    facts = Facts()
+    plans = []
+    stacks = tuple(stacks)
+    problems: dict[Problem, None] = {}
+    for pipeline in pipelines:
+        for stack in stacks:
+            try:
+                made, facts = spec(project, pipeline, stack, pins, facts, asks=asks, engine=engine)
+            except PlannerError as error:
+                problems |= dict.fromkeys(error.problems)
+                continue
+            plans.append(made)
+    if problems:
+        raise PlannerError(problems)
+    gone = missing_pairs(lock or Lock(), plans) if whole else ()
+    return LockCheck(tuple(plans), gone, lock, repaired)
+
+
+def _refuse_unknown(pins: Pins) -> None:
+    """UsageError for an image to upgrade that the lock does not have: a misspelt one would do nothing."""
+    from executor.errors import UsageError  # noqa: PLC0415  # only a wrong name needs it
+    from planner.errors import did_you_mean  # noqa: PLC0415  # as above
+
+    known = {image.spec.external.reference for plan in pins.lock.plans for image in plan.images}
+    for reference in sorted(pins.released - known, key=str):
+        names = [each.familiar for each in known]
+        raise UsageError.of(
+            "--upgrade-image",
+            f"the lock has no image on {reference.familiar}",
+            did_you_mean(reference.familiar, names),
+        )
+
+
+def refuse_unpinned(plans: Iterable[PlanSpec]) -> None:
+    """ExecutorError if a parent image's digest is not known: a lock that does not pin it locks nothing."""
+    unpinned: dict[str, ExternalImage] = {}
+    for made in plans:
+        for image in made.images:
+            if image.spec.external.digest is None:
+                unpinned[image.spec.external.reference.familiar] = image.spec.external
+    if not unpinned:
+        return
+    error = ExecutorError(
+        Problem(
+            Place(file=name),
+            f"its digest is not known: {parent.pin.reason or 'it is on this machine only'}",
+            "make the image reachable, or go on with --allow-unpinned",
+            "unpinned",
+        )
+        for name, parent in unpinned.items()
+    )
+    error.exit_code = 75 if all(parent.pin.transient for parent in unpinned.values()) else 1
+    raise error
+
+
+def write_lock(project: Project, checked: LockCheck, *, forget_pushed: bool = False) -> bool:
+    """Write the plans into the lock and drop those that are gone; whether that changed its file."""
+
+    def change(lock: Lock) -> Lock:
+        renewed = lock.with_plans(checked.plans).without(checked.gone)
+        return evolve(renewed, pushed=()) if forget_pushed else renewed
+
+    return update_lock(project.root, change, repairs=True)
+
+
+def renew(project: Project, lock: Lock | None, made: BuildPlan) -> tuple[Change, ...]:
+    """Bring the lock up to date with one plan, and with nothing else: what that changed."""
+    changes = stale(lock, made.spec)
+    if changes or lock is None or lock.plan(made.pipeline, made.stack) is None:
+        update_lock(project.root, lambda now: now.with_plans([made.spec]))
+    return changes

@@ -1,0 +1,130 @@
+"""From a project to a plan, with the pins of its lock.
+
+Owns what `--locked`, `--frozen` and `--offline` mean. Refuses to print.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from attrs import frozen
+
+from executor.config.project import Project
+from executor.errors import ExecutorError
+from executor.observe.facts import observe
+from executor.observe.images import ChooseEngine
+from executor.state import read_lock
+from planner.compare.changes import Change, diff
+from planner.errors import Place, PlannerError, Problem
+from planner.facts.facts import Facts
+from planner.image.plan import BuildPlan, PlanSpec
+from planner.lock.lock import LOCK_NAME, Lock, Pins
+from planner.pipeline import Pipeline
+from planner.planning import make_plan, make_spec
+from planner.settings.option_table import BUILDERS
+from planner.stack import Stack
+
+__all__ = ["Planned", "located", "plan", "required_lock", "spec", "stale"]
+
+WRITE_IT: Final = "write it with `stowplan lock`"
+
+
+@frozen
+class Planned:
+    """A plan, the facts it was made from, and the lock as it was."""
+
+    plan: BuildPlan
+    facts: Facts
+    lock: Lock | None
+
+
+def plan(
+    project: Project,
+    pipeline: Pipeline,
+    stack: Stack,
+    *,
+    engine: ChooseEngine | None = None,
+    frozen: bool = False,
+    locked: bool = False,
+    offline: bool = False,
+    builders: frozenset[str] = frozenset(BUILDERS),
+) -> Planned:
+    """Observe and plan one pipeline on one stack, with the pins of the project's lock.
+
+    With `frozen` the specs of the lock are taken as they are; with `locked` a lock that is not what was
+    planned is refused. Both need a lock. With `offline`, and with `locked`, no registry is asked for what
+    the lock does not pin. `builders` are those that may build the images.
+    """
+    lock = required_lock(project) if frozen or locked else read_lock(project.root)
+    pins = Pins(lock or Lock())
+    try:
+        facts = observe(
+            pipeline,
+            stack,
+            root=project.root,
+            pins=pins,
+            frozen=frozen,
+            asks=not (offline or locked),
+            engine=engine,
+        )
+        made = make_plan(pipeline, stack, facts, pins=pins, frozen=frozen, builders=builders)
+    except PlannerError as error:
+        raise located(project, error) from None
+    if locked and (changes := stale(lock, made.spec)):
+        raise ExecutorError(
+            Problem(Place(file=LOCK_NAME), f"stale: {change.image}: {change.text}", WRITE_IT, "stale-lock")
+            for change in changes
+        )
+    return Planned(made, facts, lock)
+
+
+def spec(
+    project: Project,
+    pipeline: Pipeline,
+    stack: Stack,
+    pins: Pins,
+    facts: Facts,
+    *,
+    asks: bool,
+    engine: ChooseEngine | None,
+) -> tuple[PlanSpec, Facts]:
+    """What a lock should hold of one pipeline on one stack, and the facts with what that took.
+
+    No variable has to be set, and no file that is only copied is looked at.
+    """
+    try:
+        facts = observe(
+            pipeline,
+            stack,
+            root=project.root,
+            pins=pins,
+            checkout=False,
+            asks=asks,
+            engine=engine,
+            facts=facts,
+        )
+        return make_spec(pipeline, stack, facts, pins=pins), facts
+    except PlannerError as error:
+        raise located(project, error) from None
+
+
+def located(project: Project, error: PlannerError) -> PlannerError:
+    """The error, with file and line of each setting that it is about."""
+    return PlannerError(map(project.located, error.problems))
+
+
+def required_lock(project: Project) -> Lock:
+    """The project's lock. ExecutorError if it has none."""
+    lock = read_lock(project.root)
+    if lock is None:
+        problem = Problem(Place(), f"{LOCK_NAME} does not exist", WRITE_IT, "no-lock")
+        raise ExecutorError([problem])
+    return lock
+
+
+def stale(lock: Lock | None, made: PlanSpec) -> tuple[Change, ...]:
+    """What of a plan its lock does not say; empty exactly when their hashes are equal."""
+    known_spec = lock.plan(made.pipeline, made.stack) if lock else None
+    if known_spec is not None and known_spec.hash == made.hash:
+        return ()
+    return diff(known_spec, made)

@@ -1,0 +1,105 @@
+"""The layers of an image: what people call them, and which ones a builder has to make anew."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from attrs import frozen
+
+from planner.image.instructions import (
+    CopyFiles,
+    InstallApt,
+    InstallProject,
+    InstallRequirements,
+    Instruction,
+    SetEnvironment,
+    SetUser,
+)
+from planner.image.plan import Checkout, ImagePlan, NamedSpec
+from planner.image.spec import ExternalImage, ImageSpec
+
+__all__ = ["Seen", "layer_name", "rebuilt_layers"]
+
+
+@frozen
+class Seen:
+    """The checkouts of both sides, and the planned images that they are built on, where both are known."""
+
+    old: Checkout | None = None
+    new: Checkout | None = None
+    parents: tuple[ImagePlan | None, ImagePlan | None] = (None, None)
+
+    @classmethod
+    def of(cls, old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Seen:
+        """What two images know beyond their specs, if both are plans."""
+        if not (isinstance(old, ImagePlan) and isinstance(new, ImagePlan)):
+            return cls()
+        parents = (old.parent, new.parent)
+        if not (old.builds and new.builds):
+            # An image that is not built has looked at nothing, so that nothing of it went.
+            return cls(parents=parents)
+        return cls(old.checkout, new.checkout, parents)
+
+
+def rebuilt_layers(old: ImagePlan | NamedSpec | None, new: ImagePlan | NamedSpec) -> tuple[str, ...]:
+    """The layers of `new` that a builder cannot take over from `old`, by name, in order.
+
+    Layers stack: from the first that differs, all are built anew. Without `old`, all are. Files,
+    variables and the platform of the machine are compared when both sides know them: a spec does not.
+    """
+    names = tuple(layer_name(item) for item in new.spec.instructions)
+    if old is None:
+        return names
+    seen = Seen.of(old, new)
+    was_on, is_on = seen.parents
+    if _base(old.spec, seen.old, was_on) != _base(new.spec, seen.new, is_on):
+        return names
+    before = [_content(seen.old, item) for item in old.spec.instructions]
+    after = [_content(seen.new, item) for item in new.spec.instructions]
+    same = next(
+        (i for i, (was, now) in enumerate(zip(before, after, strict=False)) if was != now), len(before)
+    )
+    return names[same:]
+
+
+def _base(spec: ImageSpec, checkout: Checkout | None, planned: ImagePlan | None) -> object:
+    """What the layers stand on: where it is known by its digest, its name does not matter."""
+    parent = spec.parent
+    under: object = parent.digest or parent.unpinned if isinstance(parent, ExternalImage) else parent.hash
+    if planned is not None:
+        under = planned.hash
+    local = (checkout.parent_id, checkout.platform) if checkout else None
+    return under, local, spec.platform, spec.build_args
+
+
+def layer_name(item: Instruction) -> str:
+    """What people call the layer that an instruction makes."""
+    match item:
+        case SetEnvironment():
+            return "runtime environment" if item.runtime else "environment"
+        case InstallApt():
+            return "apt packages"
+        case InstallRequirements():
+            return item.source
+        case CopyFiles():
+            return "files"
+        case InstallProject():
+            return "project"
+        case SetUser():
+            return "user"
+        case _:
+            assert_never(item)
+
+
+def _content(checkout: Checkout | None, item: Instruction) -> object:
+    """An instruction with what only its checkout knows of it, where that is known."""
+    if checkout is None:
+        return item
+    match item:
+        case CopyFiles():
+            return item, checkout.trees.get(item.tree)
+        case SetEnvironment():
+            names = sorted({name for value in item.variables.values() for name in value.variables})
+            return item, [checkout.variables.get(name) for name in names]
+        case _:
+            return item

@@ -1,0 +1,91 @@
+"""One pattern of an ignore file against one path, in time that grows with their lengths and no faster.
+
+Owns the parts that a pattern is made of, and a way to match them that never goes back: it keeps the set of
+all places in the path that the parts so far can reach, as the bits of one number. Docker's matcher, Go's
+regexp, is of that kind; Python's tries one way after the other, which for five stars between classes that
+match `/` takes longer than anyone waits. Refuses to read patterns: `ignore` does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+__all__ = ["ANY_DIRECTORIES", "ANY_NAME", "START", "TO_THE_END", "below_any", "expression", "matches"]
+
+ANY_NAME: Final = "[^/]*"
+ANY_DIRECTORIES: Final = "(?:.*/)?"  # without DOTALL, as in Docker
+TO_THE_END: Final = ".*"  # likewise
+START: Final = "^"
+
+# Up to so many parts of open length the regular expressions of Python are faster. Each further one
+# multiplies the ways they may try by the length of the path.
+_WAYS: Final = 2
+
+
+def expression(parts: Sequence[str]) -> tuple[str, str] | None:
+    """A head that many patterns share and a tail, for `fullmatch`; None if that might try too many ways.
+
+    Each part is one of the four above, or an expression that matches exactly one character.
+    """
+    made = list(parts)
+    crossing = star = -1  # the last part that can match a slash; the last star
+    for index, part in enumerate(parts):
+        if part == ANY_NAME:
+            if star > crossing:
+                # The first place where the text between two stars fits is as good as any other:
+                # not trying the rest keeps `*a*a*a*a*` from taking for ever.
+                made[star] = f"(?>{made[star]}?"
+                made[index] = f"){part}"
+            star = index
+        elif part in (ANY_DIRECTORIES, TO_THE_END) or re.fullmatch(part, "/"):
+            crossing = index
+    # Of the last part only one end will do.
+    if sum(part == ANY_DIRECTORIES or part.endswith(ANY_NAME) for part in made[:-1]) > _WAYS:
+        return None
+    if made[0] == ANY_DIRECTORIES:
+        return below_any(made[0], "".join(made[1:]), single=crossing == 0)
+    return "", "".join(made)
+
+
+def below_any(head: str, tail: str, *, single: bool) -> tuple[str, str]:
+    """A tail of a single component leaves one way to match the head: spare the others."""
+    return (f"(?>{head})" if single else head), tail
+
+
+def matches(parts: Sequence[str], path: str) -> bool:
+    """Whether such parts, one after the other, match the whole path."""
+    found: dict[str, int] = {}
+    for index, character in enumerate(path):
+        found[character] = found.get(character, 0) | 1 << index
+    everywhere = (1 << len(path)) - 1
+    slashes = found.get("/", 0)
+    line = everywhere & ~found.get("\n", 0)
+    reached = 1
+    for part in parts:
+        if part == ANY_NAME:
+            reached = _through(reached, everywhere & ~slashes)
+        elif part == ANY_DIRECTORIES:
+            reached |= (_through(reached, line) & slashes) << 1
+        elif part == TO_THE_END:
+            reached = _through(reached, line)
+        elif part == START:
+            reached &= 1
+        else:
+            reached = (reached & sum(at for each, at in found.items() if _takes(part, each))) << 1
+    return bool(reached >> len(path) & 1)
+
+
+def _through(reached: int, along: int) -> int:
+    """All places reached from some by going along the places given: a carry runs through them at once.
+
+    `MatchStar` of Cameron et al., "Bitwise data parallelism in regular expression matching" (2014).
+    """
+    return (((reached & along) + along) ^ along) | reached
+
+
+@lru_cache(maxsize=4096)
+def _takes(part: str, character: str) -> bool:
+    return re.fullmatch(part, character) is not None

@@ -1,0 +1,33 @@
+"""What an image requires of a builder, as a set; a builder says what it can do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from planner.image.instructions import InstallApt, InstallProject, InstallRequirements
+from planner.image.spec import ImageSpec
+
+__all__ = ["Capability", "required"]
+
+
+class Capability(StrEnum):
+    """Something that not every builder can do."""
+
+    RUN_COMMANDS = "run commands"
+    """Run programs of the image while it is built."""
+    OTHER_PLATFORM = "build for another platform"
+    """Build for a platform that is asked for by name."""
+    LOCAL_PARENT = "build on a local image"
+    """Build on an image that no registry has, or on another image of the plan that is not pushed."""
+
+
+def required(spec: ImageSpec) -> frozenset[Capability]:
+    """What a builder has to be able to do to build an image."""
+    found = set()
+    if any(isinstance(item, InstallApt | InstallRequirements | InstallProject) for item in spec.instructions):
+        found.add(Capability.RUN_COMMANDS)
+    if spec.platform:
+        found.add(Capability.OTHER_PLATFORM)
+    if isinstance(spec.parent, ImageSpec) or spec.external.digest is None:
+        found.add(Capability.LOCAL_PARENT)
+    return frozenset(found)

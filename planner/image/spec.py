@@ -1,0 +1,104 @@
+"""What is written down of an image and what the lock pins: ImageSpec, and the parent it is built on.
+
+The spec hash is the same on every machine, and survives an edit of the code. Refuses to hold anything
+that only one checkout or one machine can say: `plan` has that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from planner.errors import PlannerError, Problem
+from planner.facts.answers import Pin
+from planner.identity import COUNTED, NOT_COUNTED, content_hash
+from planner.image.instructions import CopyFiles, Installer, InstallRequirements, Instruction
+from planner.values import Digest, FrozenMapping, ImageRef, freeze
+
+__all__ = ["ExternalImage", "ImageSpec"]
+
+
+def _without_digest(reference: ImageRef) -> ImageRef:
+    return evolve(reference, digest=None)
+
+
+@frozen
+class ExternalImage:
+    """A parent from outside: a reference without digest, and the digest that it is pinned to.
+
+    Without a digest it is unpinned, and another image than with one.
+    """
+
+    reference: ImageRef = field(converter=_without_digest, metadata=NOT_COUNTED)
+    digest: Digest | None = field(default=None, metadata=COUNTED)
+    # Only what is not pinned is known by its name alone.
+    unpinned: str | None = field(init=False, metadata=COUNTED)
+    pin: Pin = field(default=Pin(), eq=False, metadata=NOT_COUNTED)
+    """What the digest is of, and for which platform; or why there is none."""
+
+    @unpinned.default
+    def _name_if_unpinned(self) -> str | None:
+        return None if self.digest else str(self.reference)
+
+    @property
+    def base(self) -> ImageRef:
+        """The reference to build on: by digest where it is known."""
+        return self.reference.pinned(self.digest) if self.digest else self.reference
+
+    def __str__(self) -> str:
+        return f"{self.reference}@{self.digest}" if self.digest else str(self.reference)
+
+
+@frozen
+class ImageSpec:
+    """What an image is, as far as every machine knows: its parent, and what is done to it.
+
+    The parent is an image from outside or the spec of another image of the plan. `options` are those
+    build options that change the image and have no field of their own.
+    """
+
+    parent: ExternalImage | ImageSpec = field(metadata=COUNTED)
+    instructions: tuple[Instruction, ...] = field(default=(), metadata=COUNTED)
+    platform: str | None = field(default=None, metadata=COUNTED)
+    """The platform that was asked for; None for that of the machine."""
+    build_args: Mapping[str, str] = field(default=FrozenMapping(), converter=freeze, metadata=COUNTED)
+    labels: Mapping[str, str] = field(default=FrozenMapping(), converter=freeze, metadata=COUNTED)
+    target: str | None = field(default=None, metadata=COUNTED)
+    options: Mapping[str, Any] = field(default=FrozenMapping(), converter=freeze, metadata=COUNTED)
+
+    @instructions.validator
+    def _sources_apart(self, _: object, instructions: tuple[Instruction, ...]) -> None:
+        """Each source has files of its own in the build context, under its name."""
+        sources = [item.source for item in instructions if isinstance(item, InstallRequirements)]
+        if len(set(sources)) < len(sources):
+            fix = "put the requirements of one source into one instruction"
+            raise PlannerError([Problem.at("instructions", "a source of requirements stands twice", fix)])
+
+    @cached_property
+    def hash(self) -> Digest:
+        """The spec hash."""
+        return content_hash("spec", self)
+
+    @property
+    def builds(self) -> bool:
+        """Whether there is anything to build: else the parent is used as it is."""
+        return bool(self.instructions or self.labels)
+
+    @property
+    def external(self) -> ExternalImage:
+        """The image from outside that this one stands on in the end."""
+        return self.parent if isinstance(self.parent, ExternalImage) else self.parent.external
+
+    @property
+    def trees(self) -> tuple[str, ...]:
+        """The names of the trees that are copied, each once."""
+        return tuple(dict.fromkeys(item.tree for item in self.instructions if isinstance(item, CopyFiles)))
+
+    @property
+    def installer(self) -> Installer | None:
+        """The program that installs its Python packages; None if it installs none."""
+        found = (item.installer for item in self.instructions if isinstance(item, InstallRequirements))
+        return next(found, None)

@@ -1,0 +1,167 @@
+"""What `stowplan.lock` holds, as values: the specs of all plans, and the ledger of pushed images.
+
+Owns which pins a plan takes over from a lock. Refuses to know how a lock is written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
+from typing import Final, Self
+
+from attrs import evolve, field, frozen
+
+from planner.identity import COUNTED, content_hash
+from planner.image.plan import ImagePlan, NamedSpec, PlanSpec
+from planner.image.spec import ExternalImage
+from planner.values import Digest, ImageRef, PythonPackageInstaller
+
+__all__ = ["LOCK_NAME", "Lock", "Pins", "Pushed"]
+
+LOCK_NAME: Final = "stowplan.lock"
+
+
+def _pinned(_: object, __: object, reference: ImageRef) -> None:
+    if reference.digest is None or reference.tag is not None:
+        raise ValueError(f"not a reference by digest: {reference}")
+
+
+@frozen(order=True)
+class Pushed:
+    """One entry of the ledger: an image hash, and the reference by digest that it was pushed as.
+
+    `name` and `stack` say which image of which stack it was pushed for: when that is pushed again, the
+    older entry goes.
+    """
+
+    image: Digest = field(metadata=COUNTED)
+    reference: ImageRef = field(order=str, validator=_pinned, metadata=COUNTED)
+    name: str = field(metadata=COUNTED)
+    stack: str = field(metadata=COUNTED)
+
+    @property
+    def hash(self) -> Digest:
+        """What tells an entry that was edited."""
+        return content_hash("pushed", self)
+
+    @property
+    def digest(self) -> Digest:
+        """The digest that the registry has it under."""
+        assert self.reference.digest is not None  # noqa: S101  # the validator has seen it
+        return self.reference.digest
+
+
+def _by_pair(plans: Iterable[PlanSpec]) -> tuple[PlanSpec, ...]:
+    return tuple(sorted(plans, key=lambda plan: (plan.pipeline, plan.stack)))
+
+
+def _sorted(pushed: Iterable[Pushed]) -> tuple[Pushed, ...]:
+    return tuple(sorted(set(pushed)))
+
+
+@frozen
+class Lock:
+    """The specs of all plans of a project, and the ledger of pushed images."""
+
+    plans: tuple[PlanSpec, ...] = field(default=(), converter=_by_pair)
+    pushed: tuple[Pushed, ...] = field(default=(), converter=_sorted)
+
+    @cached_property
+    def _plans(self) -> dict[tuple[str, str], PlanSpec]:
+        return {(plan.pipeline, plan.stack): plan for plan in self.plans}
+
+    @cached_property
+    def _ledger(self) -> dict[tuple[Digest, str], Pushed]:
+        return {(entry.image, entry.reference.name): entry for entry in self.pushed}
+
+    @cached_property
+    def _stacks(self) -> dict[str, list[PlanSpec]]:
+        stacks: dict[str, list[PlanSpec]] = {}
+        for plan in self.plans:
+            stacks.setdefault(plan.pipeline, []).append(plan)
+        return stacks
+
+    def plan(self, pipeline: str, stack: str) -> PlanSpec | None:
+        """The specs of a pipeline on a stack."""
+        return self._plans.get((pipeline, stack))
+
+    def plans_of(self, pipeline: str, stack: str) -> Iterator[PlanSpec]:
+        """The specs of a pipeline: those on this stack first, then those on the others."""
+        own = self.plan(pipeline, stack)
+        if own is not None:
+            yield own
+        yield from (plan for plan in self._stacks.get(pipeline, ()) if plan is not own)
+
+    def with_plans(self, plans: Iterable[PlanSpec]) -> Self:
+        """The lock with these in place of those of the same pipelines and stacks."""
+        return evolve(self, plans=({**self._plans, **{(p.pipeline, p.stack): p for p in plans}}).values())
+
+    def without(self, pairs: Collection[tuple[str, str]]) -> Self:
+        """The lock without some pipelines on some stacks, and without what was pushed for them."""
+        gone = frozenset(pairs)
+        return evolve(
+            self,
+            plans=(plan for plan in self.plans if (plan.pipeline, plan.stack) not in gone),
+            pushed=(
+                entry for entry in self.pushed if (entry.name.partition("/")[0], entry.stack) not in gone
+            ),
+        )
+
+    def with_pushed(self, pushed: Iterable[Pushed]) -> Self:
+        """The ledger with these entries, and without older ones of the same images of the same stacks."""
+        new = tuple(pushed)
+        owners = {(entry.name, entry.stack) for entry in new}
+        keys = {(entry.image, entry.reference.name) for entry in new}
+        kept = (
+            entry
+            for entry in self.pushed
+            if (entry.name, entry.stack) not in owners and (entry.image, entry.reference.name) not in keys
+        )
+        return evolve(self, pushed=(*kept, *new))
+
+    def pushed_as(self, image: ImagePlan) -> Pushed | None:
+        """The ledger's entry of an image in the repository that it goes to."""
+        return self._ledger.get((image.hash, ImageRef.parse(image.destination.repository).name))
+
+
+@frozen
+class Pins:
+    """What plans take over from a lock: each pin belongs to its pipeline, reference and platform.
+
+    `all_released` and `released` say what is not taken over, so that something newer is looked for: all
+    pins, or those of some references.
+    """
+
+    lock: Lock = Lock()
+    released: frozenset[ImageRef] = frozenset()
+    all_released: bool = False
+
+    def parent(
+        self, pipeline: str, stack: str, step: str, reference: ImageRef, platform: str | None
+    ) -> ExternalImage | None:
+        """The pinned parent of a step; None if there is no pin for it, or it was released."""
+        if self.all_released or reference in self.released:
+            return None
+        for image in self._images(pipeline, stack, step):
+            parent = image.spec.external
+            same = parent.reference == reference and image.spec.platform == platform
+            if same and parent.digest is not None:
+                return parent
+        return None
+
+    def installer_version(
+        self, pipeline: str, stack: str, step: str, name: PythonPackageInstaller
+    ) -> str | None:
+        """The version of the installer that a step's requirements are installed with."""
+        if self.all_released:
+            return None
+        for image in self._images(pipeline, stack, step):
+            installer = image.spec.installer
+            if installer is not None and installer.name is name and installer.version is not None:
+                return installer.version
+        return None
+
+    def _images(self, pipeline: str, stack: str, step: str) -> Iterator[NamedSpec]:
+        """The images of a pipeline: those that the step runs in first."""
+        for plan in self.lock.plans_of(pipeline, stack):
+            yield from sorted(plan.images, key=lambda image: step not in image.steps)

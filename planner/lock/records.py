@@ -1,0 +1,321 @@
+"""The records that a lock's file consists of, as plain data: images, packages, stacks, pushed images.
+
+Owns the schema of version 2 and its strict reading: no key is ignored, nothing is coerced. What several
+images share stands once: a package is a record of its own, and an image that is the same on several
+stacks is one record. Refuses to know how records are laid out in a file (`text` does), and what they mean
+together (`normal` does).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import asdict, field, frozen
+
+from planner.errors import Place, PlannerError, Problem
+from planner.facts.answers import PinKind
+from planner.image.instructions import KINDS, Installer, Instruction
+from planner.lock.lock import LOCK_NAME
+from planner.pipeline import NAME
+from planner.requirements.model import Requirement, Requirements
+from planner.requirements.options import parse_option
+from planner.settings.build_options import ARGUMENTS
+from planner.settings.checks import kind_of
+from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, bare_flags, freeze
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+__all__ = [
+    "RESTORE",
+    "ImageRecord",
+    "PackageRecord",
+    "ParentRecord",
+    "PushedRecord",
+    "StackRecord",
+    "read",
+    "write",
+]
+
+RESTORE: Final = "repair it with `stowplan lock`, or restore it from version control"
+PACKAGE_LISTS: Final = ("packages", "constraints")
+_NAME: Final = re.compile(NAME)
+_IMAGE_NAME: Final = re.compile(rf"{NAME}(/{NAME})?")
+
+
+def _named(_: object, attribute: Any, value: Any) -> None:
+    pattern = _IMAGE_NAME if attribute.name == "name" else _NAME
+    for name in (value,) if isinstance(value, str) else value:
+        if not pattern.fullmatch(name):
+            raise ValueError(f"not a name: {name!r}")
+
+
+def _listed(_: object, __: object, value: tuple[Mapping[str, Any], ...]) -> None:
+    """Requirements are lists of texts: they are looked at before the instruction that they belong to."""
+    for table in value:
+        requirements = _read_mapping(table.get("requirements", {}))
+        for name in PACKAGE_LISTS:
+            lines = requirements.get(name, ())
+            if not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
+                raise ValueError(f"requirements.{name}: expected a list of strings, found {kind_of(lines)}")
+
+
+def _plain(_: object, __: object, value: Any) -> None:
+    check_plain(value)
+
+
+def check_plain(value: object) -> None:
+    """ValueError for what no option can be: TOML has numbers that are not whole, and dates."""
+    match value:
+        case None | bool() | int() | str():
+            pass
+        case Mapping():
+            for item in value.values():
+                check_plain(item)
+        case list() | tuple():
+            for item in value:
+                check_plain(item)
+        case _:
+            raise ValueError(f"not a value of an option: {kind_of(value)}")
+
+
+@frozen
+class ParentRecord:
+    """The parent of an image: a reference with its pin, or the name of another image of the pipeline."""
+
+    reference: ImageRef | None = None
+    digest: Digest | None = None
+    kind: PinKind | None = None
+    platform: str | None = None
+    manifest: Digest | None = None
+    image: str | None = None
+
+
+@frozen
+class ImageRecord:
+    """One image of a pipeline. Without `stacks` it is on all stacks that the lock has."""
+
+    pipeline: str = field(validator=_named)
+    name: str = field(validator=_named)
+    steps: tuple[str, ...] = field(validator=_named)
+    hash: Digest
+    parent: ParentRecord
+    stacks: tuple[str, ...] = field(default=(), validator=_named)
+    platform: str | None = None
+    target: str | None = None
+    build_args: Mapping[str, str] = FrozenMapping()
+    labels: Mapping[str, str] = FrozenMapping()
+    options: Mapping[str, Any] = field(default=FrozenMapping(), validator=_plain)
+    instruction: tuple[Mapping[str, Any], ...] = field(default=(), validator=_listed)
+    """Instructions as plain data: their packages are named, and `normal` knows by which records."""
+
+
+@frozen
+class PackageRecord:
+    """One package that images ask for."""
+
+    name: str
+    requirement: str
+    hashes: tuple[str, ...] = ()
+
+
+@frozen
+class StackRecord:
+    """One stack that the lock has plans for."""
+
+    name: str = field(validator=_named)
+
+
+@frozen
+class PushedRecord:
+    """One entry of the ledger; `hash` tells one that was edited."""
+
+    image: Digest
+    reference: ImageRef
+    name: str = field(validator=_named)
+    stack: str = field(validator=_named)
+    hash: Digest
+
+
+Record = ImageRecord | PackageRecord | StackRecord | PushedRecord
+KIND_OF: Final[Mapping[type[Any], str]] = {
+    StackRecord: "stack",
+    ImageRecord: "image",
+    PackageRecord: "package",
+    PushedRecord: "pushed",
+}
+CLASS_OF: Final[Mapping[str, type[Any]]] = {name: kind for kind, name in KIND_OF.items()}
+
+
+def read(kind: str, data: object, where: str) -> Record:
+    """The record that plain data describes. PlannerError says what is wrong with it, at `where`."""
+    from cattrs.errors import BaseValidationError  # noqa: PLC0415  # heavy, and only a lock needs it
+
+    if not isinstance(data, Mapping):
+        problem = Problem(
+            Place(path=(where,), file=LOCK_NAME), f"expected a table, found {kind_of(data)}", RESTORE
+        )
+        raise PlannerError([problem])
+    try:
+        record: Record = _converter().structure(data, CLASS_OF[kind])
+    except BaseValidationError as error:
+        raise PlannerError(_problems(error, where)) from None
+    return record
+
+
+def write(record: Record) -> dict[str, Any]:
+    """A record as plain data, without what says nothing."""
+    data: dict[str, Any] = _converter().unstructure(record)
+    return data
+
+
+def read_instruction(data: Mapping[str, Any], where: str) -> Instruction:
+    """An instruction, whose packages are lines of requirements by now."""
+    from cattrs.errors import BaseValidationError  # noqa: PLC0415  # see read
+
+    kind = data.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        problem = Problem(
+            Place(path=(where,), file=LOCK_NAME), f"unknown kind of instruction: {kind!r}", RESTORE
+        )
+        raise PlannerError([problem])
+    try:
+        instruction: Instruction = _converter().structure(data, KINDS[kind])
+    except BaseValidationError as error:
+        raise PlannerError(_problems(error, where)) from None
+    return instruction
+
+
+def write_instruction(value: Instruction) -> dict[str, Any]:
+    """Every field, the kind first: a default that changes later must not change what an old lock says."""
+    fields = {"kind": value.kind, **asdict(value, recurse=False)}
+    return {name: _converter().unstructure(item) for name, item in fields.items() if item is not None}
+
+
+def _problems(error: Exception, where: str) -> Iterator[Problem]:
+    from cattrs import transform_error  # noqa: PLC0415  # see read
+
+    for text in transform_error(error, path=where, format_exception=_said):
+        found, _, path = text.rpartition(" @ ")
+        yield Problem(Place(path=(path or where,), file=LOCK_NAME), found or text, RESTORE)
+
+
+def _said(error: BaseException, kind: type | None) -> str:
+    """What is wrong with one value: our own words where they are."""
+    from cattrs.v import format_exception  # noqa: PLC0415  # see read
+
+    # A validator of attrs gives more than its message.
+    if isinstance(error, ValueError) and error.args:
+        return str(error.args[0]).replace("\n", "; ")
+    return format_exception(error, kind)
+
+
+@frozen
+class _Requirements:
+    packages: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@cache
+def _converter() -> Converter:
+    """Reads strictly and writes tersely: no key is ignored, nothing is coerced, defaults are left out."""
+    from cattrs import Converter  # noqa: PLC0415  # see read
+
+    converter = Converter(forbid_extra_keys=True, omit_if_default=True)
+    for kind in (str, int, bool):
+        converter.register_structure_hook(kind, _exactly(kind))
+    for leaf, parse in ((Digest, Digest.parse), (ImageRef, ImageRef.parse)):
+        converter.register_structure_hook(leaf, lambda value, _, parse=parse: parse(_string(value)))
+    converter.register_structure_hook(Requirements, lambda value, _: _read_requirements(value))
+    converter.register_structure_hook_func(
+        _is(Mapping[str, EnvTemplate]), lambda value, _: _read_variables(value)
+    )
+    converter.register_structure_hook_func(_is(Mapping[str, Any]), lambda value, _: _read_mapping(value))
+    converter.register_structure_hook_func(
+        _is(Mapping[str, str]), lambda value, _: FrozenMapping(converter.structure(value, dict[str, str]))
+    )
+    converter.register_structure_hook(Installer, _read_installer)
+    for text in (Digest, ImageRef, EnvTemplate):
+        converter.register_unstructure_hook(text, str)
+    converter.register_unstructure_hook(FrozenMapping, lambda value: converter.unstructure(dict(value)))
+    converter.register_unstructure_hook(Requirements, _write_requirements)
+    converter.register_unstructure_hook(Installer, _write_installer)
+    return converter
+
+
+def _is(shape: object) -> Callable[[object], bool]:
+    return lambda kind: kind == shape
+
+
+def _exactly(kind: type) -> Any:
+    def check(value: Any, _: object) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"expected {kind.__name__}, found {kind_of(value)}")
+        return value
+
+    return check
+
+
+def _string(value: object) -> str:
+    checked: str = _exactly(str)(value, None)
+    return checked
+
+
+def _read_mapping(value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a table, found {kind_of(value)}")
+    frozen_value: FrozenMapping[Any] = freeze(value)
+    return frozen_value
+
+
+def _read_installer(value: Any, _: object) -> Installer:
+    """Arguments are checked as those of settings are."""
+    table = dict(_read_mapping(value))
+    arguments = bare_flags(table.pop("arguments", {}))
+    if problems := tuple(ARGUMENTS(arguments)):
+        raise PlannerError(problems)
+    known = {name: _string(item) for name, item in table.items()}
+    if unknown := known.keys() - {"name", "version"}:
+        raise ValueError(f"unknown key {min(unknown)!r}")
+    return Installer(known.get("name", ""), known.get("version"), arguments)
+
+
+def _read_variables(value: Any) -> FrozenMapping[EnvTemplate]:
+    texts = _converter().structure(value, dict[str, str])
+    return FrozenMapping({name: EnvTemplate(text) for name, text in texts.items()})
+
+
+def _read_requirements(value: Any) -> Requirements:
+    lines = _converter().structure(value, _Requirements)
+    return Requirements(
+        tuple(map(requirement_of, lines.packages)),
+        tuple(map(requirement_of, lines.constraints)),
+        tuple(map(parse_option, lines.options)),
+    )
+
+
+def requirement_of(line: str) -> Requirement:
+    """The requirement of a line, with its hashes. PlannerError if it is none."""
+    text, *hashes = line.split(" --hash=")
+    return Requirement.parse(text, hashes)
+
+
+def _write_requirements(value: Requirements) -> Any:
+    return _converter().unstructure(
+        _Requirements(
+            tuple(package.line for package in value.packages),
+            tuple(constraint.line for constraint in value.constraints),
+            tuple(str(option) for option in value.options),
+        )
+    )
+
+
+def _write_installer(value: Installer) -> dict[str, Any]:
+    # TOML has no null: a bare flag is written as true, as in the settings.
+    arguments = {name: True if item is None else item for name, item in value.arguments.items()}
+    written = {"name": value.name.value, "version": value.version, "arguments": arguments}
+    return {name: _converter().unstructure(item) for name, item in written.items() if item}

@@ -1,0 +1,169 @@
+"""What can still be read of a broken lock: conflicted, truncated, edited, or not a lock at all.
+
+Owns the reading record by record. Each record that is whole and says what its hash says is kept, of both
+sides of a conflict; the ledger first, since nothing else knows what was pushed. Refuses to guess.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from attrs import frozen
+
+from planner.errors import PlannerError
+from planner.image.plan import NamedSpec, PlanSpec
+from planner.image.spec import ImageSpec
+from planner.lock.lock import Lock, Pushed
+from planner.lock.normal import Images, pushed_of
+from planner.lock.records import (
+    KIND_OF,
+    ImageRecord,
+    PackageRecord,
+    PushedRecord,
+    Record,
+    StackRecord,
+    read,
+)
+from planner.lock.text import loads
+from planner.values import Digest
+
+__all__ = ["Repaired", "repair"]
+
+_START: Final = re.compile(rf"^\[\[({'|'.join(KIND_OF.values())})\]\]\s*$")
+# Git's conflict markers; the third stands before the common ancestor (merge.conflictStyle = diff3).
+_OURS, _BASE, _THEIRS, _END = ("<<<<<<<", "|||||||", "=======", ">>>>>>>")
+
+
+@frozen
+class Repaired:
+    """A lock with what was kept of a broken one, and what was kept and dropped in words."""
+
+    lock: Lock
+    kept: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
+def repair(text: str) -> Repaired:
+    """What can be kept of the text of a lock; a lock that is whole is kept as it is."""
+    try:
+        return Repaired(loads(text.removeprefix("\ufeff")))
+    except PlannerError as error:
+        if any(problem.code == "newer-lock" for problem in error.problems):
+            raise
+    dropped: dict[str, None] = {}
+    records: dict[Record, None] = {}
+    for side in _sides(text.removeprefix("\ufeff").replace("\r\n", "\n")):
+        for kind, number, block in _blocks(side):
+            try:
+                tables = tomllib.loads(block)[kind]
+                records |= {read(kind, table, f"{kind} in line {number}"): None for table in tables}
+            except (ValueError, KeyError, RecursionError):  # PlannerError and TOMLDecodeError among them
+                dropped[f"{kind} in line {number}: it cannot be read"] = None
+    pushed = _pushed(records, dropped)
+    plans = _plans(records, dropped)
+    images = sum(len(plan.images) for plan in plans)
+    kept = (_counted(images, "image"), _counted(len(pushed), "entry of the ledger", "entries of the ledger"))
+    return Repaired(Lock(plans, pushed), kept, tuple(dropped))
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    return f"{number} {one if number == 1 else more or f'{one}s'}"
+
+
+def _sides(text: str) -> Iterator[str]:
+    """The text itself, or of a conflict both sides, each with a line for each line of the text."""
+    lines = text.split("\n")
+    if not any(line.startswith(_OURS) for line in lines):
+        yield text
+        return
+    for wanted in (_OURS, _THEIRS):
+        kept, now = [], ""
+        for line in lines:
+            marker = next((m for m in (_OURS, _BASE, _THEIRS, _END) if line.startswith(m)), "")
+            if marker:
+                now = "" if marker == _END else marker
+            kept.append(line if not marker and now in ("", wanted) else "")
+        yield "\n".join(kept)
+
+
+def _blocks(text: str) -> Iterator[tuple[str, int, str]]:
+    """Each record of a text: its kind, the number of its first line, and its text."""
+    kind, start, block = "", 0, list[str]()
+    for number, line in enumerate([*text.split("\n"), "[[stack]]"], start=1):
+        if match := _START.fullmatch(line):
+            if kind:
+                yield kind, start, "\n".join(block)
+            kind, start, block = match[1], number, []
+        block.append(line)
+
+
+def _pushed(records: dict[Record, None], dropped: dict[str, None]) -> tuple[Pushed, ...]:
+    """Entries that say what they are; of two that contradict each other, neither."""
+    found: dict[tuple[Digest, str], set[Pushed]] = {}
+    for record in records:
+        if isinstance(record, PushedRecord):
+            try:
+                entry = pushed_of(record, "pushed")
+            except PlannerError as error:
+                dropped |= {problem.found: None for problem in error.problems}
+                continue
+            found.setdefault((entry.image, entry.reference.name), set()).add(entry)
+    kept = []
+    for entries in found.values():
+        digests = {entry.digest for entry in entries}
+        if len(digests) == 1:
+            kept.append(min(entries))
+        else:
+            entry = min(entries)
+            dropped[f"{entry.name!r} as pushed: the two sides have different digests"] = None
+    return tuple(kept)
+
+
+def _says_its_hash(record: ImageRecord, lines: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether an image is whole; of one that is built on another image, that cannot be told alone."""
+    key = (record.pipeline, "", record.name)
+    try:
+        Images({key: record}, lines).spec(key, {})
+    except PlannerError:
+        return record.parent.image is not None
+    return True
+
+
+def _plans(records: dict[Record, None], dropped: dict[str, None]) -> tuple[PlanSpec, ...]:
+    """The images whose hashes are those of their content; of two of one name, the first that is whole."""
+    stacks = {record.name for record in records if isinstance(record, StackRecord)}
+    packages = [record for record in records if isinstance(record, PackageRecord)]
+    sound = []
+    for package in packages:
+        try:
+            Images.of((), [package], ())
+            sound.append(package)
+        except PlannerError:
+            dropped[f"package {package.name!r}: it cannot be read"] = None
+    lines = Images.of((), sound, ()).lines
+    images: dict[tuple[str, str, str], ImageRecord] = {}
+    for record in records:
+        if isinstance(record, ImageRecord):
+            for stack in record.stacks or sorted(stacks):
+                key = (record.pipeline, stack, record.name)
+                first = images.setdefault(key, record)
+                if first == record:
+                    continue
+                which = "first"
+                if not _says_its_hash(first, lines) and _says_its_hash(record, lines):
+                    images[key], which = record, "second"
+                dropped[f"image {record.name!r}: the two sides differ, the {which} side's is kept"] = None
+    whole = Images(images, lines)
+    known: dict[tuple[str, str, str], ImageSpec] = {}
+    plans: dict[tuple[str, str], list[NamedSpec]] = {}
+    for key, record in images.items():
+        try:
+            spec = whole.spec(key, known)
+        except PlannerError as error:
+            dropped |= {f"image {record.name!r}: {problem.found}": None for problem in error.problems}
+            continue
+        plans.setdefault(key[:2], []).append(NamedSpec(record.name, record.steps, spec))
+    return tuple(PlanSpec(*pair, tuple(named)) for pair, named in plans.items())

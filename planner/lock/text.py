@@ -1,0 +1,182 @@
+"""The text of `stowplan.lock`: records laid out so that git merges what two branches add.
+
+Owns the layout (TOML, stable, one numbered comment for each of 256 places) and the reading of whole
+texts, of every version there was. A record stands at the place that a hash of its name says, so records
+that two branches add are rarely neighbours, and git sees two changes where it would see one conflict.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable
+from typing import Any, Final
+
+from planner.errors import PlannerError, Problem
+from planner.image.plan import PlanSpec
+from planner.lock.lock import LOCK_NAME, Lock
+from planner.lock.normal import Images, pushed_of, records_of
+from planner.lock.records import (
+    KIND_OF,
+    RESTORE,
+    ImageRecord,
+    PackageRecord,
+    PushedRecord,
+    Record,
+    StackRecord,
+    read,
+    write,
+)
+
+__all__ = ["VERSION", "dumps", "loads", "of_records"]
+
+VERSION: Final = 2
+_HEADER: Final = (
+    "# Written by `stowplan lock`. Commit it; do not edit it.\n"
+    "# Numbered comments keep records apart, so that git merges what two branches add.\n"
+    f"version = {VERSION}\n\n"
+)
+_PLACES: Final = 256
+
+
+def dumps(lock: Lock) -> str:
+    """The text of a lock: the same value gives the same bytes."""
+    places: list[list[tuple[str, str, str]]] = [[] for _ in range(_PLACES)]
+    for record in records_of(lock):
+        kind, key = KIND_OF[type(record)], _key(record)
+        place = hashlib.sha256(f"{kind}/{key}".encode()).digest()[0]
+        places[place].append((kind, key, _block(kind, write(record))))
+    parts = [_HEADER]
+    for number, blocks in enumerate(places):
+        parts.append(f"# {number:02x}\n")
+        parts += [f"{block}\n" for _, _, block in sorted(blocks)]
+    return "".join(parts)
+
+
+def _key(record: Record) -> str:
+    """What a record is called: what does not move while it does."""
+    match record:
+        case ImageRecord():
+            return "/".join([record.name, *record.stacks])
+        case PushedRecord():
+            return f"{record.image.hex}/{record.reference.name}"
+        case PackageRecord() | StackRecord():
+            return record.name
+
+
+def _block(kind: str, data: dict[str, Any]) -> str:
+    import tomlkit  # noqa: PLC0415  # writing is rarer than reading, which the standard library does faster
+
+    tables = tomlkit.aot()
+    tables.append(_item(data))
+    document = tomlkit.document()
+    document.add(kind, tables)
+    return tomlkit.dumps(document).strip("\n") + "\n"
+
+
+def _item(value: Any) -> Any:
+    """A tomlkit item: lists of tables as `[[…]]`, longer lists one entry a line."""
+    import tomlkit  # noqa: PLC0415  # see _block
+
+    match value:
+        case dict():
+            table = tomlkit.table()
+            # Plain keys stand before tables: behind one they would belong to it.
+            for key, item in sorted(value.items(), key=lambda pair: _is_table(pair[1])):
+                table.add(key, _item(item))
+            return table
+        case [dict(), *_]:
+            tables = tomlkit.aot()
+            for item in value:
+                tables.append(_item(item))
+            return tables
+        case list() | tuple():
+            array = tomlkit.array()
+            array.extend(value)
+            return array.multiline(len(value) > 1)
+        case _:
+            return tomlkit.item(value)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+
+
+def loads(text: str) -> Lock:
+    """Read the text of a lock of any version. PlannerError says what is wrong with it, and where.
+
+    A lock of a newer schema is refused by its version.
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unreadable(text, str(error)) from None
+    except (RecursionError, ValueError):
+        raise _unreadable(text, "nested too deeply, or a number of thousands of digits") from None
+    version = data.pop("version", None)
+    # True equals 1.
+    number = version if type(version) is int else 0
+    if number == 1:
+        from planner.lock.version1 import read_version_1  # noqa: PLC0415  # old locks only
+
+        return read_version_1(data)
+    if number > VERSION:
+        found = f"of a newer stowplan (schema {version}; this one reads up to {VERSION})"
+        raise PlannerError([Problem.in_file(LOCK_NAME, None, found, "upgrade stowplan", code="newer-lock")])
+    if number != VERSION:
+        raise PlannerError([Problem.in_file(LOCK_NAME, None, f"unknown schema {version!r}", RESTORE)])
+    problems: list[Problem] = []
+    records: list[Record] = []
+    kinds = set(KIND_OF.values())
+    for kind, tables in data.items():
+        if kind not in kinds or not isinstance(tables, list):
+            problems.append(Problem.in_file(LOCK_NAME, None, f"unknown name {kind!r}", RESTORE))
+            continue
+        for index, table in enumerate(tables):
+            try:
+                records.append(read(kind, table, f"{kind}[{index}]"))
+            except PlannerError as error:
+                problems += error.problems
+    if problems:
+        raise PlannerError(problems)
+    return of_records(records)
+
+
+def of_records(records: Iterable[Record]) -> Lock:
+    """The lock that records make. PlannerError with everything that is wrong with them."""
+    by_kind: dict[type[Any], list[Any]] = {kind: [] for kind in KIND_OF}
+    for record in records:
+        by_kind[type(record)].append(record)
+    problems: list[Problem] = []
+    pushed = {}
+    for entry in by_kind[PushedRecord]:
+        key = (entry.image, entry.reference.name)
+        try:
+            if key in pushed:
+                found = f"{entry.name!r} stands twice among what was pushed"
+                raise PlannerError([Problem.in_file(LOCK_NAME, None, found, RESTORE)])
+            pushed[key] = pushed_of(entry, "pushed")
+        except PlannerError as error:
+            problems += error.problems
+    plans: tuple[PlanSpec, ...] = ()
+    try:
+        stacks = [record.name for record in by_kind[StackRecord]]
+        images = Images.of(by_kind[ImageRecord], by_kind[PackageRecord], stacks)
+        plans = images.plans()
+    except PlannerError as error:
+        problems += error.problems
+    if problems:
+        raise PlannerError(problems)
+    return Lock(plans, pushed.values())
+
+
+def _unreadable(text: str, message: str) -> PlannerError:
+    conflict = re.search(r"^(<{7}|={7}|>{7})", text, re.MULTILINE)
+    if conflict:
+        line = text.count("\n", 0, conflict.start()) + 1
+        return PlannerError([Problem.in_file(LOCK_NAME, line, "an unresolved merge conflict", RESTORE)])
+    at = re.search(r" \(at line (\d+), column \d+\)$", message)
+    line_or_none = int(at[1]) if at else None
+    found = f"not TOML: {message[: at.start()] if at else message}"
+    return PlannerError([Problem.in_file(LOCK_NAME, line_or_none, found, RESTORE)])

@@ -1,0 +1,133 @@
+"""What a user should know about a plan that is no error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from planner.code import IGNORE_FILE
+from planner.files.defaults import suspicious
+from planner.image.plan import ImagePlan, Note
+from planner.image.spec import ExternalImage
+from planner.settings.effective import Settings
+from planner.stack import LOCAL_REGISTRY
+
+__all__ = ["notes_of"]
+
+_SHOWN_PATHS: Final = 3
+_DEFAULT_RULES: Final = Note(
+    "default-ignore-rules",
+    IGNORE_FILE,
+    f"{IGNORE_FILE} does not exist: version control, environments, caches and .env files are left out; "
+    "`stowplan show IMAGE --context` lists what is copied",
+)
+
+
+def notes_of(
+    images: tuple[ImagePlan, ...], settings: Mapping[str, Settings], *, default_rules: bool
+) -> tuple[Note, ...]:
+    """The notes of a plan, each once.
+
+    `settings` are those of each image, by its name; `default_rules` says whether files are copied under
+    the default ignore rules.
+    """
+    notes = [
+        *_parents(images),
+        *_skipped(settings),
+        *([_DEFAULT_RULES] if default_rules else ()),
+        *_files(images),
+        *_code(images),
+        *_tags(images),
+    ]
+    return tuple(dict.fromkeys(notes))
+
+
+def _parents(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
+    for image in images:
+        parent = image.spec.parent
+        if not isinstance(parent, ExternalImage):
+            continue
+        name = parent.reference.familiar
+        if parent.digest is None and image.checkout.parent_id is not None:
+            text = (
+                f"{name} is known by the engine's image ID {image.checkout.parent_id.short} only: "
+                "the hash of what is built on it differs on other machines"
+            )
+            yield Note("local-parent", str(parent.reference), text)
+        elif parent.digest is None:
+            reason = parent.pin.reason
+            if not reason and parent.reference.registry == LOCAL_REGISTRY:
+                reason = "it is on this machine only, and no engine has it"
+            yield Note(
+                "unpinned",
+                str(parent.reference),
+                f"unpinned: the digest of {name} is not known ({reason or 'not looked at'})",
+            )
+        elif parent.pin.kind == "manifest" and _differ(parent.pin.platform, image.platform):
+            text = f"{name} is pinned to a single manifest, which was looked up for {parent.pin.platform}"
+            yield Note("other-platform", str(parent.reference), text)
+
+
+def _differ(looked_up: str | None, planned: str | None) -> bool:
+    """Whether two platforms are known to differ: an image that is not built has none."""
+    return None not in (looked_up, planned) and looked_up != planned
+
+
+def _skipped(settings: Mapping[str, Settings]) -> Iterator[Note]:
+    """What skip_build leaves out, so that nothing is ignored in silence."""
+    for name, asked in settings.items():
+        if not asked.skip_build:
+            continue
+        left_out = {
+            "environment": asked.environment,
+            "apt_packages": asked.apt_packages,
+            "requirements": asked.requirements
+            if isinstance(asked.requirements, str)
+            else asked.requirements.packages,
+            "local_project_install_command": asked.project_command,
+            "user": asked.user,
+            "runtime_environment": asked.runtime_environment,
+            "labels": asked.build_options.value("labels"),
+        }
+        names = [setting for setting, value in left_out.items() if value]
+        if names and asked.parent_image is not None:
+            parent = asked.parent_image.familiar
+            yield Note("skip-build", name, f"skip_build uses {parent} as it is, without {', '.join(names)}")
+
+
+def _files(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
+    """Once for the plan, not once for each image."""
+    found: dict[str, None] = {}
+    trees = {tree.digest: tree for image in images for tree in image.checkout.trees.values()}
+    for tree in trees.values():
+        found |= dict.fromkeys(suspicious(tree))
+    if found:
+        paths = sorted(found)
+        shown = ", ".join(paths[:_SHOWN_PATHS])
+        more = f" and {len(paths) - _SHOWN_PATHS} more" if len(paths) > _SHOWN_PATHS else ""
+        verb = "is" if len(paths) == 1 else "are"
+        yield Note(
+            "suspicious-files", paths[0], f"{shown}{more} {verb} copied into images: add to {IGNORE_FILE}"
+        )
+
+
+def _code(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
+    for image in images:
+        if image.builds and not image.spec.trees:
+            yield Note(
+                "no-code",
+                image.name,
+                f"{image.name}: no code is included, and this release cannot download it",
+            )
+
+
+def _tags(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
+    tagged: dict[tuple[str, str], ImagePlan] = {}
+    for image in images:
+        tag = image.destination.image_tag
+        if image.builds and tag:
+            key = (image.destination.repository, tag)
+            if key in tagged:
+                text = f"image_tag {tag!r} stays with {image.name}: {tagged[key].name} loses it"
+                yield Note("tag-moves", tag, text)
+            tagged[key] = image

@@ -1,0 +1,47 @@
+"""The builders, and which of them have all of the options that are given.
+
+Owns the words that refuse an option to a builder that does not have it, at plan time as at build time.
+Refuses to know which engine builds with which of them.
+"""
+
+from __future__ import annotations
+
+from planner.errors import Problem
+from planner.settings.build_options import BuildOptions
+from planner.settings.option_table import BUILDERS, OPTIONS
+
+__all__ = ["builders_for", "refusals"]
+
+
+def builders_for(options: BuildOptions) -> frozenset[str]:
+    """The builders that have all of these options: of `buildkit`, `classic` and `podman`."""
+    return frozenset(builder for builder in BUILDERS if not refusals(options, builder))
+
+
+def refusals(options: BuildOptions, builder: str) -> tuple[Problem, ...]:
+    """What keeps a builder from taking these options: one problem for each that it does not have.
+
+    A value that asks for nothing is one that every builder takes. KeyError for no builder.
+    """
+    asked = options.by_name
+    problems = []
+    for name, value in asked.items():
+        takers = OPTIONS[name].takers(value)
+        if builder not in takers:
+            shown = name if takers == OPTIONS[name].builders else f"{name} = {value!r}"
+            having = " or ".join(said for taker, said in BUILDERS.items() if taker in takers)
+            found = f"{BUILDERS[builder]} has no {shown}"
+            problems.append(
+                Problem.at(("build_options", name), found, f"leave it out, or build with {having}")
+            )
+    if "memory_swap" in asked and "memory" not in asked:
+        problems.append(
+            Problem.at(("build_options", "memory_swap"), "is memory and swap together", "set memory, too")
+        )
+    if "dns" in asked and asked.get("network") == "none":
+        found = "there is no name server in reach without a network"
+        problems.append(Problem.at(("build_options", "dns"), found, 'leave out dns, or network = "none"'))
+    if "no_cache_filter" in asked and options.value("no_cache"):
+        found = "no_cache builds every stage anew already"
+        problems.append(Problem.at(("build_options", "no_cache_filter"), found, "keep one of the two"))
+    return tuple(problems)

@@ -1,0 +1,192 @@
+"""What the layers of settings of one step come to: every setting with a value, read into what it means.
+
+Owns the cascade (a step's layer over its pipeline's) and what settings may not say together. A problem
+of a setting is placed at the layer that wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from typing import Any, Final
+
+from attrs import evolve, field, frozen
+
+from planner.errors import Place, PlannerError, Problem
+from planner.requirements.lists import parse_list
+from planner.requirements.model import Requirements
+from planner.settings.build_options import BuildConfig, BuildOptions
+from planner.settings.docker import DockerSettings
+from planner.values import EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller, build_argument
+
+__all__ = ["LATER", "Settings", "WrittenSettings", "settle"]
+
+
+@frozen
+class WrittenSettings:
+    """One layer of settings, and the place where it was written."""
+
+    settings: DockerSettings
+    origin: Place
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What one image is asked to be. Equal values ask for the same, whatever layers they came from."""
+
+    parent_image: ImageRef | None
+    skip_build: bool
+    environment: FrozenMapping[EnvTemplate]
+    runtime_environment: FrozenMapping[EnvTemplate]
+    apt_packages: tuple[str, ...]
+    requirements: Requirements | str
+    """Requirements from a list, or the path of a requirements file."""
+    installer: PythonPackageInstaller
+    installer_arguments: Mapping[str, Any]
+    includes_files: bool
+    project_command: str | None
+    user: str | None
+    dockerignore: str | None
+    build_options: BuildOptions
+    image_tag: str | None
+    target_repository: str | None
+    prevent_reuse: bool
+    layers: tuple[WrittenSettings, ...] = field(default=(), eq=False, repr=False)
+    """The layers these settings come from, the lowest first."""
+
+    def placed(self, problem: Problem) -> Problem:
+        """A problem of a setting, at the layer that wrote it."""
+        return _placed(problem, self.layers)
+
+    @property
+    def variables(self) -> Mapping[str, tuple[str, str]]:
+        """The environment variables that are referred to, each with the setting that first does."""
+        return {
+            variable: (setting, name)
+            for setting in ("runtime_environment", "environment")
+            for name, value in getattr(self, setting).items()
+            for variable in value.variables
+        }
+
+
+def settle(layers: Sequence[WrittenSettings]) -> Settings:
+    """What layers come to, the lowest first. PlannerError with all that is wrong with them together."""
+    merged = reduce(lambda lower, upper: upper.over(lower), (layer.settings for layer in layers))
+    problems = [*_together(merged), *_not_there_yet(merged)]
+    requirements: Requirements | str = Requirements()
+    given = merged.value("requirements")
+    if isinstance(given, str):
+        requirements = given
+    else:
+        try:
+            requirements = parse_list(given)
+        except PlannerError as error:
+            problems += [problem.inside("requirements") for problem in error.problems]
+    if problems:
+        raise PlannerError(_placed(problem, layers) for problem in problems)
+    config: BuildConfig = merged.value("build_config")
+    parent = merged.value("parent_image")
+    return Settings(
+        parent_image=ImageRef.parse(parent) if parent else None,
+        skip_build=merged.value("skip_build"),
+        environment=_templates(merged.value("environment")),
+        runtime_environment=_templates(merged.value("runtime_environment")),
+        apt_packages=tuple(sorted(set(merged.value("apt_packages")))),
+        requirements=requirements,
+        installer=merged.value("python_package_installer"),
+        installer_arguments=merged.value("python_package_installer_args"),
+        includes_files=merged.value("allow_including_files_in_images"),
+        project_command=merged.value("local_project_install_command"),
+        user=merged.value("user"),
+        dockerignore=config.value("dockerignore"),
+        build_options=config.value("build_options"),
+        image_tag=merged.value("image_tag"),
+        target_repository=merged.value("target_repository"),
+        prevent_reuse=merged.value("prevent_build_reuse"),
+        layers=tuple(layers),
+    )
+
+
+def _templates(values: Mapping[str, str]) -> FrozenMapping[EnvTemplate]:
+    return FrozenMapping({name: EnvTemplate(value) for name, value in values.items()})
+
+
+def _placed(problem: Problem, layers: Iterable[WrittenSettings]) -> Problem:
+    where = problem.where
+    if where.file is not None:
+        return problem
+    known = tuple(layers)
+    for layer in reversed(known):
+        if layer.settings.gives(where.path):
+            return _inside(problem, layer.origin)
+    return _inside(problem, known[0].origin) if known else problem
+
+
+def _inside(problem: Problem, origin: Place) -> Problem:
+    return evolve(problem, where=evolve(origin, path=(*origin.path, *problem.where.path)))
+
+
+def _together(settings: DockerSettings) -> Iterator[Problem]:
+    """What the reference's validators refuse, and what could not work."""
+    if settings.value("skip_build") and not settings.value("parent_image"):
+        yield Problem.at(
+            "skip_build", "no parent_image to use as it is", "set parent_image, or drop skip_build"
+        )
+    included = settings.value("allow_including_files_in_images")
+    if settings.value("local_project_install_command") and not included:
+        yield Problem.at(
+            "local_project_install_command",
+            "the files it would install are not in the image",
+            "set allow_including_files_in_images = true, or drop the command",
+        )
+    options: BuildOptions = settings.value("build_config").value("build_options")
+    taken = {
+        build_argument(variable): variable
+        for values in (settings.value("environment"), settings.value("runtime_environment"))
+        for value in values.values()
+        for variable in EnvTemplate(value).variables
+    }
+    for place, names in (
+        (("environment",), settings.value("environment")),
+        (("runtime_environment",), settings.value("runtime_environment")),
+    ):
+        for name in names:
+            if name in taken:
+                found = f"stowplan carries the value of {taken[name]} by this name"
+                yield Problem.at((*place, name), found, "choose another name")
+    if options.value("target"):
+        yield Problem.at(
+            ("build_config", "build_options", "target"), "only a custom Dockerfile has stages", "leave it out"
+        )
+
+
+def _asked(value: object) -> bool:
+    return bool(value)
+
+
+# Attributes whose behaviour comes with a later release, and when one of their values asks for it.
+LATER: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "dockerfile": _asked,
+    "build_context_root": _asked,
+    "parent_image_build_config": _asked,
+    "python_package_installer_cache_mount": _asked,
+    "disable_automatic_requirements_detection": lambda value: value is False,
+    "replicate_local_python_environment": _asked,
+    "pyproject_path": _asked,
+    "pyproject_export_command": _asked,
+    "required_integrations": _asked,
+}
+
+
+def _not_there_yet(settings: DockerSettings) -> Iterator[Problem]:
+    """One problem for each attribute that asks for what this release does not do."""
+    names = [name for name, asks in LATER.items() if name in settings.given and asks(settings.value(name))]
+    if not settings.value("allow_including_files_in_images"):
+        names += [
+            name
+            for name in ("allow_download_from_code_repository", "allow_download_from_artifact_store")
+            if name in settings.given and settings.value(name)
+        ]
+    for name in names:
+        found = "is not supported by this release: a later one brings it"
+        yield Problem.at(name, found, f"leave {name} out for now")

@@ -1,0 +1,347 @@
+"""One pass over the steps of a pipeline: what each image is, and what is missing or wrong.
+
+Owns the order of the layers (the reference's) and which steps share an image. Each part of an image is
+tried on its own, so that all needs and all problems of a pass are found at once. Refuses to look at
+anything but its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from attrs import Factory, define, frozen
+
+from planner.code import ignore_path, tree_need
+from planner.errors import Place, PlannerError, Problem
+from planner.facts.facts import Facts, Unanswered
+from planner.facts.needs import (
+    FileText,
+    HostPlatform,
+    ImageDigest,
+    LocalImage,
+    Need,
+    PythonVersion,
+    RequirementsFile,
+    Variable,
+)
+from planner.identity import variable_fingerprint
+from planner.image.instructions import (
+    FILES,
+    CopyFiles,
+    InstallApt,
+    Installer,
+    InstallProject,
+    InstallRequirements,
+    Instruction,
+    SetEnvironment,
+    SetUser,
+)
+from planner.image.plan import Checkout, Destination, ImagePlan, NamedSpec
+from planner.image.spec import ExternalImage, ImageSpec
+from planner.lock.lock import LOCK_NAME, Pins
+from planner.pipeline import Pipeline, Step
+from planner.requirements.files import parse_file
+from planner.requirements.model import Requirements
+from planner.settings.builders import refusals
+from planner.settings.effective import Settings, settle
+from planner.settings.option_table import BUILDERS
+from planner.stack import LOCAL_REGISTRY, Stack
+from planner.values import Digest, ImageRef, PythonPackageInstaller
+
+__all__ = ["UV_VERSION", "Share", "Traversal"]
+
+# The uv that installs in images which no lock pins another for.
+UV_VERSION: Final = "0.13.9"
+# Stands for a fingerprint where nobody looks at it.
+_NOT_HASHED: Final = Digest("0" * 64)
+T = TypeVar("T")
+
+
+@frozen
+class _Identity:
+    """What steps must have in common to share an image."""
+
+    spec: ImageSpec
+    destination: Destination
+    ignore_file: str | None
+    """The ignore file of the tree: a lock, planned without looking at files, names the same images."""
+    locked: str | None
+    """The image that the step runs in by the lock, where that is taken as it is."""
+
+
+@define
+class Share:
+    """An image in the making, and the steps that share it."""
+
+    spec: ImageSpec
+    destination: Destination
+    settings: Settings
+    checkout: Checkout | None
+    locked: str | None = None
+    """The name that it has in the lock, where that is taken as it is."""
+    steps: list[str] = Factory(list)
+    of_pipeline: bool = False
+
+    def image(self, name: str) -> ImagePlan:
+        """The image under its name."""
+        assert self.checkout is not None  # noqa: S101  # `finish` has raised otherwise
+        return ImagePlan(
+            name,
+            tuple(self.steps),
+            self.spec,
+            self.checkout,
+            self.destination,
+            build_options=self.settings.build_options,
+        )
+
+
+@define
+class Traversal:
+    """One pass over the steps of a pipeline: collects what is missing and what is wrong."""
+
+    pipeline: Pipeline
+    stack: Stack
+    facts: Facts
+    pins: Pins
+    frozen: bool
+    builders: frozenset[str] = frozenset(BUILDERS)
+    hashes: bool = True
+    """Whether values of variables are hashed, which is slow on purpose: what is needed depends on none."""
+    needs: dict[Need[Any], None] = Factory(dict)
+    problems: dict[Problem, None] = Factory(dict)
+    default_rules: bool = False
+    """Whether some tree has the default rules, since the project has no ignore file."""
+    _requirements: dict[str, Requirements] = Factory(dict)
+    _fingerprints: dict[str, Digest] = Factory(dict)
+
+    def run(self, *, checkout: bool) -> list[tuple[str, Share]]:
+        """The images by name, in the order of their first steps, without those that could not be made."""
+        made: dict[tuple[Settings, str | None], Share | None] = {}
+        settled: dict[object, Settings | None] = {}
+        shares: dict[_Identity, Share] = {}
+        for step in self.pipeline.steps:
+            if step.settings not in settled:
+                settled[step.settings] = self._attempt(None, partial(self._settle, step))
+            settings = settled[step.settings]
+            if settings is None:
+                continue
+            # What a lock says of a step is said of no other step that asks for the same.
+            key = (settings, step.name if self.frozen else None)
+            if key not in made:
+                made[key] = self._share(step, settings, checkout=checkout)
+            share = made[key]
+            if share is None:
+                continue
+            ignore_file = ignore_path(settings) if share.spec.trees else None
+            identity = _Identity(share.spec, share.destination, ignore_file, share.locked)
+            share = shares.setdefault(identity, share)
+            share.steps.append(step.name)
+            share.of_pipeline |= not step.settings.given
+        named: dict[str, Share] = {}
+        for share in shares.values():
+            own = f"{self.pipeline.name}/{share.steps[0]}"
+            name = share.locked or (self.pipeline.name if share.of_pipeline else own)
+            # One image of a lock whose steps go to two repositories by now.
+            named[own if name in named else name] = share
+        return list(named.items())
+
+    def finish(self) -> None:
+        """PlannerError with all that is wrong, or with what has not been observed."""
+        if self.problems:
+            raise PlannerError(self.problems)
+        if self.needs:
+            fix = "answer needs() until nothing is left, as observe() does"
+            raise PlannerError(Problem.at("facts", f"not observed: {need}", fix) for need in self.needs)
+
+    def _attempt(self, settings: Settings | None, make: Callable[[], T]) -> T | None:
+        """What `make` makes; None when a need or a problem, which are collected, stood in its way."""
+        try:
+            return make()
+        except Unanswered as missing:
+            self.needs[missing.need] = None
+        except PlannerError as error:
+            placed = (settings.placed(problem) if settings else problem for problem in error.problems)
+            self.problems |= dict.fromkeys(placed)
+        return None
+
+    def _settle(self, step: Step) -> Settings:
+        return settle(self.pipeline.layers(step))
+
+    def _share(self, step: Step, settings: Settings, *, checkout: bool) -> Share | None:
+        self._attempt(settings, lambda: self._buildable(settings))
+        locked = self._attempt(settings, lambda: self._locked(step)) if self.frozen else None
+        taken = locked.spec if locked else None
+        spec = taken if self.frozen else self._spec(step, settings)
+        # The checkout is looked at even where the spec is not known yet: all needs come at once.
+        seen = self._checkout(settings, spec) if checkout else None
+        if spec is None or (checkout and seen is None):
+            return None
+        destination = Destination(
+            repository=self.stack.repository(settings.target_repository),
+            push=self.stack.container_registry is not None,
+            image_tag=settings.image_tag,
+            prevent_reuse=settings.prevent_reuse,
+        )
+        return Share(spec, destination, settings, seen, locked.name if locked else None)
+
+    def _buildable(self, settings: Settings) -> None:
+        """PlannerError unless some builder has all the options that are asked for."""
+        refused = [refusals(settings.build_options, builder) for builder in sorted(self.builders)]
+        if refused and all(refused):
+            fewest = min(refused, key=len)
+            raise PlannerError(problem.inside("build_config") for problem in fewest)
+
+    # --- the spec
+
+    def _locked(self, step: Step) -> NamedSpec:
+        locked = self.pins.lock.plan(self.pipeline.name, self.stack.name)
+        for image in locked.images if locked else ():
+            if step.name in image.steps:
+                return image
+        found = f"no image for step {step.name!r} of {self.pipeline.name!r} on {self.stack.name!r}"
+        raise PlannerError([
+            Problem(Place(file=LOCK_NAME), found, "write it with `stowplan lock`, or run without --frozen")
+        ])  # fmt: skip
+
+    def _spec(self, step: Step, settings: Settings) -> ImageSpec | None:
+        parent = self._attempt(settings, lambda: self._parent(step, settings))
+        instructions: tuple[Instruction, ...] | None = ()
+        if not settings.skip_build:
+            instructions = self._attempt(settings, lambda: tuple(self._instructions(step, settings)))
+        if parent is None or instructions is None:
+            return None
+        options = settings.build_options
+        platform = options.value("platform")
+        labels = {} if settings.skip_build else options.value("labels")
+        if not instructions and not labels:
+            return ImageSpec(parent, platform=platform)
+        return ImageSpec(
+            parent,
+            instructions,
+            platform=platform,
+            build_args=options.value("build_args"),
+            labels=labels,
+            target=options.value("target"),
+            options=options.counted,
+        )
+
+    def _parent(self, step: Step, settings: Settings) -> ExternalImage:
+        reference = settings.parent_image
+        if reference is None:
+            reference = ImageRef.parse(f"python:{self.facts.ask(PythonVersion())}-slim")
+        if reference.digest is not None:
+            return ExternalImage(reference, reference.digest)
+        platform = settings.build_options.value("platform")
+        pinned = self.pins.parent(self.pipeline.name, self.stack.name, step.name, reference, platform)
+        if pinned is not None:
+            return pinned
+        if reference.registry == LOCAL_REGISTRY:
+            return ExternalImage(reference)
+        pin = self.facts.ask(ImageDigest(reference, platform))
+        return ExternalImage(reference, pin.digest, pin)
+
+    def _instructions(self, step: Step, settings: Settings) -> Iterator[Instruction]:
+        if settings.environment:
+            yield SetEnvironment(settings.environment)
+        if settings.apt_packages:
+            yield InstallApt(settings.apt_packages)
+        requirements = self._read(settings.requirements)
+        if requirements.packages:
+            yield InstallRequirements("requirements", requirements, self._installer(step, settings))
+        if settings.includes_files:
+            yield CopyFiles(FILES, owner=settings.user)
+        if settings.project_command:
+            yield InstallProject(settings.project_command)
+        if settings.user:
+            yield SetUser(settings.user)
+        if settings.runtime_environment:
+            yield SetEnvironment(settings.runtime_environment, runtime=True)
+
+    def _read(self, given: Requirements | str) -> Requirements:
+        """Requirements as they were listed, or those of a file, read once for all steps."""
+        if isinstance(given, Requirements):
+            return given
+        if given not in self._requirements:
+            texts = self.facts.ask(RequirementsFile(given))
+            if texts[given] is None:
+                raise PlannerError([
+                    Problem.at("requirements", f"{given} does not exist", "create it, or name another")
+                ])  # fmt: skip
+            known = {path: text for path, text in texts.items() if text is not None}
+            self._requirements[given] = parse_file(given, known)
+        return self._requirements[given]
+
+    def _installer(self, step: Step, settings: Settings) -> Installer:
+        name = settings.installer
+        if name is PythonPackageInstaller.PIP:
+            return Installer(name, None, settings.installer_arguments)
+        version = self.pins.installer_version(self.pipeline.name, self.stack.name, step.name, name)
+        # uv is told which Python to install for, so the `system` flag of the reference is always met.
+        arguments = {key: value for key, value in settings.installer_arguments.items() if key != "system"}
+        return Installer(name, version or UV_VERSION, arguments)
+
+    # --- the checkout
+
+    def _checkout(self, settings: Settings, spec: ImageSpec | None) -> Checkout | None:
+        if settings.skip_build or (spec is not None and not spec.builds):
+            return Checkout()
+        platform = settings.build_options.value("platform")
+        host = None if platform else self._attempt(settings, lambda: self.facts.ask(HostPlatform()))
+        trees = self._attempt(settings, lambda: self._trees(settings, spec))
+        variables = self._variables(settings, spec)
+        parent_id = None
+        if spec is not None and isinstance(spec.parent, ExternalImage) and spec.parent.digest is None:
+            reference = spec.parent.reference
+            local = self._attempt(settings, lambda: self.facts.ask(LocalImage(reference)))
+            if local is None:
+                return None
+            parent_id = local.id
+        if (host is None and not platform) or trees is None or variables is None:
+            return None
+        return Checkout(host, trees, variables, parent_id)
+
+    def _trees(self, settings: Settings, spec: ImageSpec | None) -> Mapping[str, Any]:
+        copies = bool(spec.trees) if spec is not None else settings.includes_files
+        if not copies:
+            return {}
+        need = tree_need(settings, self.facts)
+        self.default_rules |= self.facts.ask(FileText(ignore_path(settings))) is None
+        return {FILES: self.facts.ask(need)}
+
+    def _variables(self, settings: Settings, spec: ImageSpec | None) -> Mapping[str, Digest] | None:
+        """A fingerprint of each variable that is referred to; every one that is not set is a problem."""
+        places = settings.variables
+        names = tuple(places)
+        if self.frozen and spec is not None:
+            names = tuple(
+                dict.fromkeys(
+                    name
+                    for item in spec.instructions
+                    if isinstance(item, SetEnvironment)
+                    for value in item.variables.values()
+                    for name in value.variables
+                )
+            )
+        found = {
+            name: self._attempt(settings, partial(self._fingerprint, name, places.get(name, ())))
+            for name in names
+        }
+        known = {name: digest for name, digest in found.items() if digest is not None}
+        return known if len(known) == len(found) else None
+
+    def _fingerprint(self, name: str, path: tuple[str, ...]) -> Digest:
+        if name in self._fingerprints:
+            return self._fingerprints[name]
+        value = self.facts.ask(Variable(name))
+        if value is None:
+            found, fix = f"environment variable {name} is not set", f"set it: export {name}=…"
+        elif any(character in value.reveal() for character in "\r\n\0"):
+            found, fix = f"the value of {name} holds a line end", "a value of an image is one line; encode it"
+        elif any("\ud800" <= character <= "\udfff" for character in value.reveal()):
+            found, fix = f"the value of {name} is not valid Unicode text", "encode it, as base64 does"
+        else:
+            made = variable_fingerprint(name, value.reveal()) if self.hashes else _NOT_HASHED
+            return self._fingerprints.setdefault(name, made)
+        raise PlannerError([Problem.at(path, found, fix)])

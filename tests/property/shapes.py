@@ -1,0 +1,276 @@
+"""Images, plans and locks that no settings of this release lead to, and that the values allow: any order
+and repetition of instructions, several trees, and parents that are other images of the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import evolve
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from planner import (
+    BuildPlan,
+    Checkout,
+    Destination,
+    ExternalImage,
+    FrozenMapping,
+    ImagePlan,
+    ImageSpec,
+    Lock,
+    Pin,
+    PlanSpec,
+    Pushed,
+    Tree,
+)
+from planner.image.instructions import (
+    CopyFiles,
+    InstallApt,
+    Installer,
+    InstallProject,
+    InstallRequirements,
+    Instruction,
+    SetEnvironment,
+    SetUser,
+)
+from planner.requirements.files import parse_file
+from planner.requirements.model import Requirement, Requirements
+from planner.settings.option_table import OPTIONS
+from tests.builders import digest, file, ref
+from tests.property import strategies as some
+
+# Several of one name, told apart by clauses, markers or hashes alone.
+LINES = (
+    "six", "six==1.16.0", "six<2", 'six==1.17.0; python_version < "3.12"', "six[a]", "numpy", "numpy<2",
+    "numpy>=1", "torch", "torch==2.1", "torch==2.1+cpu", "torch<3", "mine @ https://example.com/mine.whl",
+)  # fmt: skip
+
+
+@st.composite
+def requirement_values(draw: st.DrawFn) -> Requirements:
+    """Requirements of a file, or of lines of which several may name one package."""
+    if draw(st.integers(0, 3)) == 0:
+        read = parse_file("requirements.txt", draw(some.requirement_files()))
+        if read.packages:
+            return read
+    hashes = st.lists(st.sampled_from([f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"]), max_size=2)
+    lines = st.builds(Requirement.parse, st.sampled_from(LINES), hashes)
+    packages, constraints = st.lists(lines, min_size=1, max_size=6), st.lists(lines, max_size=2)
+    return Requirements.of(draw(packages), draw(constraints))
+
+
+variables = st.dictionaries(some.env_name, some.template, min_size=1, max_size=3)
+installers = st.builds(Installer, st.just("uv"), st.sampled_from(["0.13.9", "0.14.0"]), some.arguments) | (
+    st.builds(Installer, st.just("pip"), st.none(), some.arguments)
+)
+owners = st.none() | st.sampled_from(some.USERS)
+apt_packages = st.lists(st.sampled_from(["git", "curl", "vim=2:9.0~rc1-1"]), min_size=1, max_size=3)
+instructions: SearchStrategy[Instruction] = (
+    st.builds(SetEnvironment, variables, st.booleans())
+    | st.builds(InstallApt, apt_packages)
+    | st.builds(
+        InstallRequirements, st.sampled_from(["requirements", "stack"]), requirement_values(), installers
+    )
+    | st.builds(CopyFiles, st.sampled_from(["files", "more"]), st.sampled_from(["/app", "/srv/x"]), owners)
+    | st.builds(InstallProject, some.text)
+    | st.builds(SetUser, st.sampled_from(some.USERS))
+)
+
+
+def _one_of_each_source(items: list[Instruction]) -> tuple[Instruction, ...]:
+    """Without requirements of a source that an earlier instruction has: its files would be overwritten."""
+    kept: list[Instruction] = []
+    sources: set[str] = set()
+    for item in items:
+        if isinstance(item, InstallRequirements):
+            if item.source in sources:
+                continue
+            sources.add(item.source)
+        kept.append(item)
+    return tuple(kept)
+
+
+layers = st.lists(instructions, max_size=6).map(_one_of_each_source)
+
+
+@st.composite
+def externals(draw: st.DrawFn) -> ExternalImage:
+    """A parent from outside, pinned or not."""
+    name = draw(st.sampled_from(["python:3.11", "localhost/base:1", "ghcr.io/a/b_c__d.e-f:x", "pinned/by"]))
+    if name == "pinned/by":
+        reference = ref(f"{name}@{digest('pinned')}")
+        return ExternalImage(reference, reference.digest)
+    if draw(st.booleans()):
+        return ExternalImage(ref(name), pin=Pin(reason=draw(st.sampled_from(["", "away"]))))
+    pin = draw(some.known_pins)
+    return ExternalImage(ref(name), pin.digest, pin)
+
+
+PARTS: dict[str, SearchStrategy[Any]] = {
+    "instructions": layers,
+    "platform": st.none() | some.platforms,
+    "build_args": some.environments(some.text) | st.just({"HTTP_PROXY": "http://proxy"}),
+    "labels": st.dictionaries(st.sampled_from(["org.example.team", "a", 'q"u', "é"]), some.text, max_size=2),
+    "target": st.none() | st.just("runtime"),
+    "options": st.fixed_dictionaries(
+        {},
+        optional={name: st.just(option.example) for name, option in OPTIONS.items() if option.counts},
+    ),
+}
+
+
+@st.composite
+def specs(draw: st.DrawFn, parent: ExternalImage | ImageSpec | None = None) -> ImageSpec:
+    """An image on this parent, or on one from outside."""
+    given = {name: draw(strategy) for name, strategy in PARTS.items()}
+    return ImageSpec(parent or draw(externals()), **given)
+
+
+TREES = (Tree.of([]), Tree.of([file("a", "1")]), Tree.of([file("a", "2"), file("b/c")]))
+fingerprints = st.sampled_from([digest("one value"), digest("another value")])
+
+
+@st.composite
+def checkouts(draw: st.DrawFn, spec: ImageSpec) -> Checkout:
+    """What a checkout says of an image: no more than the image has."""
+    if not spec.builds:
+        return Checkout()
+    names = {
+        name
+        for item in spec.instructions
+        if isinstance(item, SetEnvironment)
+        for value in item.variables.values()
+        for name in value.variables
+    }
+    unpinned = isinstance(spec.parent, ExternalImage) and spec.parent.digest is None
+    return Checkout(
+        None if spec.platform else draw(some.platforms),
+        {name: draw(st.sampled_from(TREES)) for name in spec.trees},
+        {name: draw(fingerprints) for name in sorted(names)},
+        draw(st.none() | some.digests) if unpinned else None,
+    )
+
+
+destinations = st.builds(
+    Destination,
+    st.sampled_from(["localhost/stowplan", "localhost:5000/team/x"]),
+    st.booleans(),
+    st.none() | st.just("1.0"),
+    st.booleans(),
+)
+CHANGES = ("nothing", "order", "again", "less", "parent", "checkout", "steps", "name", "gone", "destination")
+STEPS = ("load", "train", "eval", "ship")
+stack_names = st.sampled_from(["default", "prod", "a.b-c_d"])
+
+
+@st.composite
+def plans(draw: st.DrawFn, pipeline: SearchStrategy[str] = some.names) -> BuildPlan:
+    """A plan of up to four images, many of which are built on another one."""
+    name = draw(pipeline)
+    images: list[ImagePlan] = []
+    for step in draw(st.lists(st.sampled_from(STEPS), min_size=1, max_size=4, unique=True)):
+        parent = draw(st.none() | st.just(images[-1]) | st.sampled_from(images)) if images else None
+        spec = draw(specs(parent.spec if parent else None))
+        # No step runs in an image that only others are built on.
+        steps = (step,) if draw(st.integers(0, 3)) else ()
+        own = f"{name}/{step}" if images else name
+        images.append(ImagePlan(own, steps, spec, draw(checkouts(spec)), draw(destinations), parent))
+    return BuildPlan(name, draw(stack_names), tuple(images))
+
+
+def _replaced(plan: BuildPlan, index: int, change: Callable[[ImagePlan], ImagePlan]) -> BuildPlan:
+    """The plan with one image changed, and what is built on it built on what that became."""
+    made: list[ImagePlan] = []
+    for position, image in enumerate(plan.images):
+        new = image
+        if image.parent is not None:
+            parent = made[plan.images.index(image.parent)]
+            new = evolve(image, parent=parent, spec=evolve(image.spec, parent=parent.spec))
+        made.append(change(new) if position == index else new)
+    return evolve(plan, images=tuple(made))
+
+
+@st.composite
+def changed(draw: st.DrawFn, plan: BuildPlan) -> BuildPlan:
+    """The plan, or one that differs from it in one place."""
+    what = draw(st.sampled_from([*CHANGES, *PARTS]))
+    index = draw(st.integers(0, len(plan.images) - 1))
+    if what == "gone":
+        return evolve(plan, images=plan.images[:-1] or plan.images)
+
+    def change(image: ImagePlan) -> ImagePlan:
+        items = image.spec.instructions
+        match what:
+            case "nothing":
+                return evolve(image)
+            case "order":
+                spec = evolve(image.spec, instructions=tuple(draw(st.permutations(items))))
+            case "again":
+                spec = evolve(image.spec, instructions=_one_of_each_source([*items, *items[:1]]))
+            case "less":
+                spec = evolve(image.spec, instructions=items[1:])
+            case "parent":
+                spec = evolve(image.spec, parent=draw(externals()))
+            case "checkout":
+                return evolve(image, checkout=draw(checkouts(image.spec)))
+            case "steps":
+                return evolve(image, steps=tuple(draw(st.lists(st.sampled_from(STEPS), max_size=2))))
+            case "name":
+                return evolve(image, name=f"{plan.pipeline}/other")
+            case "destination":
+                return evolve(image, destination=draw(destinations))
+            case part:
+                given: dict[str, Any] = {part: draw(PARTS[part])}
+                spec = evolve(image.spec, **given)
+        parent = image.parent if spec.parent == image.spec.parent else None
+        if parent is None and isinstance(spec.parent, ImageSpec):
+            parent = image.parent
+        return evolve(image, spec=spec, parent=parent, checkout=_fitting(image.checkout, spec, draw))
+
+    return _replaced(plan, index, change)
+
+
+def _fitting(checkout: Checkout, spec: ImageSpec, draw: st.DrawFn) -> Checkout:
+    """The checkout of a changed spec: what both have stays."""
+    fresh = draw(checkouts(spec))
+    if not spec.builds:
+        return fresh
+    return Checkout(
+        fresh.platform and (checkout.platform or fresh.platform),
+        FrozenMapping({name: checkout.trees.get(name, tree) for name, tree in fresh.trees.items()}),
+        FrozenMapping({name: checkout.variables.get(name, item) for name, item in fresh.variables.items()}),
+        fresh.parent_id and (checkout.parent_id or fresh.parent_id),
+    )
+
+
+@st.composite
+def pushed(draw: st.DrawFn, image: ImagePlan, stack: str) -> Pushed:
+    """An entry of the ledger for an image."""
+    reference = ref(image.destination.repository).pinned(draw(some.digests))
+    return Pushed(image.hash, reference, image.name, stack)
+
+
+@st.composite
+def locks(draw: st.DrawFn) -> Lock:
+    """Several pipelines on several stacks, some of them alike, and what was pushed of them."""
+    built: dict[tuple[str, str], BuildPlan] = {}
+    for plan in draw(st.lists(plans(), min_size=1, max_size=2)):
+        built[plan.pipeline, plan.stack] = plan
+        if draw(st.booleans()):
+            other = draw(changed(plan))
+            built[plan.pipeline, "staging"] = evolve(other, stack="staging")
+    ledger = {}
+    for plan in built.values():
+        for image in plan.images:
+            if draw(st.booleans()):
+                entry = draw(pushed(image, plan.stack))
+                ledger[entry.image, entry.reference.name] = entry
+    order = draw(st.permutations(sorted(built)))
+    return Lock((built[key].spec for key in order), tuple(ledger.values()))
+
+
+def spec_of_images(plan: PlanSpec) -> dict[str, tuple[Any, tuple[str, ...]]]:
+    """What counts of the images of a plan, by their names."""
+    return {image.name: (image.spec.hash, image.steps) for image in plan.images}

@@ -1,0 +1,312 @@
+"""What settings come to: which instructions, in which order, and whether there is an image at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from planner import (
+    Digest,
+    ExternalImage,
+    Facts,
+    FileText,
+    FileTree,
+    HostPlatform,
+    ImageSpec,
+    PlannerError,
+    PythonPackageInstaller,
+    Stack,
+    Variable,
+    make_plan,
+    make_spec,
+    needs,
+)
+from planner.image.instructions import (
+    FILES,
+    CopyFiles,
+    Installer,
+    InstallRequirements,
+    SetEnvironment,
+    SetUser,
+)
+from planner.planning import UV_VERSION
+from tests.builders import PARENT, World, asked, digest, file, image_of, pipeline_of, plan_of, ref, spec_of
+
+NOT_INCLUDED = {"allow_including_files_in_images": False}
+NO_WORLD = World()
+
+
+def one_spec(table: dict[str, Any], world: World = NO_WORLD) -> ImageSpec:
+    """The spec of the one image of a step with these settings."""
+    (image,) = spec_of(table, world=world).images
+    return image.spec
+
+
+def kinds(table: dict[str, Any]) -> list[str]:
+    return [item.kind for item in one_spec(table).instructions]
+
+
+def test_the_order_of_the_layers_is_the_reference_s() -> None:
+    """What changes often comes after what does not."""
+    spec = one_spec({
+        "runtime_environment": {"B": "2"},
+        "user": "1000",
+        "local_project_install_command": "pip install .",
+        "requirements": ["six"],
+        "apt_packages": ["git"],
+        "environment": {"A": "1"},
+    })  # fmt: skip
+    assert [item.kind for item in spec.instructions] == [
+        "environment", "apt", "requirements", "files", "project", "user", "environment",
+    ]  # fmt: skip
+    assert spec.instructions[0] == SetEnvironment({"A": "1"})
+    assert spec.instructions[-1] == SetEnvironment({"B": "2"}, runtime=True)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        # Code is included by default, so there is an image by default.
+        ({}, ["files"]),
+        ({"requirements": ["six"]}, ["requirements", "files"]),
+        ({**NOT_INCLUDED, "requirements": ["six"]}, ["requirements"]),
+        ({**NOT_INCLUDED, "apt_packages": ["git"]}, ["apt"]),
+        ({**NOT_INCLUDED, "environment": {"A": "1"}}, ["environment"]),
+        # The reference would take the parent as it is, and lose these.
+        ({**NOT_INCLUDED, "runtime_environment": {"A": "1"}}, ["environment"]),
+        ({**NOT_INCLUDED, "user": "1000"}, ["user"]),
+    ],
+)
+def test_when_an_image_is_built(table: dict[str, Any], expected: list[str]) -> None:
+    assert kinds(table) == expected
+    assert one_spec(table).builds
+    assert image_of(table).builds
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        NOT_INCLUDED,
+        {**NOT_INCLUDED, "requirements": [], "apt_packages": [], "environment": {}},
+        {**NOT_INCLUDED, "requirements": "requirements.txt"},
+        {**NOT_INCLUDED, "install_stack_requirements": True, "python_package_installer": "pip"},
+        {"skip_build": True},
+        {"skip_build": True, "requirements": ["six"], "apt_packages": ["git"], "user": "1000"},
+    ],
+)
+def test_when_the_parent_is_used_as_it_is(table: dict[str, Any]) -> None:
+    image = image_of(table, world=World(texts={"requirements.txt": "# nothing yet\n"}))
+    assert not image.builds
+    assert image.spec.instructions == ()
+    assert image.checkout.trees == {}
+    assert image.reference == str(image.spec.external.base)
+
+
+def test_labels_need_an_image() -> None:
+    labels = {"build_config": {"build_options": {"labels": {"team": "vision"}}}}
+    assert one_spec({**NOT_INCLUDED, **labels}).builds
+    assert not one_spec({**labels, "skip_build": True}).builds
+
+
+def test_the_parent_is_the_slim_image_of_the_python_that_plans() -> None:
+    spec = one_spec({"parent_image": None}, World(python="3.12"))
+    assert spec.parent == ExternalImage(ref("python:3.12-slim"), digest("docker.io/library/python:3.12-slim"))
+
+
+def test_a_digest_in_the_settings_is_taken_at_its_word() -> None:
+    pinned = f"python:3.11@sha256:{'0' * 64}"
+    pipeline = pipeline_of({"parent_image": pinned, **NOT_INCLUDED})
+    assert needs(pipeline, Stack(), checkout=False) == ()
+    parent = one_spec({"parent_image": pinned, **NOT_INCLUDED}).external
+    assert parent == ExternalImage(ref("python:3.11"), Digest("0" * 64))
+    assert parent.reference.familiar == "python:3.11"
+    assert parent.base == ref(f"python@sha256:{'0' * 64}")
+
+
+def test_a_parent_that_no_registry_has_is_known_by_the_engine_s_id() -> None:
+    """Rebuilt under the same name, it is another image: what was built on the old one is not reused."""
+    table = {"parent_image": "localhost/base:1"}
+    assert not any(type(need).__name__ == "ImageDigest" for need in asked(table))
+    one, two = (image_of(table, world=World(local={"localhost/base:1": digest(text)})) for text in "ab")
+    assert one.checkout.parent_id == digest("a")
+    assert one.spec.hash == two.spec.hash
+    assert one.hash != two.hash
+    # Nothing asks an engine about a parent that is pinned, or for a lock.
+    assert not any(type(need).__name__ == "LocalImage" for need in asked({}))
+    assert not any(type(need).__name__ == "LocalImage" for need in asked(table, checkout=False))
+
+
+def test_the_user_owns_the_code() -> None:
+    spec = one_spec({"user": "app:staff"})
+    assert spec.instructions == (CopyFiles(owner="app:staff"), SetUser("app:staff"))
+
+
+def test_installers() -> None:
+    def installer(**given: Any) -> Installer:
+        found = one_spec({"requirements": ["six"], **given}).installer
+        assert found is not None
+        return found
+
+    # The one tool that a build downloads is pinned; pip comes with the parent image.
+    assert installer() == Installer(PythonPackageInstaller.UV, UV_VERSION)
+    assert installer(python_package_installer="pip") == Installer(PythonPackageInstaller.PIP)
+    # uv is told which Python to install for, so the flag of the reference asks for what is done anyway.
+    assert installer(python_package_installer_args={"system": None, "no_deps": None}).arguments == {
+        "no-deps": None
+    }
+    pip = installer(
+        python_package_installer="pip", python_package_installer_args={"timeout": 10, "a": [1, "b"]}
+    )
+    assert pip.arguments == {"timeout": "10", "a": ("1", "b")}
+    assert one_spec({}).installer is None
+
+
+# --- requirements from files ----------------------------------------------------------------------------
+
+TEXTS = {
+    "requirements/base.txt": "numpy<2\n-r ../more.txt\n-c constraints.txt\n",
+    "requirements/constraints.txt": "urllib3<2\n",
+    "more.txt": "six\n",
+}
+
+
+def test_a_requirements_file_is_read_with_all_it_includes() -> None:
+    spec = one_spec({"requirements": "requirements/base.txt"}, World(texts=TEXTS))
+    requirements = next(
+        item for item in spec.instructions if isinstance(item, InstallRequirements)
+    ).requirements
+    assert [package.text for package in requirements.packages] == ["numpy<2", "six"]
+    assert [package.text for package in requirements.constraints] == ["urllib3<2"]
+
+
+def test_a_missing_requirements_file_is_a_problem_of_its_setting() -> None:
+    with pytest.raises(PlannerError) as refused:
+        spec_of({"requirements": "no.txt"})
+    (problem,) = refused.value.problems
+    assert (
+        str(problem)
+        == "pipeline.training.settings.docker.requirements: no.txt does not exist: create it, or name another"
+    )
+
+
+def test_problems_of_a_file_have_its_name_and_line() -> None:
+    with pytest.raises(PlannerError) as refused:
+        spec_of({"requirements": "more.txt"}, world=World(texts={"more.txt": "six\n\n-e .\n"}))
+    (problem,) = refused.value.problems
+    assert (problem.where.file, problem.where.line) == ("more.txt", 3)
+
+
+def test_problems_of_a_list_have_its_index() -> None:
+    with pytest.raises(PlannerError) as refused:
+        spec_of({"requirements": ["six", "pkg @ file:///home/me/pkg"]})
+    (problem,) = refused.value.problems
+    assert problem.where.dotted == "pipeline.training.settings.docker.requirements[1]"
+
+
+# --- the files that are copied --------------------------------------------------------------------------
+
+
+def paths(table: dict[str, Any], world: World) -> list[str]:
+    """The paths that are copied."""
+    return list(image_of(table, world=world).checkout.trees[FILES].paths())
+
+
+def test_ignore_files_and_our_own_files_are_no_part_of_the_context() -> None:
+    world = World(
+        texts={".dockerignore": "*.csv\n", "docker/my.ignore": "*.py\n"},
+        entries=tuple(
+            file(path)
+            for path in (
+                "train.py", "data.csv", "stowplan.lock", "stowplan.toml", ".stowplan/x.db", "Dockerfile",
+            )
+        ),
+    )  # fmt: skip
+
+    # The tree of the builder leaves out exact paths; that a directory goes whole is the observer's part.
+    assert [path for path in paths({}, world) if not path.startswith(".stowplan")] == [
+        "Dockerfile", "docker/my.ignore", "train.py",
+    ]  # fmt: skip
+    for spelled in ("docker/my.ignore", "./docker//my.ignore"):
+        found = paths({"build_config": {"dockerignore": spelled}}, world)
+        assert [path for path in found if not path.startswith(".stowplan")] == ["Dockerfile", "data.csv"]
+
+
+def test_a_comment_in_the_configuration_rebuilds_nothing() -> None:
+    one, two = (World(texts={"stowplan.toml": text, ".dockerignore": ""}) for text in ("", "# edited\n"))
+    assert image_of(world=one).hash == image_of(world=two).hash
+
+
+def test_without_an_ignore_file_version_control_and_environments_stay_outside() -> None:
+    world = World(entries=tuple(file(path) for path in (".git/HEAD", ".venv/bin/python", "train.py")))
+    assert paths({}, world) == ["train.py"]
+    # Whoever has an ignore file has said what is left out.
+    assert paths({}, World(entries=world.entries, texts={".dockerignore": ".git\n"})) == [
+        ".venv/bin/python",
+        "train.py",
+    ]
+
+
+def test_a_missing_ignore_file_is_a_problem_only_when_it_was_named() -> None:
+    assert image_of({}).checkout.trees
+    with pytest.raises(PlannerError) as refused:
+        plan_of({"build_config": {"dockerignore": "no.ignore"}})
+    (problem,) = refused.value.problems
+    assert problem.where.dotted == "pipeline.training.settings.docker.build_config.dockerignore"
+    assert problem.found == "no.ignore does not exist"
+
+
+def test_a_malformed_ignore_file_has_its_name_and_line() -> None:
+    with pytest.raises(PlannerError) as refused:
+        plan_of(world=World(texts={".dockerignore": "a\n[\n"}))
+    (problem,) = refused.value.problems
+    assert (problem.where.file, problem.where.line) == (".dockerignore", 2)
+
+
+def test_planning_without_an_answer_names_the_need() -> None:
+    pipeline = pipeline_of()
+    with pytest.raises(PlannerError, match="not observed: ImageDigest"):
+        make_plan(pipeline, Stack(), Facts())
+    with pytest.raises(PlannerError, match="not observed: ImageDigest"):
+        make_spec(pipeline, Stack(), Facts())
+
+
+# --- one traversal --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {},
+        {"requirements": "r.txt", "parent_image": None},
+        {"environment": {"A": "${X}"}, "build_config": {"dockerignore": "x.ignore"}},
+        {"parent_image": "localhost/base:1", **NOT_INCLUDED, "user": "1"},
+        {"build_config": {"build_options": {"platform": "linux/arm64"}}},
+        {"skip_build": True},
+    ],
+)
+def test_what_is_needed_is_what_planning_asks_for_and_no_less(table: dict[str, Any]) -> None:
+    """With any one answer missing there is no plan; with all of them there is."""
+    world = World(texts={"r.txt": "six\n", "x.ignore": ""}, variables={"X": "x"})
+    pipeline = pipeline_of(table)
+    answers = {need: world.answer(need) for need in asked(table, world)}
+    assert make_plan(pipeline, Stack(), Facts(answers)).images
+    assert needs(pipeline, Stack(), Facts(answers)) == ()
+    for left_out in answers:
+        fewer = Facts({need: answer for need, answer in answers.items() if need != left_out})
+        assert left_out in needs(pipeline, Stack(), fewer)
+        with pytest.raises(PlannerError, match="not observed"):
+            make_plan(pipeline, Stack(), fewer)
+
+
+def test_a_spec_is_that_of_the_plan() -> None:
+    """Made from fewer facts, it is the same value."""
+    table = {"environment": {"A": "${X}"}, "requirements": "r.txt"}
+    steps = {"a": {}, "b": {"user": "1"}, "c": {"build_config": {"dockerignore": "x.ignore"}}}
+    world = World(texts={"r.txt": "six\n", "x.ignore": ""}, variables={"X": "x"})
+    assert spec_of(table, steps, world=world) == plan_of(table, steps, world=world).spec
+    assert asked(table, world, checkout=False).isdisjoint(
+        {HostPlatform(), Variable("X"), FileText(".dockerignore")}
+    )
+    assert not any(isinstance(need, FileTree) for need in asked(table, world, checkout=False))
+    assert spec_of(parent := {"parent_image": PARENT}).images == plan_of(parent).spec.images
