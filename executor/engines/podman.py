@@ -39,6 +39,8 @@ Format = Literal["oci", "docker"]
 _ANSWER_SECONDS: Final = 60
 # While a build commits a large layer, all else waits for the storage.
 _STORAGE_SECONDS: Final = 600
+# Between looks whether a build that waits for another was interrupted.
+_LOOK_SECONDS: Final = 0.5
 # Exit codes of `podman image exists` and `podman rmi` (their manual pages).
 _NO_SUCH_IMAGE: Final = 1
 # What Podman itself could not do, as opposed to the container (podman-run(1), "Exit Status").
@@ -147,7 +149,11 @@ class PodmanEngine:
         """
         log = Log(on_line, hiding(job.variables))
         place = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  # a private directory is made in it
-        with self._tasks.begun(job.image.name) as task, scratch_directory(place) as directory:
+        with (
+            self._tasks.begun(job.image.name) as task,
+            scratch_directory(place) as directory,
+            _alone(job.image.hash, task),
+        ):
             _unpack(task.guarded(archive(job)), directory / "context")
             known = _format(job.image.base)
             image, failed = self._build(job, log, task, directory, known or "oci")
@@ -242,6 +248,32 @@ class PodmanEngine:
         """Remove an image that nothing refers to, unless something still uses it."""
         with contextlib.suppress(ExecutorError):
             self.remove(image)
+
+
+@contextlib.contextmanager
+def _alone(key: Digest, task: Task) -> Iterator[None]:
+    """Wait until nothing else builds the same image in this user's storage.
+
+    Builds of one plan make images of one ID. Podman gives an image that it commits a name for a moment, and
+    two that do so at once to one ID take each other's names away, the tags among them (seen with 4.3.1).
+    The second build then takes every step from the first.
+    """
+    from filelock import FileLock, Timeout  # noqa: PLC0415  # only building needs it
+
+    found = _podman("info", "--format={{.Store.RunRoot}}")
+    if found.code:
+        raise _failed("podman", found)
+    # 256 files at most, however many images there are.
+    lock = FileLock(Path(found.text.strip()) / f"stowplan-{key.hex[:2]}.lock")
+    while True:
+        task.check()
+        with contextlib.suppress(Timeout):
+            lock.acquire(timeout=_LOOK_SECONDS)
+            break
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _inspected(reference: str) -> Mapping[str, Any] | None:

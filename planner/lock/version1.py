@@ -6,8 +6,9 @@ Its hashes were made in another way, so they are not checked: pins are what is t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from attrs import evolve
 
@@ -16,11 +17,13 @@ from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.lock.lock import LOCK_NAME, Lock, Pushed
 from planner.lock.records import RESTORE, check_plain, read_instruction
-from planner.values import Digest, ImageRef, freeze
+from planner.pipeline import NAME
+from planner.values import Digest, FrozenMapping, ImageRef, freeze
 
 __all__ = ["read_version_1"]
 
 T = TypeVar("T")
+_IMAGE_NAME: Final = rf"{NAME}(?:/{NAME})?"
 
 
 def read_version_1(data: Mapping[str, Any]) -> Lock:
@@ -62,7 +65,26 @@ def _tables(data: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _plan(table: Mapping[str, Any]) -> PlanSpec:
-    return PlanSpec(table["pipeline"], table["stack"], tuple(_image(item) for item in table.get("image", ())))
+    images = tuple(_image(item) for item in table.get("image", ()))
+    return PlanSpec(_name(table["pipeline"]), _name(table["stack"]), images)
+
+
+def _name(value: object, pattern: str = NAME) -> str:
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        raise ValueError(f"not a name: {value!r}")
+    return value
+
+
+def _text(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
+
+
+def _texts(value: object) -> FrozenMapping[str]:
+    if not isinstance(value, Mapping) or not all(isinstance(item, str) for item in value.values()):
+        raise ValueError("not a table of texts")
+    return FrozenMapping(value)
 
 
 def _image(table: Mapping[str, Any]) -> NamedSpec:
@@ -73,15 +95,22 @@ def _image(table: Mapping[str, Any]) -> NamedSpec:
     spec = ImageSpec(
         ExternalImage(evolve(reference, digest=None), reference.digest),
         tuple(read_instruction(item, where) for item in table.get("instruction", ())),
-        options.get("platform"),
-        freeze(options.get("build_args", {})),
-        freeze(options.get("labels", {})),
-        options.get("target"),
-        freeze(options.get("other", {})),
+        _text(options.get("platform")),
+        _texts(options.get("build_args", {})),
+        _texts(options.get("labels", {})),
+        _text(options.get("target")),
+        freeze(dict(options.get("other", {}))),
     )
-    return NamedSpec(table["name"], tuple(table["steps"]), spec)
+    return NamedSpec(_name(table["name"], _IMAGE_NAME), tuple(map(_name, table["steps"])), spec)
 
 
 def _pushed(table: Mapping[str, Any]) -> Pushed:
-    reference = ImageRef.parse(table["reference"])
-    return Pushed(Digest.parse(table["image"]), evolve(reference, tag=None), table["name"], table["stack"])
+    if unknown := table.keys() - {"pipeline", "stack", "name", "image", "reference"}:
+        # An entry of version 2 among them: its hash would not be looked at.
+        raise ValueError(f"unknown name {min(unknown)!r}")
+    return Pushed(
+        Digest.parse(table["image"]),
+        evolve(ImageRef.parse(table["reference"]), tag=None),
+        _name(table["name"], _IMAGE_NAME),
+        _name(table["stack"]),
+    )

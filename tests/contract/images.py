@@ -142,11 +142,12 @@ def images_of(engine: Engine, image: ImagePlan) -> set[str]:
     """The IDs of all images in the engine that bear the label of a plan, with a name or without."""
     listing = ("images", "--quiet", "--no-trunc", f"--filter=label={HASH_LABEL}={image.hash}")
     # Podman's list fails while another build is committing an image.
+    done = run(Command((engine.name, *listing)))
     for _ in range(50):
-        done = run(Command((engine.name, *listing)))
         if done.code == 0:
             break
         time.sleep(0.1)
+        done = run(Command((engine.name, *listing)))
     assert done.code == 0, done.stderr
     return set(done.text.split())
 
