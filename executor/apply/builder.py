@@ -44,18 +44,19 @@ class ImageBuilder:
         """Do what was decided. ExecutorError if that fails."""
         match decision.action:
             case Action.BUILD:
-                self._build(image)
-                digest, pushed = self._publish(image, rebuilt=image.destination.prevent_reuse)
+                built = self._build(image)
+                digest, pushed = self._publish(image, built, rebuilt=image.destination.prevent_reuse)
                 return _outcome(image, decision, Result.BUILT, digest, pushed=pushed)
             case Action.PUSH:
-                digest, pushed = self._publish(image, rebuilt=False)
+                digest, pushed = self._publish(image, image.reference, rebuilt=False)
                 return _outcome(image, decision, Result.PUSHED, digest, pushed=pushed)
             case Action.REUSE | Action.PARENT:
                 return nothing_to_do(image, decision)
             case _:
                 assert_never(decision.action)
 
-    def _build(self, image: ImagePlan) -> None:
+    def _build(self, image: ImagePlan) -> str:
+        """Build an image, look at it, and give it its tag; its ID."""
         from executor.context import files  # noqa: PLC0415  # planning builds nothing
         from executor.engines.protocol import BuildJob  # noqa: PLC0415  # as above
 
@@ -71,6 +72,7 @@ class ImageBuilder:
         made = self.engine.build(job, self._on_line(image))
         self._verify(image, made)
         self.engine.tag(made.id, image.reference)
+        return made.id
 
     def _verify(self, image: ImagePlan, info: ImageInfo) -> None:
         """Only what was planned gets the planned tag."""
@@ -85,8 +87,10 @@ class ImageBuilder:
                 Problem(Place(file=image.name), found, "see the lines above", "built-something-else")
             ])  # fmt: skip
 
-    def _publish(self, image: ImagePlan, *, rebuilt: bool) -> tuple[Digest | None, bool]:
+    def _publish(self, image: ImagePlan, local: str, *, rebuilt: bool) -> tuple[Digest | None, bool]:
         """Push an image that goes to a registry: its digest there, and whether it was pushed now.
+
+        `local` is what the engine has it under besides its tag, if anything.
 
         Somebody else may have pushed it since it was looked for: then theirs stands, unless the image was
         to be built anew.
@@ -104,8 +108,23 @@ class ImageBuilder:
                 case Absent() | Untold():
                     pass
         self.on_event(Event(image.name, EventKind.PUSHING, image.reference))
-        pushed = self.engine.push(image.reference, self._on_line(image))
+        pushed = self._push(image, local)
         return pushed if rebuilt else _settled(image, pushed), True
+
+    def _push(self, image: ImagePlan, local: str) -> Digest:
+        """Push an image, once more if its tag was lost.
+
+        The same plan is the same image, byte for byte, and Podman drops a tag that is given while another
+        process commits the image that it is given to (it reads all tags, and writes them back later).
+        """
+        try:
+            return self.engine.push(image.reference, self._on_line(image))
+        except ExecutorError:
+            lost = local != image.reference and self.engine.inspect(image.reference) is None
+            if not lost or self.engine.inspect(local) is None:
+                raise
+        self.engine.tag(local, image.reference)
+        return self.engine.push(image.reference, self._on_line(image))
 
     def _on_line(self, image: ImagePlan) -> OnLine:
         return lambda line: self.on_event(Event(image.name, EventKind.LINE, line))
