@@ -28,18 +28,26 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture(params=["docker", "podman"])
-def engine(request: pytest.FixtureRequest, project: Project) -> Iterator[str]:
-    """The name of a real engine, which the project's commands use. What they built is removed."""
+def tags(request: pytest.FixtureRequest, project: Project) -> Iterator[Tags]:
+    """A real engine, which the project's commands use. What was built and tagged in it is removed."""
     name: str = request.param
-    chosen = chosen_engine(name)
+    made = Tags(chosen_engine(name))
     project.env["STOWPLAN_CONTAINER_ENGINE"] = name
-    yield name
+    yield made
+    # What is built on a parent goes before it.
     for build in project.run("builds", "list", "-o", "json").data["builds"]:
-        info = chosen.inspect(build["reference"])
+        info = made.engine.inspect(build["reference"])
         if info is not None and HASH_LABEL in info.labels:
             # Podman keeps an image that a killed build of another test still holds.
             with contextlib.suppress(ExecutorError):
-                chosen.remove(build["reference"])
+                made.engine.remove(build["reference"])
+    made.remove()
+
+
+@pytest.fixture
+def engine(tags: Tags) -> str:
+    """The name of a real engine, which the project's commands use."""
+    return tags.engine.name
 
 
 def chosen_engine(name: str) -> Engine:
@@ -68,14 +76,6 @@ def gate() -> Iterator[Gate]:
     """A registry that can be closed."""
     with gate_to(variable("STOWPLAN_TEST_REGISTRY")) as opened:
         yield opened
-
-
-@pytest.fixture
-def tags(engine: str) -> Iterator[Tags]:
-    """Small images in the engine, which are removed at the end."""
-    made = Tags(choose(engine))
-    yield made
-    made.remove()
 
 
 @pytest.fixture

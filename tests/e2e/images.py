@@ -14,7 +14,7 @@ from attrs import define, field
 from executor.engines.protocol import Engine
 from executor.errors import ExecutorError
 from executor.process import Command, run
-from planner import Digest
+from planner import Digest, ImageRef
 
 
 def import_image(engine: Engine, reference: str, text: str | None = None) -> None:
@@ -50,7 +50,10 @@ class Tags:
     def publish(self, reference: str) -> Digest:
         """The same, pushed: the digest in the registry."""
         self.make(reference)
-        return self.engine.push(reference, lambda _: None)
+        digest = self.engine.push(reference, lambda _: None)
+        # Podman pulls what is built on it by its digest, though it has it.
+        self.made(str(ImageRef.parse(reference).pinned(digest)))
+        return digest
 
     def tag(self, reference: str, new: str) -> None:
         """One more tag for an image."""
@@ -58,7 +61,7 @@ class Tags:
 
     def remove(self) -> None:
         """Remove all tags; images go with their last ones."""
-        for reference in dict.fromkeys(self._made):
+        for reference in reversed(dict.fromkeys(self._made)):
             # Podman keeps an image that another one is built on.
             with contextlib.suppress(ExecutorError):
                 self.engine.remove(reference)

@@ -173,7 +173,7 @@ def workshop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     try:
         for reference in (base, other):
             import_image(engine, reference)
-        engine.push(base, quiet)
+        used.append(str(ImageRef.parse(base).pinned(engine.push(base, quiet))))
         write(project, base, address)
         command(project, "lock")
         ran = command(project, "apply", "--stack", "local", "--engine", name)
@@ -193,7 +193,7 @@ def workshop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         lock = (project.root / "stowplan.lock").read_text()
         yield Workshop(lock, engine, address, base, other, kept, elsewhere, image, pushed)
     finally:
-        for reference in used:
+        for reference in reversed(used):
             engine.remove(reference)
 
 

@@ -197,7 +197,8 @@ def test_a_plan_knows_what_is_pushed_and_what_the_registry_has(
 def test_two_clones_that_push_at_once_have_one_digest(project: Project, registry: str) -> None:
     engines = {name: Tags(chosen_engine(name)) for name in ("docker", "podman")}
     parent = f"{registry}/parent:1"
-    engines["docker"].publish(parent)
+    pinned = ImageRef.parse(parent).pinned(engines["docker"].publish(parent))
+    engines["podman"].made(str(pinned))
     write(project, parent, registry)
     project.ok("lock")
     clones = {name: Project(project.root.parent / name, dict(project.env)) for name in engines}
