@@ -7,8 +7,10 @@ import os
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, Final, cast
+from uuid import uuid4
 
 import pytest
 import requests
@@ -92,6 +94,29 @@ def test_the_same_digest(
     second = published(engine, new_tag(registry), image, project)
     if not builds_classic(engine):
         assert first == second
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_builds_of_one_image_at_once_keep_their_tags(
+    request: pytest.FixtureRequest,
+    engine: Engine,
+    new_tag: Callable[[str], str],
+    tmp_path: Path,
+    anew: bool,
+) -> None:
+    """As several processes build it. Podman gives a name to what it commits, and takes it away again."""
+    (tmp_path / "one.py").write_text(str(uuid4()))
+    image = planned(tmp_path, {"build_config": {"build_options": {"no_cache": anew}}})
+    tags = [new_tag("localhost") for _ in range(4)]
+    another = ENGINES[request.node.callspec.params["engine"]]
+
+    def build_and_tag(tag: str) -> None:
+        builder = another()
+        builder.tag(builder.build(job(image, tmp_path), quiet).id, tag)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(build_and_tag, tags))
+    assert [tag for tag in tags if engine.inspect(tag) is None] == []
 
 
 def builds_classic(engine: Engine) -> bool:
