@@ -282,6 +282,9 @@ def _inspected(reference: str) -> Mapping[str, Any] | None:
     if done.code:
         if _podman("image", "exists", named(reference)).code == _NO_SUCH_IMAGE:
             return None
+        # It may have come between the two: another build pulls its parent.
+        done = _podman("image", "inspect", named(reference))
+    if done.code:
         raise _failed(reference, done)
     found: Mapping[str, Any] = json.loads(done.stdout)[0]
     return found

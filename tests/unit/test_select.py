@@ -9,7 +9,7 @@ import pytest
 from executor.engines.docker import DockerEngine
 from executor.engines.podman import PodmanEngine
 from executor.engines.select import choose
-from executor.errors import EngineUnavailable, UsageError
+from executor.errors import EngineUnavailable, ExecutorError, UsageError
 
 
 @pytest.fixture
@@ -85,6 +85,33 @@ def test_one_that_is_there_and_does_not_work(programs: Path) -> None:
     install(programs, "podman", "echo Error: no storage >&2; exit 125")
     with pytest.raises(EngineUnavailable, match="`podman info` fails: no storage"):
         choose("podman", {})
+
+
+def test_an_image_that_comes_while_podman_looks_for_it(programs: Path) -> None:
+    """Another build pulls it between two questions."""
+    asked = programs.parent / "asked"
+    answer = '[{"Id": "1", "Os": "linux", "Architecture": "amd64"}]'
+    install(
+        programs,
+        "podman",
+        f'[ "$2" = exists ] && exit 0\n'
+        f"[ -e {asked} ] && echo '{answer}' && exit 0\n"
+        f": > {asked}; echo Error: image not known >&2; exit 125",
+    )
+    info = PodmanEngine().inspect("localhost/x:1")
+    assert info is not None
+    assert info.id == "1"
+
+
+def test_an_image_that_podman_cannot_read(programs: Path) -> None:
+    install(programs, "podman", '[ "$2" = exists ] && exit 0; echo Error: layer not known >&2; exit 125')
+    with pytest.raises(ExecutorError, match="layer not known"):
+        PodmanEngine().inspect("localhost/x:1")
+
+
+def test_an_image_that_podman_does_not_have(programs: Path) -> None:
+    install(programs, "podman", '[ "$2" = exists ] && exit 1; echo Error: image not known >&2; exit 125')
+    assert PodmanEngine().inspect("localhost/x:1") is None
 
 
 @pytest.mark.parametrize("variable", ["STOWPLAN_CONTAINER_ENGINE", "ZENML_CONTAINER_ENGINE"])
