@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from executor.apply.outcome import Outcome
 from executor.cli.render.encode import cell, code, table
-from executor.cli.render.text import by_image, count, lock_words, plan_counts, result_counts, why
+from executor.cli.render.text import by_image, image_facts, lock_words, plan_counts, result_counts, why
 from executor.workflow.locks import Comparison
 from executor.workflow.outdated import Outdated
 from planner.compare.actions import Action
@@ -49,19 +49,7 @@ def report_markdown(report: Report) -> str:
 
 def image_markdown(report: Report, image: ImagePlan) -> str:
     """What `stowplan show IMAGE` says."""
-    files = [path for tree in image.checkout.trees.values() for path in tree.paths()]
-    facts = {
-        "image": image.name,
-        "hash": str(image.hash),
-        "spec hash": str(image.spec.hash),
-        "steps": ", ".join(image.steps),
-        "parent": image.parent_text,
-        "platform": image.platform or "",
-        "reference": image.reference,
-        "action": report.decisions[image.name].action.value,
-        "files": count(len(files), "file") if image.spec.trees else "none",
-    }
-    lines = [f"- **{name}**: {code(value)}" for name, value in facts.items() if value]
+    lines = [f"- **{name}**: {code(value)}" for name, value in image_facts(report, image).items()]
     lines += [f"- {cell(line)}" for line in why(report, image.name)]
     for path, data in context_files(image.spec).items():
         lines += _block(cell(path), data.decode())

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "count",
+    "image_facts",
     "image_lines",
     "lock_words",
     "outcome_lines",
@@ -108,8 +109,8 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def image_lines(report: Report, image: ImagePlan) -> Iterator[str]:
-    """What `stowplan show IMAGE` says."""
+def image_facts(report: Report, image: ImagePlan) -> dict[str, str]:
+    """What there is to say of an image in a word or two, by its name."""
     files = [path for tree in image.checkout.trees.values() for path in tree.paths()]
     facts = {
         "image": image.name,
@@ -122,7 +123,12 @@ def image_lines(report: Report, image: ImagePlan) -> Iterator[str]:
         "action": report.decisions[image.name].action.value,
         "files": count(len(files), "file") if image.spec.trees else "none",
     }
-    yield from (terminal(f"{name:<12} {value}") for name, value in facts.items() if value)
+    return {name: value for name, value in facts.items() if value}
+
+
+def image_lines(report: Report, image: ImagePlan) -> Iterator[str]:
+    """What `stowplan show IMAGE` says."""
+    yield from (terminal(f"{name:<12} {value}") for name, value in image_facts(report, image).items())
     yield from (terminal(f"{'':<12} {line}") for line in why(report, image.name))
     for path, data in context_files(image.spec).items():
         yield from _block(path, data.decode())
