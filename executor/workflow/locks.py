@@ -24,8 +24,6 @@ from planner.image.spec import ExternalImage
 from planner.lock.lock import Lock, Pins
 from planner.lock.repair import Repaired, repair
 from planner.lock.text import loads
-from planner.pipeline import Pipeline
-from planner.stack import Stack
 from planner.values import ImageRef
 
 __all__ = [
@@ -111,10 +109,9 @@ class LockCheck:
 
 def check_lock(
     project: Project,
-    pipelines: Iterable[Pipeline],
-    stacks: Iterable[Stack],
+    pipeline: str | None,
+    stack: str | None,
     *,
-    whole: bool,
     asks: bool,
     repairs: bool = False,
     released: Iterable[ImageRef] = (),
@@ -123,11 +120,13 @@ def check_lock(
 ) -> LockCheck:
     """Plan what a lock should hold, and compare it with the lock there is.
 
-    `whole` says that these are all pipelines and stacks of the project, so that what else is in the lock
-    is gone. With `asks=False` no registry and no engine is asked. With `repairs` a lock that cannot be
+    None is all pipelines, or all stacks, of the project; where it is both, what else is in the lock is
+    gone. With `asks=False` no registry and no engine is asked. With `repairs` a lock that cannot be
     read is no error: what can be kept of it is. `released` and `all_released` say which pins are looked
     up anew. PlannerError holds the problems of all pipelines.
     """
+    pipelines = [project.pipeline(pipeline)] if pipeline else list(project.pipelines.values())
+    stacks = [project.stack(stack)] if stack else list(project.stacks.values())
     text = lock_text(project.root)
     repaired = None
     if text is None:
@@ -143,19 +142,18 @@ def check_lock(
     _refuse_unknown(pins)
     facts = Facts()
     plans = []
-    stacks = tuple(stacks)
     problems: dict[Problem, None] = {}
-    for pipeline in pipelines:
-        for stack in stacks:
+    for one in pipelines:
+        for place in stacks:
             try:
-                made, facts = spec(project, pipeline, stack, pins, facts, asks=asks, engine=engine)
+                made, facts = spec(project, one, place, pins, facts, asks=asks, engine=engine)
             except PlannerError as error:
                 problems |= dict.fromkeys(error.problems)
                 continue
             plans.append(made)
     if problems:
         raise PlannerError(problems)
-    gone = missing_pairs(lock or Lock(), plans) if whole else ()
+    gone = missing_pairs(lock or Lock(), plans) if not pipeline and not stack else ()
     return LockCheck(tuple(plans), gone, lock, repaired)
 
 

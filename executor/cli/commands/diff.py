@@ -44,9 +44,8 @@ def diff_command(
         with waiting(LOOKING):
             checked = check_lock(
                 loaded,
-                [loaded.pipeline(pipeline)] if pipeline else loaded.pipelines.values(),
-                [loaded.stack(stack)] if stack else loaded.stacks.values(),
-                whole=not pipeline and not stack,
+                pipeline,
+                stack,
                 asks=not offline,
                 engine=engine_chooser(engine),
             )

@@ -56,9 +56,8 @@ def lock(
     with waiting(LOOKING):
         checked = check_lock(
             loaded,
-            [loaded.pipeline(pipeline)] if pipeline else loaded.pipelines.values(),
-            [loaded.stack(stack)] if stack else loaded.stacks.values(),
-            whole=not pipeline and not stack,
+            pipeline,
+            stack,
             asks=not check,
             repairs=not check,
             released=map(_reference, upgrade_image),
