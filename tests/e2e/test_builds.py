@@ -10,7 +10,8 @@ from tests.e2e.command import Project
 from tests.e2e.images import Tags
 
 
-def test_an_image_goes_with_the_last_build_that_had_it(project: Project, parent: str, tags: Tags) -> None:
+def write(project: Project, parent: str) -> None:
+    """A project of one image."""
     project.write({
         "stowplan.toml": f"""
             [pipeline.p]
@@ -21,6 +22,10 @@ def test_an_image_goes_with_the_last_build_that_had_it(project: Project, parent:
             environment = {{ A = "1" }}
             """,
     })  # fmt: skip
+
+
+def test_an_image_goes_with_the_last_build_that_had_it(project: Project, parent: str, tags: Tags) -> None:
+    write(project, parent)
     (image,) = project.ok("apply", "-o", "json").data["images"]
     reference, name = image["reference"], tags.engine.name
     records = Records(project.root)
@@ -49,16 +54,7 @@ def test_an_image_goes_with_the_last_build_that_had_it(project: Project, parent:
 
 
 def test_without_image_only_records_go(project: Project, parent: str, tags: Tags) -> None:
-    project.write({
-        "stowplan.toml": f"""
-            [pipeline.p]
-            steps = ["a"]
-            [pipeline.p.settings.docker]
-            parent_image = "{parent}"
-            allow_including_files_in_images = false
-            environment = {{ A = "1" }}
-            """,
-    })  # fmt: skip
+    write(project, parent)
     (image,) = project.ok("apply", "-o", "json").data["images"]
     # By number and by hash it is one build.
     digits = image["hash"].removeprefix("sha256:")[:12]

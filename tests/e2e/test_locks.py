@@ -14,41 +14,13 @@ from executor.registry.lookup import Found, head
 from executor.state import update_lock
 from planner import Digest, ImageRef, loads
 from planner.planning import UV_VERSION
-from tests.e2e.command import PINNED, Project, Ran
+from tests.e2e.command import PINNED, Project
 from tests.e2e.gate import Gate
 from tests.e2e.images import Tags
+from tests.e2e.two_images import hashes, results, write
 
 # Neither a network nor an engine: whoever asks one of them gets no answer.
 NOWHERE = {"STOWPLAN_CONTAINER_ENGINE": "", "DOCKER_HOST": "unix:///nowhere", "PATH": "/nowhere"}
-
-
-def write(project: Project, parent: str, registry: str, *, value: str = "1") -> None:
-    """One image without files and without commands, here and in a registry."""
-    project.write({
-        "stowplan.toml": f"""
-            [pipeline.p]
-            steps = ["a", "b"]
-            [pipeline.p.settings.docker]
-            parent_image = "{parent}"
-            allow_including_files_in_images = false
-            environment = {{ A = "{value}" }}
-            [pipeline.p.step.b.settings.docker]
-            environment = {{ B = "1" }}
-            [stack.local]
-            [stack.prod]
-            container_registry = {{ uri = "{registry}", default_repository = "p" }}
-            """,
-    })  # fmt: skip
-
-
-def results(ran: Ran) -> list[str]:
-    """What came of the images, in their order."""
-    return [image["result"] for image in ran.data["images"]]
-
-
-def hashes(ran: Ran) -> list[str]:
-    """The hashes of the images, in their order."""
-    return [image["hash"] for image in ran.data["images"]]
 
 
 def test_a_base_that_moved_is_taken_when_it_is_asked_for(

@@ -17,36 +17,7 @@ from planner import ImageRef, loads
 from tests.e2e.command import PINNED, Project, Ran
 from tests.e2e.conftest import chosen_engine
 from tests.e2e.images import Tags
-
-
-def write(project: Project, parent: str, registry: str = "localhost:1", settings: str = "") -> None:
-    """Two images of one line each, here and in a registry."""
-    project.write({
-        "stowplan.toml": f"""
-            [pipeline.p]
-            steps = ["a", "b"]
-            [pipeline.p.settings.docker]
-            parent_image = "{parent}"
-            allow_including_files_in_images = false
-            environment = {{ A = "1" }}
-            {settings}
-            [pipeline.p.step.b.settings.docker]
-            environment = {{ B = "1" }}
-            [stack.local]
-            [stack.prod]
-            container_registry = {{ uri = "{registry}", default_repository = "p" }}
-            """,
-    })  # fmt: skip
-
-
-def results(ran: Ran) -> list[str]:
-    """What came of the images, in their order."""
-    return [image["result"] for image in ran.data["images"]]
-
-
-def actions(ran: Ran) -> list[str]:
-    """What is done, or is to be done, about the images, in their order."""
-    return [image["action"] for image in ran.data["images"]]
+from tests.e2e.two_images import actions, results, write
 
 
 def local(project: Project, *argv: str, env: dict[str, str] | None = None) -> Ran:
