@@ -17,7 +17,6 @@ from planner.compare.presence import (
     InEngine,
     InRegistry,
     Presence,
-    Recorded,
     Registered,
     Untold,
 )
@@ -27,7 +26,7 @@ from planner.values import ImageRef
 
 if TYPE_CHECKING:
     from executor.engines.protocol import ImageStore
-    from executor.records.store import Known, Records
+    from executor.records.store import Records
 
 __all__ = ["in_engine", "in_registry", "known", "with_engine", "with_registry"]
 
@@ -43,25 +42,11 @@ def known(plan: BuildPlan, lock: Lock, records: Records, engine_name: str = "") 
         entry = lock.pushed_as(image) if image.destination.push else None
         found[image.name] = Presence(
             ledger=entry.digest if entry else None,
-            record=_record(image, told[image.name], records, engine_name),
+            record=told[image.name].recorded or told[image.name].elsewhere,
             history=told[image.name].history,
             engine_name=engine_name,
         )
     return found
-
-
-def _record(image: ImagePlan, told: Known, records: Records, engine_name: str) -> Recorded | None:
-    """The record of an image under its reference, else of one that an engine had under another.
-
-    That it was pushed under another says nothing of where it goes now.
-    """
-    if told.recorded is not None:
-        return told.recorded
-    for reference in told.references:
-        other = records.recorded(image.hash, reference, engine_name or None)
-        if other is not None and other.engine:
-            return evolve(other, pushed=False)
-    return None
 
 
 def with_registry(
@@ -71,16 +56,23 @@ def with_registry(
     *,
     timeout: float = REGISTRY_SECONDS,
 ) -> dict[str, Presence]:
-    """The same with what the registries say of some images, which are asked all at once."""
+    """The same with what the registries say of some images, which are asked all at once.
+
+    Only images that are pushed, and that may be reused, are asked for.
+    """
     wanted = frozenset(names)
-    images = [image for image in plan.images if image.name in wanted and image.destination.push]
+    images = [
+        image
+        for image in plan.images
+        if image.name in wanted
+        and image.builds
+        and image.destination.push
+        and not image.destination.prevent_reuse
+    ]
     answers = in_registry(images, timeout=timeout)
     return {
         **present,
-        **{
-            image.name: evolve(present.get(image.name, Presence()), registry=answers[image.name])
-            for image in images
-        },
+        **{image.name: evolve(present[image.name], registry=answers[image.name]) for image in images},
     }
 
 
@@ -123,7 +115,7 @@ def with_engine(
     return {
         **present,
         **{
-            image.name: evolve(present.get(image.name, Presence()), engine=in_engine(image, store, records))
+            image.name: evolve(present[image.name], engine=in_engine(image, store, records))
             for image in plan.images
             if image.name in wanted
         },

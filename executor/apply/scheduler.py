@@ -133,12 +133,7 @@ class _Application:
     def _decisions(self) -> Mapping[str, Decision]:
         """What is done about each image, from lock, records and registry, and the engine where it matters."""
         present = known(self._plan, self._lock, self._records)
-        pushed = [
-            image.name
-            for image in self._plan.images
-            if image.builds and image.destination.push and not image.destination.prevent_reuse
-        ]
-        present = with_registry(self._plan, present, pushed, timeout=REGISTRY_SECONDS)
+        present = with_registry(self._plan, present, present)
         decisions = decide(self._plan, present)
         asked = [
             image.name

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from executor.records.images import UnreadableImage, image_of_text, unpack
 from planner.compare.presence import History, Recorded
@@ -24,10 +24,12 @@ class Known:
     """What the records say of one image that is planned.
 
     `recorded` and `references` are as `Records` has them. `history` says why there is no such record, and
-    means nothing where there is one.
+    means nothing where there is one. `elsewhere` is then the record of an image that an engine had under
+    another reference: that it was pushed under that says nothing of where it goes now.
     """
 
     recorded: Recorded | None = None
+    elsewhere: Recorded | None = None
     history: History = History.NEVER
     references: tuple[str, ...] = ()
 
@@ -36,7 +38,19 @@ def known(database: sqlite3.Connection, image: ImagePlan, engine: str | None, *,
     """All that is known of an image; `built` says whether one of its name was there."""
     under = references(database, image.hash)
     history = History.ELSEWHERE if under else History.CHANGED if built else History.NEVER
-    return Known(recorded(database, image.hash, image.reference, engine), history, under)
+    found = recorded(database, image.hash, image.reference, engine)
+    elsewhere = _elsewhere(database, image.hash, under, engine) if found is None else None
+    return Known(found, elsewhere, history, under)
+
+
+def _elsewhere(
+    database: sqlite3.Connection, image: Digest, under: tuple[str, ...], engine: str | None
+) -> Recorded | None:
+    for reference in under:
+        found = recorded(database, image, reference, engine)
+        if found is not None and found.engine:
+            return evolve(found, pushed=False)
+    return None
 
 
 def recorded(

@@ -33,17 +33,9 @@ def report(project: Project, planned: Planned, *, engine_name: str = "", offline
     present = known(made, lock, records, engine_name)
     decisions = decide(made, present)
     if not offline:
-        unsure = [
-            image.name
-            for image in made.images
-            if image.builds
-            and image.destination.push
-            and not image.destination.prevent_reuse
-            and decisions[image.name].action is not Action.REUSE
-        ]
-        if unsure:
-            present = with_registry(made, present, unsure, timeout=_REGISTRY_SECONDS)
-            decisions = decide(made, present)
+        unsure = [name for name in present if decisions[name].action is not Action.REUSE]
+        present = with_registry(made, present, unsure, timeout=_REGISTRY_SECONDS)
+        decisions = decide(made, present)
     since_build: list[Change] = []
     rebuilt: dict[str, tuple[str, ...]] = {}
     last = records.last_plans(made.pipeline, made.stack)
