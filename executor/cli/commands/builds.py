@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 from attrs import asdict
@@ -78,13 +81,16 @@ def builds_delete(build: tuple[str, ...], with_image: bool, project: Path | None
     records = Records(project_root(project))
     # Two names may be those of one build.
     chosen = {record.id: record for record in [_record(records, name) for name in build]}
+    engines = functools.cache(engine_chooser)
     for record in chosen.values():
-        removed = f": {_remove_image(records, record, asked or record.engine)}" if with_image else ""
+        removed = f": {_remove_image(records, record, asked or record.engine, engines)}" if with_image else ""
         records.delete(record.id)
         click.echo(terminal(f"deleted build {record.id} of {record.image}{removed}"))
 
 
-def _remove_image(records: Records, record: Record, engine: str) -> str:
+def _remove_image(
+    records: Records, record: Record, engine: str, engines: Callable[[str], Callable[[], Any]]
+) -> str:
     """Remove the image of a build from an engine, before the build is forgotten; in words, what came of it.
 
     No other build of this engine may need it.
@@ -97,7 +103,7 @@ def _remove_image(records: Records, record: Record, engine: str) -> str:
         same = (other.reference, other.engine) == (record.reference, engine)
         if same and other.id != record.id and _has_image(other):
             return f"{record.reference} stays, for build {other.id}"
-    if engine_chooser(engine)().remove(record.reference):
+    if engines(engine)().remove(record.reference):
         return f"removed {record.reference} from {engine}"
     return f"{engine} does not have {record.reference}"
 
