@@ -9,7 +9,7 @@ from typing import Final
 from executor.errors import UsageError
 from planner.errors import did_you_mean
 
-__all__ = ["BUILDER_VARIABLE", "ENGINES", "VARIABLES", "asked_engine", "possible_builders"]
+__all__ = ["BUILDER_VARIABLE", "ENGINES", "VARIABLES", "asked_builder", "asked_engine", "possible_builders"]
 
 ENGINES: Final = ("docker", "podman")
 # Ours, and the reference's.
@@ -38,15 +38,20 @@ _DOCKER_BUILDERS: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
+def asked_builder(environ: Mapping[str, str] = os.environ) -> str:
+    """The builder that Docker is to use: `auto`, or one by its name. UsageError for a name that is none."""
+    asked = environ.get(BUILDER_VARIABLE) or "auto"
+    if asked not in _DOCKER_BUILDERS:
+        fix = did_you_mean(asked, _DOCKER_BUILDERS)
+        raise UsageError.of(BUILDER_VARIABLE, f"no builder is called {asked!r}", fix)
+    return asked
+
+
 def possible_builders(name: str | None = None, environ: Mapping[str, str] = os.environ) -> frozenset[str]:
     """The builders that may build, as far as that shows without looking for an engine.
 
     UsageError for a name that is none.
     """
     asked = asked_engine(name, environ)
-    chosen = environ.get(BUILDER_VARIABLE) or "auto"
-    if chosen not in _DOCKER_BUILDERS:
-        fix = did_you_mean(chosen, _DOCKER_BUILDERS)
-        raise UsageError.of(BUILDER_VARIABLE, f"no builder is called {chosen!r}", fix)
-    docker, podman = _DOCKER_BUILDERS[chosen], frozenset({"podman"})
+    docker, podman = _DOCKER_BUILDERS[asked_builder(environ)], frozenset({"podman"})
     return {"docker": docker, "podman": podman}.get(asked or "", docker | podman)

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Final, cast, get_args
+from typing import Final, cast
 
 from executor.engines import daemon
 from executor.engines.docker import DockerBuilder, DockerEngine
-from executor.engines.names import ENGINES, VARIABLES, asked_engine
+from executor.engines.names import ENGINES, VARIABLES, asked_builder, asked_engine
 from executor.engines.podman import PodmanEngine
 from executor.engines.protocol import Engine
-from executor.errors import EngineUnavailable, UsageError
-from planner.errors import Place, Problem, did_you_mean
+from executor.errors import EngineUnavailable
+from planner.errors import Place, Problem
 
 __all__ = ["choose"]
 
-_BUILDER: Final = "STOWPLAN_DOCKER_BUILDER"
 # Whoever sets one of these has chosen Docker, and a daemon of it.
 _NAMES_DAEMON: Final = ("DOCKER_HOST", "DOCKER_CONTEXT")
 _PODMAN_FIX: Final = "install Podman (podman.io/docs/installation)"
@@ -53,9 +52,4 @@ def choose(name: str | None = None, environ: Mapping[str, str] = os.environ) -> 
 def _engine(name: str, environ: Mapping[str, str]) -> Engine:
     if name == "podman":
         return PodmanEngine()
-    builder = environ.get(_BUILDER) or "auto"
-    if builder not in get_args(DockerBuilder):
-        raise UsageError.of(
-            _BUILDER, f"no builder is called {builder!r}", did_you_mean(builder, get_args(DockerBuilder))
-        )
-    return DockerEngine(cast(DockerBuilder, builder))
+    return DockerEngine(cast(DockerBuilder, asked_builder(environ)))
