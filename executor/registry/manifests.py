@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
+from executor.engines.platforms import platform
 from executor.registry.asking import Untold
 from planner.values import Digest, ImageRef
 
@@ -49,10 +50,6 @@ _REWRITTEN: Final = "application/vnd.docker.distribution.manifest.v1+"
 ACCEPTED: Final = ", ".join((*_KINDS, _REWRITTEN + "json"))
 """What a registry is asked for: the format of before 2016 too, so that one with nothing else says so."""
 
-# Other names and unsaid variants of the same processors, as containerd's `platforms.Normalize` has them.
-_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
-_VARIANTS: Final = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
-
 
 @frozen
 class Descriptor:
@@ -78,10 +75,10 @@ class Manifest:
     images: tuple[Descriptor, ...] = ()
     config: Descriptor | None = None
 
-    def image_for(self, platform: str) -> Digest | None:
+    def image_for(self, wanted: str) -> Digest | None:
         """The manifest of an index for a platform; None if it has none. The first one counts."""
-        wanted = _normal(platform)
-        return next((image.digest for image in self.images if _normal(image.platform) == wanted), None)
+        wanted = platform(*wanted.split("/"))
+        return next((image.digest for image in self.images if image.platform == wanted), None)
 
 
 def kind_of(media_type: str, ref: ImageRef) -> Kind | None:
@@ -134,23 +131,14 @@ def fetch_manifest(client: Client, ref: ImageRef) -> Manifest:
 
 
 def _descriptor(part: Any) -> Descriptor:
-    platform = part.get("platform") or {}
-    names = (platform.get("os"), platform.get("architecture"), platform.get("variant"))
-    return Descriptor(
-        _bare(part["mediaType"]), Digest.parse(part["digest"]), "/".join(name for name in names if name)
-    )
+    said = part.get("platform") or {}
+    names = (said.get(name) or "" for name in ("os", "architecture", "variant"))
+    return Descriptor(_bare(part["mediaType"]), Digest.parse(part["digest"]), platform(*names))
 
 
 def _is_image(part: Descriptor) -> bool:
     """Whether a part of an index is an image: BuildKit's attestations are for `unknown/unknown`."""
     return _KINDS.get(part.media_type) == "manifest" and part.platform != "unknown/unknown"
-
-
-def _normal(platform: str) -> tuple[str, ...]:
-    """A platform such that two that mean the same are equal."""
-    system, architecture, variant, *_ = (*platform.split("/"), "", "", "")
-    architecture = _ARCHITECTURES.get(architecture, architecture)
-    return system, architecture, variant or _VARIANTS.get(architecture, "")
 
 
 def _bare(media_type: str) -> str:
