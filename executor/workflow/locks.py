@@ -15,7 +15,7 @@ from executor.errors import ExecutorError
 from executor.observe.images import ChooseEngine
 from executor.state import lock_text, update_lock
 from executor.workflow.plans import spec, stale
-from planner.compare.changes import Change, diff
+from planner.compare.changes import Change
 from planner.compare.layers import rebuilt_layers
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
@@ -34,6 +34,8 @@ __all__ = [
     "missing_pairs",
     "refuse_unpinned",
     "renew",
+    "unpinned",
+    "unpinned_reason",
     "write_lock",
 ]
 
@@ -62,7 +64,7 @@ def compare(
     for made in (*plans, *(PlanSpec(pipeline, stack) for pipeline, stack in gone)):
         old = before.plan(made.pipeline, made.stack)
         known = {image.name: image for image in old.images} if old else {}
-        changes = () if old is not None and old.hash == made.hash else diff(old, made)
+        changes = stale(before, made)
         found.append(
             Comparison(
                 made.pipeline,
@@ -172,25 +174,32 @@ def _refuse_unknown(pins: Pins) -> None:
         )
 
 
+def unpinned(plans: Iterable[PlanSpec]) -> tuple[ExternalImage, ...]:
+    """The parents whose digests are not known, each once, in the order of the images."""
+    parents = dict.fromkeys(image.spec.external for made in plans for image in made.images)
+    return tuple(parent for parent in parents if parent.digest is None)
+
+
+def unpinned_reason(parent: ExternalImage) -> str:
+    """Why the digest of a parent is not known."""
+    return parent.pin.reason or "it is on this machine only"
+
+
 def refuse_unpinned(plans: Iterable[PlanSpec]) -> None:
     """ExecutorError if a parent image's digest is not known: a lock that does not pin it locks nothing."""
-    unpinned: dict[str, ExternalImage] = {}
-    for made in plans:
-        for image in made.images:
-            if image.spec.external.digest is None:
-                unpinned[image.spec.external.reference.familiar] = image.spec.external
-    if not unpinned:
+    parents = {parent.reference.familiar: parent for parent in unpinned(plans)}
+    if not parents:
         return
     error = ExecutorError(
         Problem(
             Place(file=name),
-            f"its digest is not known: {parent.pin.reason or 'it is on this machine only'}",
+            f"its digest is not known: {unpinned_reason(parent)}",
             "make the image reachable, or go on with --allow-unpinned",
             "unpinned",
         )
-        for name, parent in unpinned.items()
+        for name, parent in parents.items()
     )
-    error.exit_code = 75 if all(parent.pin.transient for parent in unpinned.values()) else 1
+    error.exit_code = 75 if all(parent.pin.transient for parent in parents.values()) else 1
     raise error
 
 

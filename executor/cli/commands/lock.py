@@ -10,7 +10,14 @@ from executor.cli.options import FAILED, LOOKING, engine_chooser, loaded_project
 from executor.cli.output import print_json, print_note
 from executor.cli.progress import waiting
 from executor.errors import UsageError
-from executor.workflow.locks import LockCheck, check_lock, refuse_unpinned, write_lock
+from executor.workflow.locks import (
+    LockCheck,
+    check_lock,
+    refuse_unpinned,
+    unpinned,
+    unpinned_reason,
+    write_lock,
+)
 from planner.lock.lock import LOCK_NAME
 from planner.values import ImageRef
 
@@ -96,11 +103,9 @@ def _show(checked: LockCheck, output: str, state: str) -> None:
         for dropped in repaired.dropped:
             print_note(f"dropped {dropped}")
     show_comparisons(checked.compared, output)
-    parents = {image.spec.external for made in checked.plans for image in made.images}
-    for parent in parents:
-        if parent.digest is None:
-            reason = parent.pin.reason or "it is on this machine only"
-            print_note(f"unpinned: the digest of {parent.reference.familiar} is not known ({reason})")
+    for parent in unpinned(checked.plans):
+        name, reason = parent.reference.familiar, unpinned_reason(parent)
+        print_note(f"unpinned: the digest of {name} is not known ({reason})")
     images = sum(len(made.images) for made in checked.plans)
     remedy = "; write it with `stowplan lock`" if state == "stale" else ""
     plans = count(len(checked.plans), "plan")
