@@ -123,7 +123,3 @@ class _Version:
 )
 def cli() -> None:
     """Say what every container image of a pipeline will be, before anything is built."""
-
-
-if __name__ == "__main__":
-    main()

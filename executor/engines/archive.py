@@ -37,7 +37,7 @@ def whole_dockerfile(image: ImagePlan) -> str:
 
 def planned_options(image: ImagePlan) -> BuildOptions:
     """The options of a build: the platform is that of the plan, and labels stand in the Dockerfile."""
-    options = evolve(image.build_options, labels=FrozenMapping(), other=image.build_options.value("other"))
+    options = evolve(image.build_options, labels=FrozenMapping())
     return evolve(options, platform=image.platform) if image.platform else options
 
 

@@ -14,7 +14,7 @@ from attrs import field, frozen
 from executor.errors import ExecutorError
 from planner.settings.build_options import BuildOptions
 from planner.settings.builders import refusals
-from planner.values import FrozenMapping, ImageRef
+from planner.values import ImageRef
 
 __all__ = ["TABLE", "Spelling", "cli_options", "sdk_options"]
 
@@ -101,18 +101,13 @@ def sdk_options(options: BuildOptions) -> dict[str, Any]:
     return keywords
 
 
-def cli_options(
-    options: BuildOptions, program: Program, labels: Mapping[str, str] = FrozenMapping()
-) -> tuple[str, ...]:
+def cli_options(options: BuildOptions, program: Program) -> tuple[str, ...]:
     """The flags of `docker buildx build` or `podman build`, each one word with its value.
 
-    `labels` are stowplan's own, beside those of the options. ExecutorError names every option that the
-    builder does not have.
+    ExecutorError names every option that the builder does not have.
     """
     _refuse(options, "buildkit" if program == "docker" else "podman")
     given = dict(_given(options))
-    if labels:
-        given["labels"] = FrozenMapping({**options.value("labels"), **labels})
     words: list[str] = []
     for name in (name for name in TABLE if name in given):
         flag = _flag(TABLE[name], program)

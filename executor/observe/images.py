@@ -40,7 +40,7 @@ def any_engine() -> Engine | None:
 class Images:
     """Answers needs about images. `host_platform` tells the platform that an index is looked through for.
 
-    With `asks=False` no registry and no engine is asked for a digest, and `silence` says why.
+    With `asks=False` no registry and no engine is asked for a digest.
     """
 
     engine: ChooseEngine | None
@@ -48,7 +48,6 @@ class Images:
     timeout: float
     host_platform: Callable[[], str]
     asks: bool = True
-    silence: str = "it is not in the lock"
     _found: list[ImageStore | None] = field(factory=list, init=False)
     """The engine, once it was looked for."""
     _hangs: bool = field(default=False, init=False)
@@ -67,7 +66,7 @@ class Images:
 
     def _pins(self, needs: list[ImageDigest]) -> dict[ImageDigest, Pin]:
         if not self.asks:
-            return {need: Pin(reason=self.silence) for need in needs}
+            return {need: Pin(reason="it is not in the lock") for need in needs}
         from executor.registry.lookup import Found, Question, Unknown, heads  # noqa: PLC0415  # most plans ask nobody
 
         questions = {need: Question(need.ref, need.platform or self.host_platform()) for need in needs}

@@ -88,7 +88,7 @@ def _image_data(image: ImagePlan) -> dict[str, Any]:
         "parent_id": checkout.parent_id.hex if checkout.parent_id else None,
         "trees": {name: tree.digest.hex for name, tree in checkout.trees.items()},
         "destination": attrs.asdict(image.destination),
-        "build_options": _options_data(image.build_options),
+        "build_options": {name: getattr(image.build_options, name) for name in image.build_options.given},
     }
 
 
@@ -110,15 +110,6 @@ def _image(
         parent,
         BuildOptions(**data["build_options"]),
     )
-
-
-def _options_data(options: BuildOptions) -> dict[str, Any]:
-    """What was asked for, without what is as it is when nothing is asked for."""
-    return {
-        name: value
-        for name, value in attrs.asdict(options, recurse=False).items()
-        if value != getattr(attrs.fields(BuildOptions), name).default
-    }
 
 
 def _plain(value: object) -> dict[str, Any]:
