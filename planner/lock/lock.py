@@ -142,11 +142,16 @@ class Pins:
         """The pinned parent of a step; None if there is no pin for it, or it was released."""
         if self.all_released or reference in self.released:
             return None
-        for image in self._images(pipeline, stack, step):
-            parent = image.spec.external
-            same = parent.reference == reference and image.spec.platform == platform
-            if same and parent.digest is not None:
-                return parent
+        for plan in self.lock.plans_of(pipeline, stack):
+            same = [
+                image
+                for image in plan.images
+                if image.spec.external.reference == reference and image.spec.platform == platform
+            ]
+            # What another step names by its digest says nothing of a step whose own parent is not pinned.
+            for image in [image for image in same if step in image.steps] or same:
+                if image.spec.external.digest is not None:
+                    return image.spec.external
         return None
 
     def installer_version(

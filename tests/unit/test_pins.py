@@ -187,6 +187,19 @@ def test_each_step_keeps_its_own_image_s_pin() -> None:
 # --- releases -------------------------------------------------------------------------------------------
 
 
+def test_a_digest_that_a_step_names_is_no_pin_of_another_step() -> None:
+    """Locked twice, the lock is the same."""
+    settings: dict[str, Any] = {
+        "load": {"parent_image": f"python:3.12@{digest('old')}"},
+        "train": {"parent_image": "python:3.12", "environment": {"A": "1"}},
+    }
+    world = World(pins={"python:3.12": Pin(reason="the registry cannot be reached", transient=True)})
+    first = spec_of(steps=settings, world=world)
+    again = spec_of(steps=settings, world=world, pins=pins_of(first))
+    assert digests(first) == ["old", "?"]
+    assert again == first
+
+
 def test_all_pins_can_be_released() -> None:
     pins = pins_of(with_installer(spec_of(SIX, world=OLD), "0.1.0"), all_released=True)
     assert spec_of(SIX, world=NEW, pins=pins) == spec_of(SIX, world=NEW)
