@@ -44,27 +44,18 @@ def records_of(lock: Lock) -> Iterator[Record]:
     """The records of a lock, each once, in no particular order."""
     images = list(_images(lock))
     lines = {line for image in images for table in image.instruction for line in _lines(table)}
-    names = _names(map(requirement_of, lines))
+    packages = [requirement_of(line) for line in lines]
+    names = _names(packages)
     stacks = sorted({plan.stack for plan in lock.plans})
     yield from (StackRecord(stack) for stack in stacks)
     for image in images:
         instructions = tuple(_renamed(table, names) for table in image.instruction)
-        yield ImageRecord(
-            image.pipeline,
-            image.name,
-            image.steps,
-            image.hash,
-            image.parent,
-            () if list(image.stacks) == stacks else image.stacks,
-            image.platform,
-            image.target,
-            image.build_args,
-            image.labels,
-            image.options,
-            instructions,
+        yield evolve(
+            image,
+            stacks=() if list(image.stacks) == stacks else image.stacks,
+            instruction=instructions,
         )
-    for line in lines:
-        requirement = requirement_of(line)
+    for requirement in packages:
         yield PackageRecord(requirement.name, requirement.text, requirement.hashes)
     for entry in lock.pushed:
         yield PushedRecord(entry.image, entry.reference, entry.name, entry.stack, entry.hash)
@@ -72,23 +63,20 @@ def records_of(lock: Lock) -> Iterator[Record]:
 
 def _images(lock: Lock) -> Iterator[ImageRecord]:
     """Each image of each pipeline, with the stacks that have it, and lines where packages will be named."""
-    shared: dict[tuple[str, NamedSpec, object], list[str]] = {}
-    parents: dict[tuple[str, NamedSpec, object], ParentRecord] = {}
+    shared: dict[tuple[str, NamedSpec, ParentRecord], list[str]] = {}
     for plan in lock.plans:
         names = {image.spec: image.name for image in plan.images}
         for image in plan.images:
-            parent = _parent(image.spec, names)
-            key = (plan.pipeline, image, parent)
+            key = (plan.pipeline, image, _parent(image.spec, names))
             shared.setdefault(key, []).append(plan.stack)
-            parents[key] = parent
-    for (pipeline, image, _), stacks in shared.items():
+    for (pipeline, image, parent), stacks in shared.items():
         spec = image.spec
         yield ImageRecord(
             pipeline,
             image.name,
             image.steps,
             spec.hash,
-            parents[pipeline, image, _],
+            parent,
             tuple(sorted(stacks)),
             spec.platform,
             spec.target,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import asdict, field, frozen
@@ -298,6 +298,8 @@ def _read_requirements(value: Any) -> Requirements:
     )
 
 
+# Images and stacks share packages.
+@lru_cache(maxsize=4096)
 def requirement_of(line: str) -> Requirement:
     """The requirement of a line, with its hashes. PlannerError if it is none."""
     text, *hashes = line.split(" --hash=")

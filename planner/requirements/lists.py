@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from planner.errors import Place, PlannerError, Problem
 from planner.requirements.credentials import fault, refuse_unreadable
@@ -22,6 +23,12 @@ def parse_list(lines: Sequence[str]) -> Requirements:
 
     PlannerError holds every problem, at path `(index,)`.
     """
+    return _parsed(tuple(lines))
+
+
+# Steps share lists, and planning asks for them in each round.
+@lru_cache(maxsize=256)
+def _parsed(lines: tuple[str, ...]) -> Requirements:
     packages: list[tuple[Place, Requirement]] = []
     problems: list[Problem] = []
     for index, text in enumerate(lines):
