@@ -12,10 +12,10 @@ from typing import Any
 
 from attrs import field, frozen
 
-from planner.errors import PlannerError, Problem
+from planner.errors import Problem
 from planner.identity import NOT_COUNTED
 from planner.pipeline import name_check
-from planner.settings.checked import Checked, declared, of_kind
+from planner.settings.checked import Checked, declared, decoded, of_kind
 from planner.settings.checks import kind_of, matching, optional
 from planner.values import PATH_PATTERN, ImageRef
 
@@ -68,10 +68,8 @@ class ContainerRegistry(Checked):
 
 def _registry(value: ContainerRegistry | Mapping[str, Any] | None) -> ContainerRegistry | None:
     """A converter: a table becomes a registry. What is wrong stays as it is, for the check."""
-    try:
-        return ContainerRegistry.decode(value) if isinstance(value, Mapping) else value
-    except PlannerError:
-        return value  # type: ignore[return-value]  # no value of this type outlives its check
+    made: ContainerRegistry | None = decoded(ContainerRegistry)(value)
+    return made
 
 
 @frozen(kw_only=True)

@@ -45,6 +45,7 @@ from planner.pipeline import Pipeline, Step
 from planner.requirements.files import parse_file
 from planner.requirements.model import Requirements
 from planner.settings.builders import refusals
+from planner.settings.checks import unencodable
 from planner.settings.effective import Settings, settle
 from planner.settings.option_table import BUILDERS
 from planner.stack import LOCAL_REGISTRY, Stack
@@ -339,7 +340,7 @@ class Traversal:
             found, fix = f"environment variable {name} is not set", f"set it: export {name}=…"
         elif any(character in value.reveal() for character in "\r\n\0"):
             found, fix = f"the value of {name} holds a line end", "a value of an image is one line; encode it"
-        elif any("\ud800" <= character <= "\udfff" for character in value.reveal()):
+        elif unencodable(value.reveal()):
             found, fix = f"the value of {name} is not valid Unicode text", "encode it, as base64 does"
         else:
             made = variable_fingerprint(name, value.reveal()) if self.hashes else _NOT_HASHED

@@ -37,7 +37,6 @@ ENV_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _OPTION_NAME: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
 
 env_name = matching(ENV_NAME, "the name of an environment variable", "MODEL_DIR")
-_option_name = matching(_OPTION_NAME, "an option", "network")
 
 
 def _argument(value: object) -> Iterator[Problem]:

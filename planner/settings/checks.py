@@ -15,7 +15,7 @@ from planner.values import ImageRef
 
 __all__ = [
     "Check", "boolean", "image_ref", "kind_of", "list_of", "mapping_of", "matching", "member_of", "one_of",
-    "optional", "project_path", "text",
+    "optional", "project_path", "text", "unencodable",
 ]  # fmt: skip
 
 Check = Callable[[Any], Iterator[Problem]]
@@ -60,12 +60,13 @@ def text(value: object) -> Iterator[Problem]:
         yield _problem(f"expected a string, found {kind_of(value)}", "put it in quotes")
     elif re.search(r"[\r\n\0]", value):
         yield _problem("holds a line end or NUL", "write it on one line")
-    elif _unencodable(value):
+    elif unencodable(value):
         yield _problem("is not valid Unicode text", "write it as UTF-8")
 
 
-def _unencodable(value: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in value)
+def unencodable(value: str) -> bool:
+    """Whether a text holds half of a surrogate pair, which no UTF-8 can."""
+    return re.search("[\ud800-\udfff]", value) is not None
 
 
 def matching(pattern: str, what: str, example: str) -> Check:
@@ -81,12 +82,11 @@ def matching(pattern: str, what: str, example: str) -> Check:
     return check
 
 
-def one_of(names: type[Enum]) -> Check:
-    """A member of an enum; `convert=member_of(…)` makes it one of its value."""
-    known = [str(member.value) for member in names]
+def one_of(*known: str) -> Check:
+    """One of some texts, or members of a StrEnum; `convert=member_of(…)` makes it one of its value."""
 
     def check(value: object) -> Iterator[Problem]:
-        if not isinstance(value, names):
+        if value not in known:
             found = repr(value) if isinstance(value, str) else kind_of(value)
             yield _problem(f"not one of {', '.join(known)}: {found}", did_you_mean(str(value), known))
 

@@ -96,7 +96,7 @@ class DockerSettings(Layer):
     """Repository to push to, below the URI of the stack's registry."""
     python_package_installer: PythonPackageInstaller | str | Unset = setting(
         PythonPackageInstaller.UV,
-        one_of(PythonPackageInstaller),
+        one_of(*PythonPackageInstaller),
         COUNTED,
         convert=member_of(PythonPackageInstaller),
     )

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from planner.errors import Problem, did_you_mean
-from planner.settings.checks import Check, boolean, kind_of, list_of, matching
+from planner.errors import Problem
+from planner.settings.checks import Check, boolean, kind_of, list_of, matching, one_of
 
 __all__ = [
     "ADDRESSES", "CAPABILITIES", "CPUS", "FLAG", "HOSTS", "LIMITS", "Shape", "choice", "size", "whole",
@@ -63,15 +63,6 @@ def _number(least: int, most: int = _MOST, *, also: int | None = None) -> Check:
 
 def _digits(value: Any) -> Any:
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value) else value
-
-
-def _one_of(*known: str) -> Check:
-    def check(value: object) -> Iterator[Problem]:
-        if value not in known:
-            found = repr(value) if isinstance(value, str) else kind_of(value)
-            yield Problem.at((), f"not one of {', '.join(known)}: {found}", did_you_mean(value, known))
-
-    return check
 
 
 def _items(value: Any) -> Any:
@@ -168,7 +159,7 @@ LIMITS: Final = Shape(
     _once(list_of(matching(_ULIMIT, "a limit", "nofile=1024:2048"))),
     _pairs("=", _limit, str),
 )
-CAPABILITIES: Final = Shape("list of strings", list_of(_one_of(*_CAPABILITIES)), _each(_capability))
+CAPABILITIES: Final = Shape("list of strings", list_of(one_of(*_CAPABILITIES)), _each(_capability))
 CPUS: Final = Shape(
     "string",
     matching(r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*", "a set of numbers", "0-3,5"),
@@ -182,7 +173,7 @@ ADDRESSES: Final = Shape(
 
 def choice(*known: str) -> Shape:
     """One of these texts."""
-    return Shape("string", _one_of(*known))
+    return Shape("string", one_of(*known))
 
 
 def whole(least: int, most: int = _MOST) -> Shape:
