@@ -148,7 +148,7 @@ def _in_engine(image: ImagePlan, known: Presence, there: Action) -> Decision:
     """What is done about an image that is not in a registry: `there` if an engine has it."""
     match known.engine:
         case Held():
-            return Decision(there, "in-engine", _recorded(known) if known.record else "the engine has it")
+            return Decision(there, "in-engine", _recorded(known))
         case Foreign(found, _):
             command = f"{known.engine_name or 'docker'} rmi {image.reference}"
             fix = f"it was not built from this plan: remove it with `{command}`"

@@ -21,8 +21,6 @@ from planner.requirements.options import UNSUPPORTED, canonical_options, check_o
 from planner.requirements.pins import contradictions, unhashed
 from planner.requirements.urls import nameless
 
-# Only included_files and parse_file are of this module. The others are for planner.image and its tests,
-# until they ask for them where they are.
 __all__ = ["included_files", "parse_file"]
 
 
