@@ -29,7 +29,7 @@ test: $(STAMP) ## Run all of the following, up to and including e2e
 
 # --- its parts
 
-.PHONY: lint types wheel unit property contract e2e bench
+.PHONY: lint types wheel unit property contract e2e bench torture
 lint: $(STAMP) ## Check style and formatting
 types: $(STAMP) ## Check types
 wheel: $(STAMP) ## Build the wheel, install it alone somewhere else, and use it there
@@ -38,7 +38,8 @@ property: $(STAMP) ## Property tests
 contract: $(STAMP) ## The contract of an engine, against every real engine
 e2e: $(STAMP) ## The command line on real engines and registries
 bench: $(STAMP) ## Measure, next to what everyone has: scandir, git status, sha256sum, tar
-lint types wheel unit property contract e2e bench:
+torture: $(STAMP) ## Kills, faults and hostile input at full length; ARGS="--seed 2 hostile" narrows it
+lint types wheel unit property contract e2e bench torture:
 	@$(NOX) --session $@ -- $(ARGS)
 
 # --- while working

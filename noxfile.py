@@ -76,6 +76,11 @@ def bench(session: nox.Session) -> None:
     python(session, "-m", "benchmarks.bench", *session.posargs)
 
 
+@nox.session
+def torture(session: nox.Session) -> None:
+    python(session, "-m", "tests.torture", *session.posargs, env=engines(session))
+
+
 @nox.session(venv_backend="virtualenv")
 def wheel(session: nox.Session) -> None:
     work = Path(session.create_tmp()).resolve()
