@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import stat
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from executor.errors import ExecutorError
+from executor.reading import NotRead, read_whole
 from planner.lock.lock import LOCK_NAME, Lock
 from planner.lock.text import dumps, loads
 
@@ -71,26 +71,11 @@ def _lock_file(root: Path) -> Path:
 
 def _text(path: Path, name: str) -> str | None:
     try:
-        # Without O_NONBLOCK, opening a fifo would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ExecutorError.of(name, f"cannot be read: {error.strerror}", _PERMISSIONS) from None
-    # Of a directory no file object can be made: what it is has to be known before.
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ExecutorError.of(name, "is not a regular file", "restore it from version control")
-        if status.st_size > _LARGEST_LOCK_BYTES:
-            found = f"has {status.st_size} bytes, more than {_LARGEST_LOCK_BYTES}"
-            raise ExecutorError.of(name, found, "restore it from version control")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(_LARGEST_LOCK_BYTES)
-    finally:
-        os.close(descriptor)
+        data = read_whole(path, _LARGEST_LOCK_BYTES)
+    except NotRead as error:
+        raise ExecutorError.of(name, error.found, error.fix) from None
     # What is not UTF-8 is damage that a repair can drop: the text around it is still there.
-    return data.decode(errors="replace")
+    return None if data is None else data.decode(errors="replace")
 
 
 def update_lock(root: Path, change: Callable[[Lock], Lock], *, repairs: bool = False) -> bool:

@@ -6,8 +6,8 @@ finding and reading that file. Refuses to read anything that it does not name.
 
 from __future__ import annotations
 
+import contextlib
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +17,11 @@ from attrs import evolve, field, frozen
 
 from executor.config.lines import line_of, lines_of
 from executor.errors import ExecutorError, UsageError
+from executor.reading import NotRead, read_whole
+from planner import toml
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.pipeline import Pipeline
+from planner.settings.checks import kind_of
 from planner.stack import Stack
 
 __all__ = ["Project", "find_project", "load_project"]
@@ -76,19 +79,23 @@ def _choose(kind: str, how: str, known: Mapping[str, T], name: str | None, defau
 def find_project(start: Path) -> Path:
     """The nearest directory, from `start` upwards, that has a project file; `start` if there is none."""
     for directory in (start, *start.parents):
-        if (directory / PROJECT_FILE).is_file() or _has_table(directory / PYPROJECT):
-            return directory
+        # What cannot be looked at in a directory above is none of this project's business.
+        with contextlib.suppress(OSError, NotRead):
+            if (directory / PROJECT_FILE).exists() or _has_table(directory / PYPROJECT):
+                return directory
     return start
 
 
 def _has_table(path: Path) -> bool:
     """Whether a file has `[tool.stowplan]`, however spelt; broken TOML that names it counts as well."""
-    if not path.is_file() or b"stowplan" not in (data := path.read_bytes()):
+    data = read_whole(path)
+    if data is None or b"stowplan" not in data:
         return False
     try:
-        return "stowplan" in tomllib.loads(data.decode()).get("tool", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        return re.search(rb"^\s*\[+\s*tool\s*\.\s*stowplan\b", data, re.MULTILINE) is not None
+        tool = toml.parse(data.decode()).get("tool")
+    except (toml.InvalidToml, UnicodeDecodeError):
+        return re.search(rb"^[ \t]*\[+[ \t]*tool[ \t]*\.[ \t]*stowplan\b", data, re.MULTILINE) is not None
+    return isinstance(tool, Mapping) and "stowplan" in tool
 
 
 def load_project(root: Path) -> Project:
@@ -96,14 +103,16 @@ def load_project(root: Path) -> Project:
     own, pyproject = root / PROJECT_FILE, root / PYPROJECT
     if not root.is_dir():
         raise UsageError.of(str(root), "no such directory", "name the directory of a project with --project")
-    if own.is_file() and _has_table(pyproject):
+    data = _read(own, read_whole)
+    too = _read(pyproject, _has_table)
+    if data is not None and too:
         raise ExecutorError.of(
             str(own), f"[tool.stowplan] of {PYPROJECT} describes this project too", "keep one of the two"
         )
-    if own.is_file():
-        return _load(root, own, ())
-    if _has_table(pyproject):
-        return _load(root, pyproject, ("tool", "stowplan"))
+    if data is not None:
+        return _load(root, own, data, ())
+    if too:
+        return _load(root, pyproject, _read(pyproject, read_whole) or b"", ("tool", "stowplan"))
     raise ExecutorError.of(
         str(root),
         f"no {PROJECT_FILE}, and no [tool.stowplan] in a {PYPROJECT}",
@@ -111,20 +120,28 @@ def load_project(root: Path) -> Project:
     )
 
 
-def _load(root: Path, path: Path, prefix: tuple[str, ...]) -> Project:
+def _read(path: Path, how: Callable[[Path], T]) -> T:
+    """What a file says. ExecutorError if it cannot be read."""
     try:
-        text = path.read_text("utf-8")
-        data: Any = tomllib.loads(text)
+        return how(path)
+    except NotRead as error:
+        raise ExecutorError.of(path.name, error.found, error.fix) from None
+
+
+def _load(root: Path, path: Path, content: bytes, prefix: tuple[str, ...]) -> Project:
+    try:
+        text = content.decode()
+        data: Any = toml.parse(text)
     except UnicodeDecodeError as error:
         raise ExecutorError.of(path.name, f"not UTF-8 at byte {error.start}", "save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise _syntax_error(path.name, str(error)) from None
-    except OSError as error:
-        raise ExecutorError.of(
-            path.name, f"cannot be read: {error.strerror}", "check its permissions"
-        ) from None
+    except toml.InvalidToml as error:
+        place = Place(file=path.name, line=error.line)
+        raise ExecutorError([Problem(place, error.found, "correct the syntax")]) from None
     for key in prefix:
         data = data[key]
+    if not isinstance(data, Mapping):
+        found = f"expected one table, found {kind_of(data)}"
+        raise ExecutorError.of(path.name, f"{'.'.join(prefix)}: {found}", f"write [{'.'.join(prefix)}] once")
     project = Project(root, path.name, {}, {}, text, prefix)
     problems = [
         Problem.at((key,), "unknown name", did_you_mean(key, ["pipeline", "stack"]))
@@ -155,10 +172,3 @@ def _decode(
         except PlannerError as error:
             problems += [problem.inside(kind, name) for problem in error.problems]
     return found
-
-
-def _syntax_error(file: str, message: str) -> ExecutorError:
-    at = re.search(r" \(at line (\d+), column \d+\)$", message)
-    found = message[: at.start()] if at else message
-    place = Place(file=file, line=int(at[1]) if at else None)
-    return ExecutorError([Problem(place, f"not TOML: {found}", "correct the syntax")])

@@ -17,16 +17,14 @@ was mapped and dirty before the file was hashed is only found when the file is s
 from __future__ import annotations
 
 import ctypes
-import errno
 import hashlib
-import io
 import os
-import stat
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from executor.reading import NotRead, open_regular, read_whole
 from planner.errors import PlannerError, Problem
 
 __all__ = ["Content", "NotSettled", "decoded", "encoded", "hash_file", "read_text", "shown"]
@@ -53,8 +51,8 @@ class NotSettled(Exception):
 def read_text(root: Path, path: str) -> str | None:
     """The text of a file, by its path from the root; None if there is none.
 
-    PlannerError for anything but a UTF-8 text file whose real place is inside the root. A byte order
-    mark is kept: who reads the text knows what it means there.
+    PlannerError for anything but a UTF-8 text file of at most 16 MiB whose real place is inside the root.
+    A byte order mark is kept: who reads the text knows what it means there.
     """
     top = os.path.realpath(os.fsencode(root))
     real = os.path.realpath(os.path.join(top, encoded(path)))  # noqa: PTH118  # a Path is in the locale's encoding
@@ -62,14 +60,11 @@ def read_text(root: Path, path: str) -> str | None:
         fix = "copy the file into the project, and name it by its path from the root"
         raise _refused(path, f"leads out of the project, to {shown(decoded(real))}", fix)
     try:
-        with _open(real) as file:
-            data = file.read()
-    except (FileNotFoundError, NotADirectoryError):
+        data = read_whole(real)
+    except NotRead as error:
+        raise _refused(path, error.found, error.fix) from None
+    if data is None:
         return None
-    except IsADirectoryError:
-        raise _refused(path, "a directory, not a file", "name a text file") from None
-    except OSError as error:
-        raise _refused(path, f"cannot be read: {error.strerror}", "make it a readable text file") from None
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -84,7 +79,7 @@ def hash_file(path: bytes) -> Content:
     A file that changes meanwhile is read again, three times in all; then NotSettled.
     """
     for _ in range(_TRIES):
-        with _open(path, os.O_NOFOLLOW) as file:
+        with open_regular(path, os.O_NOFOLLOW) as file:
             # Before its status is asked for: what is stored after this shows in it.
             _write_back()(file.fileno(), 0, 0, _WRITE_BACK)
             before = os.fstat(file.fileno())
@@ -122,21 +117,6 @@ def _write_back() -> Callable[[int, int, int, int], object]:
         return lambda *_: None
     function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
     return function
-
-
-def _open(path: bytes, flags: int = 0) -> io.FileIO:
-    """A regular file, to be read. OSError for anything else."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        return io.FileIO(descriptor)
-    except BaseException:
-        os.close(descriptor)
-        raise
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int, int]:

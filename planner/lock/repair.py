@@ -7,12 +7,12 @@ sides of a conflict; the ledger first, since nothing else knows what was pushed.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from attrs import frozen
 
+from planner import toml
 from planner.errors import PlannerError
 from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ImageSpec
@@ -58,9 +58,9 @@ def repair(text: str) -> Repaired:
     for side in _sides(text.removeprefix("\ufeff").replace("\r\n", "\n")):
         for kind, number, block in _blocks(side):
             try:
-                tables = tomllib.loads(block)[kind]
+                tables = toml.parse(block)[kind]
                 records |= {read(kind, table, f"{kind} in line {number}"): None for table in tables}
-            except (ValueError, KeyError, RecursionError):  # PlannerError and TOMLDecodeError among them
+            except (ValueError, KeyError):  # PlannerError and InvalidToml among them
                 dropped[f"{kind} in line {number}: it cannot be read"] = None
     pushed = _pushed(records, dropped)
     plans = _plans(records, dropped)

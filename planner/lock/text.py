@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Iterable
 from typing import Any, Final
 
+from planner import toml
 from planner.errors import PlannerError, Problem
 from planner.image.plan import PlanSpec
 from planner.lock.lock import LOCK_NAME, Lock
@@ -109,11 +109,9 @@ def loads(text: str) -> Lock:
     A lock of a newer schema is refused by its version.
     """
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _unreadable(text, str(error)) from None
-    except (RecursionError, ValueError):
-        raise _unreadable(text, "nested too deeply, or a number of thousands of digits") from None
+        data = toml.parse(text)
+    except toml.InvalidToml as error:
+        raise _unreadable(text, error) from None
     version = data.pop("version", None)
     # True equals 1.
     number = version if type(version) is int else 0
@@ -171,12 +169,9 @@ def of_records(records: Iterable[Record]) -> Lock:
     return Lock(plans, pushed.values())
 
 
-def _unreadable(text: str, message: str) -> PlannerError:
+def _unreadable(text: str, error: toml.InvalidToml) -> PlannerError:
     conflict = re.search(r"^(<{7}|={7}|>{7})", text, re.MULTILINE)
     if conflict:
         line = text.count("\n", 0, conflict.start()) + 1
         return PlannerError([Problem.in_file(LOCK_NAME, line, "an unresolved merge conflict", RESTORE)])
-    at = re.search(r" \(at line (\d+), column \d+\)$", message)
-    line_or_none = int(at[1]) if at else None
-    found = f"not TOML: {message[: at.start()] if at else message}"
-    return PlannerError([Problem.in_file(LOCK_NAME, line_or_none, found, RESTORE)])
+    return PlannerError([Problem.in_file(LOCK_NAME, error.line, error.found, RESTORE)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cProfile
+import os
 import pstats
 import tomllib
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 
 from executor.config.lines import line_of, lines_of
-from executor.config.project import load_project
+from executor.config.project import find_project, load_project
+from executor.errors import ExecutorError
 from executor.workflow.plans import Planned, plan
 from planner import PlannerError
 
@@ -243,3 +245,77 @@ def test_the_lines_of_a_pyproject_are_those_of_that_file(tmp_path: Path) -> None
         load_project(tmp_path)
     (problem,) = raised.value.problems
     assert (problem.where.file, problem.where.line) == ("pyproject.toml", 6)
+
+
+# --- what is no project file
+
+
+def _device(path: Path) -> None:
+    try:
+        os.mknod(path, 0o20666, os.makedev(1, 5))  # /dev/zero, which does not end
+        path.open("rb").close()
+    except PermissionError:
+        pytest.skip("only root makes devices, and not everywhere")
+
+
+def _large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(b"# stowplan\n")
+        file.truncate(17 * 1024 * 1024)
+
+
+NO_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a fifo": (os.mkfifo, "is not a regular file"),
+    "a device": (_device, "is not a regular file"),
+    "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
+    "a directory": (Path.mkdir, "is a directory, not a file"),
+    "large": (_large, "is larger than 16 MiB, the most that is read: make it smaller"),
+    "a link to itself": (lambda path: path.symlink_to(path.name), "cannot be read: Too many levels"),
+}
+
+
+@pytest.mark.parametrize("file", ["stowplan.toml", "pyproject.toml"])
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_what_is_no_project_file_is_refused_in_words(tmp_path: Path, kind: str, file: str) -> None:
+    make, words = NO_FILES[kind]
+    make(tmp_path / file)
+    with pytest.raises(ExecutorError, match=rf"^{file}: {words}"):
+        load_project(tmp_path)
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_what_is_above_a_project_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    below = tmp_path / "project"
+    below.mkdir()
+    NO_FILES[kind][0](tmp_path / "pyproject.toml")
+    assert find_project(below) == below
+    with pytest.raises(ExecutorError, match=r"no stowplan\.toml"):
+        load_project(below)
+
+
+def test_a_directory_above_that_may_not_be_looked_into(unprivileged: Path) -> None:
+    below = unprivileged / "above/project"
+    below.mkdir(parents=True)
+    (unprivileged / "above/pyproject.toml").touch(0)
+    (unprivileged / "stowplan.toml").touch()
+    assert find_project(below) == unprivileged
+    (unprivileged / "above/project/pyproject.toml").touch(0)
+    with pytest.raises(ExecutorError, match=r"pyproject\.toml: cannot be read: Permission denied"):
+        load_project(below)
+
+
+NO_TABLES = {
+    "several": ("[[tool.stowplan]]\n", "expected one table, found a list"),
+    "a text": ("[tool]\nstowplan = 'x'\n", "expected one table, found a string"),
+    "tools that are a list": ("tool = ['stowplan']\n", r"no stowplan\.toml"),
+    "nested deeply": ("[tool.stowplan]\na = " + "[" * 5000, "nested more than 64 deep"),
+    "a long key": (f"[tool.stowplan]\n{'.'.join('a' * 5000)} = 1\n", "a key of more than 64 parts"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_TABLES)
+def test_what_is_no_table_is_refused_in_words(tmp_path: Path, kind: str) -> None:
+    text, words = NO_TABLES[kind]
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(ExecutorError, match=words):
+        load_project(tmp_path)

@@ -19,6 +19,7 @@ import pytest
 from executor.observe.cache import Cache
 from executor.observe.files import NotSettled, hash_file, read_text
 from executor.observe.trees import read_tree
+from executor.reading import LARGEST_TEXT_BYTES
 from planner.errors import PlannerError
 from planner.facts.needs import FileTree
 from planner.files.defaults import OWN_FILES
@@ -106,12 +107,21 @@ def test_what_is_no_text_file_is_refused_by_name(root: Path) -> None:
     (root / "d").mkdir()
     os.mkfifo(root / "fifo")
     (root / "loop").symlink_to("loop")
-    with pytest.raises(PlannerError, match="d: a directory, not a file: name a text file"):
+    with pytest.raises(PlannerError, match="d: is a directory, not a file: put a regular file in its place"):
         read_text(root, "d")
-    with pytest.raises(PlannerError, match="fifo: cannot be read: not a regular file"):
+    with pytest.raises(PlannerError, match="fifo: is not a regular file"):
         read_text(root, "fifo")
     with pytest.raises(PlannerError, match="loop: cannot be read"):
         read_text(root, "loop")
+
+
+def test_a_text_file_of_more_than_16_mib_is_refused(root: Path) -> None:
+    with (root / "r.txt").open("wb") as file:
+        file.truncate(LARGEST_TEXT_BYTES + 1)
+    with pytest.raises(PlannerError, match=r"r\.txt: is larger than 16 MiB, the most that is read: make it"):
+        read_text(root, "r.txt")
+    os.truncate(root / "r.txt", LARGEST_TEXT_BYTES)
+    assert read_text(root, "r.txt") == "\0" * LARGEST_TEXT_BYTES
 
 
 def test_text_that_is_not_utf8_is_refused_with_its_line(root: Path) -> None:

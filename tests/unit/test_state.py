@@ -203,8 +203,8 @@ OUTSIDE = r"stowplan\.lock: is a link to .*, outside the project: make it a file
 NO_LOCKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "fifo": (os.mkfifo, r"stowplan\.lock: is not a regular file"),
     "device": (device, r"stowplan\.lock: is not a regular file"),
-    "directory": (Path.mkdir, r"stowplan\.lock: is not a regular file"),
-    "large": (large, r"stowplan\.lock: has 104857600 bytes, more than 67108864"),
+    "directory": (Path.mkdir, r"stowplan\.lock: is a directory, not a file"),
+    "large": (large, r"stowplan\.lock: is larger than 64 MiB, the most that is read"),
     "link to itself": (lambda path: path.symlink_to(path.name), r"stowplan\.lock: cannot be read: Too many"),
     "link to a device": (lambda path: path.symlink_to("/dev/zero"), OUTSIDE),
     "link out": (out, OUTSIDE),
