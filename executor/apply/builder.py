@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING, assert_never
 from attrs import frozen
 
 from executor.apply.outcome import Event, EventKind, OnEvent, Outcome, Result
-from executor.apply.presence import REGISTRY_SECONDS, in_registry
+from executor.apply.presence import in_registry
+from executor.apply.verification import difference
 from executor.errors import BuildFailed, ExecutorError, FilesChanged, RegistryUnavailable
 from planner.compare.actions import Action, Decision
-from planner.compare.presence import Absent, Foreign, Registered, Untold
+from planner.compare.presence import Foreign, InRegistry, Registered
 from planner.errors import Place, Problem
 from planner.facts.facts import Facts
 from planner.facts.needs import Variable
 from planner.identity import variable_fingerprint
 from planner.image.capabilities import required
 from planner.image.plan import ImagePlan
-from planner.values import Digest, ImageRef, build_argument
+from planner.values import Digest, build_argument
 
 if TYPE_CHECKING:
-    from executor.engines.protocol import Engine, ImageInfo, OnLine
+    from executor.engines.protocol import Engine, OnLine
 
 __all__ = ["ImageBuilder"]
 
@@ -66,24 +67,18 @@ class ImageBuilder:
             )
             raise BuildFailed([problem])
         self.on_event(Event(image.name, EventKind.BUILDING, image.reference))
-        variables = {build_argument(name): value for name, value in self._values(image)}
-        job = BuildJob(image, lambda: files(image, self.root), variables)
+        variables = dict(self._values(image))
+        arguments = {build_argument(name): value for name, value in variables.items()}
+        job = BuildJob(image, lambda: files(image, self.root), arguments)
         made = self.engine.build(job, self._on_line(image))
-        self._verify(image, made)
-        self.engine.tag(made.id, image.reference)
-
-    def _verify(self, image: ImagePlan, info: ImageInfo) -> None:
-        """Only what was planned gets the planned tag."""
-        found = None
-        if info.mark != image.hash:
-            found = f"the image that {self.engine.name} built does not carry the hash of the plan"
-        elif image.platform and not _same_platform(info.platform, image.platform):
-            found = f"{self.engine.name} built for {info.platform}, and {image.platform} was planned"
-        if found is not None:
-            self.engine.remove(info.id)
+        # Only what was planned gets the planned tag.
+        if found := difference(image, made, variables):
+            self.engine.remove(made.id)
+            found = f"what {self.engine.name} built is not what was planned: {found}"
             raise BuildFailed([
                 Problem(Place(file=image.name), found, "see the lines above", "built-something-else")
             ])  # fmt: skip
+        self.engine.tag(made.id, image.reference)
 
     def _publish(self, image: ImagePlan, *, rebuilt: bool) -> tuple[Digest | None, bool]:
         """Push an image that goes to a registry: its digest there, and whether it was pushed now.
@@ -94,18 +89,22 @@ class ImageBuilder:
         if not image.destination.push:
             return None, False
         if not rebuilt:
-            match in_registry([image])[image.name]:
-                case Registered(digest):
-                    return digest, False
-                case Foreign(found, _):
-                    fix = "someone pushed another image to this tag: delete it there"
-                    what = f"is not what was planned: {found}"
-                    raise ExecutorError([Problem(Place(file=image.reference), what, fix, "foreign-tag")])
-                case Absent() | Untold():
-                    pass
+            found = in_registry([image])[image.name]
+            if isinstance(found, Registered):
+                return found.digest, False
+            _refuse(image, found)
+        # An engine pushes what the tag names: that has to be the image still.
+        info = self.engine.inspect(image.reference)
+        if found_here := "it is gone" if info is None else difference(image, info):
+            fix = "another program moved the tag: apply again"
+            what = f"is no longer what {self.engine.name} had under this tag: {found_here}"
+            raise ExecutorError([Problem(Place(file=image.reference), what, fix, "foreign-image")])
         self.on_event(Event(image.name, EventKind.PUSHING, image.reference))
         pushed = self.engine.push(image.reference, self._on_line(image))
-        return pushed if rebuilt else _settled(image, pushed), True
+        # Of two that push at once the last has the tag: its digest is what both ledgers are to say.
+        found = in_registry([image])[image.name]
+        _refuse(image, found)
+        return found.digest if isinstance(found, Registered) and not rebuilt else pushed, True
 
     def _on_line(self, image: ImagePlan) -> OnLine:
         return lambda line: self.on_event(Event(image.name, EventKind.LINE, line))
@@ -120,19 +119,12 @@ class ImageBuilder:
             yield name, value.reveal()
 
 
-def _settled(image: ImagePlan, pushed: Digest) -> Digest:
-    """The digest that the registry has an image under, once it was pushed.
-
-    Of two that push at once the last has the tag: its digest is what both ledgers are to say.
-    """
-    from executor.registry.lookup import Found, head  # noqa: PLC0415  # only what was pushed is looked for
-
-    answer = head(ImageRef.parse(image.reference), timeout=REGISTRY_SECONDS)
-    if isinstance(answer, Found) and answer.digest != pushed:
-        found = in_registry([image])[image.name]
-        if isinstance(found, Registered):
-            return found.digest
-    return pushed
+def _refuse(image: ImagePlan, found: InRegistry) -> None:
+    """ExecutorError if the registry has something else under the tag of an image."""
+    if isinstance(found, Foreign):
+        fix = "someone pushed another image to this tag: delete it there"
+        what = f"is not what was planned: {found.found}"
+        raise ExecutorError([Problem(Place(file=image.reference), what, fix, "foreign-tag")])
 
 
 def nothing_to_do(image: ImagePlan, decision: Decision) -> Outcome:
@@ -183,9 +175,3 @@ def _outcome(
         pushed,
         decision.verified,
     )
-
-
-def _same_platform(found: str, wanted: str) -> bool:
-    """Whether an engine's platform is the one that was planned; an engine may leave a variant out."""
-    short, long = sorted((found, wanted), key=len)
-    return long == short or (long.startswith(f"{short}/") and short.count("/") == 1)

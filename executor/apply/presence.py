@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
+from executor.apply.verification import difference
 from planner.compare.presence import (
     Absent,
     Foreign,
@@ -130,15 +131,12 @@ def in_engine(image: ImagePlan, store: ImageStore, records: Records) -> InEngine
     """
     info = store.inspect(image.reference)
     if info is not None:
-        if info.mark == image.hash:
-            return Held()
-        what = (
-            f"built from plan {info.mark.short}" if info.mark else "not built from a plan, or changed since"
-        )
-        return Foreign(f"{info.id.removeprefix('sha256:')[:12]}, {what}")
+        found = difference(image, info)
+        return Foreign(f"{info.id.removeprefix('sha256:')[:12]}, {found}") if found else Held()
     for reference in records.references(image.hash):
         other = store.inspect(reference) if reference != image.reference else None
-        if other is not None and other.mark == image.hash:
-            store.tag(reference, image.reference)
+        if other is not None and difference(image, other) is None:
+            # By its ID: the other reference can move meanwhile.
+            store.tag(other.id, image.reference)
             return Held()
     return Absent()

@@ -17,6 +17,7 @@ from attrs import evolve
 from executor.context import ARCHIVE_END, directory_member, file_member
 from executor.engines.mark import label_line
 from executor.engines.protocol import BuildJob
+from executor.engines.references import image_id
 from executor.errors import ExecutorError
 from planner.image.plan import ImagePlan
 from planner.image.spec import ImageSpec
@@ -24,7 +25,7 @@ from planner.render.dockerfile import CONTEXT_EMPTY, context_files, dockerfile
 from planner.settings.build_options import BuildOptions
 from planner.values import FrozenMapping
 
-__all__ = ["DOCKERFILE", "archive", "planned_options", "scratch_directory", "whole_dockerfile"]
+__all__ = ["DOCKERFILE", "archive", "planned_options", "scratch_directory", "whole_dockerfile", "written_id"]
 
 # The Dockerfile's name in a build context. Everything a user brings lives in directories beside it.
 DOCKERFILE: Final = "Dockerfile.stowplan"
@@ -57,6 +58,15 @@ def _generated(spec: ImageSpec) -> Iterator[bytes]:
     above = {str(parent) for path in files for parent in Path(path).parents} - {"."}
     yield from (directory_member(path) for path in sorted(above))
     yield from (file_member(path, data) for path, data in sorted(files.items()))
+
+
+def written_id(file: Path) -> str:
+    """The ID of an image that a builder wrote to a file, in full; empty if it did not."""
+    try:
+        digits = image_id(file.read_text(errors="replace").strip())
+    except FileNotFoundError:
+        return ""
+    return f"sha256:{digits}" if digits else ""
 
 
 @contextlib.contextmanager

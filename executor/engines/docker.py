@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory
+from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory, written_id
 from executor.engines.daemon import (
     ANSWER_SECONDS,
     Daemon,
@@ -32,7 +32,7 @@ from executor.engines.mark import mark
 from executor.engines.options import cli_options, sdk_options
 from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine
-from executor.engines.references import image_id, named, only_digest, parsed, references
+from executor.engines.references import environment, image_id, named, only_digest, parsed, references
 from executor.errors import BuildFailed, EngineUnavailable, ExecutorError
 from executor.process import Command, run
 from planner.image.capabilities import Capability
@@ -252,7 +252,8 @@ class DockerEngine:
 
 def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
     """What a daemon's description of an image says; `last` is the last entry of its history."""
-    labels = FrozenMapping(found["Config"].get("Labels") or {})
+    config = found["Config"]
+    labels = FrozenMapping(config.get("Labels") or {})
     return ImageInfo(
         id=found["Id"],
         labels=labels,
@@ -260,6 +261,9 @@ def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
         digests=references(found.get("RepoDigests")),
         platform=platform(found.get("Os", ""), found.get("Architecture", ""), found.get("Variant") or ""),
         mark=mark(labels, last() if HASH_LABEL in labels else ""),
+        environment=environment(config.get("Env")),
+        user=config.get("User") or "",
+        working_directory=config.get("WorkingDir") or "",
     )
 
 
@@ -275,7 +279,7 @@ def _build_with_buildkit(job: BuildJob, log: Log, task: Task) -> tuple[str, str]
         id_file = directory / "image"
         command = buildx_command(job, id_file)
         done = run(command, stdin=archive(job), on_line=log, stoppable=task.stoppable)
-        image = id_file.read_text().strip() if id_file.exists() else ""
+        image = written_id(id_file)
     if done.code:
         return image, UNTOLD
     return image, "" if image else NO_IMAGE

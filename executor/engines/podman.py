@@ -18,14 +18,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory
+from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory, written_id
 from executor.engines.interrupts import Task, Tasks
 from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed, hiding, push_failed
 from executor.engines.mark import mark
 from executor.engines.options import cli_options
 from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine
-from executor.engines.references import image_id, named, only_digest, parsed, references
+from executor.engines.references import environment, image_id, named, only_digest, parsed, references
 from executor.errors import EngineUnavailable, ExecutorError
 from executor.process import Command, Completed, run
 from planner.image.capabilities import Capability
@@ -117,6 +117,7 @@ class PodmanEngine:
             return None
         labels = FrozenMapping(found.get("Labels") or {})
         history = found.get("History") or [{}]  # the oldest first
+        config = found.get("Config") or {}
         # What was built here has, in this list, a digest that no registry knows: that of the image in the
         # local storage, where layers are not compressed. It stays when the image is pushed under another.
         built = HASH_LABEL in labels or _BUILT_LABEL in labels
@@ -129,6 +130,9 @@ class PodmanEngine:
             else tuple(ref for ref in references(found.get("RepoDigests")) if ref.registry != "localhost"),
             platform=platform(found.get("Os", ""), found.get("Architecture", ""), found.get("Variant") or ""),
             mark=mark(labels, history[-1].get("created_by") or ""),
+            environment=environment(config.get("Env")),
+            user=config.get("User") or "",
+            working_directory=config.get("WorkingDir") or "",
         )
 
     def digest(self, ref: ImageRef) -> Digest | None:
@@ -171,9 +175,11 @@ class PodmanEngine:
         self, job: BuildJob, log: Log, task: Task, directory: Path, image_format: Format
     ) -> tuple[str, str]:
         """Build once; returns the image's ID and why it failed, either of them empty."""
-        done = run(build_command(job, directory, image_format), on_line=log, stoppable=task.stoppable)
         file = directory / "image"
-        image = file.read_text().strip().removeprefix("sha256:") if file.exists() else ""
+        # What a first build wrote says nothing of a second one.
+        file.unlink(missing_ok=True)
+        done = run(build_command(job, directory, image_format), on_line=log, stoppable=task.stoppable)
+        image = written_id(file)
         if task.interrupted:
             _mend()
         if image and (done.code or task.interrupted):

@@ -55,7 +55,8 @@ class ImageInfo:
     `id` is the engine's own name for it, no identity across engines. `digests` are the references by
     digest under which registries are known to have it. `mark` is the image hash that it was built from,
     as its label and the last entry of its history say; None for an image that was derived from one of
-    ours, or is none.
+    ours, or is none. `environment`, `user` and `working_directory` are those that its containers start
+    with; values of the environment can be secrets.
     """
 
     id: str
@@ -64,6 +65,9 @@ class ImageInfo:
     digests: tuple[ImageRef, ...] = ()
     platform: str = ""
     mark: Digest | None = None
+    environment: Mapping[str, str] = field(default=FrozenMapping(), repr=False)
+    user: str = ""
+    working_directory: str = ""
 
 
 @frozen

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 
 from executor.errors import ExecutorError
-from planner.values import Digest, ImageRef
+from planner.values import Digest, FrozenMapping, ImageRef
 
-__all__ = ["image_id", "named", "only_digest", "parsed", "references"]
+__all__ = ["environment", "image_id", "named", "only_digest", "parsed", "references"]
 
 
 def parsed(reference: str) -> ImageRef:
@@ -59,3 +59,8 @@ def only_digest(ref: ImageRef, known: Iterable[ImageRef]) -> Digest | None:
     if ref.digest in digests:
         return ref.digest
     return digests.pop() if len(digests) == 1 else None
+
+
+def environment(listed: Iterable[str] | None) -> FrozenMapping[str]:
+    """The environment variables of an image, which engines list as `NAME=value`."""
+    return FrozenMapping({name: value for name, _, value in (item.partition("=") for item in listed or ())})

@@ -1,0 +1,40 @@
+"""What a plan says of an image's configuration, that is, of what its containers start with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from planner.image.instructions import CopyFiles, SetEnvironment, SetUser
+from planner.image.spec import ImageSpec
+from planner.values import EnvTemplate, FrozenMapping, freeze
+
+__all__ = ["Configuration", "planned_configuration"]
+
+
+@frozen
+class Configuration:
+    """Environment, labels, user and working directory. What a plan does not name is the parent's."""
+
+    environment: Mapping[str, EnvTemplate] = field(default=FrozenMapping(), converter=freeze)
+    labels: Mapping[str, str] = field(default=FrozenMapping(), converter=freeze)
+    user: str | None = None
+    working_directory: str | None = None
+
+
+def planned_configuration(spec: ImageSpec) -> Configuration:
+    """The configuration of an image, as far as its spec says. The last instruction about something counts."""
+    environment: dict[str, EnvTemplate] = {}
+    user = working_directory = None
+    for item in spec.instructions:
+        match item:
+            case SetEnvironment():
+                environment.update(item.variables)
+            case CopyFiles():
+                working_directory = item.destination
+            case SetUser():
+                user = item.user
+            case _:
+                pass
+    return Configuration(environment, spec.labels, user, working_directory)
