@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
+from typing import Final
 
 from planner.errors import Place, Problem
 
@@ -13,6 +15,7 @@ __all__ = [
     "FilesChanged",
     "RegistryUnavailable",
     "UsageError",
+    "remedy",
 ]
 
 
@@ -59,3 +62,31 @@ class FilesChanged(ExecutorError):
 
 class BuildFailed(ExecutorError):
     """An engine could not build or push an image."""
+
+
+_PERMISSIONS: Final = "check its owner and its permissions"
+_ROOM: Final = "make room on the disk, and run this again"
+_REMEDIES: Final = {
+    errno.EACCES: _PERMISSIONS,
+    errno.EPERM: _PERMISSIONS,
+    errno.ENOENT: "make it",
+    errno.EROFS: "it is on a file system that may only be read: mount it for writing",
+    errno.EEXIST: "remove it",
+    errno.ENOTDIR: "remove it",
+    errno.EISDIR: "remove it",
+    errno.ELOOP: "remove the link",
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), and run this again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n), and run this again",
+    errno.ENFILE: "close some programs, and run this again",
+    errno.ENOMEM: "close some programs, and run this again",
+    errno.EIO: "check the disk",
+    errno.ENAMETOOLONG: "move the project to a shorter path",
+    errno.ENOLCK: "move the project to a file system that has locks",
+}
+
+
+def remedy(error: OSError) -> str:
+    """What to do about an error of the system, about something that is named beside it."""
+    return _REMEDIES.get(error.errno or 0, _PERMISSIONS)

@@ -1,8 +1,8 @@
 """What stowplan keeps beside a project: `stowplan.lock`, and the directory `.stowplan/`.
 
-Owns reading and replacing the lock: whole or not at all, one writer at a time. Temporary files are in
-`.stowplan/` only, where no build context finds them. Refuses to follow a link out of the project, and to
-read anything but a regular file of a sensible size.
+Owns reading and replacing the lock: whole or not at all, one writer at a time; and where temporary files
+are, which is `.stowplan/tmp/`, where no build context finds them. Refuses to follow a link out of the
+project, and to read anything but a regular file of a sensible size.
 """
 
 from __future__ import annotations
@@ -10,38 +10,99 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import uuid
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from executor.errors import ExecutorError
+from executor.errors import ExecutorError, remedy
 from executor.reading import NotRead, read_whole
+from executor.scratch import held, sweep
 from planner.lock.lock import LOCK_NAME, Lock
 from planner.lock.text import dumps, loads
 
-__all__ = ["STATE_DIRECTORY", "lock_text", "read_lock", "read_lock_file", "state_directory", "update_lock"]
+__all__ = [
+    "STATE_DIRECTORY",
+    "lock_text",
+    "read_lock",
+    "read_lock_file",
+    "scratch_directory",
+    "state_directory",
+    "sweep_scratch",
+    "update_lock",
+]
 
 STATE_DIRECTORY: Final = ".stowplan"
+_SCRATCH: Final = "tmp"
+# What is in a directory that others use too says whose it is.
+_PREFIX: Final = "stowplan-"
 _WAIT_SECONDS: Final = 60.0
 # A lock of 10,000 images is a few MB.
 _LARGEST_LOCK_BYTES: Final = 64 * 1024 * 1024
-_PERMISSIONS: Final = "check its permissions"
 
 
 def state_directory(root: Path) -> Path:
     """The project's `.stowplan/`, made if it does not exist, with a `.gitignore` that keeps it out of git."""
     directory = root / STATE_DIRECTORY
     ignore = directory / ".gitignore"
-    if directory.is_symlink():
-        raise ExecutorError.of(str(directory), "is a link: it could lead out of the project", "remove it")
     try:
-        directory.mkdir(exist_ok=True)
+        _make(directory)
         if not ignore.exists():
             _replace(ignore, "*\n", directory)
     except OSError as error:
-        raise ExecutorError.of(str(directory), f"cannot be written: {error.strerror}", _PERMISSIONS) from None
+        raise _not_written(str(directory), error) from None
     return directory
+
+
+@contextlib.contextmanager
+def scratch_directory(root: Path | None, *, large: bool = False) -> Iterator[Path]:
+    """A directory that only this user can enter, and that is gone afterwards.
+
+    It is in the project's `.stowplan/tmp/`: on the file system that the project is on, and swept by the next
+    command in the project if this process is killed. Where the user names a directory for temporary files,
+    as TMPDIR, what is `large` is there instead: a whole build context may be too much for the project's file
+    system, its quota, or its backup. It is there for everything where there is no project. ExecutorError if
+    it cannot be made.
+    """
+    named = _named_place() if large else None
+    name = STATE_DIRECTORY if named is None else f"{named} (TMPDIR)"
+    with contextlib.ExitStack() as stack:
+        try:
+            if named is None and root is not None:
+                place = state_directory(root.absolute()) / _SCRATCH
+                _make(place)
+                directory = stack.enter_context(held(place))
+            else:
+                directory = stack.enter_context(held(named or Path(tempfile.gettempdir()), _PREFIX))
+        except OSError as error:
+            raise _not_written(name, error) from None
+        yield directory
+
+
+def sweep_scratch(root: Path) -> None:
+    """Remove what processes that are dead have left of their temporary files, here and in TMPDIR."""
+    place = root / STATE_DIRECTORY / _SCRATCH
+    with contextlib.suppress(OSError):
+        if not any(path.is_symlink() for path in (place.parent, place)):
+            sweep(place)
+    if named := _named_place():
+        sweep(named, _PREFIX)
+
+
+def _named_place() -> Path | None:
+    """Where the user wants temporary files."""
+    return Path(name).absolute() if (name := os.environ.get("TMPDIR")) else None
+
+
+def _make(directory: Path) -> None:
+    """Make a directory of the state. OSError if there is something else, ExecutorError if it is a link."""
+    if directory.is_symlink():
+        raise ExecutorError.of(str(directory), "is a link: it could lead out of the project", "remove it")
+    directory.mkdir(exist_ok=True)
+
+
+def _not_written(name: str, error: OSError) -> ExecutorError:
+    return ExecutorError.of(name, f"cannot be written: {error.strerror or error}", remedy(error))
 
 
 def lock_text(root: Path) -> str | None:
@@ -97,7 +158,7 @@ def update_lock(root: Path, change: Callable[[Lock], Lock], *, repairs: bool = F
         try:
             _replace(target, after, directory)
         except OSError as error:
-            raise ExecutorError.of(LOCK_NAME, f"cannot be written: {error.strerror}", _PERMISSIONS) from None
+            raise _not_written(LOCK_NAME, error) from None
         return True
 
 
@@ -119,10 +180,12 @@ def _exclusively(directory: Path) -> Iterator[None]:
         raise ExecutorError.of(
             LOCK_NAME, "another stowplan has been writing it for a minute", "wait for it, or stop it"
         ) from None
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EISDIR, errno.EROFS, errno.ELOOP):
-            raise
-        raise ExecutorError.of(str(path), f"cannot be locked: {error.strerror}", _PERMISSIONS) from None
+    except (OSError, NotImplementedError) as error:
+        # filelock's word for a file system without locks.
+        os_error = error if isinstance(error, OSError) else OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        raise ExecutorError.of(
+            str(path), f"cannot be locked: {os_error.strerror}", remedy(os_error)
+        ) from None
     try:
         yield
     finally:
@@ -132,12 +195,14 @@ def _exclusively(directory: Path) -> Iterator[None]:
 def _replace(path: Path, text: str, directory: Path) -> None:
     """Write a file so that at any instant, even of a crash, it is the old one or the new one, whole.
 
-    The new one is written in `directory`, which has to be on the same file system.
+    The new one is written below the state directory, which has to be on the same file system.
     """
-    new = directory / f"new-{uuid.uuid4().hex}"
-    # A new file gets the permissions of any new file; one that is replaced keeps its own.
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
+    place = directory / _SCRATCH
+    _make(place)
+    with held(place) as scratch:
+        new = scratch / "new"
+        # A new file gets the permissions of any new file; one that is replaced keeps its own.
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
@@ -145,9 +210,6 @@ def _replace(path: Path, text: str, directory: Path) -> None:
         if path.exists():
             new.chmod(path.stat().st_mode & 0o777)
         new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
     handle = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -69,7 +69,7 @@ class ImageBuilder:
         self.on_event(Event(image.name, EventKind.BUILDING, image.reference))
         variables = dict(self._values(image))
         arguments = {build_argument(name): value for name, value in variables.items()}
-        job = BuildJob(image, lambda: files(image, self.root), arguments)
+        job = BuildJob(image, lambda: files(image, self.root), arguments, self.root)
         made = self.engine.build(job, self._on_line(image))
         # Only what was planned gets the planned tag.
         if found := difference(image, made, variables):
@@ -100,7 +100,7 @@ class ImageBuilder:
             what = f"is no longer what {self.engine.name} had under this tag: {found_here}"
             raise ExecutorError([Problem(Place(file=image.reference), what, fix, "foreign-image")])
         self.on_event(Event(image.name, EventKind.PUSHING, image.reference))
-        pushed = self.engine.push(image.reference, self._on_line(image))
+        pushed = self.engine.push(image.reference, self._on_line(image), self.root)
         # Of two that push at once the last has the tag: its digest is what both ledgers are to say.
         found = in_registry([image])[image.name]
         _refuse(image, found)

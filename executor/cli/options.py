@@ -15,6 +15,7 @@ import click
 from executor.config.project import Project, find_project, load_project
 from executor.engines.names import asked_engine
 from executor.errors import ExecutorError
+from executor.state import sweep_scratch
 from planner.errors import PlannerError
 
 __all__ = [
@@ -90,8 +91,10 @@ def loaded_project(directory: Path | None) -> Project:
 
 
 def project_root(directory: Path | None) -> Path:
-    """The directory of the project, whatever its file says."""
-    return directory.resolve() if directory else find_project(Path.cwd())
+    """The directory of the project, whatever its file says. What dead processes left in it is swept."""
+    root = directory.resolve() if directory else find_project(Path.cwd())
+    sweep_scratch(root)
+    return root
 
 
 def engine_chooser(name: str | None) -> Callable[[], Any]:

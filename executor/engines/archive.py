@@ -6,8 +6,6 @@ from its loss; without the Dockerfile it has nothing to build. Refuses to name a
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,14 +16,13 @@ from executor.context import ARCHIVE_END, directory_member, file_member
 from executor.engines.mark import label_line
 from executor.engines.protocol import BuildJob
 from executor.engines.references import image_id
-from executor.errors import ExecutorError
 from planner.image.plan import ImagePlan
 from planner.image.spec import ImageSpec
 from planner.render.dockerfile import CONTEXT_EMPTY, context_files, dockerfile
 from planner.settings.build_options import BuildOptions
 from planner.values import FrozenMapping
 
-__all__ = ["DOCKERFILE", "archive", "planned_options", "scratch_directory", "whole_dockerfile", "written_id"]
+__all__ = ["DOCKERFILE", "archive", "planned_options", "whole_dockerfile", "written_id"]
 
 # The Dockerfile's name in a build context. Everything a user brings lives in directories beside it.
 DOCKERFILE: Final = "Dockerfile.stowplan"
@@ -67,20 +64,3 @@ def written_id(file: Path) -> str:
     except FileNotFoundError:
         return ""
     return f"sha256:{digits}" if digits else ""
-
-
-@contextlib.contextmanager
-def scratch_directory(place: str | None = None) -> Iterator[Path]:
-    """A directory that only this user can enter, and that is gone afterwards. `place` is where to make it."""
-    try:
-        temporary = tempfile.TemporaryDirectory(prefix="stowplan-", dir=place)
-    except OSError as error:
-        raise _no_room(place, error) from None
-    with temporary as name:
-        yield Path(name)
-
-
-def _no_room(place: str | None, error: OSError) -> ExecutorError:
-    return ExecutorError.of(
-        place or tempfile.gettempdir(), f"cannot be written to: {error.strerror}", "set TMPDIR to a directory"
-    )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory, written_id
+from executor.engines.archive import DOCKERFILE, archive, planned_options, written_id
 from executor.engines.daemon import (
     ANSWER_SECONDS,
     Daemon,
@@ -35,6 +35,7 @@ from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo,
 from executor.engines.references import environment, image_id, named, only_digest, parsed, references
 from executor.errors import BuildFailed, EngineUnavailable, ExecutorError
 from executor.process import Command, run
+from executor.state import scratch_directory
 from planner.image.capabilities import Capability
 from planner.render.dockerfile import TIMESTAMP
 from planner.values import Digest, FrozenMapping, ImageRef
@@ -182,8 +183,9 @@ class DockerEngine:
         if before is not None and len(before.tags) == 1:
             self._discard(before.id)
 
-    def push(self, reference: str, on_line: OnLine) -> Digest:
+    def push(self, reference: str, on_line: OnLine, root: Path | None = None) -> Digest:
         """Push through the daemon, with what `docker login` stored on this machine."""
+        del root
         ref = parsed(reference)
         if ref.tag is None:
             raise ExecutorError.of(reference, "has no tag", "push a tag")
@@ -275,7 +277,7 @@ def _plugin_files() -> Iterator[Path]:
 
 def _build_with_buildkit(job: BuildJob, log: Log, task: Task) -> tuple[str, str]:
     """Build with the command line; returns the image's ID and why it failed, either of them empty."""
-    with scratch_directory() as directory:
+    with scratch_directory(job.root) as directory:
         id_file = directory / "image"
         command = buildx_command(job, id_file)
         done = run(command, stdin=archive(job), on_line=log, stoppable=task.stoppable)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import re
 import tarfile
 import time
@@ -18,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from executor.engines.archive import DOCKERFILE, archive, planned_options, scratch_directory, written_id
+from executor.engines.archive import DOCKERFILE, archive, planned_options, written_id
 from executor.engines.interrupts import Task, Tasks
 from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed, hiding, push_failed
 from executor.engines.mark import mark
@@ -28,6 +27,7 @@ from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo,
 from executor.engines.references import environment, image_id, named, only_digest, parsed, references
 from executor.errors import EngineUnavailable, ExecutorError
 from executor.process import Command, Completed, run
+from executor.state import scratch_directory
 from planner.image.capabilities import Capability
 from planner.render.dockerfile import TIMESTAMP
 from planner.values import Digest, FrozenMapping, ImageRef
@@ -144,18 +144,16 @@ class PodmanEngine:
         """Build from a directory, and look that the image is there.
 
         Podman (4.3) reads an archive from its standard input into memory as a whole before it unpacks
-        it. So it is unpacked here, as it streams, into a directory that only this user can enter: where
-        Podman itself would have put it, in TMPDIR or /var/tmp.
+        it. So it is unpacked here, as it streams, into a directory that only this user can enter.
 
         Images are in OCI's format: Docker's holds the name of the container that made each layer, so that
         no two builds are the same. OCI's has no place for a parent's HEALTHCHECK, so that an image with
         one is in Docker's; nor for its SHELL, which counts while the image is built, and is then gone.
         """
         log = Log(on_line, hiding(job.variables))
-        place = os.environ.get("TMPDIR") or "/var/tmp"  # noqa: S108  # a private directory is made in it
         with (
             self._tasks.begun(job.image.name) as task,
-            scratch_directory(place) as directory,
+            scratch_directory(job.root, large=True) as directory,
             _alone(job.image.hash, task),
         ):
             _unpack(task.guarded(archive(job)), directory / "context")
@@ -199,14 +197,11 @@ class PodmanEngine:
         if before is not None and len(before.get("RepoTags") or ()) == 1:
             self._discard(before["Id"])
 
-    def push(self, reference: str, on_line: OnLine) -> Digest:
+    def push(self, reference: str, on_line: OnLine, root: Path | None = None) -> Digest:
         """Push with what `podman login` stored for this user."""
         ref = parsed(reference)
         log = Log(on_line, hiding({}))
-        with (
-            self._tasks.begun(reference) as task,
-            scratch_directory() as directory,
-        ):
+        with self._tasks.begun(reference) as task, scratch_directory(root) as directory:
             file = directory / "digest"
             done = run(push_command(ref, file), on_line=log, stoppable=task.stoppable)
             task.check()

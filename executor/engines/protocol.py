@@ -7,6 +7,7 @@ anything: an engine does what it is told, and says what it found.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from attrs import field, frozen
@@ -40,12 +41,14 @@ class BuildJob:
 
     `files` gives the members of the build context that are files of the project, as a new stream each
     time it is called. `variables` are the values of environment variables, by the names of the build
-    arguments that carry them; they must not be shown.
+    arguments that carry them; they must not be shown. `root` is the project: temporary files are in its
+    `.stowplan/`, or in the machine's directory for them where there is none.
     """
 
     image: ImagePlan
     files: Callable[[], Iterator[bytes]] = field(eq=False)
     variables: Mapping[str, str] = field(default=FrozenMapping(), repr=False)
+    root: Path | None = None
 
 
 @frozen
@@ -114,8 +117,11 @@ class ImageStore(Protocol):
         An image that loses its only reference to it is removed.
         """
 
-    def push(self, reference: str, on_line: OnLine) -> Digest:
-        """Push a local image and return the digest that the registry has it under."""
+    def push(self, reference: str, on_line: OnLine, root: Path | None = None) -> Digest:
+        """Push a local image and return the digest that the registry has it under.
+
+        `root` is the project, as in `BuildJob`.
+        """
 
     def remove(self, reference: str) -> bool:
         """Remove a reference, and the image with its last one; whether there was one.

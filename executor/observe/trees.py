@@ -20,6 +20,7 @@ from attrs import field, frozen
 
 from executor.observe.cache import Cache, Hashed, Row, Stamp, SubDirectory
 from executor.observe.files import NotSettled, decoded, encoded, hash_file, shown
+from executor.state import STATE_DIRECTORY
 from planner.errors import PlannerError, Problem
 from planner.facts.needs import FileTree
 from planner.files.tree import EMPTY_NODE, Kind, Tree, encode_child
@@ -186,7 +187,8 @@ class _Walk:
                     if not name.isascii():
                         # A listing by descriptor is decoded as the locale has it.
                         name = decoded(os.fsencode(name))
-                    if name in left_out:
+                    # The state of a project below this one is left out as well, whatever the rules say.
+                    if name in left_out or name == STATE_DIRECTORY:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         listed.append((name, stat.S_IFDIR))
