@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Iterable
 from typing import Any, Final, NoReturn
 
 import click
@@ -57,17 +58,16 @@ def run(argv: list[str]) -> int:
     except click.exceptions.Exit as exit_:
         return exit_.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        _print(error.format_message().split("\n"), err=True)
         return USAGE
     except click.ClickException as error:
+        from executor.cli.output import print_usage  # noqa: PLC0415  # see Group
+
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "stowplan"
-        click.echo(
-            f"{click.style('error', fg='red', bold=True)}: {error.format_message()}\nSee `{where} --help`.",
-            err=True,
-        )
+        print_usage(error.format_message(), where)
         return USAGE
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        _print(["interrupted"], err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever was reading has read enough. Python must not try to flush the rest at its end.
@@ -90,6 +90,12 @@ def _failed(error: Exception, *, as_json: bool) -> int:
     return getattr(known, "exit_code", FAILED)
 
 
+def _print(lines: Iterable[str], *, err: bool = False) -> None:
+    from executor.cli.output import print_lines  # noqa: PLC0415  # see Group
+
+    print_lines(lines, err=err)
+
+
 class _Version:
     """The version, looked up only when it is asked for."""
 
@@ -99,9 +105,9 @@ class _Version:
             from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # only this needs it
 
             try:
-                click.echo(f"stowplan {version('stowplan')}")
+                _print([f"stowplan {version('stowplan')}"])
             except PackageNotFoundError:
-                click.echo("stowplan, not installed")
+                _print(["stowplan, not installed"])
             ctx.exit()
 
 

@@ -1,54 +1,29 @@
-"""How commands print: results to standard output, everything else to standard error.
+"""How commands print: the only module that writes to standard output and standard error.
 
-Everything foreign has passed an encoder of `render` before it comes here.
+Results go to standard output, everything else to standard error. Whatever is given to a function here is
+foreign text: it is masked and encoded here, and gets its colours after that. Only `Markdown` was encoded
+before, by the one module that makes it. Refuses to be passed by: a test looks that nothing else prints.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from executor.cli.render.encode import terminal
+from executor.cli.render.encode import Markdown, json_text, terminal
 from executor.errors import ExecutorError
-from planner.errors import PlannerError
+from planner.errors import PlannerError, Problem
 
-__all__ = ["print_error", "print_json", "print_lines", "print_note", "styled"]
+if TYPE_CHECKING:
+    from rich.console import Console
 
-
-def print_lines(lines: Iterable[str]) -> None:
-    """Print lines, the first word of each in its colour."""
-    for line in lines:
-        click.echo(styled(line))
-
-
-def print_note(text: str) -> None:
-    """Print a note to standard error."""
-    click.echo(styled(f"note: {terminal(text)}"), err=True)
-
-
-def print_error(error: PlannerError | ExecutorError, *, as_json: bool = False) -> None:
-    """All problems at once, each with its place and its remedy: to standard error, or as JSON."""
-    if as_json:
-        from executor.cli.render.data import problem_data  # noqa: PLC0415  # only what is printed
-
-        print_json(
-            {"schema": "stowplan/error/2", "problems": [problem_data(item) for item in error.problems]}
-        )
-        return
-    for problem in error.problems:
-        where = f"{problem.where}: " if str(problem.where) else ""
-        word = click.style("error", fg="red", bold=True)
-        fix = "\n       ".join(map(terminal, problem.fix.split("\n")))
-        click.echo(f"{word}: {terminal(where + problem.found)}\n       {fix}", err=True)
-
-
-def print_json(data: Mapping[str, Any]) -> None:
-    """Print an object, and nothing else, to standard output."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
-
+__all__ = [
+    "live_console", "print_error", "print_exact", "print_json", "print_lines",
+    "print_markdown", "print_note", "print_progress", "print_table", "print_usage",
+]  # fmt: skip
 
 _STYLES: Final = {
     "build": "yellow",
@@ -63,9 +38,101 @@ _STYLES: Final = {
     "interrupted": "red",
     "note:": "cyan",
 }
+_NO_TERMINAL_COLUMNS: Final = 1000
 
 
-def styled(line: str) -> str:
-    """The line with its first word in colour, which click drops where there is no terminal."""
+def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print lines, the first word of each in its colour."""
+    for line in lines:
+        click.echo(_coloured(terminal(line)), err=err)
+
+
+def _coloured(line: str) -> str:
+    """An encoded line with its first word in colour, which click drops where there is no terminal."""
     word = line.split(maxsplit=1)[0] if line.strip() else ""
     return line.replace(word, click.style(word, fg=_STYLES[word]), 1) if word in _STYLES else line
+
+
+def print_note(text: str) -> None:
+    """Print a note to standard error."""
+    print_lines([f"note: {text}"], err=True)
+
+
+def print_progress(image: str, text: str) -> None:
+    """Print what happens to an image to standard error, each line of it with the image's name.
+
+    It is one write: what is said of images that are built side by side does not mix.
+    """
+    # Not through click, which takes ten times as long for a line, and there can be millions.
+    sys.stderr.write("".join(terminal(f"[{image}] {line.expandtabs()}") + "\n" for line in text.split("\n")))
+    sys.stderr.flush()
+
+
+def print_error(error: PlannerError | ExecutorError, *, as_json: bool = False) -> None:
+    """All problems at once, each with its place and its remedy: to standard error, or as JSON."""
+    if as_json:
+        from executor.cli.render.data import problem_data  # noqa: PLC0415  # only what is printed
+
+        print_json(
+            {"schema": "stowplan/error/2", "problems": [problem_data(item) for item in error.problems]}
+        )
+        return
+    for problem in error.problems:
+        _print_problem(problem)
+
+
+def _print_problem(problem: Problem) -> None:
+    where = f"{problem.where}: " if str(problem.where) else ""
+    fix = "\n       ".join(terminal(line.expandtabs()) for line in problem.fix.split("\n"))
+    click.echo(f"{_error_word()}: {terminal(where + problem.found)}\n       {fix}", err=True)
+
+
+def print_usage(message: str, command: str) -> None:
+    """Say what is wrong with a command line."""
+    click.echo(f"{_error_word()}: {terminal(message)}\nSee `{command} --help`.", err=True)
+
+
+def _error_word() -> str:
+    return click.style("error", fg="red", bold=True)
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """Print an object, and nothing else, to standard output."""
+    click.echo(json_text(data))
+
+
+def print_markdown(text: Markdown) -> None:
+    """Print a document, unless it is empty."""
+    if text:
+        click.echo(text.removesuffix("\n"))
+
+
+def print_exact(text: str, *, anywhere: bool = False) -> None:
+    """Print what other programs read, byte for byte; a terminal gets it encoded, unless `anywhere`."""
+    if not anywhere and sys.stdout.isatty():
+        lines = (terminal(line.expandtabs()) for line in text.split("\n"))
+        text = "\n".join(lines)
+    # Not through click, which takes colours out of what no terminal shows.
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table, cut to a terminal's width and never where there is none."""
+    from rich.console import Console  # noqa: PLC0415  # only tables need it
+    from rich.table import Table  # noqa: PLC0415  # see above
+    from rich.text import Text  # noqa: PLC0415  # see above
+
+    shown = Table(box=None, pad_edge=False)
+    for head in heads:
+        shown.add_column(head, no_wrap=True)
+    for row in rows:
+        shown.add_row(*(Text(terminal(item)) for item in row))
+    Console(width=None if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS).print(shown)
+
+
+def live_console() -> Console:
+    """Where what goes on is redrawn: standard error. Whoever draws on it encodes what is drawn."""
+    from rich.console import Console  # noqa: PLC0415  # see print_table
+
+    return Console(stderr=True)

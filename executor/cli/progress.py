@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from executor.apply.outcome import Event, EventKind, OnEvent
+from executor.cli.output import live_console, print_progress
 from executor.cli.render.encode import terminal
 from planner.image.plan import BuildPlan
 
-__all__ = ["progress", "show_table", "waiting"]
+__all__ = ["progress", "waiting"]
 
 _PATIENCE_SECONDS = 1.0
 
@@ -30,9 +31,7 @@ def waiting(words: str) -> Iterator[None]:
     def show() -> None:
         if over.wait(_PATIENCE_SECONDS):
             return
-        from rich.console import Console  # noqa: PLC0415  # most waits are over before
-
-        with Console(stderr=True).status(words):
+        with live_console().status(words):
             over.wait()
 
     thread = threading.Thread(target=show, daemon=True)
@@ -57,25 +56,22 @@ def progress(plan: BuildPlan) -> Iterator[OnEvent]:
 def _plain(event: Event) -> None:
     if event.kind is EventKind.LINE and not event.text.strip():
         return
-    # One write a line: lines of images that are built side by side do not mix.
-    sys.stderr.write(f"[{event.image}] {_words(event)}\n")
-    sys.stderr.flush()
+    print_progress(event.image, _words(event))
 
 
 def _words(event: Event) -> str:
     match event.kind:
         case EventKind.LINE:
-            return terminal(event.text)
+            return event.text
         case EventKind.ENDED:
-            return f"{event.result} {terminal(event.text)}"
+            return f"{event.result} {event.text}"
         case EventKind.BUILDING | EventKind.PUSHING:
             return f"{event.kind} {event.text}"
 
 
 @contextlib.contextmanager
 def _live(plan: BuildPlan) -> Iterator[OnEvent]:
-    from rich.console import Console  # noqa: PLC0415  # only a terminal needs it
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415  # see above
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415  # only a terminal needs it
     from rich.table import Column  # noqa: PLC0415  # see above
 
     columns = (
@@ -84,9 +80,9 @@ def _live(plan: BuildPlan) -> Iterator[OnEvent]:
         TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True, expand=True) as shown:
+    with Progress(*columns, console=live_console(), transient=True, expand=True) as shown:
         tasks = {
-            image.name: shown.add_task("waiting", image=image.name, total=1, start=False)
+            image.name: shown.add_task("waiting", image=terminal(image.name), total=1, start=False)
             for image in plan.images
         }
 
@@ -96,23 +92,9 @@ def _live(plan: BuildPlan) -> Iterator[OnEvent]:
                 case EventKind.ENDED:
                     shown.update(task, description=str(event.result), completed=1)
                 case EventKind.LINE:
-                    shown.update(task, description=terminal(event.text))
+                    shown.update(task, description=terminal(event.text.expandtabs()))
                 case EventKind.BUILDING | EventKind.PUSHING:
                     shown.start_task(task)
                     shown.update(task, description=str(event.kind))
 
         yield on_event
-
-
-def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table to standard output, cut to a terminal's width and never where there is none."""
-    from rich.console import Console  # noqa: PLC0415  # only tables need it
-    from rich.table import Table  # noqa: PLC0415  # see above
-    from rich.text import Text  # noqa: PLC0415  # see above
-
-    shown = Table(box=None, pad_edge=False)
-    for head in heads:
-        shown.add_column(head, no_wrap=True)
-    for row in rows:
-        shown.add_row(*map(Text, row))
-    Console(width=None if sys.stdout.isatty() else 1000).print(shown)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -283,3 +284,30 @@ def test_importing_the_planner_imports_nothing_heavy() -> None:
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert done.stdout == "[]\n", done.stderr
+
+
+# Whatever is printed passes the encoders, because only the module that calls them prints.
+def test_only_one_module_prints() -> None:
+    printing = re.compile(
+        r"print|(click\.)?(echo|secho|style|echo_via_pager)|(.*\.)?Console"
+        r"|(.*\.)?(stdout|stderr|__stdout__|__stderr__)\.(buffer\.)?(write|writelines)"
+    )
+    calls = {
+        f"{_named(path)}: {called}"
+        for path in (*PLANNER, *EXECUTOR)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and printing.fullmatch(called := ast.unparse(node.func))
+    }
+    assert {call.partition(":")[0] for call in calls} == {"executor/cli/output.py"}
+    assert len(calls) > 3
+
+
+def test_only_the_encoder_says_that_text_is_markdown() -> None:
+    makers = {
+        _named(path)
+        for path in EXECUTOR
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Markdown", "encode.Markdown", "cast")
+        if "Markdown" in ast.unparse(node)
+    }
+    assert makers == {"executor/cli/render/encode.py"}

@@ -9,7 +9,7 @@ import click
 from executor.apply.outcome import exit_code
 from executor.apply.scheduler import apply
 from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
-from executor.cli.output import print_error, print_json, print_lines, print_note
+from executor.cli.output import print_error, print_json, print_lines, print_markdown, print_note
 from executor.cli.progress import progress, waiting
 from executor.engines.names import possible_builders
 from executor.workflow.locks import renew
@@ -72,7 +72,7 @@ def apply_command(
         case "markdown":
             from executor.cli.render.markdown import outcome_markdown  # noqa: PLC0415  # as above
 
-            click.echo(outcome_markdown(outcomes))
+            print_markdown(outcome_markdown(outcomes))
         case _:
             from executor.cli.render.text import outcome_lines  # noqa: PLC0415  # as above
 
@@ -81,7 +81,7 @@ def apply_command(
             print_lines(outcome_lines(outcomes))
     for item in outcomes:
         if item.error is not None and output != "json":
-            click.echo(f"{item.name}:", err=True)
+            print_lines([f"{item.name}:"], err=True)
             print_error(item.error)
     return exit_code(outcomes)
 

@@ -13,9 +13,7 @@ from attrs import asdict
 from executor.apply.outcome import Result
 from executor.cli.group import Group
 from executor.cli.options import engine_chooser, options, project_root
-from executor.cli.output import print_json
-from executor.cli.progress import show_table
-from executor.cli.render.encode import cell, table, terminal
+from executor.cli.output import print_json, print_lines, print_markdown, print_table
 from executor.engines.names import asked_engine
 from executor.errors import UsageError
 from executor.records.store import Record, Records
@@ -47,11 +45,13 @@ def builds_list(pipeline: str | None, limit: int | None, project: Path | None, o
         for record in found
     ]  # fmt: skip
     if output == "markdown":
-        click.echo(table(heads, [[cell(item) for item in row] for row in rows]))
+        from executor.cli.render.markdown import builds_markdown  # noqa: PLC0415  # only what is printed
+
+        print_markdown(builds_markdown(heads, rows))
     elif found:
-        show_table(heads, rows)
+        print_table(heads, rows)
     else:
-        click.echo("nothing was built yet")
+        print_lines(["nothing was built yet"])
 
 
 @click.command("show")
@@ -64,9 +64,20 @@ def builds_show(build: str, project: Path | None, output: str) -> None:
     if output == "json":
         print_json({"schema": "stowplan/build/1", **data})
         return
-    for name, value in data.items():
-        if value not in (None, ""):
-            click.echo(f"- **{name}**: {cell(str(value))}" if output == "markdown" else f"{name:<10} {value}")
+    facts = {name: _word(value) for name, value in data.items() if value not in (None, "")}
+    if output == "markdown":
+        from executor.cli.render.markdown import facts_markdown  # noqa: PLC0415  # only what is printed
+
+        print_markdown(facts_markdown(facts))
+        return
+    for name, value in facts.items():
+        first, *more = value.split("\n")
+        print_lines([f"{name:<10} {first}", *(f"{'':<10} {line.expandtabs()}" for line in more)])
+
+
+def _word(value: object) -> str:
+    """A value of a record in words."""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 @click.command("delete")
@@ -85,7 +96,7 @@ def builds_delete(build: tuple[str, ...], with_image: bool, project: Path | None
     for record in chosen.values():
         removed = f": {_remove_image(records, record, asked or record.engine, engines)}" if with_image else ""
         records.delete(record.id)
-        click.echo(terminal(f"deleted build {record.id} of {record.image}{removed}"))
+        print_lines([f"deleted build {record.id} of {record.image}{removed}"])
 
 
 def _remove_image(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
-from executor.cli.output import print_json, print_lines
+from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
 from executor.errors import UsageError
 from executor.state import read_lock_file
@@ -67,7 +67,7 @@ def diff_command(
     else:
         show_comparisons(compared, output)
         if not changes:
-            click.echo("no changes")
+            print_lines(["no changes"])
     return CHANGES if detailed_exitcode and changes else 0
 
 
@@ -84,13 +84,15 @@ def _lock_file(name: str) -> Lock:
 
 def show_comparisons(compared: Iterable[Comparison], output: str) -> None:
     """Print what changed in each plan, as text or Markdown."""
-    from executor.cli.render import markdown, text  # noqa: PLC0415  # only what is printed
+    if output == "markdown":
+        from executor.cli.render.markdown import comparisons_markdown  # noqa: PLC0415  # only what is printed
 
-    for title, comparison in text.same_on_stacks(compared):
-        if output == "markdown":
-            click.echo(markdown.comparison_markdown(title, comparison))
-        else:
-            print_lines(text.comparison_lines(title, comparison))
+        print_markdown(comparisons_markdown(compared))
+        return
+    from executor.cli.render.text import comparison_lines, same_on_stacks  # noqa: PLC0415  # as above
+
+    for title, comparison in same_on_stacks(compared):
+        print_lines(comparison_lines(title, comparison))
 
 
 COMMANDS = {"diff": diff_command}

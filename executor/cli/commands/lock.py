@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.options import FAILED, LOOKING, engine_chooser, loaded_project, options
-from executor.cli.output import print_json, print_note
+from executor.cli.output import print_json, print_lines, print_note
 from executor.cli.progress import waiting
 from executor.errors import UsageError
 from executor.workflow.locks import (
@@ -109,7 +109,7 @@ def _show(checked: LockCheck, output: str, state: str) -> None:
     images = sum(len(made.images) for made in checked.plans)
     remedy = "; write it with `stowplan lock`" if state == "stale" else ""
     plans = count(len(checked.plans), "plan")
-    click.echo(f"{LOCK_NAME} is {state}: {plans}, {count(images, 'image')}{remedy}")
+    print_lines([f"{LOCK_NAME} is {state}: {plans}, {count(images, 'image')}{remedy}"])
 
 
 COMMANDS = {"lock": lock}

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.options import CHANGES, FAILED, TRY_AGAIN, loaded_project, options
-from executor.cli.output import print_json, print_lines
+from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
 from executor.workflow.outdated import outdated
 from executor.workflow.plans import required_lock
@@ -31,7 +31,7 @@ def outdated_command(exit_code: bool, project: Path | None, output: str) -> int:
         case "markdown":
             from executor.cli.render.markdown import outdated_markdown  # noqa: PLC0415  # as above
 
-            click.echo(outdated_markdown(found))
+            print_markdown(outdated_markdown(found))
         case _:
             from executor.cli.render.text import outdated_lines  # noqa: PLC0415  # as above
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
-from executor.cli.output import print_json, print_lines
+from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
 from executor.engines.names import asked_engine, possible_builders
 from executor.workflow.plans import plan
@@ -56,7 +56,7 @@ def plan_command(
         case "markdown":
             from executor.cli.render.markdown import report_markdown  # noqa: PLC0415  # as above
 
-            click.echo(report_markdown(made), nl=False)
+            print_markdown(report_markdown(made))
         case _:
             from executor.cli.render.text import report_lines  # noqa: PLC0415  # as above
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
-from executor.cli.output import print_json, print_lines
+from executor.cli.output import print_exact, print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
 from executor.config.project import Project
 from executor.engines.names import asked_engine
@@ -54,7 +54,7 @@ def show(
     if part == "dockerfile":
         with waiting(LOOKING):
             text = _dockerfile(loaded, image, pipeline, stack, engine_chooser(engine), asks=not offline)
-        click.echo(text, nl=False)
+        print_exact(text)
         return
     with waiting(LOOKING):
         planned = plan(
@@ -71,7 +71,7 @@ def show(
     if part == "context":
         end = "\0" if null else "\n"
         paths = (path for tree in found.checkout.trees.values() for path in tree.paths())
-        click.echo("".join(f"{path}{end}" for path in paths), nl=False)
+        print_exact("".join(f"{path}{end}" for path in paths), anywhere=null)
         return
     made = report(loaded, planned, engine_name=asked_engine(engine) or "", offline=offline)
     match output:
@@ -82,7 +82,7 @@ def show(
         case "markdown":
             from executor.cli.render.markdown import image_markdown  # noqa: PLC0415  # as above
 
-            click.echo(image_markdown(made, found), nl=False)
+            print_markdown(image_markdown(made, found))
         case _:
             from executor.cli.render.text import image_lines  # noqa: PLC0415  # as above
 

@@ -1,44 +1,145 @@
-"""One encoder for each output: whatever is not ours passes through it.
+"""One encoder for each output: terminal, Markdown, JSON. What is not ours passes through one of them.
 
-Owns which characters reach a terminal and how Markdown is kept from being markup. Refuses to know what is
-encoded.
+Owns which characters are shown as text, and how Markdown is kept from being markup. Text that was encoded
+for Markdown has a type of its own, which only this module makes. Refuses to know what is encoded.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, NewType
 
-__all__ = ["cell", "code", "table", "terminal"]
+__all__ = [
+    "Markdown", "block", "bold", "bullets", "cell", "code", "document", "heading", "joined", "json_text",
+    "table", "terminal",
+]  # fmt: skip
 
-# Everything that moves the cursor, starts a control sequence, or reorders text (Unicode's "Bidi_Control").
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+Markdown = NewType("Markdown", str)
+"""Text whose markup is ours."""
+
+# What moves the cursor, starts a control sequence, ends a line or reorders it (Unicode: Cc, Zl, Zp,
+# Bidi_Control), what nobody sees (Default_Ignorable_Code_Point, tags and variation selectors among them),
+# and halves of surrogate pairs, which no UTF-8 can hold.
+_UNSEEN: Final = (
+    "\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_MARKUP = re.compile(r"([\\|`*_\[\]#~])")
+# Emoji come with these two. Elsewhere they are variation selectors like all others.
+_PRESENTATION: Final = (
+    "(?<![\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u27bf\u2934\u2935\u2b00-\u2bff\u3030\u303d"
+    "\u3297\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
+)
+_CONTROLS: Final = re.compile(f"[\x00-\x1f{_UNSEEN}]|{_PRESENTATION}")
+# In JSON that was written, a line end is always ours.
+_JSON_CONTROLS: Final = re.compile(f"[{_UNSEEN}]|{_PRESENTATION}")
 
 
 def terminal(text: str) -> str:
-    r"""Text that a terminal shows and does not obey: control characters as `\x1b`."""
-    return _CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)
+    r"""One line that a terminal shows and does not obey: controls, line ends and tabs as `\x1b`, `\n`."""
+    return _CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
-def cell(text: str) -> str:
-    """Text that stands for itself in Markdown: no character of it is markup, and nobody is mentioned."""
-    safe = terminal(" ".join(text.splitlines()))
-    safe = safe.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    safe = _MARKUP.sub(r"\\\1", safe)
-    # A zero-width space keeps `@name` from being a mention, and reads the same.
-    return re.sub(r"@(?=\w)", "@\u200b", safe)
+def json_text(data: Mapping[str, Any]) -> str:
+    r"""An object as JSON that can be printed on a terminal: what `terminal` would show is `\uXXXX`."""
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    return _JSON_CONTROLS.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
-def code(text: str) -> str:
-    """Text as Markdown code, in a cell or elsewhere."""
-    plain = terminal(" ".join(text.splitlines())).replace("`", "'").replace("|", "\u2502")
-    return f"`{plain}`" if plain else ""
+# GitHub, GitLab and others make links of these after Markdown was rendered, so no escape helps: mentions
+# and addresses, issues, URLs, and pictures by their names.
+_LINKED: Final = re.compile(
+    r"@(?=\w)|#(?=\d)|(?i:\bgh-(?=\d))|:(?=//)|(?i:\bwww(?=\.))|:(?=(?:[a-z][\w+-]{0,60}|[+-]1):)"
+)
+_HTML: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
+_MARKUP: Final = re.compile(r"[\\`*_\[\]#~$!^=]")
+# A list, a heading or a line of its own, at the beginning of a line.
+_BEGINNING: Final = re.compile(r"[-+:]|(?<=\d)[.)]")
+_NUMBER: Final = re.compile(r"\d{0,9}")
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table of cells that are Markdown already."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def cell(text: str) -> Markdown:
+    """Text that stands for itself in Markdown: nothing of it is markup, a link or a mention.
+
+    Only what stands between two backticks, as our own words have it, is code.
+    """
+    plain = terminal(text).strip()
+    parts = plain.split("`")
+    if len(parts) % 2 == 0 or not all(map(str.strip, parts[1:-1])):
+        return _plain(plain)
+    return Markdown(
+        "".join(
+            code(part) if index % 2 else _plain(part, begins=not index) for index, part in enumerate(parts)
+        )
+    )
+
+
+def _plain(text: str, *, begins: bool = True) -> Markdown:
+    """Encoded text of which no character is markup; `begins` says that a line may begin with it."""
+    # A zero-width space keeps them apart, and reads the same.
+    text = _LINKED.sub(lambda match: f"{match[0]}\u200b", text)
+    number = _NUMBER.match(text)
+    start = number.end() if number else 0
+    text = _MARKUP.sub(r"\\\g<0>", text)
+    if begins and _BEGINNING.match(text, start):
+        text = f"{text[:start]}\\{text[start:]}"
+    return Markdown(re.sub("[&<>|]", lambda match: _HTML[match[0]], text))
+
+
+def code(text: str) -> Markdown:
+    """Text as Markdown code, in a cell or elsewhere; empty if there is none."""
+    plain = terminal(text)
+    if not plain.strip():
+        return Markdown("")
+    if "|" in plain:
+        # In the code of a table, a backslash before a bar cannot be written.
+        return _plain(plain.strip())
+    fence = "`" * (_longest_run(plain) + 1)
+    # CommonMark takes one space off both ends.
+    pad = " " if plain[0] in "` " or plain[-1] in "` " else ""
+    return Markdown(f"{fence}{pad}{plain}{pad}{fence}")
+
+
+def _longest_run(text: str) -> int:
+    """Of how many backticks the longest run of them is."""
+    return max(map(len, re.findall("`+", text)), default=0)
+
+
+def bold(text: str) -> Markdown:
+    """Text in bold."""
+    return Markdown(f"**{cell(text)}**")
+
+
+def joined(separator: Literal[", ", "<br>", ": ", " "], parts: Iterable[Markdown]) -> Markdown:
+    """Parts beside or below each other."""
+    return Markdown(separator.join(parts))
+
+
+def heading(text: str) -> Markdown:
+    """A heading of the third level: what it stands in has its own."""
+    return Markdown(f"### {cell(text)}")
+
+
+def bullets(items: Iterable[Markdown]) -> Markdown:
+    """A list."""
+    return Markdown("\n".join(f"- {item}" for item in items))
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Markdown]]) -> Markdown:
+    """A table."""
+    lines: list[Sequence[str]] = [[cell(head) for head in heads], ["---"] * len(heads), *rows]
+    return Markdown("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def block(title: str, text: str) -> Markdown:
+    """Text of several lines as it stands, below a title."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    lines = ("\t".join(map(terminal, line.split("\t"))) for line in text.removesuffix("\n").split("\n"))
+    return Markdown("\n".join([f"{cell(title)}:", "", fence, *lines, fence]))
+
+
+def document(parts: Iterable[Markdown]) -> Markdown:
+    """Parts one after the other, with the line end of the last."""
+    return Markdown("\n\n".join(part for part in parts if part) + "\n")

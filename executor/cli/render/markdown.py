@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from executor.apply.outcome import Outcome
-from executor.cli.render.encode import cell, code, table
-from executor.cli.render.text import by_image, image_facts, lock_words, plan_counts, result_counts, why
+from executor.cli.render.encode import (
+    Markdown,
+    block,
+    bold,
+    bullets,
+    cell,
+    code,
+    document,
+    heading,
+    joined,
+    table,
+)
+from executor.cli.render.text import (
+    by_image,
+    image_facts,
+    lock_words,
+    plan_counts,
+    result_counts,
+    same_on_stacks,
+    why,
+)
 from executor.workflow.locks import Comparison
 from executor.workflow.outdated import Outdated
 from planner.compare.actions import Action
@@ -16,7 +35,9 @@ from planner.render.dockerfile import context_files, dockerfile
 from planner.values import Digest
 
 __all__ = [
-    "comparison_markdown",
+    "builds_markdown",
+    "comparisons_markdown",
+    "facts_markdown",
     "image_markdown",
     "outcome_markdown",
     "outdated_markdown",
@@ -24,73 +45,95 @@ __all__ = [
 ]
 
 
-def report_markdown(report: Report) -> str:
+def report_markdown(report: Report) -> Markdown:
     """What `stowplan plan` says."""
     plan = report.plan
     rows = []
     for image in plan.images:
         action = report.decisions[image.name].action
         rows.append([
-            f"**{action}**" if action in (Action.BUILD, Action.PUSH) else str(action),
+            bold(action) if action in (Action.BUILD, Action.PUSH) else cell(action),
             code(image.name),
-            ", ".join(map(code, image.steps)),
+            joined(", ", map(code, image.steps)),
             code(image.hash.short),
-            "<br>".join(map(cell, why(report, image.name))),
+            joined("<br>", map(cell, why(report, image.name))),
         ])  # fmt: skip
-    parts = [
-        f"### stowplan: {cell(plan.pipeline)} on {cell(plan.stack)}",
-        f"{plan_counts(report)} {lock_words(report.lock)}.",
+    return document([
+        heading(f"stowplan: {plan.pipeline} on {plan.stack}"),
+        cell(f"{plan_counts(report)} {lock_words(report.lock)}."),
         table(["action", "image", "steps", "hash", "why"], rows),
-    ]
-    if plan.notes:
-        parts.append("\n".join(f"- {cell(note.text)}" for note in plan.notes))
-    return "\n\n".join(parts) + "\n"
+        bullets(cell(note.text) for note in plan.notes),
+    ])  # fmt: skip
 
 
-def image_markdown(report: Report, image: ImagePlan) -> str:
+def image_markdown(report: Report, image: ImagePlan) -> Markdown:
     """What `stowplan show IMAGE` says."""
-    lines = [f"- **{name}**: {code(value)}" for name, value in image_facts(report, image).items()]
-    lines += [f"- {cell(line)}" for line in why(report, image.name)]
-    for path, data in context_files(image.spec).items():
-        lines += _block(cell(path), data.decode())
+    items = _facts(image_facts(report, image))
+    blocks = [block(path, data.decode()) for path, data in context_files(image.spec).items()]
     if image.builds:
-        lines += _block("Dockerfile", dockerfile(image.spec, image.base))
-    return "\n".join(lines) + "\n"
+        blocks.append(block("Dockerfile", dockerfile(image.spec, image.base)))
+    return document([bullets([*items, *map(cell, why(report, image.name))]), *blocks])
 
 
-def _block(title: str, text: str) -> Iterator[str]:
-    # A fence that is longer than any in the text.
-    fence = "`" * max(
-        3, 1 + max((len(line) - len(line.lstrip("`")) for line in text.splitlines()), default=0)
-    )
-    yield from ("", f"{title}:", "", fence, *text.splitlines(), fence)
+def facts_markdown(facts: Mapping[str, str]) -> Markdown:
+    """Values by their names, such as those of a build."""
+    short = {name: value for name, value in facts.items() if "\n" not in value}
+    return document([
+        bullets(_facts(short)),
+        *(block(name, value) for name, value in facts.items() if name not in short),
+    ])  # fmt: skip
 
 
-def comparison_markdown(title: str, comparison: Comparison) -> str:
-    """The changes of one plan."""
+def _facts(facts: Mapping[str, str]) -> list[Markdown]:
+    return [joined(": ", [bold(name), code(value)]) for name, value in facts.items()]
+
+
+def builds_markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
+    """What `stowplan builds list` says."""
+    return table(heads, [[*map(cell, row)] for row in rows])
+
+
+def comparisons_markdown(compared: Iterable[Comparison]) -> Markdown:
+    """The changes of plans; empty if there are none."""
+    parts = [
+        part
+        for title, comparison in same_on_stacks(compared)
+        for part in (heading(title), _comparison_table(comparison))
+    ]
+    return document(parts) if parts else cell("")
+
+
+def _comparison_table(comparison: Comparison) -> Markdown:
     rows = [
-        [code(name), ", ".join(map(code, comparison.steps.get(name, ()))), "<br>".join(map(cell, lines))]
+        [
+            code(name),
+            joined(", ", map(code, comparison.steps.get(name, ()))),
+            joined("<br>", map(cell, lines)),
+        ]
         for name, lines in by_image(comparison).items()
     ]
-    return f"### {cell(title)}\n\n{table(['image', 'steps', 'changes'], rows)}\n"
+    return table(["image", "steps", "changes"], rows)
 
 
-def outcome_markdown(outcomes: Sequence[Outcome]) -> str:
+def outcome_markdown(outcomes: Sequence[Outcome]) -> Markdown:
     """What `stowplan apply` says."""
     rows = [
-        [item.result.value, code(item.name), code(item.reference), f"{item.seconds:.1f} s"]
+        [cell(item.result), code(item.name), code(item.reference), cell(f"{item.seconds:.1f} s")]
         for item in outcomes
     ]
-    return f"{table(['result', 'image', 'reference', 'time'], rows)}\n\n{result_counts(outcomes)}"
+    heads = ["result", "image", "reference", "time"]
+    return document([table(heads, rows), cell(result_counts(outcomes))])
 
 
-def outdated_markdown(found: Outdated) -> str:
+def outdated_markdown(found: Outdated) -> Markdown:
     """What `stowplan outdated` says."""
     rows = []
     for item in found.newer:
         before, after = item.before, item.after
         if item.kind == "image":
             before, after = Digest.parse(before).short, Digest.parse(after).short
-        rows.append([code(item.name), code(before), code(after), str(item.images)])
-    rows += [[code(name), "", cell(reason), ""] for name, reason in found.unknown]
-    return table(["name", "locked", "newest", "images"], rows)
+        rows.append([code(item.name), code(before), code(after), cell(str(item.images))])
+    return document([
+        table(["name", "locked", "newest", "images"], rows) if rows or not found.unknown else cell(""),
+        bullets(joined(": ", [code(name), cell(f"not known: {reason}")]) for name, reason in found.unknown),
+    ])  # fmt: skip

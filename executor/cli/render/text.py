@@ -1,4 +1,4 @@
-"""Words for a terminal."""
+"""Words for a terminal, line by line. `executor.cli.output` encodes them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from executor.apply.outcome import Outcome, Result
-from executor.cli.render.encode import terminal
 from planner.compare.actions import Action, Decision
 from planner.compare.report import LockState, Report
 from planner.image.plan import ImagePlan
@@ -44,15 +43,15 @@ def report_lines(report: Report) -> Iterator[str]:
         yield ""
         action = report.decisions[image.name].action
         yield f"  {action:<7} {image.name:<{width}}  {image.hash.short}  {steps_text(image.steps)}"
-        yield from (f"          {terminal(line)}" for line in why(report, image.name))
+        yield from (f"          {line}" for line in why(report, image.name))
     names = {image.name for image in plan.images}
     gone = [change for _, change in report.changes if change.image not in names]
     if gone:
         yield ""
-        yield from (terminal(f"  {change.image}: {change.text}") for change in gone)
+        yield from (f"  {change.image}: {change.text}" for change in gone)
     if plan.notes:
         yield ""
-        yield from (terminal(f"note: {note}") for note in plan.notes)
+        yield from (f"note: {note}" for note in plan.notes)
     yield ""
     yield f"plan {plan.hash.short}; {lock_words(report.lock)}"
     yield plan_counts(report)
@@ -128,8 +127,8 @@ def image_facts(report: Report, image: ImagePlan) -> dict[str, str]:
 
 def image_lines(report: Report, image: ImagePlan) -> Iterator[str]:
     """What `stowplan show IMAGE` says."""
-    yield from (terminal(f"{name:<12} {value}") for name, value in image_facts(report, image).items())
-    yield from (terminal(f"{'':<12} {line}") for line in why(report, image.name))
+    yield from (f"{name:<12} {value}" for name, value in image_facts(report, image).items())
+    yield from (f"{'':<12} {line}" for line in why(report, image.name))
     for path, data in context_files(image.spec).items():
         yield from _block(path, data.decode())
     if image.builds:
@@ -138,8 +137,8 @@ def image_lines(report: Report, image: ImagePlan) -> Iterator[str]:
 
 def _block(title: str, text: str) -> Iterator[str]:
     yield ""
-    yield terminal(f"{title}:")
-    yield from (terminal(f"  {line}") for line in text.splitlines())
+    yield f"{title}:"
+    yield from (f"  {line.expandtabs()}" for line in text.removesuffix("\n").split("\n"))
 
 
 def outcome_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
@@ -172,7 +171,7 @@ def outdated_lines(found: Outdated) -> Iterator[str]:
         if item.same_manifest:
             yield f"{'':<{width}}  the index was published again; its image for {item.platform} is the same"
     for name, reason in found.unknown:
-        yield terminal(f"{name}: not known: {reason}")
+        yield f"{name}: not known: {reason}"
     if not found.newer and not found.unknown:
         yield f"everything that {LOCK_NAME} pins is the newest there is"
 
@@ -199,8 +198,8 @@ def comparison_lines(title: str, comparison: Comparison) -> Iterator[str]:
     yield f"{title}:"
     for name, lines in by_image(comparison).items():
         steps = comparison.steps.get(name, ())
-        yield terminal(f"  {name}" + (f" ({steps_text(steps)})" if steps else ""))
-        yield from (terminal(f"    {line}") for line in lines)
+        yield f"  {name}" + (f" ({steps_text(steps)})" if steps else "")
+        yield from (f"    {line}" for line in lines)
 
 
 def by_image(comparison: Comparison) -> dict[str, list[str]]:

@@ -1,0 +1,69 @@
+"""What is printed where, without a process."""
+
+from __future__ import annotations
+
+import pytest
+
+from executor.apply.outcome import Event, EventKind, Result
+from executor.cli.output import print_error, print_note, print_table, print_usage
+from executor.cli.progress import progress
+from executor.cli.render.markdown import outdated_markdown
+from executor.errors import ExecutorError
+from executor.workflow.outdated import Newer, Outdated
+from planner import BuildPlan, Place, Problem
+from tests.builders import digest, plan_of
+
+
+@pytest.fixture
+def plan() -> BuildPlan:
+    return plan_of({"environment": {"A": "1"}})
+
+
+def test_a_reason_is_in_no_column_of_a_version() -> None:
+    newer = Newer("python:3.11", "image", str(digest("1")), str(digest("2")), 3)
+    found = Outdated((newer,), (("redis:7", "docker.io did not answer @ all"),))
+    heads, _, row, *rest = outdated_markdown(found).splitlines()
+    assert heads == "| name | locked | newest | images |"
+    assert row == f"| `python:3.11` | `{digest('1').short}` | `{digest('2').short}` | 3 |"
+    assert rest == ["", "- `redis:7`: not known: docker.io did not answer @ all"]
+    assert outdated_markdown(Outdated((), found.unknown)).splitlines() == rest[1:]
+
+
+def test_progress_says_one_thing_a_line(plan: BuildPlan, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress(plan) as on_event:
+        on_event(Event("training", EventKind.BUILDING, "localhost/x:1"))
+        on_event(Event("training", EventKind.LINE, "\x1b[2Ja\tb\rc"))
+        on_event(Event("training", EventKind.LINE, "  "))
+        on_event(Event("training", EventKind.ENDED, "no\n  [other] built\x07", Result.FAILED))
+    assert capsys.readouterr().err.splitlines() == [
+        "[training] building localhost/x:1",
+        "[training] \\x1b[2Ja   b\\rc",
+        "[training] failed no",
+        "[training]   [other] built\\x07",
+    ]
+
+
+def test_an_error_is_one_error_however_it_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    problem = Problem(Place(file="a\nb"), "no\x1b[0m\nerror: forged", "do\n  this\x07")
+    print_error(ExecutorError([problem]))
+    assert capsys.readouterr().err.splitlines() == [
+        "error: a\\nb: no\\x1b[0m\\nerror: forged",
+        "       do",
+        "         this\\x07",
+    ]
+    print_note("a\nb\x1b[0m")
+    print_usage("no such option: --\x1b[0m\n", "stowplan plan")
+    assert capsys.readouterr().err.splitlines() == [
+        "note: a\\nb\\x1b[0m",
+        "error: no such option: --\\x1b[0m\\n",
+        "See `stowplan plan --help`.",
+    ]
+
+
+def test_a_table_is_one_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["id", "status"], [["1", "[red]a[/red]\n\x1b]8;;x"], ["2", "\u202eb"]])
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "id  status",
+        "1   [red]a[/red]\\n\\x1b]8;;x",
+        "2   \\u202eb",
+    ]
