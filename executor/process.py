@@ -22,9 +22,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Final
 
-from attrs import field, frozen
+from attrs import field
 
 from executor.errors import ExecutorError
+from planner.immutable import frozen
 from planner.values import FrozenMapping
 
 __all__ = ["Command", "Completed", "Stop", "run"]

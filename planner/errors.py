@@ -10,7 +10,9 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from attrs import evolve, frozen
+from attrs import evolve
+
+from planner.immutable import frozen
 
 __all__ = ["Place", "PlannerError", "Problem", "did_you_mean"]
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import field
 
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.identity import NOT_COUNTED
+from planner.immutable import frozen
 from planner.settings.checked import Checked, declared
 from planner.settings.checks import kind_of, list_of, matching
 from planner.settings.docker import DockerSettings

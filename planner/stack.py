@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from planner.errors import Problem
 from planner.identity import NOT_COUNTED
+from planner.immutable import frozen
 from planner.pipeline import name_check
 from planner.settings.checked import Checked, declared, decoded, of_kind
 from planner.settings.checks import kind_of, matching, optional

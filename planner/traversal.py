@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from attrs import Factory, define, frozen
+from attrs import Factory, define
 
 from planner.code import ignore_path, tree_need
 from planner.errors import Place, PlannerError, Problem
@@ -40,6 +40,7 @@ from planner.image.instructions import (
 )
 from planner.image.plan import Checkout, Destination, ImagePlan, NamedSpec
 from planner.image.spec import ExternalImage, ImageSpec
+from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Pins
 from planner.pipeline import Pipeline, Step
 from planner.requirements.files import parse_file

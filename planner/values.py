@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Self, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from attrs.validators import matches_re, optional
+
+from planner.immutable import frozen
 
 __all__ = [
     "Digest",

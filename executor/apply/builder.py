@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from attrs import frozen
-
 from executor.apply.outcome import Event, EventKind, OnEvent, Outcome, Result
 from executor.apply.presence import in_registry
 from executor.apply.verification import difference
@@ -24,6 +22,7 @@ from planner.facts.needs import Variable
 from planner.identity import variable_fingerprint
 from planner.image.capabilities import required
 from planner.image.plan import ImagePlan
+from planner.immutable import frozen
 from planner.values import Digest, build_argument
 
 if TYPE_CHECKING:

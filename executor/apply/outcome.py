@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
-from attrs import frozen
-
 from executor.errors import ExecutorError
 from planner.compare.actions import Action
 from planner.errors import PlannerError
+from planner.immutable import frozen
 from planner.values import Digest
 
 __all__ = ["Event", "EventKind", "OnEvent", "Outcome", "Result", "exit_code"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from executor.apply.outcome import Outcome, Result
 from executor.errors import ExecutorError
@@ -16,6 +16,7 @@ from executor.records.store import Record, Records
 from executor.state import update_lock
 from planner.errors import PlannerError
 from planner.image.plan import BuildPlan, ImagePlan
+from planner.immutable import frozen
 from planner.lock.lock import Lock, Pushed
 from planner.values import ImageRef
 

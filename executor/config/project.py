@@ -13,13 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from executor.config.lines import line_of, lines_of
 from executor.errors import ExecutorError, UsageError
 from executor.reading import NotRead, read_whole
 from planner import toml
 from planner.errors import Place, PlannerError, Problem, did_you_mean
+from planner.immutable import frozen
 from planner.pipeline import Pipeline
 from planner.settings.checks import kind_of
 from planner.stack import Stack

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from urllib.parse import quote, quote_plus
 
-from attrs import field, frozen
+from attrs import field
 
 from executor.engines.archive import DOCKERFILE, whole_dockerfile
 from executor.engines.protocol import OnLine
@@ -21,6 +21,7 @@ from executor.errors import BuildFailed
 from planner.errors import Place, Problem
 from planner.image.instructions import InstallApt, InstallProject, InstallRequirements
 from planner.image.plan import ImagePlan
+from planner.immutable import frozen
 from planner.render.dockerfile import instruction_at
 from planner.values import ImageRef
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, assert_never
 
-from attrs import field, frozen
+from attrs import field
 
 from executor.errors import ExecutorError
+from planner.immutable import frozen
 from planner.settings.build_options import BuildOptions
 from planner.settings.builders import refusals
 from planner.values import ImageRef

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import field
 
 from planner.image.capabilities import Capability
 from planner.image.plan import ImagePlan
+from planner.immutable import frozen
 from planner.values import Digest, FrozenMapping, ImageRef
 
 __all__ = [

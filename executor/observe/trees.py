@@ -16,7 +16,7 @@ import stat
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import field
 
 from executor.observe.cache import Cache, Hashed, Row, Stamp, SubDirectory
 from executor.observe.files import NotSettled, decoded, encoded, hash_file, shown
@@ -24,6 +24,7 @@ from executor.state import STATE_DIRECTORY
 from planner.errors import PlannerError, Problem
 from planner.facts.needs import FileTree
 from planner.files.tree import EMPTY_NODE, Kind, Tree, encode_child
+from planner.immutable import frozen
 
 __all__ = ["TICK_NS", "read_tree"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from attrs import field, frozen
+from attrs import field
 
 from executor.observe import python
 from executor.observe.files import read_text
@@ -27,6 +27,7 @@ from planner.facts.needs import (
     Variable,
 )
 from planner.files.tree import Tree
+from planner.immutable import frozen
 from planner.requirements.files import included_files
 
 __all__ = ["WorkingTree", "World", "answer", "requirement_texts"]

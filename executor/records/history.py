@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from executor.records.images import UnreadableImage, image_of_text, unpack
 from planner.compare.presence import History, Recorded
 from planner.files.tree import Tree
 from planner.image.plan import ImagePlan
+from planner.immutable import frozen
 from planner.values import Digest
 
 __all__ = ["Known", "known", "newest", "plan_of", "recorded", "references"]

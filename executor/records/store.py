@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
-from attrs import Factory, field, frozen
+from attrs import Factory, field
 
 from executor.apply.outcome import Result
 from executor.errors import ExecutorError
@@ -22,6 +22,7 @@ from executor.records.images import UnreadableImage, image_text, pack, trees_of
 from planner.compare.presence import Recorded
 from planner.files.tree import Tree
 from planner.image.plan import ImagePlan
+from planner.immutable import frozen
 from planner.values import Digest
 
 __all__ = ["Known", "Record", "Records"]

@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from attrs import field, frozen
+from attrs import field
 from attrs.validators import matches_re, optional
 
+from planner.immutable import frozen
 from planner.values import ImageRef
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
+from planner.immutable import frozen
 from planner.values import ImageRef
 
 __all__ = ["Login", "find_login"]

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from executor.registry.asking import Missing, Question, Unknown, ask_all
 from executor.registry.manifests import Kind, address, checked, fetch_manifest, kind_of
+from planner.immutable import frozen
 from planner.values import Digest, ImageRef
 
 if TYPE_CHECKING:

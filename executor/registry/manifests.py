@@ -12,10 +12,11 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import field
 
 from executor.engines.platforms import platform
 from executor.registry.asking import Untold
+from planner.immutable import frozen
 from planner.values import Digest, ImageRef
 
 if TYPE_CHECKING:

@@ -12,12 +12,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from attrs import frozen
-
 from executor.engines.mark import mark as built_from
 from executor.engines.protocol import HASH_LABEL
 from executor.registry.asking import Missing, Question, Unknown, Untold, ask_all
 from executor.registry.manifests import Manifest, checked, digest_of, fetch_manifest
+from planner.immutable import frozen
 from planner.values import Digest, ImageRef
 
 if TYPE_CHECKING:

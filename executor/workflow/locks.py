@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from executor.config.project import Project
 from executor.errors import ExecutorError
@@ -21,6 +21,7 @@ from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.image.plan import BuildPlan, PlanSpec
 from planner.image.spec import ExternalImage
+from planner.immutable import frozen
 from planner.lock.lock import Lock, Pins
 from planner.lock.repair import Repaired, repair
 from planner.lock.text import loads

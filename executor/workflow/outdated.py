@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import frozen
-
 from planner.image.spec import ExternalImage
+from planner.immutable import frozen
 from planner.lock.lock import Lock
 from planner.planning import UV_VERSION
 from planner.values import PythonPackageInstaller

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from attrs import frozen
-
 from executor.config.project import Project
 from executor.errors import ExecutorError
 from executor.observe.facts import observe
@@ -18,6 +16,7 @@ from planner.compare.changes import Change, diff
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.image.plan import BuildPlan, PlanSpec
+from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Lock, Pins
 from planner.pipeline import Pipeline
 from planner.planning import make_plan, make_spec

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import assert_never
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from planner.compare.presence import Absent, Foreign, Held, History, Presence, Registered, Untold
 from planner.errors import Place, Problem
 from planner.image.plan import BuildPlan, ImagePlan
+from planner.immutable import frozen
 from planner.values import Digest
 
 __all__ = ["Action", "Decision", "decide", "decide_image"]

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, assert_never
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from planner.compare.layers import Seen, layer_name
 from planner.image.instructions import (
@@ -27,6 +27,7 @@ from planner.image.instructions import (
 )
 from planner.image.plan import BuildPlan, ImagePlan, NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
+from planner.immutable import frozen
 from planner.requirements.model import Requirement, Requirements
 from planner.values import EnvTemplate
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from attrs import frozen
-
 from planner.image.instructions import (
     CopyFiles,
     InstallApt,
@@ -17,6 +15,7 @@ from planner.image.instructions import (
 )
 from planner.image.plan import Checkout, ImagePlan, NamedSpec
 from planner.image.spec import ExternalImage, ImageSpec
+from planner.immutable import frozen
 
 __all__ = ["Seen", "layer_name", "rebuilt_layers"]
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TypeAlias
 
-from attrs import frozen
-
+from planner.immutable import frozen
 from planner.values import Digest
 
 __all__ = [

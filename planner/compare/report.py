@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 
-from attrs import frozen
-
 from planner.compare.actions import Action, Decision
 from planner.compare.changes import Change
 from planner.image.plan import BuildPlan
+from planner.immutable import frozen
 from planner.values import FrozenMapping
 
 __all__ = ["LockState", "Report"]

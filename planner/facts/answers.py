@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import field
 
+from planner.immutable import frozen
 from planner.values import Digest
 
 __all__ = ["HiddenValue", "ImageId", "Pin", "PinKind"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import field
 
 from planner.facts.needs import Need
+from planner.immutable import frozen
 
 __all__ = ["Facts", "Unanswered"]
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-from attrs import frozen
-
 from planner.facts.answers import HiddenValue, ImageId, Pin
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Tree
+from planner.immutable import frozen
 from planner.values import ImageRef
 
 __all__ = [

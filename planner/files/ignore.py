@@ -29,7 +29,7 @@ from collections.abc import Callable
 from functools import cached_property, partial
 from typing import Final, Self, TypeAlias
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field
 
 from planner.errors import Place, PlannerError, Problem
 from planner.files.wildcards import (
@@ -41,6 +41,7 @@ from planner.files.wildcards import (
     expression,
     matches,
 )
+from planner.immutable import frozen
 
 __all__ = ["IgnoreRules"]
 

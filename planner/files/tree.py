@@ -14,9 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple, Self
 
-from attrs import field, frozen
+from attrs import field
 
 from planner.identity import COUNTED, NOT_COUNTED
+from planner.immutable import frozen
 from planner.values import Digest, freeze
 
 __all__ = ["EMPTY_NODE", "Child", "Entry", "Kind", "Tree", "decode_node", "encode_child", "encode_node"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from attrs import field
 
 from planner.image.instructions import CopyFiles, SetEnvironment, SetUser
 from planner.image.spec import ImageSpec
+from planner.immutable import frozen
 from planner.values import EnvTemplate, FrozenMapping, freeze
 
 __all__ = ["Configuration", "planned_configuration"]

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import field
 
 from planner.identity import COUNTED
+from planner.immutable import frozen
 from planner.requirements.model import Requirements
 from planner.values import EnvTemplate, FrozenMapping, PythonPackageInstaller, bare_flags
 

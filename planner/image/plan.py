@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
-from attrs import field, frozen
+from attrs import field
 
 from planner.errors import PlannerError, Problem
 from planner.files.tree import Tree
 from planner.identity import COUNTED, NOT_COUNTED, content_hash
 from planner.image.spec import ExternalImage, ImageSpec
+from planner.immutable import frozen
 from planner.settings.build_options import BuildOptions
 from planner.values import Digest, FrozenMapping, freeze
 

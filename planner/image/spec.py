@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from planner.errors import PlannerError, Problem
 from planner.facts.answers import Pin
 from planner.identity import COUNTED, NOT_COUNTED, content_hash
 from planner.image.instructions import CopyFiles, Installer, InstallRequirements, Instruction
+from planner.immutable import frozen
 from planner.values import Digest, FrozenMapping, ImageRef, freeze
 
 __all__ = ["ExternalImage", "ImageSpec"]

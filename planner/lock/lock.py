@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from typing import Final, Self
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from planner.identity import COUNTED, content_hash
 from planner.image.plan import ImagePlan, NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage
+from planner.immutable import frozen
 from planner.values import Digest, ImageRef, PythonPackageInstaller
 
 __all__ = ["LOCK_NAME", "Lock", "Pins", "Pushed"]

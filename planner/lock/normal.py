@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.answers import Pin
 from planner.identity import content_hash
 from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
+from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Lock, Pushed
 from planner.lock.records import (
     PACKAGE_LISTS,

@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field
 
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.answers import PinKind
 from planner.image.instructions import KINDS, Installer, Instruction
+from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME
 from planner.pipeline import NAME
 from planner.requirements.model import Requirement, Requirements

@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from attrs import frozen
-
 from planner import toml
 from planner.errors import PlannerError
 from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ImageSpec
+from planner.immutable import frozen
 from planner.lock.lock import Lock, Pushed
 from planner.lock.normal import Images, pushed_of
 from planner.lock.records import (

@@ -10,9 +10,8 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from attrs import frozen
-
 from planner.errors import Place, PlannerError, Problem, did_you_mean
+from planner.immutable import frozen
 from planner.requirements.credentials import fault, refuse_controls, refuse_unreadable
 from planner.requirements.model import Option
 from planner.requirements.options import FLAGS, UNSUPPORTED, VALUED

@@ -12,12 +12,13 @@ from collections import deque
 from functools import lru_cache
 from typing import Final, Literal
 
-from attrs import field, frozen
+from attrs import field
 from packaging import markers as pep508
 from packaging.markers import InvalidMarker
 from packaging.utils import canonicalize_name
 
 from planner.identity import COUNTED
+from planner.immutable import frozen
 
 __all__ = ["InvalidMarker", "Marker"]
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from functools import total_ordering
 from typing import Final, Self
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from packaging import requirements as pep508
 from packaging.specifiers import Specifier
 from packaging.utils import InvalidName, canonicalize_name, canonicalize_version
@@ -20,6 +20,7 @@ from packaging.version import Version
 
 from planner.errors import Place, PlannerError, Problem
 from planner.identity import COUNTED
+from planner.immutable import frozen
 from planner.requirements.credentials import fault, masked, refuse_unreadable
 from planner.requirements.markers import InvalidMarker, Marker
 from planner.requirements.urls import check_url, is_nameless, nameless

@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import frozen
-
 from planner.errors import Problem, did_you_mean
 from planner.identity import COUNTED, NOT_COUNTED
+from planner.immutable import frozen
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (
     Check,

@@ -12,10 +12,11 @@ from enum import Enum
 from typing import Any, Final, Self, TypeVar
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 
 from planner.errors import PlannerError, Problem, did_you_mean
 from planner.identity import Counts
+from planner.immutable import frozen
 from planner.settings.checks import Check, kind_of
 from planner.values import FrozenMapping, freeze
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import frozen
-
 from planner.errors import Problem
 from planner.identity import COUNTED, NOT_COUNTED
+from planner.immutable import frozen
 from planner.settings.build_options import ARGUMENTS, BuildConfig, env_name
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from planner.errors import Place, PlannerError, Problem
+from planner.immutable import frozen
 from planner.requirements.lists import parse_list
 from planner.requirements.model import Requirements
 from planner.settings.build_options import BuildConfig, BuildOptions

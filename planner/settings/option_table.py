@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import field
 
+from planner.immutable import frozen
 from planner.settings.option_values import (
     ADDRESSES,
     CAPABILITIES,

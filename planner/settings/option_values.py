@@ -10,9 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from attrs import frozen
-
 from planner.errors import Problem
+from planner.immutable import frozen
 from planner.settings.checks import Check, boolean, kind_of, list_of, matching, one_of
 
 __all__ = [
