@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +36,7 @@ def held(place: Path, prefix: str = "") -> Iterator[Path]:
     try:
         yield directory
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
         os.close(owner)
 
 
@@ -64,7 +63,7 @@ def _sweep(directory: Path) -> None:
         if _is_in_place(owner, directory):
             dead = directory.with_name(directory.name.removesuffix(_DEAD) + _DEAD)
             directory.rename(dead)
-            shutil.rmtree(dead, ignore_errors=True)
+            _remove(dead)
     finally:
         os.close(owner)
 
@@ -105,3 +104,9 @@ def _is_in_place(owner: int, directory: Path) -> bool:
         return os.path.samestat(os.fstat(owner), (directory / _OWNER).lstat())
     except FileNotFoundError:
         return False
+
+
+def _remove(directory: Path) -> None:
+    import shutil  # noqa: PLC0415  # every command sweeps, and few find anything
+
+    shutil.rmtree(directory, ignore_errors=True)

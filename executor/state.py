@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -73,6 +72,8 @@ def scratch_directory(root: Path | None, *, large: bool = False) -> Iterator[Pat
                 _make(place)
                 directory = stack.enter_context(held(place))
             else:
+                import tempfile  # noqa: PLC0415  # only what has no project, or is large, is elsewhere
+
                 directory = stack.enter_context(held(named or Path(tempfile.gettempdir()), _PREFIX))
         except OSError as error:
             raise _not_written(name, error) from None

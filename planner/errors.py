@@ -6,7 +6,6 @@ input at once. Refuses to print, to log, or to hold the value of a secret.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Self
 
@@ -80,6 +79,8 @@ class PlannerError(ValueError):
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Advice for an unknown name: the nearest known one, or all of them when none is near."""
+    import difflib  # noqa: PLC0415  # only what is misspelt needs it
+
     names = sorted(known)
     near = difflib.get_close_matches(str(name), names, n=1)
     if near:

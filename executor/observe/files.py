@@ -16,7 +16,6 @@ was mapped and dirty before the file was hashed is only found when the file is s
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import os
 from collections.abc import Callable
@@ -111,6 +110,8 @@ def shown(path: str) -> str:
 @cache
 def _write_back() -> Callable[[int, int, int, int], object]:
     """sync_file_range(2), or nothing where there is none. What it fails on is hashed all the same."""
+    import ctypes  # noqa: PLC0415  # only files that were just written need it
+
     try:
         function = ctypes.CDLL(None).sync_file_range
     except (AttributeError, OSError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import asdict, field
 
@@ -141,6 +141,8 @@ class PushedRecord:
     hash: Digest
 
 
+T = TypeVar("T")
+
 Record = ImageRecord | PackageRecord | StackRecord | PushedRecord
 KIND_OF: Final[Mapping[type[Any], str]] = {
     StackRecord: "stack",
@@ -153,17 +155,12 @@ CLASS_OF: Final[Mapping[str, type[Any]]] = {name: kind for kind, name in KIND_OF
 
 def read(kind: str, data: object, where: str) -> Record:
     """The record that plain data describes. PlannerError says what is wrong with it, at `where`."""
-    from cattrs.errors import BaseValidationError  # noqa: PLC0415  # heavy, and only a lock needs it
-
     if not isinstance(data, Mapping):
         problem = Problem(
             Place(path=(where,), file=LOCK_NAME), f"expected a table, found {kind_of(data)}", RESTORE
         )
         raise PlannerError([problem])
-    try:
-        record: Record = _converter().structure(data, CLASS_OF[kind])
-    except BaseValidationError as error:
-        raise PlannerError(_problems(error, where)) from None
+    record: Record = _structured(data, CLASS_OF[kind], where)
     return record
 
 
@@ -175,19 +172,13 @@ def write(record: Record) -> dict[str, Any]:
 
 def read_instruction(data: Mapping[str, Any], where: str) -> Instruction:
     """An instruction, whose packages are lines of requirements by now."""
-    from cattrs.errors import BaseValidationError  # noqa: PLC0415  # see read
-
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         problem = Problem(
             Place(path=(where,), file=LOCK_NAME), f"unknown kind of instruction: {kind!r}", RESTORE
         )
         raise PlannerError([problem])
-    try:
-        instruction: Instruction = _converter().structure(data, KINDS[kind])
-    except BaseValidationError as error:
-        raise PlannerError(_problems(error, where)) from None
-    return instruction
+    return _structured(data, KINDS[kind], where)
 
 
 def write_instruction(value: Instruction) -> dict[str, Any]:
@@ -196,8 +187,22 @@ def write_instruction(value: Instruction) -> dict[str, Any]:
     return {name: _converter().unstructure(item) for name, item in fields.items() if item is not None}
 
 
+def _structured(data: Mapping[str, Any], kind: type[T], where: str) -> T:
+    """The value that plain data describes. PlannerError holds everything that is wrong with it."""
+    from cattrs.errors import BaseValidationError  # noqa: PLC0415  # heavy, and only a lock needs it
+
+    # What finds every problem takes twice as long to generate, and most locks have none.
+    try:
+        return _converter().structure(data, kind)
+    except Exception:
+        try:
+            return _converter(thorough=True).structure(data, kind)
+        except BaseValidationError as error:
+            raise PlannerError(_problems(error, where)) from None
+
+
 def _problems(error: Exception, where: str) -> Iterator[Problem]:
-    from cattrs import transform_error  # noqa: PLC0415  # see read
+    from cattrs import transform_error  # noqa: PLC0415  # see _structured
 
     for text in transform_error(error, path=where, format_exception=_said):
         found, _, path = text.rpartition(" @ ")
@@ -206,7 +211,7 @@ def _problems(error: Exception, where: str) -> Iterator[Problem]:
 
 def _said(error: BaseException, kind: type | None) -> str:
     """What is wrong with one value: our own words where they are."""
-    from cattrs.v import format_exception  # noqa: PLC0415  # see read
+    from cattrs.v import format_exception  # noqa: PLC0415  # see _structured
 
     # A validator of attrs gives more than its message.
     if isinstance(error, ValueError) and error.args:
@@ -222,18 +227,21 @@ class _Requirements:
 
 
 @cache
-def _converter() -> Converter:
-    """Reads strictly and writes tersely: no key is ignored, nothing is coerced, defaults are left out."""
-    from cattrs import Converter  # noqa: PLC0415  # see read
+def _converter(*, thorough: bool = False) -> Converter:
+    """Reads strictly and writes tersely: no key is ignored, nothing is coerced, defaults are left out.
 
-    converter = Converter(forbid_extra_keys=True, omit_if_default=True)
+    It stops at the first problem, unless it is `thorough`.
+    """
+    from cattrs import Converter  # noqa: PLC0415  # see _structured
+
+    converter = Converter(detailed_validation=thorough, forbid_extra_keys=True, omit_if_default=True)
     for kind in (str, int, bool):
         converter.register_structure_hook(kind, _exactly(kind))
     for leaf, parse in ((Digest, Digest.parse), (ImageRef, ImageRef.parse)):
         converter.register_structure_hook(leaf, lambda value, _, parse=parse: parse(_string(value)))
-    converter.register_structure_hook(Requirements, lambda value, _: _read_requirements(value))
+    converter.register_structure_hook(Requirements, lambda value, _: _read_requirements(converter, value))
     converter.register_structure_hook_func(
-        _is(Mapping[str, EnvTemplate]), lambda value, _: _read_variables(value)
+        _is(Mapping[str, EnvTemplate]), lambda value, _: _read_variables(converter, value)
     )
     converter.register_structure_hook_func(_is(Mapping[str, Any]), lambda value, _: _read_mapping(value))
     converter.register_structure_hook_func(
@@ -285,13 +293,13 @@ def _read_installer(value: Any, _: object) -> Installer:
     return Installer(known.get("name", ""), known.get("version"), arguments)
 
 
-def _read_variables(value: Any) -> FrozenMapping[EnvTemplate]:
-    texts = _converter().structure(value, dict[str, str])
+def _read_variables(converter: Converter, value: Any) -> FrozenMapping[EnvTemplate]:
+    texts = converter.structure(value, dict[str, str])
     return FrozenMapping({name: EnvTemplate(text) for name, text in texts.items()})
 
 
-def _read_requirements(value: Any) -> Requirements:
-    lines = _converter().structure(value, _Requirements)
+def _read_requirements(converter: Converter, value: Any) -> Requirements:
+    lines = converter.structure(value, _Requirements)
     return Requirements(
         tuple(map(requirement_of, lines.packages)),
         tuple(map(requirement_of, lines.constraints)),

@@ -32,25 +32,28 @@ _PRESENTATION: Final = (
     "(?<![\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u27bf\u2934\u2935\u2b00-\u2bff\u3030\u303d"
     "\u3297\u3299\U0001f000-\U0001faff])[\ufe0e\ufe0f]"
 )
-_CONTROLS: Final = re.compile(f"[\x00-\x1f{_UNSEEN}]|{_PRESENTATION}")
+# Compiled when they are used: that takes a millisecond, and most lines are plain.
+_CONTROLS: Final = f"[\x00-\x1f{_UNSEEN}]|{_PRESENTATION}"
 # In JSON that was written, a line end is always ours.
-_JSON_CONTROLS: Final = re.compile(f"[{_UNSEEN}]|{_PRESENTATION}")
+_JSON_CONTROLS: Final = f"[{_UNSEEN}]|{_PRESENTATION}"
 
 
 def terminal(text: str) -> str:
     r"""One line that a terminal shows and does not obey: controls, line ends and tabs as `\x1b`, `\n`."""
-    return _CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
+    if text.isascii() and text.isprintable():
+        return text
+    return re.sub(_CONTROLS, lambda match: ascii(match[0])[1:-1], text)
 
 
 def json_text(data: Mapping[str, Any]) -> str:
     r"""An object as JSON that can be printed on a terminal: what `terminal` would show is `\uXXXX`."""
     text = json.dumps(data, indent=2, ensure_ascii=False)
-    return _JSON_CONTROLS.sub(lambda match: json.dumps(match[0])[1:-1], text)
+    return re.sub(_JSON_CONTROLS, lambda match: json.dumps(match[0])[1:-1], text)
 
 
 # GitHub, GitLab and others make links of these after Markdown was rendered, so no escape helps: mentions
 # and addresses, issues, URLs, and pictures by their names.
-_LINKED: Final = re.compile(
+_LINKED: Final = (
     r"@(?=\w)|#(?=\d)|(?i:\bgh-(?=\d))|:(?=//)|(?i:\bwww(?=\.))|:(?=(?:[a-z][\w+-]{0,60}|[+-]1):)"
 )
 _HTML: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;"}
@@ -79,7 +82,7 @@ def cell(text: str) -> Markdown:
 def _plain(text: str, *, begins: bool = True) -> Markdown:
     """Encoded text of which no character is markup; `begins` says that a line may begin with it."""
     # A zero-width space keeps them apart, and reads the same.
-    text = _LINKED.sub(lambda match: f"{match[0]}\u200b", text)
+    text = re.sub(_LINKED, lambda match: f"{match[0]}\u200b", text)
     number = _NUMBER.match(text)
     start = number.end() if number else 0
     text = _MARKUP.sub(r"\\\g<0>", text)
