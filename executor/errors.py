@@ -70,6 +70,7 @@ _REMEDIES: Final = {
     errno.EACCES: _PERMISSIONS,
     errno.EPERM: _PERMISSIONS,
     errno.ENOENT: "make it",
+    errno.EBADF: "open it",
     errno.EROFS: "it is on a file system that may only be read: mount it for writing",
     errno.EEXIST: "remove it",
     errno.ENOTDIR: "remove it",

@@ -34,9 +34,12 @@ def held(place: Path, prefix: str = "") -> Iterator[Path]:
     sweep(place, prefix)
     directory, owner = _claimed(place, prefix)
     try:
-        yield directory
+        try:
+            yield directory
+        finally:
+            _remove(directory)
     finally:
-        _remove(directory)
+        # Also where that was interrupted: what this process no longer uses can be swept.
         os.close(owner)
 
 

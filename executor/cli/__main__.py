@@ -1,6 +1,6 @@
 """`python -m executor.cli` is the command line."""
 
-from executor.cli.main import main
+from executor.cli.start import main
 
 if __name__ == "__main__":
     main()

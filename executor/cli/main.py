@@ -1,27 +1,33 @@
 """The command line: argv → workflow → words and exit codes.
 
-Owns what a person types and sees. Results go to standard output, everything else to standard error.
-Refuses to do anything that a program could not do with the same calls.
+Owns what a person types and sees, and that it ends with words and an exit code whatever happens. Results go
+to standard output, everything else to standard error. Refuses to do anything that a program could not do
+with the same calls.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
 
 import click
 
 from executor.cli.group import Group
+from executor.cli.streams import Output, open_streams
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
 USAGE: Final = 64
+NOT_WRITTEN: Final = 74
 INTERRUPTED: Final = 130
+# Fine, and changes with --detailed-exitcode.
+_RESULTS: Final = (0, 2)
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
@@ -29,9 +35,36 @@ def main(argv: list[str] | None = None) -> NoReturn:
     # A command makes many values that live to its end: looking for cycles among them that often takes a
     # tenth of the time of a plan.
     gc.set_threshold(100_000)
+    output = open_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     warnings.showwarning = _warn
-    sys.exit(run(sys.argv[1:] if argv is None else argv))
+    if any(action == "error" for action, *_ in warnings.filters):
+        # PYTHONWARNINGS=error is meant for other programs: here it would stop a plan for a note.
+        warnings.simplefilter("default")
+    code = INTERRUPTED
+    # Whoever interrupts a second time does not want to read about the first.
+    with contextlib.suppress(KeyboardInterrupt):
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = _delivered(output, run(sys.argv[1:] if argv is None else argv))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Python would say what it was doing at its own end.
+        signal.signal(number, lambda *_: os._exit(code))
+    sys.exit(code)
+
+
+def _delivered(output: Output, code: int) -> int:
+    """The exit code, once all was written: a result that reached nobody is none."""
+    from executor.cli.output import print_error  # noqa: PLC0415  # see Group
+    from executor.errors import ExecutorError, remedy  # noqa: PLC0415  # as above
+
+    sys.stdout.flush()
+    # A reader that is gone has read enough.
+    if output.error is None or isinstance(output.error, BrokenPipeError):
+        return code
+    found = f"cannot be written: {output.error.strerror}"
+    print_error(ExecutorError.of("standard output", found, remedy(output.error)))
+    return NOT_WRITTEN if code in _RESULTS else code
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
@@ -49,7 +82,8 @@ def run(argv: list[str]) -> int:
     """Run the command line; its exit code.
 
     0 fine; 1 failed, or stale under --check and --locked; 2 changes, with --detailed-exitcode; 64 the
-    command line is wrong; 75 try again later; 130 interrupted.
+    command line is wrong; 70 a defect of stowplan; 75 try again later; 130 interrupted. And 74 of `main`:
+    standard output cannot be written.
     """
     shared: dict[str, Any] = {}
     try:
@@ -69,24 +103,22 @@ def run(argv: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         _print(["interrupted"], err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever was reading has read enough. Python must not try to flush the rest at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:  # raised again unless it is one of ours
-        return _failed(error, as_json=shared.get("output") == "json")
+    except Exception as error:
+        return _failed(error, shared)
     return code if isinstance(code, int) else 0
 
 
-def _failed(error: Exception, *, as_json: bool) -> int:
-    """Say what is wrong; the exit code. An error that is not ours is a defect, and stays one."""
+def _failed(error: Exception, shared: Mapping[str, Any]) -> int:
+    """Say what is wrong; the exit code."""
     from executor.cli.options import FAILED, known_error  # noqa: PLC0415  # see Group
     from executor.cli.output import print_error  # noqa: PLC0415  # as above
 
     known = known_error(error)
     if known is None:
-        raise error
-    print_error(known, as_json=as_json)
+        from executor.defects import explained  # noqa: PLC0415  # few errors have no words yet
+
+        known = explained(error, shared.get("root"))
+    print_error(known, as_json=shared.get("output") == "json")
     return getattr(known, "exit_code", FAILED)
 
 

@@ -6,6 +6,7 @@ Refuses to know any command.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -92,7 +93,13 @@ def loaded_project(directory: Path | None) -> Project:
 
 def project_root(directory: Path | None) -> Path:
     """The directory of the project, whatever its file says. What dead processes left in it is swept."""
-    root = directory.resolve() if directory else find_project(Path.cwd())
+    try:
+        root = Path(os.path.realpath(directory)) if directory else find_project(Path.cwd())
+    except FileNotFoundError:
+        raise ExecutorError.of("working directory", "does not exist any more", "change to another") from None
+    if context := click.get_current_context(silent=True):
+        # Where the details of what goes wrong are written.
+        context.find_root().ensure_object(dict)["root"] = root
     sweep_scratch(root)
     return root
 

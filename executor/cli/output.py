@@ -7,6 +7,8 @@ before, by the one module that makes it. Refuses to be passed by: a test looks t
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +40,7 @@ _STYLES: Final = {
     "interrupted": "red",
     "note:": "cyan",
 }
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _NO_TERMINAL_COLUMNS: Final = 1000
 
 
@@ -98,7 +101,11 @@ def _error_word() -> str:
 
 def print_json(data: Mapping[str, Any]) -> None:
     """Print an object, and nothing else, to standard output."""
-    click.echo(json_text(data))
+    text = json_text(data)
+    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+        # What the output's encoding does not have is an escape, and has to be one of JSON's.
+        text = _NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)
+    click.echo(text)
 
 
 def print_markdown(text: Markdown) -> None:

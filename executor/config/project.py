@@ -7,6 +7,7 @@ finding and reading that file. Refuses to read anything that it does not name.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -102,7 +103,7 @@ def _has_table(path: Path) -> bool:
 def load_project(root: Path) -> Project:
     """Read the project at `root`. PlannerError holds every problem of its file, each with its line."""
     own, pyproject = root / PROJECT_FILE, root / PYPROJECT
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112  # Path.is_dir raises where it may not look
         raise UsageError.of(str(root), "no such directory", "name the directory of a project with --project")
     data = _read(own, read_whole)
     too = _read(pyproject, _has_table)

@@ -26,6 +26,7 @@ __all__ = [
     "ANSWER_SECONDS",
     "Stream",
     "absent",
+    "configuration_directory",
     "fix",
     "follow",
     "inspected",
@@ -48,7 +49,7 @@ def absent() -> str | None:
         return _refusal(host)
     if _names_context():
         return None
-    if not _SOCKET.exists():
+    if not os.path.exists(_SOCKET):  # noqa: PTH110  # Path.exists raises where it may not look
         return f"there is no {_SOCKET}, and neither DOCKER_HOST nor a docker context names a daemon"
     return _refusal(f"unix://{_SOCKET}")
 
@@ -64,12 +65,22 @@ def local_socket() -> str | None:
     return None if _names_context() else str(_SOCKET)
 
 
+def configuration_directory() -> Path | None:
+    """Where Docker's command line keeps what is this user's; None for a user who has no home."""
+    if named := os.environ.get("DOCKER_CONFIG"):
+        return Path(named)
+    try:
+        return Path.home() / ".docker"
+    except RuntimeError:
+        return None
+
+
 def _names_context() -> bool:
     """Whether `docker context use` chose a daemon."""
-    directory = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    directory = configuration_directory()
     try:
-        config = json.loads((directory / "config.json").read_text())
-    except (OSError, ValueError):
+        config = json.loads((directory / "config.json").read_text()) if directory else {}
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(config, dict) and config.get("currentContext", "default") != "default"
 
@@ -110,6 +121,11 @@ class Daemon:
             api = _connect(self._version)
         except (DockerException, requests.RequestException, OSError) as error:
             raise _away(str(error)) from None
+        except Exception as error:  # the SDK raises whatever a broken configuration makes it raise
+            found = f"the docker SDK cannot use this configuration ({type(error).__name__})"
+            raise EngineUnavailable.of(
+                _configuration(), found, "correct config.json, or move it away"
+            ) from None
         self._version = api.api_version
         api.timeout = timeout  # type: ignore[assignment]  # None: as long as it takes
         try:
@@ -124,6 +140,10 @@ class Daemon:
             raise BuildFailed.of("docker", str(error), "see the lines above") from None
         finally:
             api.close()
+
+
+def _configuration() -> str:
+    return str(configuration_directory() or "docker")
 
 
 def _connect(version: str | None) -> APIClient:

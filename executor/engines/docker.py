@@ -19,6 +19,7 @@ from executor.engines.daemon import (
     Daemon,
     Stream,
     absent,
+    configuration_directory,
     follow,
     inspected,
     local_socket,
@@ -245,7 +246,7 @@ class DockerEngine:
     def _buildx(self) -> bool:
         """Whether BuildKit's command line is there. It takes 0.1 s to say so itself."""
         if self._has_buildx is None:
-            self._has_buildx = any(path.exists() for path in _plugin_files())
+            self._has_buildx = any(map(os.path.exists, _plugin_files()))
             if not self._has_buildx:
                 with contextlib.suppress(ExecutorError):
                     self._has_buildx = run(_BUILDX_VERSION, timeout=ANSWER_SECONDS).code == 0
@@ -270,8 +271,8 @@ def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
 
 
 def _plugin_files() -> Iterator[Path]:
-    config = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    for directory in (config / "cli-plugins", *map(Path, _PLUGINS)):
+    config = configuration_directory()
+    for directory in (*([config / "cli-plugins"] if config else ()), *map(Path, _PLUGINS)):
         yield directory / "docker-buildx"
 
 

@@ -83,14 +83,10 @@ class Cache:
     def __init__(self, root: Path) -> None:
         self._path: Path | None = None
         self._database: sqlite3.Connection | None = None
-        # A link could lead to a database that is not ours to write.
-        links = [
-            path
-            for path in (root / STATE_DIRECTORY, root / STATE_DIRECTORY / CACHE_NAME)
-            if path.is_symlink()
-        ]
-        if not links:
-            with contextlib.suppress(OSError, ExecutorError):
+        path = root / STATE_DIRECTORY / CACHE_NAME
+        with contextlib.suppress(OSError, ExecutorError):
+            # A link could lead to a database that is not ours to write.
+            if not any(each.is_symlink() for each in (path.parent, path)):
                 self._path = state_directory(root) / CACHE_NAME
         self._connect()
 

@@ -209,8 +209,10 @@ class Records:
         return self._database.write(forget)
 
     def _select(self, query: str, values: tuple[object, ...]) -> tuple[Record, ...]:
+        # What no UTF-8 can hold is in no record.
+        given = [_storable(value) if isinstance(value, str) else value for value in values]
         return self._database.read(
-            lambda database: tuple(Record(*row) for row in database.execute(query, values))
+            lambda database: tuple(Record(*row) for row in database.execute(query, given))
         )
 
     def _planning(self, look: Callable[[sqlite3.Connection], T], otherwise: T) -> T:

@@ -53,7 +53,8 @@ def find_login(ref: ImageRef, environ: Mapping[str, str]) -> Login:
 
 def _files(environ: Mapping[str, str]) -> Iterator[Path]:
     """The files that hold logins (docker-login(1); containers-auth.json(5)), the first in effect first."""
-    home = Path(environ.get("HOME") or Path.home())
+    # As a shell has it, which leaves the tilde where there is no home.
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111  # Path.home raises there
     yield Path(environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
     if environ.get("REGISTRY_AUTH_FILE"):
         yield Path(environ["REGISTRY_AUTH_FILE"])
