@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = ["held", "sweep"]
 _OWNER: Final = "owner"
 # What is swept has another name first: nobody can come to own it any more.
 _DEAD: Final = ".dead"
+_NAME: Final = r"[0-9a-f]{16}(\.dead)?"
 
 
 @contextlib.contextmanager
@@ -46,11 +48,12 @@ def held(place: Path, prefix: str = "") -> Iterator[Path]:
 def sweep(place: Path, prefix: str = "") -> None:
     """Remove the directories in `place` whose owners are dead. One listing where there are none.
 
-    Only what is this user's is touched, and what cannot be removed is left for the next time.
+    Only what is this user's and has a name that was made here is touched, for anybody may have a directory
+    whose name begins with `prefix`. What cannot be removed is left for the next time.
     """
     with contextlib.suppress(OSError):
         with os.scandir(place) as entries:
-            names = [entry.name for entry in entries if entry.name.startswith(prefix)]
+            names = [entry.name for entry in entries if re.fullmatch(re.escape(prefix) + _NAME, entry.name)]
         for name in names:
             with contextlib.suppress(OSError):
                 _sweep(place / name)

@@ -26,6 +26,8 @@ from planner.files.defaults import OWN_FILES
 from planner.files.ignore import IgnoreRules
 
 PROCESSES = multiprocessing.get_context("fork")
+# A name of a directory that is made here.
+LEFT = "0123456789abcdef"
 
 
 def own(place: Path, end: Connection) -> None:
@@ -95,9 +97,9 @@ def test_who_makes_one_sweeps(tmp_path: Path) -> None:
 
 
 def test_what_was_killed_before_it_was_owned_is_swept(tmp_path: Path) -> None:
-    (tmp_path / "0123").mkdir()
-    (tmp_path / "4567.dead").mkdir()
-    (tmp_path / "4567.dead/file").touch()
+    (tmp_path / LEFT).mkdir()
+    (tmp_path / f"{LEFT[::-1]}.dead").mkdir()
+    (tmp_path / f"{LEFT[::-1]}.dead/file").touch()
     sweep(tmp_path)
     assert names(tmp_path) == []
 
@@ -162,7 +164,7 @@ def test_nothing_is_swept_where_nothing_can_be_locked(
 
 
 def test_what_is_not_ours_is_not_swept(tmp_path: Path) -> None:
-    """Files, links, other names: in TMPDIR others have theirs."""
+    """Files, links, names that only begin like ours: in TMPDIR others have theirs."""
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious/file").touch()
     place = tmp_path / "place"
@@ -170,6 +172,9 @@ def test_what_is_not_ours_is_not_swept(tmp_path: Path) -> None:
     (place / "stowplan-link").symlink_to("../precious")
     (place / "stowplan-file").touch()
     (place / "other").mkdir()
+    for name in ("stowplan-work", "stowplan-demo.dead", f"stowplan-{LEFT}-copy", f"my-stowplan-{LEFT}"):
+        (place / name).mkdir()
+        (place / name / "file").touch()
     before = names(place)
     sweep(place, "stowplan-")
     assert names(place) == before
@@ -178,10 +183,10 @@ def test_what_is_not_ours_is_not_swept(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_what_another_user_left_is_not_touched(tmp_path: Path) -> None:
-    (tmp_path / "0123").mkdir()
-    os.chown(tmp_path / "0123", 65534, 65534)
+    (tmp_path / LEFT).mkdir()
+    os.chown(tmp_path / LEFT, 65534, 65534)
     sweep(tmp_path)
-    assert names(tmp_path / "0123") == []
+    assert names(tmp_path / LEFT) == []
 
 
 # --- of a project
@@ -213,8 +218,8 @@ def test_what_is_large_is_where_the_user_says(tmp_path: Path, elsewhere: Path) -
         sweep_scratch(root)
         assert large.exists()
         assert small.exists()
-    (elsewhere / "stowplan-0123").mkdir()
-    (root / STATE_DIRECTORY / "tmp/4567").mkdir()
+    (elsewhere / f"stowplan-{LEFT}").mkdir()
+    (root / STATE_DIRECTORY / "tmp" / LEFT).mkdir()
     sweep_scratch(root)
     assert names(elsewhere) == names(root / STATE_DIRECTORY / "tmp") == []
 
