@@ -44,10 +44,20 @@ def main() -> None:
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
     print(f"{machine}, Python {platform.python_version()}, best of {given.runs} runs")
     with tempfile.TemporaryDirectory(prefix="stowplan-bench-") as directory:
+        as_installed(Path(directory) / "bytecode")
         observing(Path(directory) / "tree", given.files, given.runs)
         planning(Path(directory) / "demo", 4 * given.runs)
         applying(Path(directory) / "apply", given.runs)
-    starting(4 * given.runs)
+        starting(4 * given.runs)
+
+
+def as_installed(bytecode: Path) -> None:
+    """Let every program that is started find its bytecode, as it does where pip has installed stowplan.
+
+    Of a checkout there may be some, all or none, and PYTHONDONTWRITEBYTECODE keeps it so.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(bytecode)
 
 
 def observing(root: Path, count: int, runs: int) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 __all__ = ["best", "run", "shell", "table"]
 
 
-def run(*argv: str, cwd: Path | None = None) -> None:
-    """Run a program to its end."""
+def run(*argv: str, cwd: Path | None = None) -> str:
+    """Run a program to its end; what it wrote."""
     done = subprocess.run(argv, cwd=cwd, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def shell(script: str, root: Path) -> None:
@@ -26,7 +27,7 @@ def shell(script: str, root: Path) -> None:
 
 def best(
     runs: int,
-    works: Mapping[str, Callable[[], None]],
+    works: Mapping[str, Callable[[], object]],
     before: Mapping[str, Callable[[], None]] | None = None,
 ) -> dict[str, float]:
     """The seconds of the fastest run of each, in rounds, so that a busy moment hits all of them alike."""
@@ -44,7 +45,8 @@ def best(
 def table(title: str, figures: Mapping[str, float], references: Sequence[str]) -> None:
     """Each figure, and how many times each reference it is."""
     print(f"\n{title}\n")
-    print(f"{'':<20}{'seconds':>10}" + "".join(f"{'/ ' + name:>20}" for name in references))
+    width = max(20, *(len(name) + 2 for name in figures))
+    print(f"{'':<{width}}{'seconds':>10}" + "".join(f"{'/ ' + name:>22}" for name in references))
     for name, seconds in figures.items():
-        ratios = "".join(f"{seconds / figures[reference]:>20.2f}" for reference in references)
-        print(f"{name:<20}{seconds:>10.3f}{ratios}")
+        ratios = "".join(f"{seconds / figures[reference]:>22.2f}" for reference in references)
+        print(f"{name:<{width}}{seconds:>10.3f}{ratios}")

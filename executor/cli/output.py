@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from executor.cli.render.encode import Markdown, json_text, terminal
-from executor.errors import ExecutorError
-from planner.errors import PlannerError, Problem
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from executor.errors import ExecutorError
+    from planner.errors import PlannerError, Problem
 
 __all__ = [
     "live_console", "print_error", "print_exact", "print_json", "print_lines",

@@ -1,0 +1,96 @@
+"""A plan of a locked project loads what it needs, and touches no engine, no network and no other program.
+
+`make bench` measures what that costs. These are what made it cost more, and what any machine can tell.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+PINNED: Final = "python:3.11-slim@sha256:" + "0" * 64
+
+# Each takes milliseconds to load, some a tenth of a second.
+HEAVY: Final = {
+    "asyncio", "concurrent.futures", "difflib", "docker", "dxf", "email", "filelock", "http", "http.client",
+    "multiprocessing", "random", "requests", "rich", "shutil", "ssl", "tempfile", "tomlkit", "urllib3",
+    "executor.context", "executor.engines.docker", "executor.engines.podman", "executor.process",
+    "executor.registry.asking", "executor.registry.client", "planner.lock.repair", "planner.lock.version1",
+}  # fmt: skip
+
+RUN: Final = textwrap.dedent(
+    """
+    import json, sys
+
+    seen = []
+
+    def watch(event, arguments):
+        if event.startswith(("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.system")):
+            seen.append(event)
+
+    sys.addaudithook(watch)
+    from executor.cli.main import run
+
+    code = run(sys.argv[1:])
+    sys.stdout.flush()
+    print(json.dumps({"code": code, "seen": seen, "modules": sorted(sys.modules)}), file=sys.stderr)
+    """
+)
+
+
+def stowplan(project: Path, *argv: str) -> dict[str, Any]:
+    """Run a command in a process of its own: its exit code, what it did, and the modules it has loaded."""
+    environment = {"PATH": "/nonexistent", "HOME": str(project), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *argv],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told: dict[str, Any] = json.loads(done.stderr.splitlines()[-1])
+    assert told["code"] == 0, done.stderr
+    return told
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo, locked. Its registry is one that nobody runs."""
+    root = tmp_path_factory.mktemp("start") / "demo"
+    shutil.copytree(ROOT / "fixtures/projects/demo", root)
+    config = root / "stowplan.toml"
+    config.write_text(
+        config.read_text().replace("python:3.11-slim", PINNED).replace("localhost:5000", "127.0.0.1:1")
+    )
+    stowplan(root, "lock")
+    stowplan(root, "plan")
+    return root
+
+
+def test_a_plan_of_a_locked_project_touches_no_network_no_engine_and_no_other_program(project: Path) -> None:
+    assert stowplan(project, "plan")["seen"] == []
+
+
+def test_a_plan_of_a_locked_project_loads_nothing_heavy(project: Path) -> None:
+    assert HEAVY & set(stowplan(project, "plan")["modules"]) == set()
+
+
+def test_the_version_loads_no_planner(project: Path) -> None:
+    modules = stowplan(project, "--version")["modules"]
+    assert [name for name in modules if name.startswith(("planner", "attr", "executor.workflow"))] == []
+
+
+def test_what_is_watched_is_seen(project: Path) -> None:
+    """With a registry the plan asks it, and loads the heavy modules for that."""
+    told = stowplan(project, "plan", "--stack", "prod")
+    assert "socket.connect" in told["seen"]
+    assert {"dxf", "requests"} <= set(told["modules"])
