@@ -1,36 +1,108 @@
-"""Errors of the executor: the world did not do as asked. Each says where, what was found, what to do."""
+"""Errors of the executor: the world did not do as asked. Each says where, what was found, what to do.
+
+Owns the one table from kinds of failure to exit codes, which docs/reference.md prints.
+"""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import ClassVar, Final
 
 from planner.errors import Place, Problem
+from planner.immutable import frozen
 
 __all__ = [
+    "FAILURES",
     "BuildFailed",
+    "Ending",
+    "EngineRefused",
+    "EngineSilent",
     "EngineUnavailable",
     "ExecutorError",
+    "Failure",
     "FilesChanged",
+    "ProgramMissing",
+    "ProgramSilent",
+    "RegistryRefused",
     "RegistryUnavailable",
     "UsageError",
+    "exit_code",
     "remedy",
 ]
+
+
+class Failure(StrEnum):
+    """The kinds of failure, by what would help."""
+
+    FAILED = "failed"
+    BUILD_FAILED = "build-failed"
+    REGISTRY_REFUSED = "registry-refused"
+    ENGINE_REFUSED = "engine-refused"
+    USAGE = "usage"
+    REGISTRY_UNAVAILABLE = "registry-unavailable"
+    ENGINE_UNAVAILABLE = "engine-unavailable"
+    PROGRAM_SILENT = "program-silent"
+    BUSY = "busy"
+
+
+@frozen
+class Ending:
+    """The exit code that a kind of failure leads to, and what the kind is, in words."""
+
+    code: int
+    words: str
+
+
+FAILURES: Final[Mapping[Failure, Ending]] = {
+    Failure.FAILED: Ending(1, "anything that no other line names: the project, a file or a record is wrong"),
+    Failure.BUILD_FAILED: Ending(1, "a build failed, or made something that was not planned"),
+    Failure.REGISTRY_REFUSED: Ending(
+        1,
+        "a registry asks for a login or refuses it, does not have an image that must be there, has no "
+        "certificate that this machine trusts, or does not answer like a registry",
+    ),
+    Failure.ENGINE_REFUSED: Ending(
+        1, "`DOCKER_HOST` or a context names no daemon, or stowplan cannot use an engine of this version"
+    ),
+    Failure.USAGE: Ending(64, "the command line, or a variable that stands for an option, is wrong"),
+    Failure.REGISTRY_UNAVAILABLE: Ending(
+        75,
+        "a registry cannot be reached, does not answer in time, hangs up, or answers with status 429 or 5xx",
+    ),
+    Failure.ENGINE_UNAVAILABLE: Ending(
+        75, "no engine answers, or the engine was lost while it built or pushed"
+    ),
+    Failure.PROGRAM_SILENT: Ending(75, "another program that stowplan runs does not end in its time"),
+    Failure.BUSY: Ending(75, "another process keeps the records locked"),
+}
+"""What each kind of failure leads to, in every command. 64 and 75 are those of sysexits.h."""
+
+
+def exit_code(failures: Iterable[Failure]) -> int:
+    """The exit code of all failures of a command: 0 if there is none, 1 where their codes differ."""
+    codes = {FAILURES[failure].code for failure in failures}
+    return codes.pop() if len(codes) == 1 else int(bool(codes))
 
 
 class ExecutorError(Exception):
     """The base of all errors of the executor. `problems` holds all that went wrong.
 
-    `exit_code` is what the command line ends with: 1 failed, 64 the command line is wrong, 75 trying
-    again later may help (sysexits.h).
+    `failure` is its kind, by default that of its class.
     """
 
-    exit_code = 1
+    kind: ClassVar[Failure] = Failure.FAILED
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], failure: Failure | None = None) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
+        self.failure = failure or self.kind
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @property
+    def exit_code(self) -> int:
+        """What the command line ends with."""
+        return FAILURES[self.failure].code
 
     @classmethod
     def of(cls, where: str, found: str, fix: str) -> ExecutorError:
@@ -41,19 +113,45 @@ class ExecutorError(Exception):
 class UsageError(ExecutorError):
     """The command line asks for something that does not exist."""
 
-    exit_code = 64
+    kind = Failure.USAGE
 
 
 class EngineUnavailable(ExecutorError):
     """No container engine answers."""
 
-    exit_code = 75
+    kind = Failure.ENGINE_UNAVAILABLE
+
+
+class EngineSilent(EngineUnavailable):
+    """An engine took a question, and did not answer in time: it is not asked again."""
+
+
+class EngineRefused(ExecutorError):
+    """What names an engine names none, or it is one that cannot be used."""
+
+    kind = Failure.ENGINE_REFUSED
 
 
 class RegistryUnavailable(ExecutorError):
     """A registry does not answer, so nothing can be said of what is in it."""
 
-    exit_code = 75
+    kind = Failure.REGISTRY_UNAVAILABLE
+
+
+class RegistryRefused(ExecutorError):
+    """A registry refuses to answer, or what answers is none."""
+
+    kind = Failure.REGISTRY_REFUSED
+
+
+class ProgramMissing(ExecutorError):
+    """A program that is to be run is not there."""
+
+
+class ProgramSilent(ExecutorError):
+    """A program that was run did not end in its time, and was made to end."""
+
+    kind = Failure.PROGRAM_SILENT
 
 
 class FilesChanged(ExecutorError):
@@ -62,6 +160,8 @@ class FilesChanged(ExecutorError):
 
 class BuildFailed(ExecutorError):
     """An engine could not build or push an image."""
+
+    kind = Failure.BUILD_FAILED
 
 
 _PERMISSIONS: Final = "check its owner and its permissions"

@@ -24,7 +24,7 @@ from typing import IO, Final
 
 from attrs import field
 
-from executor.errors import ExecutorError
+from executor.errors import ExecutorError, ProgramMissing, ProgramSilent
 from planner.immutable import frozen
 from planner.values import FrozenMapping
 
@@ -33,7 +33,7 @@ __all__ = ["Command", "Completed", "Stop", "run"]
 Stop = Callable[[], None]
 """Ends what it belongs to, from any thread; does nothing when that has ended already."""
 
-# How long a child that was asked to end (TERM) may take before it is made to (KILL).
+# How long a child that was asked to end (TERM) may take by default before it is made to (KILL).
 _GRACE_SECONDS: Final = 5.0
 _READ_BYTES: Final = 1 << 16
 
@@ -87,6 +87,7 @@ def run(
     on_line: Callable[[str], None] | None = None,
     merged: bool = False,
     timeout: float | None = None,
+    grace: float | None = None,
     stoppable: Callable[[Stop], None] | None = None,
 ) -> Completed:
     """Run a command to its end; an exit code other than 0 is for the caller to judge.
@@ -94,14 +95,15 @@ def run(
     `stdin` is fed from a thread; what it raises ends the child and is raised here, and a child that
     ends before it has read everything is no error. `on_line` takes each line of both streams as it
     comes, in this thread; of a line that redraws itself with carriage returns, its last state. With
-    `merged` both streams are in `stdout`. `timeout` is in seconds. `stoppable` is handed a function
+    `merged` both streams are in `stdout`. `timeout` is in seconds, and so is `grace`: how long a child that
+    was asked to end may take before it is killed. `stoppable` is handed a function
     that ends the child from another thread; `run` then returns as usual. Such a child is asked to end (TERM)
     when this process is killed, too, where `setpriv` can arrange it (Linux). Any exception here, such as
-    KeyboardInterrupt, ends the child. ExecutorError when the program cannot be started or takes longer
-    than `timeout`.
+    KeyboardInterrupt, ends the child. ExecutorError when the program cannot be started, ProgramMissing if it
+    is not there, ProgramSilent when it takes longer than `timeout`.
     """
     prefix = _with_parent() if stoppable is not None and shutil.which(command.program) else ()
-    child = _Child(command, stdin is not None, merged or on_line is not None, prefix)
+    child = _Child(command, stdin is not None, merged or on_line is not None, prefix, grace)
     with child.ending():
         if stoppable is not None:
             stoppable(child.stop)
@@ -121,7 +123,7 @@ def run(
     if child.error is not None:
         raise child.error
     if child.timed_out:
-        raise ExecutorError.of(
+        raise ProgramSilent.of(
             command.program, f"did not end within {timeout:g} s", "see what it waits for, and try again"
         )
     return Completed(code, b"".join(output), b"".join(errors).decode(errors="replace"))
@@ -194,7 +196,10 @@ def _forget(_: bytes) -> None:
 class _Child:
     """A running process, its group, and the threads that serve it."""
 
-    def __init__(self, command: Command, fed: bool, merged: bool, prefix: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, command: Command, fed: bool, merged: bool, prefix: tuple[str, ...], grace: float | None
+    ) -> None:
+        self._grace = _GRACE_SECONDS if grace is None else grace
         self.error: BaseException | None = None
         self.timed_out = False
         self._lock = threading.Lock()
@@ -211,7 +216,7 @@ class _Child:
                 start_new_session=True,
             )
         except FileNotFoundError:
-            raise ExecutorError.of(
+            raise ProgramMissing.of(
                 command.program, "no such program", "install it, or put its directory on the PATH"
             ) from None
         except OSError as error:
@@ -267,9 +272,9 @@ class _Child:
             if self._stopped or self._ended:
                 return
             self._stopped = True
-        patience = _GRACE_SECONDS if self._kill_escaped() else 0
+        patience = self._grace if self._kill_escaped() else 0
         self._later(patience, self._terminate)
-        self._later(patience + _GRACE_SECONDS, self._kill)
+        self._later(patience + self._grace, self._kill)
 
     def _terminate(self) -> None:
         self._kill_escaped()
@@ -279,7 +284,7 @@ class _Child:
         self._kill_escaped()
         self._signal(signal.SIGKILL)
         # Whoever can still write is nobody's child any more: what it writes is not waited for.
-        self._later(_GRACE_SECONDS, self._give_up)
+        self._later(self._grace, self._give_up)
 
     def _give_up(self) -> None:
         os.write(self._given_up[1], b"!")

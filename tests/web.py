@@ -1,8 +1,10 @@
-"""A web server of a test's own, to say what no registry says on request."""
+"""Web servers of a test's own, to say what no registry says on request."""
 
 from __future__ import annotations
 
+import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -64,6 +66,10 @@ def serving(
 
         do_HEAD = do_GET  # noqa: N815  # as above
 
+        def do_PUT(self) -> None:  # as above
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.do_GET()
+
         def log_message(self, *_: object) -> None:
             pass
 
@@ -79,3 +85,38 @@ def serving(
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def saying(speak: Callable[[int], bytes | None]) -> Iterator[Site]:
+    """A server that says some bytes to whoever asks, and hangs up; for None it resets the connection.
+
+    `speak` is given the number of the connection, from 0.
+    """
+    listening = socket.create_server(("127.0.0.1", 0))
+    site = Site(listening.getsockname()[1])
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection, suppress(OSError):
+                asked = connection.recv(1 << 16).decode("latin-1").split()
+                site.requests.append(Request(asked[0], asked[1], {}))
+                words = speak(len(site.requests) - 1)
+                if words is None:
+                    # With nothing to wait for, closing sends a reset.
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                else:
+                    connection.sendall(words)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield site
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 from executor.apply.outcome import Event, EventKind, OnEvent, Outcome, Result
 from executor.apply.presence import in_registry
 from executor.apply.verification import difference
-from executor.errors import BuildFailed, ExecutorError, FilesChanged, RegistryUnavailable
+from executor.errors import BuildFailed, ExecutorError, FilesChanged, RegistryRefused, RegistryUnavailable
 from planner.compare.actions import Action, Decision
 from planner.compare.presence import Foreign, InRegistry, Registered
 from planner.errors import Place, Problem
@@ -138,7 +138,8 @@ def nothing_to_do(image: ImagePlan, decision: Decision) -> Outcome:
 def blocked(image: ImagePlan, decision: Decision) -> Outcome:
     """The outcome of an image about which nothing can be done."""
     assert decision.blocked is not None  # noqa: S101  # whoever asks has looked
-    kind = RegistryUnavailable if decision.transient else ExecutorError
+    refused = RegistryRefused if decision.code == "registry-unknown" else ExecutorError
+    kind = RegistryUnavailable if decision.transient else refused
     return failed(image, decision, kind([decision.blocked]))
 
 

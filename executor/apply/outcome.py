@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
-from executor.errors import ExecutorError
+from executor import errors
+from executor.errors import ExecutorError, Failure
 from planner.compare.actions import Action
 from planner.errors import PlannerError
 from planner.immutable import frozen
@@ -80,5 +81,8 @@ class Outcome:
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:
     """0 if every image is there; 75 if trying again may help every one that is not; else 1."""
-    codes = {getattr(outcome.error, "exit_code", 1) for outcome in outcomes if outcome.error is not None}
-    return 0 if not codes else 75 if codes == {75} else 1
+    return errors.exit_code(
+        outcome.error.failure if isinstance(outcome.error, ExecutorError) else Failure.FAILED
+        for outcome in outcomes
+        if outcome.error is not None
+    )

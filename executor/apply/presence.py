@@ -6,10 +6,11 @@ Owns the questions and how answers become what `decide` takes. Refuses to decide
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from executor import limits
 from executor.apply.verification import difference
 from planner.compare.presence import (
     Absent,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from executor.records.store import Records
 
 __all__ = ["in_engine", "in_registry", "known", "with_engine", "with_registry"]
-
-REGISTRY_SECONDS: Final = 15.0
 
 
 def known(plan: BuildPlan, lock: Lock, records: Records, engine_name: str = "") -> dict[str, Presence]:
@@ -55,7 +54,7 @@ def with_registry(
     present: Mapping[str, Presence],
     names: Iterable[str],
     *,
-    timeout: float = REGISTRY_SECONDS,
+    timeout: float | None = None,
 ) -> dict[str, Presence]:
     """The same with what the registries say of some images, which are asked all at once.
 
@@ -77,8 +76,11 @@ def with_registry(
     }
 
 
-def in_registry(images: Iterable[ImagePlan], *, timeout: float = REGISTRY_SECONDS) -> dict[str, InRegistry]:
-    """What the registries have under the tags of some images, by the names of these."""
+def in_registry(images: Iterable[ImagePlan], *, timeout: float | None = None) -> dict[str, InRegistry]:
+    """What the registries have under the tags of some images, by the names of these.
+
+    `timeout` is in seconds for all of them, by default that of `apply`.
+    """
     asked = {image.name: image for image in images}
     if not asked:
         return {}
@@ -87,7 +89,8 @@ def in_registry(images: Iterable[ImagePlan], *, timeout: float = REGISTRY_SECOND
     questions = {
         name: marks.Question(ImageRef.parse(image.reference), image.platform) for name, image in asked.items()
     }
-    told = marks.marks(questions.values(), timeout=timeout)
+    seconds = limits.REGISTRY_SECONDS if timeout is None else timeout
+    told = marks.marks(questions.values(), timeout=seconds)
     found: dict[str, InRegistry] = {}
     for name, question in questions.items():
         match told[question]:

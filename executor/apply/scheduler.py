@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from executor import limits
 from executor.apply.builder import ImageBuilder, blocked, failed, nothing_to_do
 from executor.apply.outcome import Event, EventKind, OnEvent, Outcome
-from executor.apply.presence import REGISTRY_SECONDS, known, with_engine, with_registry
+from executor.apply.presence import known, with_engine, with_registry
 from executor.apply.recorder import Recorder
 from executor.errors import ExecutorError
 from executor.records.store import Records
@@ -65,19 +66,28 @@ class _Chosen:
         self._given = given
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self._error: ExecutorError | None = None
 
     @property
     def engine(self) -> Engine:
-        """The engine. EngineUnavailable if there is none."""
+        """The engine. EngineUnavailable if there is none, which is found out once: it can take a while."""
         with self._lock:
+            if self._error is not None:
+                raise self._error
             if self._engine is None:
-                if self._given is None:
-                    from executor.engines.select import choose  # noqa: PLC0415  # planning needs no engine
-
-                    self._engine = choose()
-                else:
-                    self._engine = self._given() if callable(self._given) else self._given
+                try:
+                    self._engine = self._choose()
+                except ExecutorError as error:
+                    self._error = error
+                    raise
             return self._engine
+
+    def _choose(self) -> Engine:
+        if self._given is None:
+            from executor.engines.select import choose  # noqa: PLC0415  # planning needs no engine
+
+            return choose()
+        return self._given() if callable(self._given) else self._given
 
     @property
     def name(self) -> str:
@@ -213,7 +223,10 @@ class _Application:
                 "mend that first",
                 "parent-failed",
             )
-            return failed(image, decision, ExecutorError([problem]))
+            # Trying again helps where it helps the parent.
+            lost_to = lost[0].error
+            kind = lost_to.failure if isinstance(lost_to, ExecutorError) else None
+            return failed(image, decision, ExecutorError([problem], kind))
         if same is not None and same.failed:
             assert same.error is not None  # noqa: S101  # a failure has an error
             raise same.error
@@ -241,7 +254,7 @@ class _Application:
         tag = str(image.destination.image_tag)
         try:
             if image.destination.push:
-                retag(ImageRef.parse(image.reference), tag, timeout=REGISTRY_SECONDS)
+                retag(ImageRef.parse(image.reference), tag, timeout=limits.REGISTRY_SECONDS)
             else:
                 self._chosen.engine.tag(image.reference, f"{image.destination.repository}:{tag}")
         except ExecutorError as error:

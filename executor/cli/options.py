@@ -23,7 +23,6 @@ __all__ = [
     "CHANGES",
     "FAILED",
     "LOOKING",
-    "TRY_AGAIN",
     "engine_chooser",
     "known_error",
     "loaded_project",
@@ -33,7 +32,6 @@ __all__ = [
 
 FAILED: Final = 1
 CHANGES: Final = 2
-TRY_AGAIN: Final = 75
 LOOKING: Final = "looking at files and registries"
 
 
@@ -112,10 +110,20 @@ def engine_chooser(name: str | None) -> Callable[[], Any]:
     asked_engine(name)
 
     @functools.cache
-    def chosen() -> Any:
+    def found() -> Any:
         from executor.engines.select import choose  # noqa: PLC0415  # most commands need no engine
 
-        return choose(name)
+        # Kept too: to find out that an engine hangs takes a while.
+        try:
+            return choose(name)
+        except ExecutorError as error:
+            return error
+
+    def chosen() -> Any:
+        engine = found()
+        if isinstance(engine, ExecutorError):
+            raise engine
+        return engine
 
     return chosen
 

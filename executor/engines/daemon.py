@@ -1,152 +1,164 @@
-"""The Docker daemon as the SDK shows it: where it is, a client of it, and the records it streams.
+"""The Docker daemon as the SDK shows it: a client of it, and the records it streams.
 
-Owns how the SDK's errors become ours. Refuses to import the SDK before a daemon is named, and to pass on
-what the SDK says of a request: its URL holds the values of build arguments.
+Owns how the SDK's errors become ours, and that a silent daemon is asked once. Refuses to import the SDK
+before a daemon is named, and to pass on what the SDK says of a request: its URL holds the values of build
+arguments.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import math
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from executor import limits
+from executor.engines import host
+from executor.engines.host import local_socket
 from executor.engines.interrupts import Task
 from executor.engines.logs import Log
-from executor.errors import BuildFailed, EngineUnavailable, ExecutorError
+from executor.engines.protocol import Unusable
+from executor.errors import (
+    BuildFailed,
+    EngineRefused,
+    EngineSilent,
+    EngineUnavailable,
+    ExecutorError,
+    Failure,
+)
+from planner.errors import Place, Problem
 
 if TYPE_CHECKING:
     import requests
     from docker import APIClient
 
+    from executor.engines.socket_api import SocketApi
+
 __all__ = [
-    "ANSWER_SECONDS",
+    "FOREVER",
+    "Daemon",
     "Stream",
-    "absent",
-    "configuration_directory",
-    "fix",
     "follow",
     "inspected",
-    "local_socket",
     "newest",
     "newest_instruction",
     "stoppable",
+    "understood",
 ]
 
-_SOCKET: Final = Path("/var/run/docker.sock")
-ANSWER_SECONDS: Final = 60
-
-
-def absent() -> str | None:
-    """Why there is no daemon, as far as that shows without the SDK; None when it does not show."""
-    if os.environ.get("DOCKER_CONTEXT"):
-        return None
-    host = os.environ.get("DOCKER_HOST")
-    if host:
-        return _refusal(host)
-    if _names_context():
-        return None
-    if not os.path.exists(_SOCKET):  # noqa: PTH110  # Path.exists raises where it may not look
-        return f"there is no {_SOCKET}, and neither DOCKER_HOST nor a docker context names a daemon"
-    return _refusal(f"unix://{_SOCKET}")
-
-
-def local_socket() -> str | None:
-    """The socket of the daemon, where it is one of this machine that neither TLS nor a context is about."""
-    if os.environ.get("DOCKER_CONTEXT"):
-        return None
-    host = os.environ.get("DOCKER_HOST")
-    if host:
-        kind, _, path = host.partition("unix://")
-        return path or None if not kind else None
-    return None if _names_context() else str(_SOCKET)
-
-
-def configuration_directory() -> Path | None:
-    """Where Docker's command line keeps what is this user's; None for a user who has no home."""
-    if named := os.environ.get("DOCKER_CONFIG"):
-        return Path(named)
-    try:
-        return Path.home() / ".docker"
-    except RuntimeError:
-        return None
-
-
-def _names_context() -> bool:
-    """Whether `docker context use` chose a daemon."""
-    directory = configuration_directory()
-    try:
-        config = json.loads((directory / "config.json").read_text()) if directory else {}
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(config, dict) and config.get("currentContext", "default") != "default"
-
-
-def _refusal(host: str) -> str | None:
-    """Why nobody answers on a socket of this machine. The SDK would say so at length, and leave it open."""
-    kind, _, path = host.partition("unix://")
-    if kind not in ("", "http+") or not path:  # the SDK writes contexts of its own in the second way
-        return None
-    with socket.socket(socket.AF_UNIX) as connection:
-        try:
-            connection.connect(path)
-        except OSError as error:
-            return f"{path}: {error.strerror or error}"
-    return None
+FOREVER: Final = math.inf
+"""The timeout of what takes as long as it takes."""
 
 
 class Daemon:
-    """The daemon that the docker command line would speak to, and which version of its API both know."""
+    """The daemon that the docker command line would speak to, and which version of its API both know.
+
+    One that was silent for too long is not asked again: each further question would cost as much time.
+    """
 
     def __init__(self) -> None:
         self._version: str | None = None
+        self._silent: EngineSilent | None = None
+
+    def greet(self, seconds: float | None = None) -> None:
+        """See whether the daemon answers in a time, by default that of a greeting. ExecutorError if not."""
+        seconds = limits.GREETING_SECONDS if seconds is None else seconds
+        path = local_socket()
+        if path is not None:
+            with self.local(path, seconds) as api:
+                api.ping()
+            return
+        with self.client(seconds):
+            pass
 
     @contextlib.contextmanager
-    def client(self, timeout: int | None = ANSWER_SECONDS) -> Iterator[APIClient]:
+    def local(self, path: str, timeout: float | None = None) -> Iterator[SocketApi]:
+        """What asks the daemon at a socket of this machine. ExecutorError for answers that are none."""
+        from executor.engines.socket_api import SocketApi  # noqa: PLC0415  # only a daemon needs it
+
+        with self._remembered(), understood():
+            yield SocketApi(path, limits.ANSWER_SECONDS if timeout is None else timeout)
+
+    @contextlib.contextmanager
+    def client(self, timeout: float | None = None) -> Iterator[APIClient]:
         """A client, whose errors become ours. The first one asks the daemon for its version.
 
-        Only what the daemon says is passed on: the SDK's own text of an error has the URL in it, which
-        holds the build arguments.
+        `timeout` is in seconds, by default that of an answer, and FOREVER for what takes its time. Only
+        what the daemon says is passed on: the SDK's own text of an error has the URL in it, which holds
+        the build arguments.
         """
-        if reason := absent():
-            raise _away(reason)
+        if unusable := host.unusable():
+            raise _error(unusable)
         import requests  # noqa: PLC0415
         import urllib3  # noqa: PLC0415
         from docker.errors import APIError, DockerException  # noqa: PLC0415
 
+        with self._remembered():
+            api = self._connected(limits.GREETING_SECONDS)
+            seconds = limits.ANSWER_SECONDS if timeout is None else timeout
+            # The SDK's own annotation knows whole seconds only.
+            api.timeout = None if seconds == FOREVER else seconds  # type: ignore[assignment]
+            try:
+                yield api
+            except APIError as error:
+                found = str(error.explanation or error.status_code)
+                raise BuildFailed.of("docker", found, "see the lines above") from None
+            except (requests.Timeout, urllib3.exceptions.TimeoutError):
+                raise _silent(seconds) from None
+            except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+                raise _away(f"the connection broke ({type(error).__name__})") from None
+            except DockerException as error:
+                raise BuildFailed.of("docker", str(error), "see the lines above") from None
+            finally:
+                api.close()
+
+    def _connected(self, seconds: float) -> APIClient:
+        """A client of a daemon that answers."""
+        import requests  # noqa: PLC0415
+        from docker.errors import DockerException  # noqa: PLC0415
+
         try:
-            api = _connect(self._version)
-        except (DockerException, requests.RequestException, OSError) as error:
-            raise _away(str(error)) from None
-        except Exception as error:  # the SDK raises whatever a broken configuration makes it raise
+            api = _connect(self._version, seconds)
+        except ExecutorError:
+            raise
+        # It raises whatever a configuration or an answer that is none makes it raise.
+        except Exception as error:
+            causes = (error, error.__cause__, error.__context__)
+            if any(isinstance(cause, requests.Timeout) for cause in causes):
+                raise _silent(seconds) from None
+            if isinstance(error, DockerException | requests.RequestException | OSError):
+                raise _away(str(error)) from None
             found = f"the docker SDK cannot use this configuration ({type(error).__name__})"
-            raise EngineUnavailable.of(
-                _configuration(), found, "correct config.json, or move it away"
-            ) from None
+            where = Place(file=str(host.configuration_directory() or "docker"))
+            problem = Problem(where, found, "correct config.json, or move it away")
+            raise EngineUnavailable([problem], Failure.ENGINE_REFUSED) from None
         self._version = api.api_version
-        api.timeout = timeout  # type: ignore[assignment]  # None: as long as it takes
+        return api
+
+    @contextlib.contextmanager
+    def _remembered(self) -> Iterator[None]:
+        if self._silent is not None:
+            raise self._silent
         try:
-            yield api
-        except APIError as error:
-            raise BuildFailed.of(
-                "docker", str(error.explanation or error.status_code), "see the lines above"
-            ) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _away(f"the connection broke ({type(error).__name__})") from None
-        except DockerException as error:
-            raise BuildFailed.of("docker", str(error), "see the lines above") from None
-        finally:
-            api.close()
+            yield
+        except EngineSilent as error:
+            self._silent = error
+            raise
 
 
-def _configuration() -> str:
-    return str(configuration_directory() or "docker")
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Read what a daemon says: what is none of a daemon's answers raises whatever reading it raises."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        found = f"what answers does not answer like a Docker daemon ({type(error).__name__})"
+        raise EngineRefused.of("docker", found, host.fix()) from None
 
 
-def _connect(version: str | None) -> APIClient:
+def _connect(version: str | None, seconds: float) -> APIClient:
     import docker  # noqa: PLC0415
 
     name = os.environ.get("DOCKER_CONTEXT")
@@ -157,32 +169,32 @@ def _connect(version: str | None) -> APIClient:
         name = name or get_current_context_name()
         context = ContextAPI.get_context(name)
         if context is None:
-            raise docker.errors.DockerException(f"there is no docker context {name!r}")
+            found = f"there is no docker context {name!r}"
+            raise _error(Unusable(found, "see `docker context ls`", Failure.ENGINE_REFUSED))
         if context.Name != "default":
-            if refused := _refusal(context.Host or ""):
-                raise docker.errors.DockerException(refused)
+            address = context.Host or ""
+            if unusable := host.wrong_address(f"the context {name!r}", address) or host.refusal(address):
+                raise _error(unusable)
             return docker.APIClient(
                 context.Host,
                 version=version,
                 tls=context.TLSConfig or False,
-                timeout=ANSWER_SECONDS,
-                use_ssh_client=True,
+                timeout=seconds,  # type: ignore[arg-type]  # as above
             )
-    return docker.from_env(version=version, timeout=ANSWER_SECONDS, use_ssh_client=True).api
-
-
-def fix() -> str:
-    """What to do about a daemon that does not answer, by what names it."""
-    for name in ("DOCKER_CONTEXT", "DOCKER_HOST"):
-        if os.environ.get(name):
-            return f"see that the daemon runs that {name} names ({os.environ[name]}), or unset it"
-    if _names_context():
-        return "see that the daemon runs that the current context names, or choose one: docker context use"
-    return "install Docker and start its daemon (docs.docker.com/engine/install), or set DOCKER_HOST"
+    return docker.from_env(version=version, timeout=seconds).api  # type: ignore[arg-type]  # as above
 
 
 def _away(found: str) -> ExecutorError:
-    return EngineUnavailable.of("docker", found, fix())
+    return _error(host.away(found))
+
+
+def _silent(seconds: float) -> ExecutorError:
+    return EngineSilent.of("docker", f"the daemon does not answer within {seconds:g} s", host.fix())
+
+
+def _error(unusable: Unusable) -> ExecutorError:
+    problem = Problem(Place(file="docker"), unusable.reason, unusable.fix)
+    return EngineUnavailable([problem], unusable.failure)
 
 
 def inspected(api: APIClient, image: str) -> Mapping[str, Any]:

@@ -13,29 +13,32 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from executor import limits
 from executor.engines.archive import DOCKERFILE, archive, planned_options, written_id
 from executor.engines.daemon import (
-    ANSWER_SECONDS,
+    FOREVER,
     Daemon,
     Stream,
-    absent,
-    configuration_directory,
     follow,
     inspected,
-    local_socket,
     newest,
     newest_instruction,
     stoppable,
+    understood,
 )
+from executor.engines.host import configuration_directory, local_socket, unusable
 from executor.engines.interrupts import Task, Tasks
-from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed, hiding, push_failed
+from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed, hiding
 from executor.engines.mark import mark
 from executor.engines.options import cli_options, sdk_options
 from executor.engines.platforms import platform
-from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine
+from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine, Unusable
+from executor.engines.pushes import pushed
 from executor.engines.references import environment, image_id, named, only_digest, parsed, references
-from executor.errors import BuildFailed, EngineUnavailable, ExecutorError
+from executor.engines.watch import check_lost, watched
+from executor.errors import BuildFailed, EngineRefused, ExecutorError, ProgramMissing
 from executor.process import Command, run
+from executor.registry.credentials import Login, docker_login
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
 from planner.render.dockerfile import TIMESTAMP
@@ -102,50 +105,34 @@ class DockerEngine:
 
     @property
     def uses_buildkit(self) -> bool:
-        """Whether it builds with BuildKit. EngineUnavailable if that is asked for and not there."""
+        """Whether it builds with BuildKit. EngineRefused if that is asked for and not there."""
         if self._builder == "buildkit" and not self._buildx():
-            raise EngineUnavailable.of(
-                "docker",
-                "`docker buildx version` does not work",
-                "install docker's buildx plugin, or set STOWPLAN_DOCKER_BUILDER=auto",
-            )
+            raise _no_buildx()
         return self._builder != "classic" and self._buildx()
 
-    def unavailable(self) -> str | None:
+    def unavailable(self) -> Unusable | None:
         """Why the daemon cannot be used; the SDK is not even imported where no daemon is named."""
-        if reason := absent():
-            return reason
+        if found := unusable():
+            return found
         try:
-            self._greet()
+            self._daemon.greet()
+            if self._builder == "buildkit" and not self._buildx():
+                raise _no_buildx()
         except ExecutorError as error:
-            return error.problems[0].found
-        if self._builder == "buildkit" and not self._buildx():
-            return "`docker buildx version` does not work, and BuildKit is asked for"
+            (problem,) = error.problems
+            return Unusable(problem.found, problem.fix, error.failure)
         return None
-
-    def _greet(self) -> None:
-        """See whether the daemon answers."""
-        path = local_socket()
-        if path is not None:
-            from executor.engines.socket_api import SocketApi  # noqa: PLC0415  # only a daemon needs it
-
-            SocketApi(path, ANSWER_SECONDS).ping()
-            return
-        with self._daemon.client():
-            pass
 
     def inspect(self, reference: str) -> ImageInfo | None:
         """What the daemon knows of a local image. Its history is asked for where it bears our label."""
         path = local_socket()
         if path is not None:
-            from executor.engines.socket_api import SocketApi  # noqa: PLC0415  # only a daemon needs it
-
-            api = SocketApi(path, ANSWER_SECONDS)
-            told = api.image(named(reference))
-            return None if told is None else _info(told, lambda: newest(api.history(told["Id"])))
+            with self._daemon.local(path) as api:
+                told = api.image(named(reference))
+                return None if told is None else _info(told, lambda: newest(api.history(told["Id"])))
         from docker.errors import NotFound  # noqa: PLC0415  # the SDK takes 90 ms to import
 
-        with self._daemon.client() as client:
+        with self._daemon.client() as client, understood():
             try:
                 found = inspected(client, named(reference))
                 return _info(found, lambda: newest_instruction(client, found["Id"]))
@@ -160,7 +147,7 @@ class DockerEngine:
     def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
         """Build with BuildKit or the classic builder, and look that the image is there."""
         log = Log(on_line, hiding(job.variables))
-        with self._tasks.begun(job.image.name) as task:
+        with self._tasks.begun(job.image.name) as task, watched(task):
             if self.uses_buildkit:
                 image, failed = _build_with_buildkit(job, log, task)
             else:
@@ -169,6 +156,7 @@ class DockerEngine:
                 self._discard(image)
             task.check()
         if failed:
+            check_lost(job.image.name, log.lines)
             raise build_failed(job.image, log, failed)
         info = self.inspect(image)
         if info is None:
@@ -190,25 +178,32 @@ class DockerEngine:
         ref = parsed(reference)
         if ref.tag is None:
             raise ExecutorError.of(reference, "has no tag", "push a tag")
+        login = docker_login(ref, os.environ)
+        with self._tasks.begun(reference) as task, watched(task):
+            return pushed(reference, "docker", task, on_line, lambda: self._push(ref, login, task, on_line))
+
+    def _push(self, ref: ImageRef, login: Login, task: Task, on_line: OnLine) -> Digest | str:
+        """Push once; the digest, or why that failed."""
         stream, failed = Stream(), ""
-        with self._tasks.begun(reference) as task:
-            try:
-                with self._daemon.client(timeout=None) as api, stoppable(api, task):
-                    records = api.push(ref.name, ref.tag, stream=True, decode=True)
-                    stream = follow(records, Log(on_line, str))
-            except BuildFailed as error:
-                failed = error.problems[0].found
-            task.check()
+        try:
+            with self._daemon.client(FOREVER) as api, stoppable(api, task):
+                # Given a login, the SDK does not run the credential helper, which it would wait for for ever.
+                records = api.push(ref.name, ref.tag, stream=True, decode=True, auth_config=login.for_engine)
+                stream = follow(records, Log(on_line, str))
+        except BuildFailed as error:
+            failed = error.problems[0].found
+        task.check()
         failed = stream.error or failed
         if failed or "Digest" not in stream.aux:
-            raise push_failed(reference, failed or "the daemon did not tell the digest", "docker")
+            check_lost(str(ref), [failed])
+            return failed or "the daemon did not tell the digest"
         return Digest.parse(stream.aux["Digest"])
 
     def remove(self, reference: str) -> bool:
         """Remove a reference, and the image with its last one; or an ID that nothing refers to."""
         from docker.errors import NotFound  # noqa: PLC0415
 
-        with self._daemon.client(timeout=None) as api:
+        with self._daemon.client(limits.STORAGE_SECONDS) as api:
             try:
                 if image_id(reference) and inspected(api, named(reference)).get("RepoTags"):
                     return False
@@ -221,7 +216,7 @@ class DockerEngine:
         """Run a command in a new container; 127 when the container has no such program."""
         from docker.errors import APIError  # noqa: PLC0415
 
-        with self._daemon.client(timeout=None) as api:
+        with self._daemon.client(FOREVER) as api:
             container = api.create_container(named(reference), list(argv))["Id"]
             try:
                 try:
@@ -248,9 +243,15 @@ class DockerEngine:
         if self._has_buildx is None:
             self._has_buildx = any(map(os.path.exists, _plugin_files()))
             if not self._has_buildx:
-                with contextlib.suppress(ExecutorError):
-                    self._has_buildx = run(_BUILDX_VERSION, timeout=ANSWER_SECONDS).code == 0
+                with contextlib.suppress(ProgramMissing):
+                    done = run(_BUILDX_VERSION, timeout=limits.GREETING_SECONDS)
+                    self._has_buildx = done.code == 0
         return self._has_buildx
+
+
+def _no_buildx() -> ExecutorError:
+    fix = "install docker's buildx plugin, or set STOWPLAN_DOCKER_BUILDER=auto"
+    return EngineRefused.of("docker", "BuildKit is asked for, and `docker buildx version` does not work", fix)
 
 
 def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
@@ -294,7 +295,7 @@ def _build_classic(daemon: Daemon, job: BuildJob, log: Log, task: Task) -> tuple
     options["buildargs"] = {**options.get("buildargs", {}), **job.variables}
     stream = Stream()
     try:
-        with daemon.client(timeout=None) as api, stoppable(api, task):
+        with daemon.client(FOREVER) as api, stoppable(api, task):
             records = api.build(
                 fileobj=task.guarded(archive(job)),  # type: ignore[arg-type]  # the SDK only iterates over it
                 custom_context=True,

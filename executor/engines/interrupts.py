@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from executor.errors import BuildFailed
+from executor.errors import BuildFailed, ExecutorError
 from executor.process import Stop
 
 __all__ = ["Task", "Tasks"]
@@ -19,10 +19,16 @@ class Task:
     """One build or one push of what `reference` names."""
 
     def __init__(self, reference: str) -> None:
-        self._reference = reference
+        self.reference = reference
         self._lock = threading.Lock()
         self._stops: list[Stop] = []
-        self.interrupted = False
+        self._over = threading.Event()
+        self._why: ExecutorError | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether this task was ended from another thread."""
+        return self._over.is_set()
 
     def stoppable(self, stop: Stop) -> None:
         """Take over the function that ends this task; it is called at once if that was asked for already."""
@@ -33,9 +39,16 @@ class Task:
             stop()
 
     def check(self) -> None:
-        """Raise BuildFailed if this task was interrupted."""
+        """Raise BuildFailed if this task was interrupted, or the error that ended it."""
         if self.interrupted:
-            raise BuildFailed.of(self._reference, "interrupted", "run again: what is complete is kept")
+            raise self._why or BuildFailed.of(
+                self.reference, "interrupted", "run again: what is complete is kept"
+            )
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass. Raises what `check` does as soon as the task is interrupted."""
+        self._over.wait(seconds)
+        self.check()
 
     def guarded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """The chunks, until the task is interrupted: then BuildFailed."""
@@ -43,10 +56,11 @@ class Task:
             self.check()
             yield chunk
 
-    def interrupt(self) -> None:
-        """End this task."""
+    def interrupt(self, why: ExecutorError | None = None) -> None:
+        """End this task; `why` is raised by it, by default that it was interrupted."""
         with self._lock:
-            self.interrupted = True
+            self._why = self._why or why
+            self._over.set()
             stops = tuple(self._stops)
         for stop in stops:
             stop()

@@ -23,9 +23,8 @@ from planner.image.instructions import InstallApt, InstallProject, InstallRequir
 from planner.image.plan import ImagePlan
 from planner.immutable import frozen
 from planner.render.dockerfile import instruction_at
-from planner.values import ImageRef
 
-__all__ = ["NO_IMAGE", "UNTOLD", "Log", "build_failed", "hiding", "push_failed"]
+__all__ = ["NO_IMAGE", "UNTOLD", "Log", "build_failed", "hiding"]
 
 HIDDEN: Final = "***"
 # Shorter values would hide half of every log, and are no secrets.
@@ -127,13 +126,6 @@ def _said(image: ImagePlan, line: int | None, instruction: str, reason: str) -> 
             return f"local_project_install_command `{_cut(item.command)}` failed: {reason}"
         case _:
             return f"`{_cut(instruction)}` failed: {reason}"
-
-
-def push_failed(reference: str, reason: str, program: str) -> BuildFailed:
-    """The error of a push."""
-    registry = ImageRef.parse(reference).registry
-    fix = f"see that {registry} is there and that you may push to it: {program} login {registry}"
-    return BuildFailed([Problem(Place(file=reference), f"cannot be pushed: {reason}", fix)])
 
 
 def _failed_step(dockerfile: str, lines: list[str]) -> tuple[int | None, str, list[str]]:

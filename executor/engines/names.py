@@ -9,15 +9,25 @@ from typing import Final
 from executor.errors import UsageError
 from planner.errors import did_you_mean
 
-__all__ = ["BUILDER_VARIABLE", "ENGINES", "VARIABLES", "asked_builder", "asked_engine", "possible_builders"]
+__all__ = [
+    "BUILDER_VARIABLE",
+    "DAEMON_VARIABLES",
+    "ENGINES",
+    "VARIABLES",
+    "asked_builder",
+    "asked_engine",
+    "possible_builders",
+]
 
 ENGINES: Final = ("docker", "podman")
 # Ours, and the reference's.
 VARIABLES: Final = ("STOWPLAN_CONTAINER_ENGINE", "ZENML_CONTAINER_ENGINE")
+# Whoever sets one of these has chosen Docker, and a daemon of it.
+DAEMON_VARIABLES: Final = ("DOCKER_CONTEXT", "DOCKER_HOST")
 
 
 def asked_engine(name: str | None = None, environ: Mapping[str, str] = os.environ) -> str | None:
-    """The engine called `name`, else the one a variable names; None if neither does.
+    """The engine called `name`, else the one a variable names, be it by its daemon; None if none does.
 
     UsageError for a name that is none.
     """
@@ -27,6 +37,8 @@ def asked_engine(name: str | None = None, environ: Mapping[str, str] = os.enviro
             asked, where = environ.get(variable), variable
     if asked and asked not in ENGINES:
         raise UsageError.of(where, f"no container engine is called {asked!r}", did_you_mean(asked, ENGINES))
+    if not asked and any(environ.get(variable) for variable in DAEMON_VARIABLES):
+        return "docker"
     return asked or None
 
 

@@ -17,15 +17,24 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from executor import limits
 from executor.engines.archive import DOCKERFILE, archive, planned_options, written_id
 from executor.engines.interrupts import Task, Tasks
-from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed, hiding, push_failed
+from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed, hiding
 from executor.engines.mark import mark
 from executor.engines.options import cli_options
 from executor.engines.platforms import platform
-from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine
+from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine, Unusable
+from executor.engines.pushes import pushed
 from executor.engines.references import environment, image_id, named, only_digest, parsed, references
-from executor.errors import EngineUnavailable, ExecutorError
+from executor.errors import (
+    EngineSilent,
+    EngineUnavailable,
+    ExecutorError,
+    Failure,
+    ProgramMissing,
+    ProgramSilent,
+)
 from executor.process import Command, Completed, run
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
@@ -36,9 +45,8 @@ __all__ = ["Format", "PodmanEngine", "build_command", "push_command"]
 
 Format = Literal["oci", "docker"]
 
-_ANSWER_SECONDS: Final = 60
-# While a build commits a large layer, all else waits for the storage.
-_STORAGE_SECONDS: Final = 600
+_INSTALL: Final = "install Podman (podman.io/docs/installation)"
+_MEND: Final = "see what `podman info` says by itself"
 # Between looks whether a build that waits for another was interrupted.
 _LOOK_SECONDS: Final = 0.5
 # Exit codes of `podman image exists` and `podman rmi` (their manual pages).
@@ -96,18 +104,24 @@ class PodmanEngine:
     def __init__(self) -> None:
         self._tasks = Tasks()
 
-    def unavailable(self) -> str | None:
+    def unavailable(self) -> Unusable | None:
         """Why Podman cannot be used: it is not there, or its storage or its set-up is not in order."""
+        command = Command(("podman", "info", "--format={{.Version.Version}}"))
         try:
-            found = run(Command(("podman", "info", "--format={{.Version.Version}}")), timeout=_ANSWER_SECONDS)
+            found = run(command, timeout=limits.GREETING_SECONDS)
         except ExecutorError as error:
-            return error.problems[0].found
+            absent = isinstance(error, ProgramMissing)
+            said = error.problems[0].found
+            return Unusable(said if absent else f"`podman info` {said}", _INSTALL, absent=absent)
         if found.code:
-            return f"`podman info` fails: {_reason(found)}"
+            return Unusable(f"`podman info` fails: {_reason(found)}", _MEND)
         version = found.text.strip()
+        if not re.match(r"\d+\.\d+", version):
+            return Unusable("`podman info` does not tell its version", _MEND, Failure.ENGINE_REFUSED)
         # Podman 4 brought --identity-label.
         if re.match(r"[0-3]\.", version):
-            return f"it is version {version}, and 4.0 is the first that builds the same image twice"
+            reason = f"it is version {version}, and 4.0 is the first that builds the same image twice"
+            return Unusable(reason, _INSTALL, Failure.ENGINE_REFUSED)
         return None
 
     def inspect(self, reference: str) -> ImageInfo | None:
@@ -200,16 +214,21 @@ class PodmanEngine:
     def push(self, reference: str, on_line: OnLine, root: Path | None = None) -> Digest:
         """Push with what `podman login` stored for this user."""
         ref = parsed(reference)
-        log = Log(on_line, hiding({}))
         with self._tasks.begun(reference) as task, scratch_directory(root) as directory:
             file = directory / "digest"
-            done = run(push_command(ref, file), on_line=log, stoppable=task.stoppable)
-            task.check()
-            if done.code or not file.exists():
-                raise push_failed(
-                    reference, log.lines[-1] if log.lines else f"exit code {done.code}", "podman"
-                )
-            return Digest.parse(file.read_text().strip())
+            return pushed(reference, "podman", task, on_line, lambda: self._push(ref, file, task, on_line))
+
+    def _push(self, ref: ImageRef, file: Path, task: Task, on_line: OnLine) -> Digest | str:
+        """Push once; the digest, or why that failed."""
+        log = Log(on_line, hiding({}))
+        done = run(push_command(ref, file), on_line=log, stoppable=task.stoppable)
+        task.check()
+        if done.code:
+            return log.lines[-1].removeprefix("Error: ") if log.lines else f"exit code {done.code}"
+        try:
+            return Digest.parse(file.read_text(errors="replace").strip())
+        except (FileNotFoundError, ValueError):
+            return "podman says that it is done, and did not tell the digest"
 
     def remove(self, reference: str) -> bool:
         """Remove a reference, and the image with its last one; or an ID that nothing refers to.
@@ -319,7 +338,9 @@ def _mend() -> None:
 
 def _podman(*arguments: str) -> Completed:
     try:
-        return run(Command(("podman", *arguments)), timeout=_STORAGE_SECONDS)
+        return run(Command(("podman", *arguments)), timeout=limits.STORAGE_SECONDS)
+    except ProgramSilent as error:
+        raise EngineSilent(error.problems) from None
     except ExecutorError as error:
         raise EngineUnavailable(error.problems) from None
 

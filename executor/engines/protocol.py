@@ -12,6 +12,7 @@ from typing import Protocol
 
 from attrs import field
 
+from executor.errors import Failure
 from planner.image.capabilities import Capability
 from planner.image.plan import ImagePlan
 from planner.immutable import frozen
@@ -27,6 +28,7 @@ __all__ = [
     "ImageStore",
     "OnLine",
     "Runner",
+    "Unusable",
 ]
 
 # The label by which an image says which plan it was built from (an image hash, sha256:…).
@@ -80,6 +82,19 @@ class Finished:
 
     code: int
     output: str
+
+
+@frozen
+class Unusable:
+    """Why an engine cannot be used, and what to do. `absent` says that there is no sign of it here."""
+
+    reason: str
+    fix: str
+    failure: Failure = Failure.ENGINE_UNAVAILABLE
+    absent: bool = False
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class Builder(Protocol):
@@ -141,5 +156,5 @@ class Runner(Protocol):
 class Engine(Builder, ImageStore, Runner, Protocol):
     """A container engine: builder, image store and runner in one."""
 
-    def unavailable(self) -> str | None:
-        """Why the engine cannot be used, in words; None when it can. EngineUnavailable otherwise."""
+    def unavailable(self) -> Unusable | None:
+        """Why the engine cannot be used; None when it can. Raises nothing."""

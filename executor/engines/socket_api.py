@@ -6,13 +6,15 @@ Owns reading alone (Docker Engine API, "Images"): everything else, and every oth
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
+import threading
 from typing import Any, Final
 from urllib.parse import quote
 
-from executor.errors import EngineUnavailable, ExecutorError
+from executor.errors import EngineSilent, EngineUnavailable, ExecutorError
 
 __all__ = ["SocketApi"]
 
@@ -21,18 +23,36 @@ _LARGEST_BYTES: Final = 16 * 1024 * 1024
 
 
 class _Connection(http.client.HTTPConnection):
+    """A connection that ends after a time, however little comes in the meantime keeps it alive."""
+
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
         self._path = path
+        self._timer = threading.Timer(timeout, self._cut)
+        self._timer.daemon = True
+        self.late = False
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
+        self._timer.start()
         self.sock.connect(self._path)
+
+    def close(self) -> None:
+        self._timer.cancel()
+        super().close()
+
+    def _cut(self) -> None:
+        self.late = True
+        with contextlib.suppress(OSError, AttributeError):  # it may end at this very moment
+            self.sock.shutdown(socket.SHUT_RDWR)
 
 
 class SocketApi:
-    """Reads from the daemon at a socket. EngineUnavailable when it does not answer in time."""
+    """Reads from the daemon at a socket. EngineUnavailable when it does not answer.
+
+    EngineSilent when it does not do so within `timeout` seconds in all.
+    """
 
     def __init__(self, path: str, timeout: float) -> None:
         self._path, self._timeout = path, timeout
@@ -50,24 +70,48 @@ class SocketApi:
         return self._get(f"/images/{quote(name)}/history") or []
 
     def _get(self, path: str, *, text: bool = False) -> Any | None:
+        status, body = self._fetch(path)
+        try:
+            answer: Any = body.decode() if text else json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None
+        said = answer.get("message") if isinstance(answer, dict) else None
+        # A daemon that lacks an image says so in words of its own: any other server has no such page, too.
+        if status == http.client.NOT_FOUND and said:
+            return None
+        if status != http.client.OK or answer is None or (text and answer != "OK"):
+            found = f"answers with status {status}: {said or 'not in the words of a Docker daemon'}"
+            raise ExecutorError.of("docker", found, "see what the daemon's log says")
+        return answer
+
+    def _fetch(self, path: str) -> tuple[int, bytes]:
         connection = _Connection(self._path, self._timeout)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
             body = response.read(_LARGEST_BYTES)
+            if connection.late:
+                raise TimeoutError
+            if response.length:  # what it said would come, and did not
+                raise http.client.IncompleteRead(body, response.length)
         except (OSError, http.client.HTTPException) as error:
-            found = f"{self._path}: {error or type(error).__name__}"
+            if connection.late or isinstance(error, TimeoutError):
+                found = f"{self._path} does not answer within {self._timeout:g} s"
+                raise EngineSilent.of("docker", found, "see what the daemon does, or restart it") from None
+            found = f"{self._path}: {_words(error)}"
             raise EngineUnavailable.of("docker", found, "see that the daemon runs") from None
         finally:
             connection.close()
-        if response.status == http.client.NOT_FOUND:
-            return None
-        try:
-            answer: Any = body.decode() if text else json.loads(body)
-        except ValueError:
-            answer = None
-        if response.status != http.client.OK or answer is None:
-            said = answer.get("message") if isinstance(answer, dict) else None
-            found = f"answers with status {response.status}: {said or 'no words'}"
-            raise ExecutorError.of("docker", found, "see what the daemon's log says")
-        return answer
+        return response.status, body
+
+
+def _words(error: OSError | http.client.HTTPException) -> str:
+    match error:
+        case http.client.RemoteDisconnected():
+            return "the daemon hangs up without an answer"
+        case http.client.IncompleteRead():
+            return "the answer breaks off"
+        case http.client.HTTPException():
+            return "what answers does not speak HTTP"
+        case _:
+            return error.strerror or type(error).__name__

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from executor import limits
 from executor.observe.images import ChooseEngine, Images, any_engine
 from executor.observe.world import WorkingTree, World, answer
 from planner.errors import PlannerError, Problem
@@ -34,7 +35,7 @@ def observe(
     asks: bool = True,
     engine: ChooseEngine | ImageStore | None = any_engine,
     environ: Mapping[str, str] | None = None,
-    timeout: float = 5.0,
+    timeout: float | None = None,
     facts: Facts = Facts(),  # noqa: B008  # frozen
     world: World | None = None,
 ) -> Facts:
@@ -52,7 +53,7 @@ def observe(
     images = Images(
         engine=_chooser(engine),
         environ=variables,
-        timeout=timeout,
+        timeout=limits.PLAN_REGISTRY_SECONDS if timeout is None else timeout,
         host_platform=place.host_platform,
         asks=asks,
     )

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
-from executor.errors import ExecutorError
+from executor.errors import ExecutorError, Failure
 from executor.state import STATE_DIRECTORY, state_directory
 from planner.errors import Place, Problem
 
@@ -243,9 +243,8 @@ class Database:
                 return self._forbidden(f"cannot be {'written' if write else 'read'}: {error}")
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
                 found = f"another process has kept it locked for {self._wait_seconds:g} s"
-                busy = ExecutorError([Problem(where, found, "wait for it, or stop it", "records-locked")])
-                busy.exit_code = 75
-                return busy
+                busy = Problem(where, found, "wait for it, or stop it", "records-locked")
+                return ExecutorError([busy], Failure.BUSY)
             case sqlite3.SQLITE_FULL:
                 fix = "make room on the disk, and run this again"
                 return ExecutorError([Problem(where, "the disk is full", fix, "records-full")])

@@ -1,8 +1,9 @@
 """How registries are asked: all at once, within a time, and in which words a failure is told.
 
 Owns what is asked about (an image, and a platform where that matters), the two answers that every
-question may get (it is not there, it cannot be told), and the words for them. Refuses to wait longer than
-it is told to, whatever hangs, and to repeat what a library or a server says of a failure: that could hold
+question may get (it is not there, it cannot be told), and the words for them: who failed, be it a registry, a
+server that it leads to or a credential helper. Refuses to wait longer than it is told to, whatever hangs, and
+to repeat what a library or a server says of a failure: that could hold
 a credential.
 """
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from attrs import field
 from attrs.validators import matches_re, optional
 
+from executor import limits
 from planner.immutable import frozen
 from planner.values import ImageRef
 
@@ -28,8 +30,8 @@ __all__ = ["Missing", "Question", "Unknown", "Untold", "ask_all"]
 
 T = TypeVar("T")
 
-# Of the errors that a registry sends, only the codes are read: much less would do.
-_ERROR_LIMIT: Final = 1 << 20
+# For a thread to end whose credential helper was killed.
+_LEAVE_SECONDS: Final = 1.0
 
 
 @frozen
@@ -78,9 +80,9 @@ def ask_all(
 ) -> dict[Question, T | Missing | Unknown]:
     """What `ask` finds out about each, all at once; Missing or Unknown where it raises or takes too long.
 
-    In threads that nobody waits for any longer: a name server or a credential helper that hangs knows
-    nothing of timeouts. `environ` (by default this process's) says where the user's logins are, and
-    `actions` what they have to allow. Raises nothing.
+    In threads that nobody waits for any longer: a name server that hangs knows nothing of timeouts. A
+    credential helper that still runs then is killed. `environ` (by default this process's) says where the
+    user's logins are, and `actions` what they have to allow. Raises nothing.
     """
     questions = list(dict.fromkeys(questions))
     if not questions:
@@ -91,23 +93,33 @@ def ask_all(
     environ = os.environ if environ is None else environ
     answers: dict[Question, T | Missing | Unknown] = {}
 
-    def run(question: Question) -> None:
-        with Client(question.ref, timeout=timeout, environ=environ, actions=actions) as client:
+    def run(question: Question, client: Client) -> None:
+        with client:
             try:
                 answers[question] = ask(client, question)
             except Exception as error:  # an answer that is none makes dxf, and us, raise whatever it may
                 answers[question] = _why(error, client, question.ref)
 
     end = time.monotonic() + timeout
-    threads = [threading.Thread(target=run, args=(question,), daemon=True) for question in questions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0, end - time.monotonic()))
-    silent = {
-        question: Unknown(f"{question.ref.registry} did not answer within {timeout:g} s")
+    clients = {
+        question: Client(question.ref, timeout=timeout, environ=environ, actions=actions)
         for question in questions
     }
+    threads = {
+        question: threading.Thread(target=run, args=(question, client), daemon=True)
+        for question, client in clients.items()
+    }
+    for thread in threads.values():
+        thread.start()
+    for thread in threads.values():
+        thread.join(max(0, end - time.monotonic()))
+    silent = {
+        question: Unknown(f"{client.waits_for} did not answer within {timeout:g} s")
+        for question, client in clients.items()
+    }
+    helped = [question for question, client in clients.items() if client.give_up()]
+    for question in helped:
+        threads[question].join(_LEAVE_SECONDS)
     return {**silent, **answers}
 
 
@@ -115,9 +127,11 @@ def _why(error: Exception, client: Client, ref: ImageRef) -> Missing | Unknown:
     """What a failure says of an image."""
     import requests  # noqa: PLC0415  # see ask_all
     from dxf.exceptions import DXFUnauthorizedError  # noqa: PLC0415  # see ask_all
-    from urllib3.exceptions import NameResolutionError  # noqa: PLC0415  # see ask_all
+    from urllib3.exceptions import NameResolutionError, TimeoutError  # noqa: A004, PLC0415  # see ask_all
 
-    registry = ref.registry
+    from executor.registry.patience import broke_off  # noqa: PLC0415  # see ask_all
+
+    registry = client.waits_for
     match error:
         case Untold():
             return error.answer
@@ -129,10 +143,12 @@ def _why(error: Exception, client: Client, ref: ImageRef) -> Missing | Unknown:
             return Unknown(f"the proxy on the way to {registry} does not let through")
         case requests.exceptions.SSLError():
             return Unknown(f"no TLS connection to {registry} that this machine can trust", transient=False)
-        case requests.Timeout():
+        case requests.Timeout() | TimeoutError():
             return Unknown(f"{registry} did not answer in time")
-        case requests.exceptions.ChunkedEncodingError():
-            return Unknown(f"the answer of {registry} broke off")
+        case _ if broke_off(error):
+            return Unknown(f"{registry} hung up before its answer was complete")
+        case requests.ConnectionError() if not _talks(error):
+            return _no_registry(ref)
         case requests.ConnectionError():
             cause = getattr(error.args[0], "reason", None) if error.args else None
             if isinstance(cause, NameResolutionError):
@@ -142,9 +158,18 @@ def _why(error: Exception, client: Client, ref: ImageRef) -> Missing | Unknown:
             return _no_registry(ref)
 
 
+def _talks(error: Exception) -> bool:
+    """Whether it was a connection that failed, and not what was said on it."""
+    from urllib3.exceptions import ProtocolError  # noqa: PLC0415  # see ask_all
+
+    return not any(isinstance(cause, ProtocolError) for cause in error.args)
+
+
 def _status(response: Any, client: Client, ref: ImageRef) -> Missing | Unknown:
     """What an answer with an error status says of an image (OCI distribution spec, "Error codes")."""
-    registry, status = ref.registry, response.status_code
+    registry, status = client.waits_for, response.status_code
+    if registry != ref.registry and status in (404, 410):
+        return Unknown(f"{registry} does not have it", transient=False)
     if status == 404:
         codes = _codes(response, client)
         if not codes:
@@ -155,14 +180,16 @@ def _status(response: Any, client: Client, ref: ImageRef) -> Missing | Unknown:
     if status == 403:
         return Unknown(_refused(client, ref), transient=False)
     if status == 429:
-        return Unknown(f"{registry} has been asked too often: try again later, or docker login {registry}")
+        fix = f"try again later, or docker login {ref.registry}"
+        return Unknown(f"{registry} has been asked too often: {fix}")
     return Unknown(f"{registry} answered with status {status}", transient=status >= 500)
 
 
 def _codes(response: Any, client: Client) -> list[str]:
     """The codes of the errors in an answer; none if it is not that of a registry."""
     try:
-        return [str(error["code"]) for error in json.loads(client.read(response, _ERROR_LIMIT))["errors"]]
+        document = json.loads(client.read(response, limits.ANSWER_BYTES))
+        return [str(error["code"]) for error in document["errors"]]
     except Exception:  # it is too long, breaks off, or is no such document
         return []
 

@@ -1,71 +1,124 @@
 """The login that a user has for a registry, wherever `docker login` or `podman login` put it.
 
-Owns the order of the places. Reads them only when a registry asks who is there. Refuses to let anything
-of what it finds into a message, and to fail: what cannot be read is no login, with the reason in words.
+Owns the order of the places, and the credential helpers. Reads them only when a registry asks who is there.
+Refuses to let anything of what it finds into a message, and to fail: what cannot be read is no login, with
+the reason in words.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import field
 
+from executor import limits
+from executor.errors import ExecutorError, ProgramMissing, ProgramSilent
+from executor.process import Command, Stop, run
 from planner.immutable import frozen
 from planner.values import ImageRef
 
-__all__ = ["Login", "find_login"]
+__all__ = ["Helpers", "Login", "docker_login", "find_login"]
+
+_PROGRAM: Final = "docker-credential-"
+# What a helper calls Docker Hub, and whom it names in place of a user when the secret is a token, and what it
+# says when it has none (github.com/docker/docker-credential-helpers).
+_HUB: Final = "https://index.docker.io/v1/"
+_TOKEN: Final = "<token>"  # noqa: S105  # the name of a kind
+_NOTHING: Final = "credentials not found"
 
 
 @frozen
 class Login:
-    """A name and a password, both empty where there is no login; `problem` is why there is none to use."""
+    """A name and a password, or a token; `problem` is why there is none to use, where one was to be found."""
 
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
     problem: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.username)
 
+    @property
+    def for_engine(self) -> dict[str, str]:
+        """As the Docker daemon takes it, which may use a token too (Docker Engine API, "Authentication")."""
+        if self.token:
+            return {"identitytoken": self.token}
+        return {"username": self.username, "password": self.password} if self else {}
 
-def find_login(ref: ImageRef, environ: Mapping[str, str]) -> Login:
+
+@frozen
+class Helpers:
+    """How credential helpers are run: for how many seconds, and who is told.
+
+    `asking` is called with the name of the program before it runs, and `stoppable` with what ends it.
+    """
+
+    seconds: float
+    asking: Callable[[str], None] = lambda _: None
+    stoppable: Callable[[Stop], None] = lambda _: None
+
+
+def find_login(ref: ImageRef, environ: Mapping[str, str], helpers: Helpers | None = None) -> Login:
     """The login for the registry of an image: Docker's, else Podman's.
 
-    Where a credential helper is configured (`credsStore`, `credHelpers`), the docker SDK runs it: that
-    program is the user's own, and the only place the secret is.
+    Where a credential helper is configured (`credsStore`, `credHelpers`), it is run: that program is the
+    user's own, and the only place the secret is.
     """
-    problem = ""
-    for path in _files(environ):
+    return _first(_files(environ), ref, helpers)
+
+
+def docker_login(ref: ImageRef, environ: Mapping[str, str], helpers: Helpers | None = None) -> Login:
+    """The same of Docker alone, for its daemon."""
+    return _first([_docker_file(environ)], ref, helpers)
+
+
+def _first(paths: Iterable[Path], ref: ImageRef, helpers: Helpers | None) -> Login:
+    helpers = helpers or Helpers(limits.HELPER_SECONDS)
+    token = problem = ""
+    for path in paths:
         try:
-            found = _read(path, ref) if path.is_file() else {}
-        except Exception:  # the SDK raises whatever a broken file or helper makes it raise
+            found = _read(path, ref, helpers) if path.is_file() else {}
+        except ExecutorError as error:
+            problem = problem or _blamed(error, path)
+            continue
+        except Exception:  # the SDK raises whatever a broken file makes it raise
             problem = problem or f"the login in {path} cannot be read"
             continue
         if found.get("username"):
             return Login(found["username"], found.get("password") or "")
         if found.get("identitytoken"):
+            token = token or found["identitytoken"]
             problem = problem or f"the login in {path} is an identity token, which only an engine can use"
-    return Login(problem=problem)
+    return Login(token=token, problem=problem)
 
 
 def _files(environ: Mapping[str, str]) -> Iterator[Path]:
     """The files that hold logins (docker-login(1); containers-auth.json(5)), the first in effect first."""
-    # As a shell has it, which leaves the tilde where there is no home.
-    home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111  # Path.home raises there
-    yield Path(environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+    yield _docker_file(environ)
     if environ.get("REGISTRY_AUTH_FILE"):
         yield Path(environ["REGISTRY_AUTH_FILE"])
     if environ.get("XDG_RUNTIME_DIR"):
         yield Path(environ["XDG_RUNTIME_DIR"]) / "containers" / "auth.json"
     else:
         yield Path(f"/run/containers/{os.geteuid()}/auth.json")
-    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json"
+    yield Path(environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config") / "containers" / "auth.json"
 
 
-def _read(path: Path, ref: ImageRef) -> dict[str, Any]:
+def _docker_file(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("DOCKER_CONFIG") or _home(environ) / ".docker") / "config.json"
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    # As a shell has it, which leaves the tilde where there is no home.
+    return Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111  # Path.home raises there
+
+
+def _read(path: Path, ref: ImageRef, helpers: Helpers) -> dict[str, Any]:
     """What a file says of the registry of an image, its keys in lower case; empty if nothing."""
     from docker import auth  # noqa: PLC0415  # a seventh of a second, and only a registry that asks needs it
 
@@ -75,5 +128,47 @@ def _read(path: Path, ref: ImageRef) -> dict[str, Any]:
     while "/" in name and not found:
         found = config.auths.get(name)
         name = name.rpartition("/")[0]
-    found = found or auth.resolve_authconfig(config, ref.registry)
+    if not found and (helper := config.get_credential_store(ref.registry)):
+        found = _ask(helper, ref.registry, helpers)
+    # The SDK would run the helper itself, and wait for it for ever.
+    found = found or auth.AuthConfig({"auths": config.auths}).resolve_authconfig(ref.registry)
     return {key.lower(): value for key, value in (found or {}).items()}
+
+
+def _ask(helper: str, registry: str, helpers: Helpers) -> dict[str, str]:
+    """What a credential helper has for a registry; empty if nothing. ExecutorError if it fails."""
+    program = f"{_PROGRAM}{helper}"
+    helpers.asking(program)
+    server = _HUB if registry == "docker.io" else registry
+    done = run(
+        Command((program, "get")),
+        stdin=[server.encode()],
+        timeout=helpers.seconds,
+        grace=0,
+        stoppable=helpers.stoppable,
+    )
+    if _NOTHING in done.text or _NOTHING in done.stderr:
+        return {}
+    try:
+        said = json.loads(done.stdout) if done.code == 0 else {}
+        username, secret = str(said["Username"]), str(said["Secret"])
+    # Nothing of what it says is repeated: that could be the secret.
+    except (ValueError, KeyError, TypeError, RecursionError):
+        ending = f"exit code {done.code}" if done.code else "something that is no login"
+        raise ExecutorError.of(program, f"ends with {ending}", "see what it says by itself") from None
+    if username == _TOKEN:
+        return {"identitytoken": secret}
+    return {"username": username, "password": secret}
+
+
+def _blamed(error: ExecutorError, path: Path) -> str:
+    """Which program failed, and how. Who named it is said too: it may be nobody who remembers."""
+    (problem,) = error.problems
+    match error:
+        case ProgramMissing():
+            found = "is not installed"
+        case ProgramSilent():
+            found = "did not answer in time"
+        case _:
+            found = problem.found
+    return f"{problem.where}, the credential helper that {path} names, {found}"

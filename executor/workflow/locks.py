@@ -11,7 +11,7 @@ from functools import cached_property
 from attrs import evolve
 
 from executor.config.project import Project
-from executor.errors import ExecutorError
+from executor.errors import ExecutorError, Failure
 from executor.observe.images import ChooseEngine
 from executor.state import lock_text, update_lock
 from executor.workflow.plans import spec, stale
@@ -191,7 +191,7 @@ def refuse_unpinned(plans: Iterable[PlanSpec]) -> None:
     parents = {parent.reference.familiar: parent for parent in unpinned(plans)}
     if not parents:
         return
-    error = ExecutorError(
+    problems = [
         Problem(
             Place(file=name),
             f"its digest is not known: {unpinned_reason(parent)}",
@@ -199,9 +199,9 @@ def refuse_unpinned(plans: Iterable[PlanSpec]) -> None:
             "unpinned",
         )
         for name, parent in parents.items()
-    )
-    error.exit_code = 75 if all(parent.pin.transient for parent in parents.values()) else 1
-    raise error
+    ]
+    later = all(parent.pin.transient for parent in parents.values())
+    raise ExecutorError(problems, Failure.REGISTRY_UNAVAILABLE if later else Failure.REGISTRY_REFUSED)
 
 
 def write_lock(project: Project, checked: LockCheck, *, forget_pushed: bool = False) -> bool:

@@ -5,8 +5,7 @@ Asks, and moves nothing.
 
 from __future__ import annotations
 
-from typing import Final
-
+from executor import limits
 from planner.image.spec import ExternalImage
 from planner.immutable import frozen
 from planner.lock.lock import Lock
@@ -14,8 +13,6 @@ from planner.planning import UV_VERSION
 from planner.values import PythonPackageInstaller
 
 __all__ = ["Newer", "Outdated", "outdated"]
-
-_SECONDS: Final = 15.0
 
 
 @frozen
@@ -36,14 +33,17 @@ class Newer:
 
 @frozen
 class Outdated:
-    """What is newer, and what could not be told: names, with the reason."""
+    """What is newer, and what could not be told: names, with the reason.
+
+    `transient` says that asking again later may help with all that could not be told.
+    """
 
     newer: tuple[Newer, ...] = ()
     unknown: tuple[tuple[str, str], ...] = ()
     transient: bool = False
 
 
-def outdated(lock: Lock, *, timeout: float = _SECONDS) -> Outdated:
+def outdated(lock: Lock, *, timeout: float | None = None) -> Outdated:
     """Ask the registries about every pin of a lock, all at once."""
     from executor.registry.lookup import Found, Question, heads  # noqa: PLC0415  # only this asks
 
@@ -62,15 +62,16 @@ def outdated(lock: Lock, *, timeout: float = _SECONDS) -> Outdated:
     floating = {
         parent: Question(parent.reference, parent.pin.platform) for parent in pins if parent.reference.tag
     }
-    answers = heads(floating.values(), timeout=timeout) if floating else {}
+    seconds = limits.REGISTRY_SECONDS if timeout is None else timeout
+    answers = heads(floating.values(), timeout=seconds) if floating else {}
     newer: list[Newer] = []
     unknown: dict[str, str] = {}
-    transient = False
+    stays = False
     for parent, question in floating.items():
         name, answer = parent.reference.familiar, answers[question]
         if not isinstance(answer, Found):
             unknown[name] = answer.reason
-            transient |= bool(getattr(answer, "transient", False))
+            stays |= not getattr(answer, "transient", False)
         elif answer.digest != parent.digest:
             same = answer.manifest is not None and answer.manifest == parent.pin.manifest
             newer.append(
@@ -90,4 +91,4 @@ def outdated(lock: Lock, *, timeout: float = _SECONDS) -> Outdated:
         if version != UV_VERSION
     ]
     newer.sort(key=lambda item: (item.kind, item.name, item.before))
-    return Outdated(tuple(newer), tuple(sorted(unknown.items())), transient)
+    return Outdated(tuple(newer), tuple(sorted(unknown.items())), bool(unknown) and not stays)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from executor import limits
 from executor.apply.presence import known, with_registry
 from executor.config.project import Project
 from executor.records.store import Records
@@ -15,9 +14,6 @@ from planner.compare.report import LockState, Report
 from planner.lock.lock import Lock
 
 __all__ = ["report"]
-
-# A dry run waits for registries no longer than this.
-_REGISTRY_SECONDS: Final = 5.0
 
 
 def report(project: Project, planned: Planned, *, engine_name: str = "", offline: bool = False) -> Report:
@@ -34,7 +30,7 @@ def report(project: Project, planned: Planned, *, engine_name: str = "", offline
     decisions = decide(made, present)
     if not offline:
         unsure = [name for name in present if decisions[name].action is not Action.REUSE]
-        present = with_registry(made, present, unsure, timeout=_REGISTRY_SECONDS)
+        present = with_registry(made, present, unsure, timeout=limits.PLAN_REGISTRY_SECONDS)
         decisions = decide(made, present)
     since_build: list[Change] = []
     rebuilt: dict[str, tuple[str, ...]] = {}

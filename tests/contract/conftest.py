@@ -86,7 +86,8 @@ def home(tmp_path: Path) -> Path:
 @functools.cache
 def reason_against(name: str) -> str | None:
     """Why an engine cannot be tested; None when it can."""
-    return ENGINES[name]().unavailable()
+    reason = ENGINES[name]().unavailable()
+    return str(reason) if reason else None
 
 
 @pytest.fixture(scope="session", params=sorted(ENGINES))

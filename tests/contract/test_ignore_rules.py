@@ -148,14 +148,14 @@ def theirs(command: tuple[str, ...], root: Path, text: str, output: Path) -> set
 @pytest.mark.parametrize("name", IGNORE_FILES)
 def test_docker_agrees(tree: Path, tmp_path: Path, name: str) -> None:
     if reason := DockerEngine("buildkit").unavailable():
-        absent(reason)
+        absent(str(reason))
     text = IGNORE_FILES[name]
     assert ours(tree, text) == theirs(("docker", "buildx", "build"), tree, text, tmp_path / "out")
 
 
 def test_empty_directories_are_what_docker_copies_beside_a_tree(tree: Path, tmp_path: Path) -> None:
     if reason := DockerEngine("buildkit").unavailable():
-        absent(reason)
+        absent(str(reason))
     output = tmp_path / "out"
     theirs(("docker", "buildx", "build"), tree, "", output)
     need = FileTree(IgnoreRules(), (".dockerignore",))
@@ -169,7 +169,7 @@ def test_empty_directories_are_what_docker_copies_beside_a_tree(tree: Path, tmp_
 @pytest.mark.parametrize("name", IGNORE_FILES)
 def test_podman_agrees_or_is_known_to_differ(tree: Path, tmp_path: Path, name: str) -> None:
     if reason := PodmanEngine().unavailable():
-        absent(reason)
+        absent(str(reason))
     text = IGNORE_FILES[name]
     agrees = ours(tree, text) == theirs(("podman", "build"), tree, text, tmp_path / "out")
     assert agrees is (name not in PODMAN_DIFFERS)

@@ -195,7 +195,7 @@ def docker_push(registry: str) -> Iterator[Callable[..., ImageRef]]:
     """Builds an image from a Dockerfile with the real docker, and pushes it."""
     engine = DockerEngine()
     if reason := engine.unavailable():
-        absent(reason)
+        absent(str(reason))
     made: list[str] = []
 
     def push(text: str, builder: str) -> ImageRef:
@@ -248,7 +248,7 @@ def test_an_image_of_podman_is_ours(registry: str, repository: str, tmp_path: Pa
     """If the mark is the last thing in the Dockerfile: Podman writes the labels of its options after that."""
     engine = PodmanEngine()
     if reason := engine.unavailable():
-        absent(reason)
+        absent(str(reason))
     image = Digest("5" * 64)
     text = f"FROM {TEST_BASE}\nENV A=b\n"
     marked = f"{text}LABEL {HASH_LABEL}={image}\n"

@@ -1,4 +1,4 @@
-"""What unit tests share: a project of somebody who may not do everything."""
+"""What unit tests share: a project of somebody who may not do everything, and a home."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from executor import limits
 
 _NOBODY = 65534
 
@@ -30,3 +32,16 @@ def unprivileged() -> Iterator[Path]:
             if path.is_dir():
                 path.chmod(0o755)
         shutil.rmtree(directory)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of a user, with nothing in it, who does not wait before a registry is asked again."""
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(limits, "REGISTRY_BACKOFF_SECONDS", 0.0)
+    return home

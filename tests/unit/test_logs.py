@@ -8,7 +8,7 @@ import pytest
 
 from executor.engines.archive import whole_dockerfile
 from executor.engines.interrupts import Tasks
-from executor.engines.logs import UNTOLD, Log, build_failed, hiding, push_failed
+from executor.engines.logs import UNTOLD, Log, build_failed, hiding
 from executor.engines.mark import label_line, mark
 from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL
@@ -149,12 +149,6 @@ def test_only_the_last_lines_are_shown() -> None:
 def test_a_later_stage_of_podman_is_shown_without_a_line() -> None:
     (problem,) = build_failed(IMAGE, logged("[2/2] STEP 1/3: RUN x\nout\n"), "exit status 1").problems
     assert (problem.where.line, problem.found) == (None, "`RUN x` failed: exit code 1")
-
-
-def test_a_failed_push() -> None:
-    (problem,) = push_failed("localhost:5000/x:1", "denied", "podman").problems
-    assert problem.found == "cannot be pushed: denied"
-    assert "podman login localhost:5000" in problem.fix
 
 
 def test_interruption_stops_what_is_going_on_and_nothing_later() -> None:

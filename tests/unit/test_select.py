@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from executor import limits
+from executor.engines import host
 from executor.engines.docker import DockerEngine
+from executor.engines.names import asked_engine, possible_builders
 from executor.engines.podman import PodmanEngine
 from executor.engines.select import choose
 from executor.errors import EngineUnavailable, ExecutorError, UsageError
@@ -18,8 +26,10 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "bin"
     path.mkdir()
     monkeypatch.setenv("PATH", str(path))
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
-    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    for variable in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setattr(host, "_SOCKET", tmp_path / "docker.sock")
     return path
 
 
@@ -37,7 +47,7 @@ def test_no_engine(programs: Path) -> None:
     assert everything.found == "no container engine can be used"
     assert "STOWPLAN_CONTAINER_ENGINE" in everything.fix
     assert (docker.where.file, podman.where.file) == ("docker", "podman")
-    assert "docker.sock: No such file or directory" in docker.found
+    assert docker.found.startswith(f"there is no {programs.parent}/docker.sock")
     assert podman.found == "no such program"
     assert "DOCKER_HOST" in docker.fix
     assert "install Podman" in podman.fix
@@ -64,13 +74,8 @@ def test_podman_does_not_stand_in_for_a_daemon_that_is_named(
     assert choose("podman").name == "podman"
 
 
-def test_docker_is_to_be_installed_where_nothing_names_a_daemon(
-    programs: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_docker_is_to_be_installed_where_nothing_names_a_daemon(programs: Path) -> None:
     assert programs.is_dir()
-    monkeypatch.delenv("DOCKER_HOST")
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    monkeypatch.setattr("executor.engines.daemon._SOCKET", tmp_path / "docker.sock")
     with pytest.raises(EngineUnavailable, match="install Docker"):
         choose("docker")
 
@@ -163,8 +168,9 @@ def test_docker_that_does_not_answer(
     config = tmp_path / "config"
     config.mkdir()
     monkeypatch.setenv("DOCKER_CONFIG", str(config))
-    if reached != "host":
-        monkeypatch.delenv("DOCKER_HOST")
+    if reached == "host":
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
+    else:
         (config / "config.json").write_text('{"currentContext": "ship"}')
     if reached == "context":
         meta = config / "contexts/meta" / hashlib.sha256(b"ship").hexdigest() / "meta.json"
@@ -178,4 +184,220 @@ def test_docker_that_does_not_answer(
         "context": "ship.sock: No such",
         "missing context": "context 'ship'",
     }
-    assert expected[reached] in reason
+    assert expected[reached] in reason.reason
+
+
+# --- what is wrong with the address of a daemon
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("foo", "which is not the address of a daemon"),
+        ("tcp//x", "which is not the address of a daemon"),
+        ("unix:/", "which is not the address of a daemon"),
+        ("unix://", "which has no absolute path to a socket"),
+        ("unix://docker.sock", "which has no absolute path to a socket"),
+        ("tcp://x", "which has no host with a port"),
+        ("tcp://:2375", "which has no host with a port"),
+        ("tcp://x:99999", "which has no host with a port"),
+        ("tcp://x:abc", "which has no host with a port"),
+        ("fd://3", "no daemon is reached by fd://"),
+        ("tcp://me:pl4nted@x", "tcp://***@x"),
+        ("ssh://me:pl4nted@ship", "cannot reach a daemon over SSH"),
+    ],
+)
+def test_a_wrong_address_of_a_daemon(
+    programs: Path, monkeypatch: pytest.MonkeyPatch, value: str, words: str
+) -> None:
+    """It is said what is wrong, and neither that Docker is to be installed nor that trying again helps."""
+    install(programs, "podman", "echo 4.3.1")
+    monkeypatch.setenv("DOCKER_HOST", value)
+    with pytest.raises(EngineUnavailable) as caught:
+        choose()
+    (problem,) = caught.value.problems
+    assert problem.where.file == "docker"
+    assert words in problem.found
+    assert "pl4nted" not in str(problem)
+    assert "install" not in problem.fix
+    assert ("ssh -nNT -L" if value.startswith("ssh") else "unix:///path/of/docker.sock") in problem.fix
+    assert caught.value.exit_code == 1
+
+
+def test_a_context_that_leads_over_ssh_says_what_is_needed(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert programs.is_dir()
+    meta = tmp_path / "contexts/meta" / hashlib.sha256(b"ship").hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    endpoint = {"Host": "ssh://me@ship", "SkipTLSVerify": False}
+    meta.write_text(json.dumps({"Name": "ship", "Metadata": {}, "Endpoints": {"docker": endpoint}}))
+    monkeypatch.setenv("DOCKER_CONTEXT", "ship")
+    reason = DockerEngine().unavailable()
+    assert reason is not None
+    assert reason.reason.startswith("the context 'ship' is")
+    assert "ssh -nNT -L" in reason.fix
+
+
+@pytest.mark.parametrize("text", ["[]", "[" * 100_000, '{"auths": []}', '{"auths": {"x": 1}}'])
+def test_a_configuration_of_docker_that_is_none_is_no_traceback(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    assert programs.is_dir()
+    (tmp_path / "config.json").write_text(text)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    reason = DockerEngine().unavailable()
+    assert reason is not None
+    assert "DOCKER_HOST" in reason.fix
+
+
+# --- plan and apply agree on who builds
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_HOST", "DOCKER_CONTEXT"])
+def test_a_daemon_that_is_named_names_docker(variable: str) -> None:
+    environ = {variable: "unix:///x"}
+    assert asked_engine(None, environ) == "docker"
+    assert possible_builders(None, environ) == {"buildkit", "classic"}
+    assert possible_builders("podman", environ) == {"podman"}
+    assert possible_builders(None, {**environ, "STOWPLAN_CONTAINER_ENGINE": "podman"}) == {"podman"}
+    assert possible_builders(None, {}) == {"buildkit", "classic", "podman"}
+
+
+def test_podman_in_place_of_a_docker_that_does_not_work_is_said(programs: Path, tmp_path: Path) -> None:
+    install(programs, "podman", "echo 4.3.1")
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as left_behind:
+        left_behind.bind(str(tmp_path / "docker.sock"))
+    with pytest.warns(RuntimeWarning, match=r"podman is used.*docker\.sock: Connection refused"):
+        assert choose().name == "podman"
+
+
+# --- engines that hang
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines that are given up after a moment."""
+    for name in ("GREETING_SECONDS", "ANSWER_SECONDS", "STORAGE_SECONDS"):
+        monkeypatch.setattr(limits, name, 0.3)
+
+
+Speak = Callable[[bytes], "list[bytes]"]
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Callable[[Speak], list[bytes]]]:
+    """Starts what answers in place of a daemon: some pieces for each request, a moment between them.
+
+    The connection stays open after the last piece.
+    """
+    listening = socket.socket(socket.AF_UNIX)
+    over = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def start(speak: Speak) -> list[bytes]:
+        asked: list[bytes] = []
+
+        def answer(connection: socket.socket) -> None:
+            with connection, contextlib.suppress(OSError):
+                request = connection.recv(1 << 16)
+                asked.append(request.split(b"\r\n")[0])
+                for piece in speak(request):
+                    connection.sendall(piece)
+                    over.wait(0.05)
+                over.wait()
+
+        def serve() -> None:
+            while not over.is_set():
+                with contextlib.suppress(OSError):
+                    connection, _ = listening.accept()
+                    threads.append(threading.Thread(target=answer, args=(connection,)))
+                    threads[-1].start()
+
+        listening.bind(str(tmp_path / "docker.sock"))
+        listening.listen()
+        threads.append(threading.Thread(target=serve))
+        threads[-1].start()
+        return asked
+
+    yield start
+    over.set()
+    with contextlib.suppress(OSError):
+        listening.shutdown(socket.SHUT_RDWR)
+    for thread in tuple(threads):
+        thread.join()
+    listening.close()
+
+
+@pytest.mark.usefixtures("soon")
+@pytest.mark.parametrize(
+    "pieces", [[], [b"HTTP/1.1 200 OK\r\nX: ", *[b"x"] * 100]], ids=["silent", "dripping"]
+)
+def test_a_daemon_that_hangs_costs_one_wait(
+    programs: Path, tmp_path: Path, daemon: Callable[[Speak], list[bytes]], pieces: list[bytes]
+) -> None:
+    assert programs.is_dir()
+    asked = daemon(lambda _: pieces)
+    started = time.monotonic()
+    with pytest.raises(EngineUnavailable, match=f"{tmp_path}/docker.sock does not answer within 0.3 s"):
+        choose("docker")
+    assert time.monotonic() - started < 2
+    engine = DockerEngine()
+    for number in range(30):
+        with pytest.raises(EngineUnavailable, match="does not answer within"):
+            engine.inspect(f"localhost/x:{number}")
+    assert len(asked) == 2
+
+
+@pytest.mark.usefixtures("soon")
+def test_podman_in_place_of_a_docker_that_hangs_is_said(
+    programs: Path, daemon: Callable[[Speak], list[bytes]]
+) -> None:
+    install(programs, "podman", "echo 4.3.1")
+    daemon(lambda _: [])
+    with pytest.warns(RuntimeWarning, match="podman is used, since another engine does not work"):
+        assert choose().name == "podman"
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (OK + b"Content-Length: 2\r\n\r\n{}", "does not answer like a Docker daemon"),
+        (OK + b"Content-Length: 2\r\n\r\n[]", "does not answer like a Docker daemon"),
+        (OK + b'Content-Length: 14\r\n\r\n{"Config":null}', "does not answer like a Docker daemon"),
+        (OK + b"Content-Length: 5\r\n\r\n<h1/>", "not in the words of a Docker daemon"),
+        (b"HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\n<h1/>", "answers with status 404"),
+        (b"HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\n<h1/>", "answers with status 500"),
+        (b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", "answers with status 502"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "does not speak HTTP"),
+    ],
+)
+def test_what_is_no_daemon_is_no_traceback(
+    programs: Path, daemon: Callable[[Speak], list[bytes]], answer: bytes, words: str
+) -> None:
+    assert programs.is_dir()
+    daemon(lambda _: [answer])
+    with pytest.raises(ExecutorError, match=words):
+        DockerEngine().inspect("localhost/x:1")
+
+
+@pytest.mark.usefixtures("soon")
+def test_podman_that_hangs_says_so_and_is_gone(programs: Path) -> None:
+    install(programs, "podman", f"echo $$ > {programs}/pid\nexec /bin/sleep 300")
+    with pytest.raises(EngineUnavailable, match="`podman info` did not end within 0.3 s"):
+        choose("podman")
+    assert not Path("/proc", (programs / "pid").read_text().strip()).exists()
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_plugin_that_hangs_is_not_taken_for_none(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the classic builder would build without a word."""
+    monkeypatch.setattr("executor.engines.docker._PLUGINS", ())
+    install(programs, "docker", "exec /bin/sleep 300")
+    with pytest.raises(ExecutorError, match="did not end within 0.3 s"):
+        _ = DockerEngine().uses_buildkit

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from executor.cli.options import CHANGES, FAILED, TRY_AGAIN, loaded_project, options
+from executor.cli.options import CHANGES, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
+from executor.errors import FAILURES, Failure
 from executor.workflow.outdated import outdated
 from executor.workflow.plans import required_lock
 
@@ -37,7 +38,8 @@ def outdated_command(exit_code: bool, project: Path | None, output: str) -> int:
 
             print_lines(outdated_lines(found))
     if found.unknown:
-        return TRY_AGAIN if found.transient else FAILED
+        failure = Failure.REGISTRY_UNAVAILABLE if found.transient else Failure.REGISTRY_REFUSED
+        return FAILURES[failure].code
     return CHANGES if exit_code and found.newer else 0
 
 

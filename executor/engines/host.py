@@ -1,0 +1,141 @@
+"""Where the Docker daemon is, as far as that shows without the SDK: what names it, and who listens.
+
+Owns the words about what is wrong with an address, and what to do. Refuses to import the SDK.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from executor import limits
+from executor.engines.names import DAEMON_VARIABLES
+from executor.engines.protocol import Unusable
+from executor.errors import Failure
+from planner.requirements.credentials import masked
+
+__all__ = ["away", "configuration_directory", "fix", "local_socket", "refusal", "unusable", "wrong_address"]
+
+_SOCKET: Final = Path("/var/run/docker.sock")
+_ADDRESSES: Final = "write unix:///path/of/docker.sock, or tcp://host:port"
+
+
+def unusable() -> Unusable | None:
+    """Why there is no daemon; None when that does not show here."""
+    if os.environ.get("DOCKER_CONTEXT"):
+        return None
+    host = os.environ.get("DOCKER_HOST")
+    if host:
+        return wrong_address("DOCKER_HOST", host) or refusal(host)
+    if _names_context():
+        return None
+    if not os.path.exists(_SOCKET):  # noqa: PTH110  # Path.exists raises where it may not look
+        found = f"there is no {_SOCKET}, and neither DOCKER_HOST nor a docker context names a daemon"
+        return Unusable(found, fix(), absent=True)
+    return refusal(f"unix://{_SOCKET}")
+
+
+def local_socket() -> str | None:
+    """The socket of the daemon, where it is one of this machine that neither TLS nor a context is about."""
+    if os.environ.get("DOCKER_CONTEXT"):
+        return None
+    host = os.environ.get("DOCKER_HOST")
+    if host:
+        kind, _, path = host.partition("unix://")
+        return path or None if not kind else None
+    return None if _names_context() else str(_SOCKET)
+
+
+def wrong_address(name: str, host: str) -> Unusable | None:
+    """What is wrong with the address of a daemon that `name` gives; None if it can be one.
+
+    What the SDK would take for another address than was meant, such as `unix:/`, counts as wrong.
+    """
+    shown = masked(host)
+    kind, mark, rest = host.partition("://")
+    found, remedy = "", _ADDRESSES
+    match kind.lower() if mark else "":
+        case "unix" | "http+unix":  # contexts of the SDK's own making are written in the second way
+            if not rest.startswith("/"):
+                found = f"{name} is {shown!r}, which has no absolute path to a socket"
+        case "tcp" | "http" | "https":
+            found = "" if _has_port(rest) else f"{name} is {shown!r}, which has no host with a port"
+        case "ssh":
+            found = f"{name} is {shown!r}, and stowplan cannot reach a daemon over SSH"
+            remedy = (
+                "forward its socket: `ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock USER@HOST`, and set "
+                "DOCKER_HOST=unix:///tmp/docker.sock"
+            )
+        case "npipe":
+            pass
+        case "":
+            found = f"{name} is {shown!r}, which is not the address of a daemon"
+        case _:
+            found = f"{name} is {shown!r}, and no daemon is reached by {masked(kind)}://"
+    return Unusable(found, remedy, Failure.ENGINE_REFUSED) if found else None
+
+
+def _has_port(rest: str) -> bool:
+    try:
+        parts = urlsplit(f"//{rest}")
+        return bool(parts.hostname and parts.port)
+    except ValueError:
+        return False
+
+
+def refusal(host: str) -> Unusable | None:
+    """Why nobody answers on a socket of this machine. The SDK would say so at length, and leave it open."""
+    kind, _, path = host.partition("unix://")
+    if kind not in ("", "http+") or not path:
+        return None
+    with socket.socket(socket.AF_UNIX) as connection:
+        # A daemon that hangs takes no more connections once its queue is full.
+        connection.settimeout(limits.GREETING_SECONDS)
+        try:
+            connection.connect(path)
+        except TimeoutError:
+            return away(f"{path} takes no connection within {limits.GREETING_SECONDS:g} s")
+        except OSError as error:
+            return away(f"{path}: {error.strerror or error}")
+    return None
+
+
+def away(found: str) -> Unusable:
+    """A daemon that does not answer, be it because it is not there."""
+    return Unusable(found, fix())
+
+
+def fix() -> str:
+    """What to do about a daemon that does not answer, by what names it."""
+    for name in DAEMON_VARIABLES:
+        if value := os.environ.get(name):
+            return f"see that the daemon runs that {name} names ({masked(value)}), or unset it"
+    if _names_context():
+        return "see that the daemon runs that the current context names, or choose one: docker context use"
+    if os.path.exists(_SOCKET):  # noqa: PTH110  # as above
+        return "see that the daemon runs (systemctl status docker) and that you may use its socket"
+    return "install Docker and start its daemon (docs.docker.com/engine/install), or set DOCKER_HOST"
+
+
+def configuration_directory() -> Path | None:
+    """Where Docker's command line keeps what is this user's; None for a user who has no home."""
+    if named := os.environ.get("DOCKER_CONFIG"):
+        return Path(named)
+    try:
+        return Path.home() / ".docker"
+    except RuntimeError:
+        return None
+
+
+def _names_context() -> bool:
+    """Whether `docker context use` chose a daemon."""
+    directory = configuration_directory()
+    try:
+        config = json.loads((directory / "config.json").read_text()) if directory else {}
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and config.get("currentContext", "default") != "default"

@@ -1,0 +1,54 @@
+"""How long anything foreign is waited for, how often it is asked again, and how much of it is read.
+
+Owns the numbers, with their units, which docs/reference.md prints. They are read when they are used, so that
+a test of something that hangs need not wait as long. Nothing limits how long a build or a push takes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__: Final[tuple[str, ...]] = ()
+
+PLAN_REGISTRY_SECONDS: float = 5.0
+"""All questions of a dry run to registries, however many; logging in and asking again included."""
+
+REGISTRY_SECONDS: float = 15.0
+"""The same for `apply` and `outdated`."""
+
+REGISTRY_RETRIES: int = 3
+"""How often one question to a registry is asked again."""
+
+REGISTRY_BACKOFF_SECONDS: float = 1.0
+"""Waits between these: none, 2 times this, 4 times this. A registry's Retry-After goes before them."""
+
+MANIFEST_BYTES: int = 4 << 20
+"""What registries should take (OCI distribution spec, "Pushing Manifests"), so none has a longer one."""
+
+CONFIG_BYTES: int = 8 << 20
+"""No specification says how long a config may be. Podman and skopeo read 4 MiB of one (containers/image,
+`iolimits`) and Docker all of it: twice Podman's bound is more than an image that both can run needs."""
+
+ANSWER_BYTES: int = 1 << 20
+"""Any other answer of a registry, such as an error or a token."""
+
+HELPER_SECONDS: float = 10.0
+"""A credential helper; less where the question that wants the login has less time left."""
+
+GREETING_SECONDS: float = 10.0
+"""Whether an engine is there: the daemon's ping, `podman info`, `docker buildx version`."""
+
+ANSWER_SECONDS: float = 60.0
+"""Any other answer of the Docker daemon, such as what it knows of an image."""
+
+STORAGE_SECONDS: float = 600.0
+"""Any other answer of Podman: while a build commits a large layer, all else waits for the storage."""
+
+WATCH_SECONDS: float = 30.0
+"""Between looks whether the daemon still answers, while it builds or pushes."""
+
+PUSH_RETRIES: int = 2
+"""How often a push that failed for a reason that passes is tried again."""
+
+PUSH_BACKOFF_SECONDS: float = 2.0
+"""The wait before the first of these; each further wait is twice as long."""
