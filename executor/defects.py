@@ -18,14 +18,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from executor.errors import ExecutorError, remedy
+from executor.errors import ExecutorError, Failure, remedy
 from executor.state import state_directory
 from planner.errors import Place, Problem
 
-__all__ = ["DEFECT", "explained"]
-
-DEFECT: Final = 70
-"""The exit code of a defect of stowplan (sysexits.h: EX_SOFTWARE)."""
+__all__ = ["explained"]
 
 # Of a recursion that has no end, both ends say enough.
 _FRAMES: Final = 40
@@ -49,9 +46,7 @@ def explained(error: Exception, root: Path | None) -> ExecutorError:
         return ExecutorError([problem])
     found = f"{type(error).__name__} in {_place(error)}, which is a defect of stowplan"
     fix = f"report it to the developers of stowplan, with {name}" if name else f"report it; {details}"
-    defect = ExecutorError([Problem(Place(), found, fix, "defect")])
-    defect.exit_code = DEFECT
-    return defect
+    return ExecutorError([Problem(Place(), found, fix, "defect")], Failure.DEFECT)
 
 
 def _report(error: BaseException) -> str:

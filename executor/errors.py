@@ -41,6 +41,7 @@ class Failure(StrEnum):
     REGISTRY_REFUSED = "registry-refused"
     ENGINE_REFUSED = "engine-refused"
     USAGE = "usage"
+    DEFECT = "defect"
     REGISTRY_UNAVAILABLE = "registry-unavailable"
     ENGINE_UNAVAILABLE = "engine-unavailable"
     PROGRAM_SILENT = "program-silent"
@@ -67,6 +68,7 @@ FAILURES: Final[Mapping[Failure, Ending]] = {
         1, "`DOCKER_HOST` or a context names no daemon, or stowplan cannot use an engine of this version"
     ),
     Failure.USAGE: Ending(64, "the command line, or a variable that stands for an option, is wrong"),
+    Failure.DEFECT: Ending(70, "a defect of stowplan"),
     Failure.REGISTRY_UNAVAILABLE: Ending(
         75,
         "a registry cannot be reached, does not answer in time, hangs up, or answers with status 429 or 5xx",
@@ -77,7 +79,7 @@ FAILURES: Final[Mapping[Failure, Ending]] = {
     Failure.PROGRAM_SILENT: Ending(75, "another program that stowplan runs does not end in its time"),
     Failure.BUSY: Ending(75, "another process keeps the records locked"),
 }
-"""What each kind of failure leads to, in every command. 64 and 75 are those of sysexits.h."""
+"""What each kind of failure leads to, in every command. 64, 70 and 75 are those of sysexits.h."""
 
 
 def exit_code(failures: Iterable[Failure]) -> int:

@@ -6,12 +6,13 @@ Everything goes to standard error. Refuses to be needed: without it, `apply` doe
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import threading
 from collections.abc import Iterator
 
 from executor.apply.outcome import Event, EventKind, OnEvent
-from executor.cli.output import live_console, print_progress
+from executor.cli.output import live_console, print_note, print_progress
 from executor.cli.render.encode import terminal
 from planner.image.plan import BuildPlan
 
@@ -20,9 +21,35 @@ __all__ = ["progress", "waiting"]
 _PATIENCE_SECONDS = 1.0
 
 
+class _Notes(logging.Handler):
+    """Prints what is logged as notes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        print_note(record.getMessage())
+
+
+@contextlib.contextmanager
+def _retries() -> Iterator[None]:
+    """Say when a registry is asked again, whoever asks it."""
+    log, notes = logging.getLogger("stowplan.registry"), _Notes()
+    log.setLevel(logging.INFO)
+    log.addHandler(notes)
+    try:
+        yield
+    finally:
+        log.removeHandler(notes)
+
+
 @contextlib.contextmanager
 def waiting(words: str) -> Iterator[None]:
-    """Say on a terminal what is being waited for, once that has taken a second."""
+    """Say what is waited for: a registry that is asked again, and `words` on a terminal after a second."""
+    with _retries(), _status(words):
+        yield
+
+
+@contextlib.contextmanager
+def _status(words: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
@@ -46,11 +73,8 @@ def waiting(words: str) -> Iterator[None]:
 @contextlib.contextmanager
 def progress(plan: BuildPlan) -> Iterator[OnEvent]:
     """Show what happens to the images of a plan, for as long as the context lasts."""
-    if sys.stderr.isatty():
-        with _live(plan) as on_event:
-            yield on_event
-    else:
-        yield _plain
+    with _retries(), _live(plan) if sys.stderr.isatty() else contextlib.nullcontext(_plain) as on_event:
+        yield on_event
 
 
 def _plain(event: Event) -> None:

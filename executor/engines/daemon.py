@@ -168,9 +168,11 @@ def _connect(version: str | None, seconds: float) -> APIClient:
 
         name = name or get_current_context_name()
         context = ContextAPI.get_context(name)
-        if context is None:
+        if not context:  # the SDK's annotation knows of no such case
             found = f"there is no docker context {name!r}"
-            raise _error(Unusable(found, "see `docker context ls`", Failure.ENGINE_REFUSED))
+            raise _error(
+                Unusable(found, "see `docker context ls`, or unset DOCKER_CONTEXT", Failure.ENGINE_REFUSED)
+            )
         if context.Name != "default":
             address = context.Host or ""
             if unusable := host.wrong_address(f"the context {name!r}", address) or host.refusal(address):
