@@ -92,12 +92,6 @@ class ImageBuilder:
             if isinstance(found, Registered):
                 return found.digest, False
             _refuse(image, found)
-        # An engine pushes what the tag names: that has to be the image still.
-        info = self.engine.inspect(image.reference)
-        if found_here := "it is gone" if info is None else difference(image, info):
-            fix = "another program moved the tag: apply again"
-            what = f"is no longer what {self.engine.name} had under this tag: {found_here}"
-            raise ExecutorError([Problem(Place(file=image.reference), what, fix, "foreign-image")])
         self.on_event(Event(image.name, EventKind.PUSHING, image.reference))
         pushed = self.engine.push(image.reference, self._on_line(image), self.root)
         # Of two that push at once the last has the tag: its digest is what both ledgers are to say.

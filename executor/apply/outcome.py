@@ -31,6 +31,8 @@ class Result(StrEnum):
 class EventKind(StrEnum):
     """What an event says."""
 
+    WAITING = "waiting"
+    """Another stowplan works on the image."""
     BUILDING = "building"
     PUSHING = "pushing"
     LINE = "line"

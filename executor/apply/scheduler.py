@@ -16,13 +16,15 @@ from attrs import evolve
 
 from executor import limits
 from executor.apply.builder import ImageBuilder, blocked, failed, nothing_to_do
+from executor.apply.exclusive import alone, tidy
 from executor.apply.outcome import Event, EventKind, OnEvent, Outcome
-from executor.apply.presence import known, with_engine, with_registry
+from executor.apply.presence import in_engine, in_registry, known, with_engine, with_registry
 from executor.apply.recorder import Recorder
-from executor.errors import ExecutorError
+from executor.errors import BuildFailed, ExecutorError
 from executor.records.store import Records
 from executor.state import read_lock
-from planner.compare.actions import Action, Decision, decide
+from planner.compare.actions import Action, Decision, decide, decide_image
+from planner.compare.presence import Presence
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.image.plan import BuildPlan, ImagePlan
@@ -111,6 +113,7 @@ class _Application:
         self._recorder = Recorder(plan, root, self._records, lock)
         self._lock = lock
         self._interrupted = threading.Event()
+        self._present: Mapping[str, Presence] = {}
 
     def run(self, jobs: int) -> list[Outcome]:
         """Carry out all decisions; the outcomes in the order of the images."""
@@ -120,16 +123,18 @@ class _Application:
         if any(decision.action in (Action.BUILD, Action.PUSH) for decision in decisions.values()):
             # What cannot be recorded is said before anything is built.
             self._records.prepare()
+        if self._chosen.name:
+            tidy(self._chosen.engine)
         futures: dict[Digest, Future[list[Outcome]]] = {}
         groups: dict[Digest, list[ImagePlan]] = {}
         for image in self._plan.images:
             groups.setdefault(image.hash, []).append(image)
         with ThreadPoolExecutor(max_workers=max(1, jobs), thread_name_prefix="stowplan") as pool:
-            # Parents come before what is built on them, so whoever waits here waits for work that goes on.
-            for digest, images in groups.items():
-                parent = futures.get(images[0].parent.hash) if images[0].parent else None
-                futures[digest] = pool.submit(self._group, images, decisions, parent)
             try:
+                # Parents come first: whoever waits here for one waits for work that goes on.
+                for digest, images in groups.items():
+                    parent = futures.get(images[0].parent.hash) if images[0].parent else None
+                    futures[digest] = pool.submit(self._group, images, decisions, parent)
                 for future in as_completed(futures.values()):
                     future.result()
             except BaseException:
@@ -153,6 +158,7 @@ class _Application:
             and decisions[image.name].blocked is None
             and (not image.destination.push or decisions[image.name].action is not Action.REUSE)
         ]
+        self._present = present
         if asked:
             try:
                 engine = self._chosen.engine
@@ -165,6 +171,7 @@ class _Application:
                 name: evolve(of_engine[name], registry=each.registry) for name, each in present.items()
             }
             present = with_engine(self._plan, present, asked, engine, self._records)
+        self._present = present
         return decide(self._plan, present)
 
     def _group(
@@ -230,10 +237,35 @@ class _Application:
         if same is not None and same.failed:
             assert same.error is not None  # noqa: S101  # a failure has an error
             raise same.error
-        if same is not None:
-            self._chosen.engine.tag(same.reference, image.reference)
-        builder = ImageBuilder(self._chosen.engine, self._root, self._facts, self._on_event)
-        return builder.carry_out(image, decision)
+        return self._build_or_push(image, decision, same)
+
+    def _build_or_push(self, image: ImagePlan, decision: Decision, same: Outcome | None) -> Outcome:
+        """Do what was decided, unless another process has done it meanwhile."""
+        engine = self._chosen.engine
+        builder = ImageBuilder(engine, self._root, self._facts, self._on_event)
+        waiting = Event(image.name, EventKind.WAITING, "for another stowplan, which works on the same image")
+        with alone(engine, image.hash, check=self._check, on_wait=lambda: self._on_event(waiting)) as waited:
+            if same is not None:
+                engine.tag(same.reference, image.reference)
+            decision = self._again(image, decision, waited=waited)
+            if decision.blocked is not None:
+                return blocked(image, decision)
+            return builder.carry_out(image, decision)
+
+    def _again(self, image: ImagePlan, decision: Decision, *, waited: bool) -> Decision:
+        """The decision about an image that nobody else works on any more."""
+        if image.destination.prevent_reuse:
+            return decision
+        before = self._present[image.name]
+        known = evolve(before, engine=in_engine(image, self._chosen.engine, self._records))
+        if image.destination.push and (waited or known.engine != before.engine):
+            known = evolve(known, registry=in_registry([image])[image.name])
+        return decide_image(image, known)
+
+    def _check(self) -> None:
+        """BuildFailed if the user interrupted what is going on."""
+        if self._interrupted.is_set():
+            raise BuildFailed.of("apply", "interrupted", "run again: what is complete is kept")
 
     def tag(self, outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
         """Give images their further tags: of several images of one repository the last keeps a tag."""
@@ -254,7 +286,10 @@ class _Application:
         tag = str(image.destination.image_tag)
         try:
             if image.destination.push:
-                retag(ImageRef.parse(image.reference), tag, timeout=limits.REGISTRY_SECONDS)
+                # By its digest: the working tag can move meanwhile.
+                working = ImageRef.parse(image.reference)
+                ref = working.pinned(outcome.digest) if outcome.digest else working
+                retag(ref, tag, timeout=limits.REGISTRY_SECONDS)
             else:
                 self._chosen.engine.tag(image.reference, f"{image.destination.repository}:{tag}")
         except ExecutorError as error:

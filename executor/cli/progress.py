@@ -89,7 +89,7 @@ def _words(event: Event) -> str:
             return event.text
         case EventKind.ENDED:
             return f"{event.result} {event.text}"
-        case EventKind.BUILDING | EventKind.PUSHING:
+        case EventKind.BUILDING | EventKind.PUSHING | EventKind.WAITING:
             return f"{event.kind} {event.text}"
 
 
@@ -115,7 +115,8 @@ def _live(plan: BuildPlan) -> Iterator[OnEvent]:
             match event.kind:
                 case EventKind.ENDED:
                     shown.update(task, description=str(event.result), completed=1)
-                case EventKind.LINE:
+                case EventKind.LINE | EventKind.WAITING:
+                    shown.start_task(task)
                     shown.update(task, description=terminal(event.text.expandtabs()))
                 case EventKind.BUILDING | EventKind.PUSHING:
                     shown.start_task(task)

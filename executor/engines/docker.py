@@ -104,6 +104,13 @@ class DockerEngine:
         self._has_buildx: bool | None = None
 
     @property
+    def place(self) -> str:
+        """The daemon, by what names it."""
+        return (
+            local_socket() or os.environ.get("DOCKER_CONTEXT") or os.environ.get("DOCKER_HOST") or "context"
+        )
+
+    @property
     def uses_buildkit(self) -> bool:
         """Whether it builds with BuildKit. EngineRefused if that is asked for and not there."""
         if self._builder == "buildkit" and not self._buildx():
@@ -228,6 +235,12 @@ class DockerEngine:
                 return Finished(code, output.decode(errors="replace"))
             finally:
                 api.remove_container(container, v=True, force=True)
+
+    def tidy(self, image: Digest) -> None:
+        """Remove images of a plan that never got a tag."""
+        with self._daemon.client(timeout=None) as api:
+            for found in api.images(filters={"dangling": True, "label": f"{HASH_LABEL}={image}"}, quiet=True):
+                self._discard(found)
 
     def interrupt(self) -> None:
         """Stop builds and pushes."""

@@ -47,8 +47,6 @@ Format = Literal["oci", "docker"]
 
 _INSTALL: Final = "install Podman (podman.io/docs/installation)"
 _MEND: Final = "see what `podman info` says by itself"
-# Between looks whether a build that waits for another was interrupted.
-_LOOK_SECONDS: Final = 0.5
 # Exit codes of `podman image exists` and `podman rmi` (their manual pages).
 _NO_SUCH_IMAGE: Final = 1
 # What Podman itself could not do, as opposed to the container (podman-run(1), "Exit Status").
@@ -103,10 +101,18 @@ class PodmanEngine:
 
     def __init__(self) -> None:
         self._tasks = Tasks()
+        self._place = ""
+
+    @property
+    def place(self) -> str:
+        """The storage of this user. EngineUnavailable if there is none."""
+        if not self._place and (unusable := self.unavailable()):
+            raise EngineUnavailable.of("podman", unusable.reason, unusable.fix)
+        return self._place
 
     def unavailable(self) -> Unusable | None:
         """Why Podman cannot be used: it is not there, or its storage or its set-up is not in order."""
-        command = Command(("podman", "info", "--format={{.Version.Version}}"))
+        command = Command(("podman", "info", "--format={{.Version.Version}} {{.Store.GraphRoot}}"))
         try:
             found = run(command, timeout=limits.GREETING_SECONDS)
         except ExecutorError as error:
@@ -115,7 +121,7 @@ class PodmanEngine:
             return Unusable(said if absent else f"`podman info` {said}", _INSTALL, absent=absent)
         if found.code:
             return Unusable(f"`podman info` fails: {_reason(found)}", _MEND)
-        version = found.text.strip()
+        version, _, self._place = found.text.strip().partition(" ")
         if not re.match(r"\d+\.\d+", version):
             return Unusable("`podman info` does not tell its version", _MEND, Failure.ENGINE_REFUSED)
         # Podman 4 brought --identity-label.
@@ -168,7 +174,6 @@ class PodmanEngine:
         with (
             self._tasks.begun(job.image.name) as task,
             scratch_directory(job.root, large=True) as directory,
-            _alone(job.image.hash, task),
         ):
             _unpack(task.guarded(archive(job)), directory / "context")
             known = _format(job.image.base)
@@ -260,6 +265,14 @@ class PodmanEngine:
             raise _failed(reference, done)
         return Finished(done.code, done.text)
 
+    def tidy(self, image: Digest) -> None:
+        """Remove images of a plan that never got a tag."""
+        _mend()
+        filters = ("--filter=dangling=true", f"--filter=label={HASH_LABEL}={image}")
+        listed = _podman("images", "--quiet", "--no-trunc", *filters)
+        for found in listed.text.split() if listed.code == 0 else ():
+            self._discard(found)
+
     def interrupt(self) -> None:
         """Stop builds and pushes."""
         self._tasks.interrupt()
@@ -268,32 +281,6 @@ class PodmanEngine:
         """Remove an image that nothing refers to, unless something still uses it."""
         with contextlib.suppress(ExecutorError):
             self.remove(image)
-
-
-@contextlib.contextmanager
-def _alone(key: Digest, task: Task) -> Iterator[None]:
-    """Wait until nothing else builds the same image in this user's storage.
-
-    Builds of one plan make images of one ID. Podman gives an image that it commits a name for a moment, and
-    two that do so at once to one ID take each other's names away, the tags among them (seen with 4.3.1).
-    The second build then takes every step from the first.
-    """
-    from filelock import FileLock, Timeout  # noqa: PLC0415  # only building needs it
-
-    found = _podman("info", "--format={{.Store.RunRoot}}")
-    if found.code:
-        raise _failed("podman", found)
-    # 256 files at most, however many images there are.
-    lock = FileLock(Path(found.text.strip()) / f"stowplan-{key.hex[:2]}.lock")
-    while True:
-        task.check()
-        with contextlib.suppress(Timeout):
-            lock.acquire(timeout=_LOOK_SECONDS)
-            break
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _inspected(reference: str) -> Mapping[str, Any] | None:

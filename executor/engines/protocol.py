@@ -104,11 +104,18 @@ class Builder(Protocol):
     def capabilities(self) -> frozenset[Capability]:
         """What it can do that not every builder can."""
 
+    @property
+    def place(self) -> str:
+        """Where it keeps what it builds, in a word that is the same for all who build there."""
+
     def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
         """Build an image; what is known of it. It has no tag yet: who asked for it looks at it first.
 
         BuildFailed names the instruction and shows its last lines.
         """
+
+    def tidy(self, image: Digest) -> None:
+        """Remove what killed builds of an image have left. Nobody may be building it now."""
 
     def interrupt(self) -> None:
         """Stop what is being built and pushed, from another thread; those calls raise BuildFailed."""

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from attrs import evolve
 
+from executor.apply.exclusive import alone
 from executor.apply.outcome import Event, EventKind, Outcome, Result
 from executor.apply.scheduler import apply
 from executor.engines.protocol import HASH_LABEL
 from executor.registry.lookup import Found, head
 from executor.state import read_lock
-from planner import BuildPlan, Destination, Facts, ImagePlan, ImageRef
+from planner import BuildPlan, Destination, Digest, Facts, ImagePlan, ImageRef
 from tests.contract.images import build_text, planned
 from tests.e2e.command import Project
 from tests.e2e.images import Tags
+from tests.e2e.two_images import results, write
 
 SETTINGS = {
     "environment": {"A": "1"},
@@ -178,3 +184,62 @@ def test_an_image_under_another_name_is_looked_at_like_any_other(
     (outcome,) = published(project, tags, image)
     assert outcome.result is Result.FAILED
     assert "its environment variable A is not what was planned" in str(outcome.error)
+
+
+# --- one lock for one piece of work
+
+
+def clones(project: Project, count: int) -> list[Project]:
+    """Projects that want the same images, each in a directory of its own, with one user's cache."""
+    made = [Project(project.root.parent / f"clone{number}", dict(project.env)) for number in range(count)]
+    for clone in made:
+        shutil.copytree(project.root, clone.root)
+    return made
+
+
+@pytest.mark.parametrize("stack", ["local", "prod"])
+def test_projects_that_want_one_image_build_and_push_it_once(
+    project: Project, parent: str, registry: str, tags: Tags, stack: str
+) -> None:
+    cache = project.root.parent / "cache"
+    project.env["XDG_CACHE_HOME"] = str(cache)
+    write(project, parent, registry, value=uuid.uuid4().hex)
+    project.ok("lock")
+    at_once = [*clones(project, 3), project, project]
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(lambda clone: clone.run("apply", "--stack", stack, "-o", "json"), at_once))
+    assert [ran.code for ran in runs] == [0] * 5, "\n".join(ran.err for ran in runs)
+    for image in runs[0].data["images"]:
+        tags.made(image["reference"])
+    for number in range(2):
+        came = [results(ran)[number] for ran in runs]
+        assert sorted(came) == ["built", *["reused"] * 4]
+    digests = {(image["name"], image["digest"]) for ran in runs for image in ran.data["images"]}
+    assert len(digests) == 2
+    kept = {path.suffix for path in (cache / "stowplan/building").iterdir()}
+    assert kept == {".lock"}
+
+
+def test_waiting_for_another_is_said_and_can_be_interrupted(
+    project: Project, parent: str, tags: Tags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(project.root.parent / "cache"))
+    write(project, parent, value=uuid.uuid4().hex)
+    planned_images = project.ok("plan", "-o", "json", "--stack", "local").data["images"]
+    image = Digest.parse(planned_images[0]["hash"])
+    with alone(tags.engine, image, check=lambda: None, on_wait=lambda: None) as waited:
+        assert not waited
+        process = subprocess.Popen(
+            project.command("apply", "--stack", "local"),
+            cwd=project.root, env=project.environment(), stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if "waiting for another stowplan" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        said += process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert tags.engine.inspect(planned_images[0]["reference"]) is None

@@ -1,0 +1,135 @@
+"""One stowplan at a time works on one image in one engine: who comes second finds what the first has made.
+
+Owns a lock for each image, in the user's cache directory and not in the project, so that two projects that
+want one image build it once. The kernel lets go of a lock when its holder ends, however that is. While an
+image is worked on, a file beside its lock says so: what a killed stowplan has left behind in an engine is
+known by it, and is tidied up by the next one. Refuses to be needed: where there can be no lock, an image may
+be built twice, and nothing worse.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from executor.errors import ExecutorError
+from planner.values import Digest
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+    from executor.engines.protocol import Engine
+
+__all__ = ["alone", "tidy"]
+
+# Between looks whether whoever waits was interrupted.
+_LOOK_SECONDS: Final = 0.5
+_UNFINISHED: Final = ".unfinished"
+
+
+@contextlib.contextmanager
+def alone(
+    engine: Engine, image: Digest, *, check: Callable[[], None], on_wait: Callable[[], None]
+) -> Iterator[bool]:
+    """Work on an image of an engine while nobody else does; whether somebody else had to be waited for.
+
+    `check` is called while it waits, and what it raises ends that. `on_wait` is called once before.
+    """
+    place = _place()
+    if place is None:
+        yield False
+        return
+    lock = _lock(place, engine, image)
+    waited = False
+    try:
+        while not _taken(lock, _LOOK_SECONDS if waited else 0):
+            if not waited:
+                on_wait()
+            waited = True
+            check()
+        file = place / f"{_of(engine)}-{image.hex}{_UNFINISHED}"
+        file.touch()
+    except (OSError, NotImplementedError) as error:  # the second is filelock's word for no such thing
+        _warn(place, error)
+        lock.release()
+        yield waited
+        return
+    try:
+        yield waited
+        # What raises has not ended well: whether it left anything is looked at by the next one.
+        file.unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def tidy(engine: Engine) -> None:
+    """Have an engine remove what killed work has left in it, if there was any.
+
+    What others are working on is left alone, and what cannot be removed is left for the next time.
+    """
+    place = _place()
+    if place is None:
+        return
+    with contextlib.suppress(OSError, NotImplementedError):
+        for file in sorted(place.glob(f"{_of(engine)}-*{_UNFINISHED}")):
+            image = Digest(file.name.removesuffix(_UNFINISHED).rpartition("-")[2])
+            lock = _lock(place, engine, image)
+            if _taken(lock, 0):
+                try:
+                    with contextlib.suppress(ExecutorError):
+                        engine.tidy(image)
+                        file.unlink(missing_ok=True)
+                finally:
+                    lock.release()
+
+
+def _place() -> Path | None:
+    """Where the locks are, made if it is not there; None if it cannot be."""
+    base = os.environ.get("XDG_CACHE_HOME") or ""
+    try:
+        # XDG Base Directory Specification: what is not absolute does not count.
+        cache = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
+    except RuntimeError:  # nobody knows where this user's home is
+        return None
+    place = cache / "stowplan" / "building"
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        _warn(place, error)
+        return None
+    return place
+
+
+def _of(engine: Engine) -> str:
+    """An engine and where it keeps its images, as a part of a file's name."""
+    return f"{engine.name}-{hashlib.sha256(engine.place.encode()).hexdigest()[:8]}"
+
+
+def _lock(place: Path, engine: Engine, image: Digest) -> BaseFileLock:
+    from filelock import FileLock  # noqa: PLC0415  # only building needs it
+
+    # 256 files at most, however many images there are: nobody can remove a lock that another may wait for.
+    return FileLock(place / f"{_of(engine)}-{image.hex[:2]}.lock")
+
+
+def _taken(lock: BaseFileLock, seconds: float) -> bool:
+    from filelock import Timeout  # noqa: PLC0415  # as above
+
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        return False
+    return True
+
+
+def _warn(place: Path, error: Exception) -> None:
+    reason = getattr(error, "strerror", None) or error
+    words = (
+        f"cannot be written to ({reason}): two that build the same image at once do not wait for each other"
+    )
+    warnings.warn(f"{place} {words}", stacklevel=2)
