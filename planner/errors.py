@@ -6,12 +6,13 @@ input at once. Refuses to print, to log, or to hold the value of a secret.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
-from attrs import evolve
+from attrs import evolve, field
 
 from planner.immutable import frozen
+from planner.mask import without_logins
 
 __all__ = ["Place", "PlannerError", "Problem", "did_you_mean"]
 
@@ -30,20 +31,23 @@ class Place:
         text = ""
         for part in self.path:
             text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-        return text
+        return without_logins(text)
 
     def __str__(self) -> str:
         file = f"{self.file}:{self.line}" if self.file and self.line else self.file or ""
-        return ": ".join(part for part in (file, self.dotted) if part)
+        return ": ".join(part for part in (without_logins(file), self.dotted) if part)
 
 
 @frozen
 class Problem:
-    """One thing that is wrong: where it stands, what was found there, and what to do about it."""
+    """One thing that is wrong: where it stands, what was found there, and what to do about it.
+
+    No problem holds a login, whoever made it.
+    """
 
     where: Place
-    found: str
-    fix: str
+    found: str = field(converter=without_logins)
+    fix: str = field(converter=without_logins)
     code: str = "invalid-input"
     """Stable: what programs tell problems apart by."""
 
@@ -63,6 +67,10 @@ class Problem:
     def inside(self, *path: str | int) -> Problem:
         """The same problem seen from outside: its path prefixed with `path`."""
         return evolve(self, where=evolve(self.where, path=(*path, *self.where.path)))
+
+    def masked(self, mask: Callable[[str], str]) -> Self:
+        """The same problem, in whose words `mask` hides what may not be shown."""
+        return evolve(self, found=mask(self.found), fix=mask(self.fix))
 
     def __str__(self) -> str:
         where = str(self.where)

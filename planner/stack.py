@@ -15,6 +15,7 @@ from attrs import field
 from planner.errors import Problem
 from planner.identity import NOT_COUNTED
 from planner.immutable import frozen
+from planner.mask import holds_login, quoted
 from planner.pipeline import name_check
 from planner.settings.checked import Checked, declared, decoded, of_kind
 from planner.settings.checks import kind_of, matching, optional
@@ -30,14 +31,14 @@ LOCAL_REGISTRY = "localhost"
 def _uri(value: object) -> Iterator[Problem]:
     if not isinstance(value, str):
         yield Problem.at((), f"expected a string, found {kind_of(value)}", "put it in quotes")
-    elif "@" in value:
+    elif "@" in value or holds_login(value):
         yield Problem.at((), "holds credentials", "leave them to `docker login` or `podman login`")
     elif "://" in value:
         rest = value.partition("://")[2]
-        yield Problem.at((), f"{value!r} has a scheme", f"write {rest!r}")
+        yield Problem.at((), f"{quoted(value)} has a scheme", f"write {quoted(rest)}")
     elif not re.fullmatch(r"[^/]*[.:][^/]*(/.*)?|localhost(/.*)?", value) or not _named(value):
         yield Problem.at(
-            (), f"not the address of a registry: {value!r}", "write it like 'localhost:5000/team'"
+            (), f"not the address of a registry: {quoted(value)}", "write it like 'localhost:5000/team'"
         )
 
 

@@ -16,6 +16,7 @@ from attrs import evolve, field
 from attrs.validators import matches_re, optional
 
 from planner.immutable import frozen
+from planner.mask import quoted
 
 __all__ = [
     "Digest",
@@ -128,8 +129,7 @@ class ImageRef:
         if match is None:
             hint = " (a repository is written in lower case)" if text != text.lower() else ""
             # Whoever writes a login in front of a registry must not find it in an error.
-            shown = re.sub(r"^[^/]*@(?!sha256:)", "***@", text)
-            raise ValueError(f"not an image reference: {shown!r}{hint}")
+            raise ValueError(f"not an image reference: {quoted(text)}{hint}")
         if re.fullmatch(r"[0-9a-f]{64}", text):
             raise ValueError(f"not an image reference but an image ID: {text!r}")
         domain, path = match["domain"], match["path"]
@@ -141,7 +141,7 @@ class ImageRef:
         if domain == "docker.io" and "/" not in path:
             path = f"library/{path}"
         if len(path) > _LONGEST_PATH:
-            raise ValueError(f"a repository of more than {_LONGEST_PATH} characters: {text!r}")
+            raise ValueError(f"a repository of more than {_LONGEST_PATH} characters: {quoted(text)}")
         digest = Digest(match["digest"]) if match["digest"] else None
         tag = match["tag"] or (None if digest else "latest")
         return cls(domain, path, tag, digest)

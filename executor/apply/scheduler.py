@@ -27,8 +27,10 @@ from planner.compare.actions import Action, Decision, decide, decide_image
 from planner.compare.presence import Presence
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
+from planner.facts.needs import Variable
 from planner.image.plan import BuildPlan, ImagePlan
 from planner.lock.lock import Lock
+from planner.mask import Mask
 from planner.values import Digest, ImageRef
 
 if TYPE_CHECKING:
@@ -114,6 +116,9 @@ class _Application:
         self._lock = lock
         self._interrupted = threading.Event()
         self._present: Mapping[str, Presence] = {}
+        names = {name for image in plan.images for name in image.checkout.variables}
+        values = (facts.ask(Variable(name)) for name in names)
+        self._mask = Mask(value.reveal() for value in values if value is not None)
 
     def run(self, jobs: int) -> list[Outcome]:
         """Carry out all decisions; the outcomes in the order of the images."""
@@ -199,8 +204,13 @@ class _Application:
         try:
             outcome = self._carry_out(image, decision, parent, same)
         except (ExecutorError, PlannerError) as error:
-            wrapped = error if isinstance(error, ExecutorError) else ExecutorError(error.problems)
-            outcome = failed(image, decision, wrapped, interrupted=self._interrupted.is_set())
+            problems = [problem.masked(self._mask) for problem in error.problems]
+            hidden = (
+                type(error)(problems, error.failure)
+                if isinstance(error, ExecutorError)
+                else ExecutorError(problems)
+            )
+            outcome = failed(image, decision, hidden, interrupted=self._interrupted.is_set())
         outcome = evolve(outcome, seconds=round(time.monotonic() - started, 3))
         outcome = self._recorder.record(image, outcome, self._chosen.name)
         text = str(outcome.error) if outcome.error else outcome.reference

@@ -28,7 +28,7 @@ from executor.engines.daemon import (
 )
 from executor.engines.host import configuration_directory, local_socket, unusable
 from executor.engines.interrupts import Task, Tasks
-from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed, hiding
+from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed
 from executor.engines.mark import mark
 from executor.engines.options import cli_options, sdk_options
 from executor.engines.platforms import platform
@@ -41,6 +41,7 @@ from executor.process import Command, run
 from executor.registry.credentials import Login, docker_login
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
+from planner.mask import Mask
 from planner.render.dockerfile import TIMESTAMP
 from planner.values import Digest, FrozenMapping, ImageRef
 
@@ -153,7 +154,7 @@ class DockerEngine:
 
     def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
         """Build with BuildKit or the classic builder, and look that the image is there."""
-        log = Log(on_line, hiding(job.variables))
+        log = Log(on_line, Mask(job.variables.values()))
         with self._tasks.begun(job.image.name) as task, watched(task):
             if self.uses_buildkit:
                 image, failed = _build_with_buildkit(job, log, task)
@@ -196,7 +197,7 @@ class DockerEngine:
             with self._daemon.client(FOREVER) as api, stoppable(api, task):
                 # Given a login, the SDK does not run the credential helper, which it would wait for for ever.
                 records = api.push(ref.name, ref.tag, stream=True, decode=True, auth_config=login.for_engine)
-                stream = follow(records, Log(on_line, str))
+                stream = follow(records, Log(on_line, Mask()))
         except BuildFailed as error:
             failed = error.problems[0].found
         task.check()

@@ -1,17 +1,15 @@
 """What engines write: secrets hidden, the last lines kept, and a failure told from them.
 
-Owns the one function that hides secrets, and the reading of three builders' words for "this step
-failed". Refuses to let a line through that holds a secret value.
+Owns the reading of three builders' words for "this step failed". Refuses to let a line through that was not
+masked.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
-from urllib.parse import quote, quote_plus
 
 from attrs import field
 
@@ -22,44 +20,16 @@ from planner.errors import Place, Problem
 from planner.image.instructions import InstallApt, InstallProject, InstallRequirements
 from planner.image.plan import ImagePlan
 from planner.immutable import frozen
+from planner.mask import Mask
 from planner.render.dockerfile import instruction_at
 
-__all__ = ["NO_IMAGE", "UNTOLD", "Log", "build_failed", "hiding"]
+__all__ = ["NO_IMAGE", "UNTOLD", "Log", "build_failed"]
 
-HIDDEN: Final = "***"
-# Shorter values would hide half of every log, and are no secrets.
-_SHORTEST_SECRET: Final = 4
 UNTOLD: Final = "the builder ended without an image"
 NO_IMAGE: Final = "the builder says that it is done, and there is no image"
 _KEPT_LINES: Final = 1000
 _SHOWN_LINES: Final = 15
 _SHOWN_CHARACTERS: Final = 300
-
-
-def hiding(secrets: Mapping[str, str]) -> Callable[[str], str]:
-    """A function that shows every value of `secrets` in a text as `***`, however it is quoted there."""
-    forms = {form for value in secrets.values() for form in _forms(value) if len(form) >= _SHORTEST_SECRET}
-    if not forms:
-        return str
-    # The longest first, or a value that begins with another one would show its rest.
-    pattern = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)))
-    return lambda text: pattern.sub(HIDDEN, text)
-
-
-def _forms(value: str) -> Iterator[str]:
-    """A value as it can stand in a log: plain, in a shell, a Dockerfile, Python, JSON, a URL."""
-    for text in (value, value.strip(), *value.splitlines()):
-        yield text
-        yield text.replace("'", "'\"'\"'")
-        yield text.replace("'", "'\\''")
-        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-        yield escaped
-        yield escaped.replace("$", "\\$")
-        yield repr(text)[1:-1]
-        for form in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
-            yield form
-            yield quote(form)
-            yield quote_plus(form)
 
 
 # Terminal control sequences (ECMA-48, CSI): the classic builder paints errors red.
@@ -71,12 +41,12 @@ class Log:
     """Takes lines as they come, passes them on without secrets, and keeps the last ones."""
 
     on_line: OnLine
-    hide: Callable[[str], str]
+    mask: Mask
     lines: deque[str] = field(init=False, factory=lambda: deque(maxlen=_KEPT_LINES))
 
     def __call__(self, line: str) -> None:
         """Take one line."""
-        shown = self.hide(_CONTROL.sub("", line))
+        shown = self.mask(_CONTROL.sub("", line))
         self.lines.append(shown)
         self.on_line(shown)
 
@@ -110,7 +80,7 @@ def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
     shown = [text for text in output if text.strip() and not _CLASSIC_NOTE.fullmatch(text)][-_SHOWN_LINES:]
     fix = "\n    ".join(["the last lines of its output:", *shown]) if shown else "it wrote nothing"
     where = Place(file=f"Dockerfile of {image.name}", line=line)
-    return BuildFailed([Problem(where, log.hide(said), log.hide(fix), "build-failed")])
+    return BuildFailed([Problem(where, log.mask(said), log.mask(fix), "build-failed")])
 
 
 def _said(image: ImagePlan, line: int | None, instruction: str, reason: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 from executor import limits
 from executor.engines.archive import DOCKERFILE, archive, planned_options, written_id
 from executor.engines.interrupts import Task, Tasks
-from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed, hiding
+from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed
 from executor.engines.mark import mark
 from executor.engines.options import cli_options
 from executor.engines.platforms import platform
@@ -38,6 +38,7 @@ from executor.errors import (
 from executor.process import Command, Completed, run
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
+from planner.mask import Mask
 from planner.render.dockerfile import TIMESTAMP
 from planner.values import Digest, FrozenMapping, ImageRef
 
@@ -170,7 +171,7 @@ class PodmanEngine:
         no two builds are the same. OCI's has no place for a parent's HEALTHCHECK, so that an image with
         one is in Docker's; nor for its SHELL, which counts while the image is built, and is then gone.
         """
-        log = Log(on_line, hiding(job.variables))
+        log = Log(on_line, Mask(job.variables.values()))
         with (
             self._tasks.begun(job.image.name) as task,
             scratch_directory(job.root, large=True) as directory,
@@ -225,7 +226,7 @@ class PodmanEngine:
 
     def _push(self, ref: ImageRef, file: Path, task: Task, on_line: OnLine) -> Digest | str:
         """Push once; the digest, or why that failed."""
-        log = Log(on_line, hiding({}))
+        log = Log(on_line, Mask())
         done = run(push_command(ref, file), on_line=log, stoppable=task.stoppable)
         task.check()
         if done.code:

@@ -1,7 +1,6 @@
 """Text that requirements may not hold: credentials, variables, control characters.
 
-Owns the search for them and the masking of what is shown. Refuses to let a credential reach a value or an
-error, and to expand a variable.
+Owns the search for them. Refuses to let a credential reach a value or an error, and to expand a variable.
 """
 
 from __future__ import annotations
@@ -9,40 +8,26 @@ from __future__ import annotations
 import re
 
 from planner.errors import Place, PlannerError, Problem
+from planner.mask import holds_login, typed
 
-__all__ = ["HOST_PORT", "fault", "masked", "refuse_controls", "refuse_unreadable"]
-
-HOST_PORT = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
+__all__ = ["PRIVATE_INDEX", "fault", "refuse_controls", "refuse_unreadable"]
 
 # str.splitlines, and so pip, breaks lines at some of these: what is a comment to one reader would be a
 # requirement to the other.
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _VARIABLE = re.compile(r"\$\{\w*\}")
 
-_CLEAN = rf"(?:git@)?{HOST_PORT}(?:/|$|[?#'`\s][^@]*$)"
 _WITH_USER = r"(?P<scheme>[A-Za-z][\w+.-]{0,20})://(?P<user>[^/?#\s]*)@(?P<host>[^/?#\s]*)"
-# Each is wider than a URL on purpose: what is shown may lose a path, and must not show a password.
-_MASKS = (
-    (rf"(?s)//(?!{_CLEAN}).*@", "//***@"),
-    (rf"(?s)//(?!{_CLEAN}|\*\*\*@|/).*", "//***"),
-    # Only the URL of a version control system has an @ in its path: the revision.
-    (r"(?<!\+http:)(?<!\+https:)(?<!\+ssh:)(?<!\+git:)//\S*@", "//***@"),
-    (r"[^\s:/@'\"]*:(?!//|[0-9]+/)\S*@", "***@"),
+
+PRIVATE_INDEX = (
+    "remove them; set UV_INDEX (or PIP_EXTRA_INDEX_URL for pip) with ${VAR} in `environment` "
+    "to install from a private index"
 )
-
-
-def masked(text: str) -> str:
-    """`text` fit to be shown: whatever may be a user or a password before an `@` is `***`."""
-    if len(text) > 1000:
-        text = re.split(r"[:/@]", text[:100], maxsplit=1)[0] + "…"
-    for pattern, mask in _MASKS:
-        text = re.sub(pattern, mask, text)
-    return text
 
 
 def fault(where: Place, found: str, fix: str) -> PlannerError:
     """One problem as an error, with credentials masked."""
-    return PlannerError([Problem(where, masked(found), fix)])
+    return PlannerError([Problem(where, typed(found), fix)])
 
 
 def refuse_controls(text: str, where: Place) -> None:
@@ -65,8 +50,7 @@ def refuse_unreadable(text: str, where: Place) -> None:
         # `git+ssh://git@host` names an account, not a secret: ssh keeps its keys elsewhere.
         if not (match["scheme"].lower().endswith("ssh") and re.fullmatch(r"[\w.-]+", match["user"])):
             raise fault(
-                where,
-                f"credentials in the URL {match['scheme']}://***@{match['host']}",
-                "remove them; set UV_INDEX (or PIP_EXTRA_INDEX_URL for pip) with ${VAR} in `environment` "
-                "to install from a private index",
+                where, f"credentials in the URL {match['scheme']}://***@{match['host']}", PRIVATE_INDEX
             )
+    if holds_login(text):
+        raise fault(where, f"credentials in {text!r}", PRIVATE_INDEX)

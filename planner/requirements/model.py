@@ -21,7 +21,8 @@ from packaging.version import Version
 from planner.errors import Place, PlannerError, Problem
 from planner.identity import COUNTED
 from planner.immutable import frozen
-from planner.requirements.credentials import fault, masked, refuse_unreadable
+from planner.mask import typed
+from planner.requirements.credentials import fault, refuse_unreadable
 from planner.requirements.markers import InvalidMarker, Marker
 from planner.requirements.urls import check_url, is_nameless, nameless
 
@@ -102,7 +103,7 @@ class Requirement:
         strong = {digest: digest.lower() for digest in hashes}
         for digest, lower in strong.items():
             if not _STRONG.fullmatch(lower):
-                found = f"{masked(f'--hash={digest}')} is no strong hash"
+                found = f"{typed(f'--hash={digest}')} is no strong hash"
                 fix = "write sha256:, sha384: or sha512: and all its hexadecimal digits"
                 problems.append(Problem(where, found, fix))
         if requirement is None or problems:
@@ -123,7 +124,7 @@ class Requirement:
             expected = "Something shorter"  # thousands of parentheses, or of digits in one number
         # Raised here, because an exception behind this one would hold the text as it was written.
         if requirement is None:
-            fix = f"{masked(expected[0].lower() + expected[1:])}; write it like `name[extra]>=1.0; marker`"
+            fix = f"{typed(expected[0].lower() + expected[1:])}; write it like `name[extra]>=1.0; marker`"
             raise fault(where, f"{text!r} is no requirement", fix)
         if requirement.url:
             check_url(requirement.name, requirement.url, where)

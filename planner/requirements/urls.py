@@ -10,7 +10,8 @@ import re
 from typing import Final
 
 from planner.errors import Place, PlannerError
-from planner.requirements.credentials import HOST_PORT, fault, masked
+from planner.mask import HOST_PORT, typed
+from planner.requirements.credentials import fault
 
 __all__ = ["check_url", "has_hash", "is_nameless", "is_version_control", "nameless"]
 
@@ -55,7 +56,7 @@ def nameless(text: str, where: Place, *, editable: bool = False) -> PlannerError
         return fault(where, f"the local package {found!r}", _NO_LOCAL_PACKAGE)
     egg = re.search(r"[#&]egg=([\w.-]+(?:\[[\w.,-]*\])?)", text)
     url = re.sub(r"([#&])egg=[^&\s]*&?", r"\1", text).rstrip("#&")
-    named = masked(f"{egg[1] if egg else 'name'} @ {url}")
+    named = typed(f"{egg[1] if egg else 'name'} @ {url}")
     kind = "editable package" if editable else "URL without a name"
     return fault(where, f"the {kind} {found!r}", f"write it as `{named}`")
 

@@ -13,6 +13,8 @@ from typing import Any, Final
 from planner.errors import Problem, did_you_mean
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
+from planner.mask import quoted
+from planner.requirements.credentials import PRIVATE_INDEX
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (
     Check,
@@ -25,6 +27,7 @@ from planner.settings.checks import (
     optional,
     project_path,
     text,
+    without_login,
 )
 from planner.settings.option_table import CONTAINER_LIMITS, FIELD_SPELLINGS, OPTIONS, REFUSED
 from planner.values import FrozenMapping, freeze
@@ -46,25 +49,15 @@ def _argument(value: object) -> Iterator[Problem]:
         yield from _word(value)
 
 
-def _public(value: object) -> Iterator[Problem]:
-    """Text that everybody who has the image can read."""
-    yield from text(value)
-    if isinstance(value, str) and re.search(r"://[^/\s]*@", value):
-        yield Problem.at(
-            (), "a URL with credentials, which the image's history would show", "leave the credentials out"
-        )
+# Everybody who has the image can read it.
+_public = without_login(text, "leave them out: the image's history shows labels and build arguments")
+_argument_text = without_login(text, PRIVATE_INDEX)
 
 
 def _word(value: object) -> Iterator[Problem]:
     """Text or a number; a flag in a list would be neither repeated nor written down."""
     if isinstance(value, str):
-        yield from text(value)
-        if re.search(r"://[^/\s]*@", value):
-            yield Problem.at(
-                (),
-                "a URL with credentials",
-                "set UV_INDEX (or PIP_EXTRA_INDEX_URL for pip) with ${VARIABLE} in environment instead",
-            )
+        yield from _argument_text(value)
     elif isinstance(value, bool) or not isinstance(value, int):
         yield Problem.at(
             (), f"not a value of an option: {kind_of(value)}", "leave it out, or give text or a number"
@@ -173,7 +166,9 @@ def _size(value: object) -> Iterator[Problem]:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return
     if not isinstance(value, str) or not re.fullmatch(r"[1-9][0-9]*[bkmgBKMG]?", value):
-        yield Problem.at((), f"not a size: {value!r}", "give bytes, or a number with b, k, m or g, like '1g'")
+        yield Problem.at(
+            (), f"not a size: {quoted(str(value))}", "give bytes, or a number with b, k, m or g, like '1g'"
+        )
 
 
 # The fields that hold options by name.

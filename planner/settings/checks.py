@@ -11,11 +11,12 @@ from enum import Enum
 from typing import Any
 
 from planner.errors import Problem, did_you_mean
+from planner.mask import holds_login, quoted
 from planner.values import ImageRef
 
 __all__ = [
     "Check", "boolean", "image_ref", "kind_of", "list_of", "mapping_of", "matching", "member_of", "one_of",
-    "optional", "project_path", "text", "unencodable",
+    "optional", "project_path", "text", "unencodable", "without_login",
 ]  # fmt: skip
 
 Check = Callable[[Any], Iterator[Problem]]
@@ -55,13 +56,29 @@ def boolean(value: object) -> Iterator[Problem]:
 
 
 def text(value: object) -> Iterator[Problem]:
-    """A string on one line: no line end and no NUL, which a Dockerfile could not hold."""
+    """A string on one line: no line end and no NUL, which a Dockerfile could not hold; and no login."""
     if not isinstance(value, str):
         yield _problem(f"expected a string, found {kind_of(value)}", "put it in quotes")
     elif re.search(r"[\r\n\0]", value):
         yield _problem("holds a line end or NUL", "write it on one line")
     elif unencodable(value):
         yield _problem("is not valid Unicode text", "write it as UTF-8")
+    elif holds_login(value):
+        yield _problem(
+            f"holds credentials: {quoted(value)}", "leave them out: whoever has the lock could read them"
+        )
+
+
+def without_login(check: Check, fix: str) -> Check:
+    """What `check` takes; `fix` says what to write in place of a login."""
+
+    def check_login(value: object) -> Iterator[Problem]:
+        if isinstance(value, str) and holds_login(value):
+            yield _problem(f"holds credentials: {quoted(value)}", fix)
+        else:
+            yield from check(value)
+
+    return check_login
 
 
 def unencodable(value: str) -> bool:
@@ -77,7 +94,7 @@ def matching(pattern: str, what: str, example: str) -> Check:
         if problems:
             yield from problems
         elif not re.fullmatch(pattern, str(value)):
-            yield _problem(f"not {what}: {value!r}", f"write something like {example!r}")
+            yield _problem(f"not {what}: {quoted(str(value))}", f"write something like {example!r}")
 
     return check
 
@@ -87,7 +104,7 @@ def one_of(*known: str) -> Check:
 
     def check(value: object) -> Iterator[Problem]:
         if value not in known:
-            found = repr(value) if isinstance(value, str) else kind_of(value)
+            found = quoted(value) if isinstance(value, str) else kind_of(value)
             yield _problem(f"not one of {', '.join(known)}: {found}", did_you_mean(str(value), known))
 
     return check
@@ -134,6 +151,11 @@ def image_ref(value: object) -> Iterator[Problem]:
     if not isinstance(value, str):
         yield from text(value)
         return
+    if holds_login(value):
+        yield _problem(
+            f"holds credentials: {quoted(value)}", "leave them to `docker login` or `podman login`"
+        )
+        return
     try:
         ImageRef.parse(value)
     except ValueError as error:
@@ -148,5 +170,6 @@ def project_path(value: object) -> Iterator[Problem]:
             yield _problem("an empty path", "name a file of the project")
         elif ".." in value.split("/"):
             yield _problem(
-                f"{value!r} leaves the project", "move the file into the project and name it from the root"
+                f"{quoted(value)} leaves the project",
+                "move the file into the project and name it from the root",
             )

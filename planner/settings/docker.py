@@ -12,6 +12,7 @@ from typing import Any, Final
 from planner.errors import Problem
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
+from planner.requirements.credentials import PRIVATE_INDEX
 from planner.settings.build_options import ARGUMENTS, BuildConfig, env_name
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (
@@ -25,6 +26,7 @@ from planner.settings.checks import (
     optional,
     project_path,
     text,
+    without_login,
 )
 from planner.values import PATH_PATTERN, TAG_PATTERN, FrozenMapping, PythonPackageInstaller, bare_flags
 
@@ -39,14 +41,19 @@ APT_PACKAGE: Final = (
 )
 _USER_PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 
-_variables = mapping_of(env_name, text)
+_variables = mapping_of(
+    env_name, without_login(text, "write ${NAME} in its place, and set that variable where stowplan runs")
+)
+_command = without_login(
+    text, "set a variable with ${NAME} in environment, and write $VARIABLE in the command in its place"
+)
 
 
 def _requirements(value: object) -> Iterator[Problem]:
     if isinstance(value, str):
         yield from project_path(value)
     else:
-        yield from list_of(text)(value)
+        yield from list_of(without_login(text, PRIVATE_INDEX))(value)
 
 
 def _freeze_method(value: object) -> Iterator[Problem]:
@@ -129,7 +136,7 @@ class DockerSettings(Layer):
     """Install what the stack's components require. No component of this release requires any."""
     install_deployment_requirements: bool | Unset = setting(True, boolean, COUNTED)
     """Install what the stack's deployer requires. No component of this release requires any."""
-    local_project_install_command: str | Unset | None = setting(None, optional(text), COUNTED)
+    local_project_install_command: str | Unset | None = setting(None, optional(_command), COUNTED)
     """Shell command that installs the included files as a package, run in /app."""
     apt_packages: Sequence[str] | Unset = setting(
         (), list_of(matching(APT_PACKAGE, "an apt package", "libgomp1")), COUNTED

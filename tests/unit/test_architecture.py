@@ -24,8 +24,8 @@ EXECUTOR: Final = sorted((ROOT / "executor").rglob("*.py"))
 # Values in, values out. Not among these: os, pathlib, io, time, datetime, random, locale, importlib, and
 # whatever else depends on where and when it runs.
 PURE: Final = {
-    "__future__", "attrs", "cattrs", "collections", "difflib", "enum", "functools", "hashlib", "itertools",
-    "json", "packaging", "planner", "posixpath", "re", "shlex", "tomlkit", "tomllib", "typing",
+    "__future__", "attrs", "base64", "cattrs", "collections", "difflib", "enum", "functools", "hashlib",
+    "itertools", "json", "packaging", "planner", "posixpath", "re", "shlex", "tomlkit", "tomllib", "typing",
 }  # fmt: skip
 # Built-in functions that look outside, or run what they are given.
 OUTSIDE: Final = {"__import__", "breakpoint", "compile", "eval", "exec", "input", "open", "print"}

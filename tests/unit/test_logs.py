@@ -8,12 +8,13 @@ import pytest
 
 from executor.engines.archive import whole_dockerfile
 from executor.engines.interrupts import Tasks
-from executor.engines.logs import UNTOLD, Log, build_failed, hiding
+from executor.engines.logs import UNTOLD, Log, build_failed
 from executor.engines.mark import label_line, mark
 from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL
 from executor.engines.references import image_id, named, only_digest, parsed, references
 from executor.errors import BuildFailed, ExecutorError
+from planner.mask import Mask
 from planner.values import Digest, ImageRef
 from tests.builders import digest, image_of
 
@@ -23,7 +24,7 @@ SECRETS = {"A": "hunter22", "B": "hunter22-and-more", "C": 'it\'s "a" $ecret\\',
 
 
 def logged(text: str, **secrets: str) -> Log:
-    log = Log(lambda _: None, hiding(secrets))
+    log = Log(lambda _: None, Mask(secrets.values()))
     for line in text.splitlines():
         log(line)
     return log
@@ -39,20 +40,20 @@ def in_a_url(text: str) -> str:
 def test_secrets_are_hidden_however_they_are_written(name: str, written: object) -> None:
     assert callable(written)
     text = written(SECRETS[name])
-    hidden = hiding(SECRETS)(f"<{text}>")
+    hidden = Mask(SECRETS.values())(f"<{text}>")
     assert "***" in hidden
     assert not any(part in hidden for part in ("hunter22", "and-more", "ecret"))
 
 
 def test_what_is_no_secret_is_shown() -> None:
     text = "abc of the ship: a, b, c"
-    assert hiding(SECRETS)(text) == text
-    assert hiding({})(text) == text
+    assert Mask(SECRETS.values())(text) == text
+    assert Mask()(text) == text
 
 
 def test_a_log_hides_keeps_and_passes_on() -> None:
     lines: list[str] = []
-    log = Log(lines.append, hiding(SECRETS))
+    log = Log(lines.append, Mask(SECRETS.values()))
     log("\x1b[91mtoken hunter22\x1b[0m")
     assert lines == list(log.lines) == ["token ***"]
 

@@ -9,7 +9,7 @@ import pytest
 from packaging.version import Version
 
 from planner.errors import Place, PlannerError
-from planner.requirements.credentials import masked
+from planner.mask import typed
 from planner.requirements.files import included_files, parse_file
 from planner.requirements.grammar import logical_lines
 from planner.requirements.lists import parse_list
@@ -541,7 +541,7 @@ def test_masking_leaves_what_is_no_secret() -> None:
         "-i https://h:8080/simple",
         "--hash=sha256:00",
     ]:
-        assert masked(text) == text
+        assert typed(text) == text
 
 
 def test_hash_checking_is_all_or_nothing() -> None:

@@ -1,7 +1,8 @@
 """One encoder for each output: terminal, Markdown, JSON. What is not ours passes through one of them.
 
 Owns which characters are shown as text, and how Markdown is kept from being markup. Text that was encoded
-for Markdown has a type of its own, which only this module makes. Refuses to know what is encoded.
+for Markdown has a type of its own, which only this module makes. Logins are masked on the way. Refuses to
+know what is encoded.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _JSON_CONTROLS: Final = f"[{_UNSEEN}]|{_PRESENTATION}"
 
 def terminal(text: str) -> str:
     r"""One line that a terminal shows and does not obey: controls, line ends and tabs as `\x1b`, `\n`."""
+    text = _without_logins(text)
     if text.isascii() and text.isprintable():
         return text
     return re.sub(_CONTROLS, lambda match: ascii(match[0])[1:-1], text)
@@ -47,8 +49,28 @@ def terminal(text: str) -> str:
 
 def json_text(data: Mapping[str, Any]) -> str:
     r"""An object as JSON that can be printed on a terminal: what `terminal` would show is `\uXXXX`."""
-    text = json.dumps(data, indent=2, ensure_ascii=False)
+    text = json.dumps(_masked(data), indent=2, ensure_ascii=False)
     return re.sub(_JSON_CONTROLS, lambda match: json.dumps(match[0])[1:-1], text)
+
+
+def _without_logins(text: str) -> str:
+    if "@" not in text and "=" not in text:
+        return text
+    from planner.mask import without_logins  # noqa: PLC0415  # `stowplan --version` loads no planner
+
+    return without_logins(text)
+
+
+def _masked(data: Any) -> Any:
+    match data:
+        case str():
+            return _without_logins(data)
+        case Mapping():
+            return {_without_logins(key): _masked(item) for key, item in data.items()}
+        case list() | tuple():
+            return [_masked(item) for item in data]
+        case _:
+            return data
 
 
 # GitHub, GitLab and others make links of these after Markdown was rendered, so no escape helps: mentions

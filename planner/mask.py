@@ -1,0 +1,298 @@
+"""What may not be shown: logins in URLs and references, and the values of variables.
+
+Owns the one mask of both, which every error, log and record passes. What it costs grows with the length of a
+text and not faster, whatever the text is. Refuses to know where a text comes from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final
+
+from attrs import field
+
+from planner.immutable import frozen
+
+__all__ = ["HIDDEN", "HOST_PORT", "Mask", "holds_login", "quoted", "typed", "without_logins"]
+
+HIDDEN: Final = "***"
+HOST_PORT: Final = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
+
+# Patterns are text until they are used: most texts have neither an `@` nor a parameter.
+_WORD: Final = r"\S+"
+_AUTHORITY: Final = r"[^/?#\"<>]*"
+_SCHEME: Final = r"[A-Za-z][A-Za-z0-9+.-]*(?=:$)"
+# A port, where a user without a colon in the name would have a password.
+_PORT: Final = r"\[|[^:]*(?::\d{0,5}(?:[/?#\"'<>`),;\]}]|$)|$)"
+# Of the planning machine in settings, `${NAME}`, or of a shell.
+_VARIABLE: Final = r"\$(?:\w+|\{\w+\})"
+_ONLY_VARIABLES: Final = rf"(?:[^:@]*:)?(?:{_VARIABLE})+"
+_ACCOUNT: Final = r"[\w.-]{1,64}"
+# A login of these schemes is a token even without a password. Others, like ssh, name an account.
+_TOKENS: Final = r"(?i:(?:.*[+.-])?(?:https?|ftps?)|)"
+_REFERENCE: Final = r"(?<![^'\"`(=,\[{<])[^:/@'\"`(=,\[{<]+:(?!/)[^@/]+@(?!sha\d+:)(?=[\w-][\w.-]*(?::\d+)?/)"
+_LONGEST_REFERENCE: Final = 4096
+_PARAMETER: Final = (
+    r"(?i)(?<=[?&;#])("
+    r"[\w.-]{0,40}(?:token|secret|passw(?:or)?d|passphrase|pwd|(?:api|access|private|account)[_-]?key|credential"
+    r"|signature)[\w.-]{0,40}|auth|authorization|jwt|key|pass|sig"
+    rf")=(?!(?:{_VARIABLE})+(?![^\s&#\"'<>`]))[^\s&#\"'<>`]+"
+)
+
+
+def without_logins(text: str) -> str:
+    """A text without what is or may be a login: before the `@` of a URL or a reference, or a parameter.
+
+    Names of accounts without a password stay in URLs of ssh and the like, and so do logins that are
+    `${VARIABLES}` alone.
+    """
+    if "@" in text:
+        text = re.sub(_WORD, lambda match: _word(match[0]) if "@" in match[0] else match[0], text)
+    if "=" in text:
+        text = re.sub(_PARAMETER, rf"\1={HIDDEN}", text)
+    return text
+
+
+def _word(word: str) -> str:
+    """A word without logins. It is gone through once, however many URLs look like being in it."""
+    start = word.find("//")
+    if start < 0:
+        return re.sub(_REFERENCE, f"{HIDDEN}@", word) if len(word) <= _LONGEST_REFERENCE else word
+    last = word.rfind("@")
+    parts, done = [], 0
+    while start >= 0 and start + 2 <= last:
+        begin = start + 2
+        authority = re.compile(_AUTHORITY).match(word, begin)
+        end = authority.end() if authority else begin
+        at = word.rfind("@", begin, end)
+        if not re.compile(_PORT).match(word, begin, end + 1) and at < last and not _is_fine(word, begin, at):
+            # A password may hold what should have been written otherwise.
+            at = last
+        if at >= 0 and not _is_fine(word, begin, at):
+            parts += [word[done:begin], HIDDEN]
+            done = at
+        start = word.find("//", max(end, done))
+    return "".join(parts) + word[done:]
+
+
+def _is_fine(word: str, begin: int, at: int) -> bool:
+    """Whether what stands before an `@` is no secret."""
+    if at < 0:
+        return False
+    login = word[begin:at]
+    if re.fullmatch(_ONLY_VARIABLES, login):
+        return True
+    scheme = re.search(_SCHEME, word[max(0, begin - 34) : begin - 2])
+    return not re.fullmatch(_TOKENS, scheme[0] if scheme else "") and bool(re.fullmatch(_ACCOUNT, login))
+
+
+def holds_login(text: str) -> bool:
+    """Whether a text has something in it that `without_logins` hides."""
+    return without_logins(text) != text
+
+
+_CLEAN: Final = rf"(?:git@)?{HOST_PORT}(?:/|$|[?#'`\s][^@]*$)"
+# Each is wider than a URL on purpose: what is shown may lose a path, and must not show a password.
+_TYPED: Final = (
+    (rf"(?s)//(?!{_CLEAN}).*@", f"//{HIDDEN}@"),
+    (rf"(?s)//(?!{_CLEAN}|\*\*\*@|/).*", f"//{HIDDEN}"),
+    # Only the URL of a version control system has an @ in its path: the revision.
+    (r"(?<!\+http:)(?<!\+https:)(?<!\+ssh:)(?<!\+git:)//\S*@", f"//{HIDDEN}@"),
+    (r"[^\s:/@'\"]*:(?!//|[0-9]+/)\S*@(?!sha\d+:)", f"{HIDDEN}@"),
+)
+_LONGEST_TYPED: Final = 1000
+
+
+def typed(text: str) -> str:
+    """What somebody typed where it does not belong, fit to be shown: wider than `without_logins`.
+
+    Whatever may be a user or a password before an `@` is `***`, and of a long text only its first word is
+    left.
+    """
+    if len(text) > _LONGEST_TYPED:
+        text = re.split(r"[:/@]", text[:100], maxsplit=1)[0] + "…"
+    for pattern, mask in _TYPED:
+        text = re.sub(pattern, mask, text)
+    return without_logins(text)
+
+
+def quoted(text: str) -> str:
+    """`typed` in quotes."""
+    return repr(typed(text))
+
+
+# Shorter values would hide half of every log, and are no secrets.
+_SHORTEST: Final = 4
+# Of a value that a line end cuts, pieces of this length are found.
+_PIECE: Final = 8
+# BuildKit puts it before each line of what a command writes.
+_BUILDKIT: Final = r"#\d+ \d+\.\d+ "
+
+
+def _distinct(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+@frozen
+class Mask:
+    """Hides values in a text, however they are encoded there, and all logins.
+
+    >>> Mask(["hunter22"])("Authorization: Basic bWU6aHVudGVyMjI=, https://me:other@host/")
+    'Authorization: Basic bWU6***I=, https://***@host/'
+    """
+
+    values: Collection[str] = field(default=(), converter=_distinct, repr=False)
+    _forms: tuple[str, ...] = field(init=False, repr=False, eq=False)
+    _probes: tuple[str, ...] = field(init=False, repr=False, eq=False)
+    _pieces: frozenset[str] = field(init=False, repr=False, eq=False)
+    _pattern: re.Pattern[str] = field(init=False, repr=False, eq=False)
+
+    @_forms.default
+    def _all_forms(self) -> tuple[str, ...]:
+        forms = {form for value in self.values for form in _encoded(value) if len(form) >= _SHORTEST}
+        # The longest first, or a value that begins with another one would show its rest.
+        return tuple(sorted(forms, key=lambda form: (-len(form), form)))
+
+    @_probes.default
+    def _all_probes(self) -> tuple[str, ...]:
+        """Parts of the forms, one of which is in each: most encodings leave most of a value as it is."""
+        probes: list[str] = []
+        for form in reversed(self._forms):
+            if not any(probe in form for probe in probes):
+                longest = max(re.findall("[A-Za-z0-9]+", form) or [""], key=len)
+                probes.append(longest if len(longest) >= _SHORTEST else form)
+        return tuple(probes)
+
+    @_pieces.default
+    def _all_pieces(self) -> frozenset[str]:
+        return frozenset(
+            form[start : start + _PIECE]
+            for form in self._forms
+            if len(form) > _PIECE
+            for start in range(len(form) - _PIECE + 1)
+        )
+
+    @_pattern.default
+    def _compiled(self) -> re.Pattern[str]:
+        return re.compile("|".join(map(re.escape, self._forms)))
+
+    def __call__(self, text: str) -> str:
+        """The text with `***` in place of every value and every login."""
+        if self._forms:
+            for probe in self._probes:
+                if probe in text:
+                    text = self._pattern.sub(HIDDEN, text)
+                    break
+            if len(text) >= _PIECE:
+                lines = text.split("\n") if "\n" in text else (text,)
+                text = "\n".join(map(self._whole_pieces, lines))
+        return without_logins(text)
+
+    def _whole_pieces(self, line: str) -> str:
+        """A line without the piece of a value that it begins or ends with: its other lines have the rest."""
+        line_end = line.rstrip()
+        if line_end[-_PIECE:] in self._pieces:
+            cut = max(map(len, self._ends(line_end)), default=0)
+            line = (line_end[:-cut] if cut else line_end) + (HIDDEN if cut else "")
+        prefix = re.match(_BUILDKIT, line)
+        begin = prefix.end() if prefix else 0
+        if line[begin : begin + _PIECE] in self._pieces:
+            cut = max(map(len, self._beginnings(line, begin)), default=0)
+            line = line[:begin] + (HIDDEN if cut else "") + line[begin + cut :]
+        return line
+
+    def _ends(self, line: str) -> Iterator[str]:
+        """The beginnings of values that a line ends with, or that it is a part of."""
+        prefix = re.match(_BUILDKIT, line)
+        whole = line[prefix.end() if prefix else 0 :]
+        for form in self._forms:
+            if whole in form:
+                yield whole
+            at = form.find(line[-_PIECE:])
+            while at >= 0:
+                if line.endswith(form[: at + _PIECE]):
+                    yield form[: at + _PIECE]
+                at = form.find(line[-_PIECE:], at + 1)
+
+    def _beginnings(self, line: str, begin: int) -> Iterator[str]:
+        """The ends of values that a line begins with."""
+        piece = line[begin : begin + _PIECE]
+        for form in self._forms:
+            at = form.find(piece)
+            while at >= 0:
+                if line.startswith(form[at:], begin):
+                    yield form[at:]
+                at = form.find(piece, at + 1)
+
+
+def _encoded(value: str) -> Iterator[str]:
+    """A value as it can stand in a text.
+
+    Plain; quoted for a shell, a Dockerfile, Python, JSON, HTML or a URL; in hexadecimal digits or in base64.
+    """
+    for text in {value, value.strip(), *value.splitlines()}:
+        yield text
+        yield text.replace("'", "'\"'\"'")
+        yield text.replace("'", "'\\''")
+        yield re.sub(r"([^\w@%+=:,./-])", r"\\\1", text)
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        yield escaped
+        yield escaped.replace("$", "\\$")
+        yield escaped.replace("$", "\\$").replace("`", "\\`")
+        yield repr(text)[1:-1]
+        yield ascii(text)[1:-1]
+        yield repr(text.encode(errors="surrogateescape"))[2:-1]
+        html = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        yield html
+        yield html.replace('"', "&quot;").replace("'", "&#x27;")
+        yield html.replace('"', "&#34;").replace("'", "&#39;")
+        for form in _distinct((text, *_json(text))):
+            data = form.encode(errors="surrogateescape")
+            yield form
+            yield from _in_url(data)
+            yield data.hex()
+            yield data.hex().upper()
+            for core in _base64(data):
+                yield core
+                yield core.replace("+", "-").replace("/", "_")
+                yield core.replace("+", "%2B").replace("/", "%2F")
+
+
+def _json(text: str) -> Iterator[str]:
+    """A text in JSON, as Python and as Go write it."""
+    import json  # noqa: PLC0415  # see _base64
+
+    for plain in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
+        yield plain
+        yield plain.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+# What encoders of URLs leave as it is beside letters and digits: the least, paths, and JavaScript.
+_UNRESERVED: Final = ("_.-~", "_.-~/", "_.-~!'()*")
+
+
+def _in_url(data: bytes) -> Iterator[str]:
+    """Bytes in a URL, with digits of both cases, and with both spellings of a space."""
+    for safe in _UNRESERVED:
+        for digits in ("%{:02X}", "%{:02x}"):
+            written = "".join(
+                chr(byte)
+                if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in safe)
+                else digits.format(byte)
+                for byte in data
+            )
+            yield written
+            yield written.replace("%20", "+")
+
+
+def _base64(data: bytes) -> Iterator[str]:
+    """What three bytes at a time come to wherever the data begin, in a text that is encoded as a whole.
+
+    The first and the last character also depend on what stands beside the data: they are left out.
+    """
+    import base64  # noqa: PLC0415  # only values need it
+
+    for offset in range(3):
+        written = base64.b64encode(b"\0" * offset + data).decode()
+        yield written[-(-offset * 8 // 6) : (offset + len(data)) * 8 // 6]
