@@ -55,13 +55,13 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 def _delivered(output: Output, code: int) -> int:
     """The exit code, once all was written: a result that reached nobody is none."""
-    from executor.cli.output import print_error  # noqa: PLC0415  # see Group
-    from executor.errors import ExecutorError, remedy  # noqa: PLC0415  # as above
-
     sys.stdout.flush()
     # A reader that is gone has read enough.
     if output.error is None or isinstance(output.error, BrokenPipeError):
         return code
+    from executor.cli.output import print_error  # noqa: PLC0415  # see Group
+    from executor.errors import ExecutorError, remedy  # noqa: PLC0415  # as above
+
     found = f"cannot be written: {output.error.strerror}"
     print_error(ExecutorError.of("standard output", found, remedy(output.error)))
     return NOT_WRITTEN if code in _RESULTS else code

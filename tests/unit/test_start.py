@@ -37,11 +37,13 @@ RUN: Final = textwrap.dedent(
             seen.append(event)
 
     sys.addaudithook(watch)
-    from executor.cli.main import run
+    from executor.cli.main import main
 
-    code = run(sys.argv[1:])
-    sys.stdout.flush()
-    print(json.dumps({"code": code, "seen": seen, "modules": sorted(sys.modules)}), file=sys.stderr)
+    try:
+        main(sys.argv[1:])
+    except SystemExit as ended:
+        told = {"code": ended.code, "seen": seen, "modules": sorted(sys.modules)}
+        print(json.dumps(told), file=sys.stderr)
     """
 )
 
