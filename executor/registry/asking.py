@@ -14,19 +14,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from attrs import field
 from attrs.validators import matches_re, optional
 
 from executor import limits
 from planner.immutable import frozen
-from planner.values import ImageRef
+from planner.values import Digest, ImageRef
 
 if TYPE_CHECKING:
     from executor.registry.client import Client
 
-__all__ = ["Missing", "Question", "Unknown", "Untold", "ask_all"]
+__all__ = ["Missing", "Question", "Reader", "Unknown", "Untold", "ask_all", "error_codes", "missing"]
 
 T = TypeVar("T")
 
@@ -60,6 +60,16 @@ class Unknown:
 
     reason: str
     transient: bool = True
+
+
+class Reader(Protocol):
+    """What gets what a registry has in the repository of an image."""
+
+    def fetch_manifest(self, address: str) -> tuple[bytes, Mapping[str, str]]:
+        """A manifest by its tag or digest, and what is said of it."""
+
+    def fetch_config(self, digest: Digest) -> bytes:
+        """A config by its digest."""
 
 
 class Untold(Exception):
@@ -174,9 +184,7 @@ def _status(response: Any, client: Client, ref: ImageRef) -> Missing | Unknown:
         codes = _codes(response, client)
         if not codes:
             return _no_registry(ref)
-        if "NAME_UNKNOWN" in codes:
-            return Missing(f"{registry} has no repository {ref.repository}")
-        return Missing(f"{registry} has no {ref.familiar}")
+        return missing(ref, codes)
     if status == 403:
         return Unknown(_refused(client, ref), transient=False)
     if status == 429:
@@ -188,10 +196,24 @@ def _status(response: Any, client: Client, ref: ImageRef) -> Missing | Unknown:
 def _codes(response: Any, client: Client) -> list[str]:
     """The codes of the errors in an answer; none if it is not that of a registry."""
     try:
-        document = json.loads(client.read(response, limits.ANSWER_BYTES))
-        return [str(error["code"]) for error in document["errors"]]
-    except Exception:  # it is too long, breaks off, or is no such document
+        return error_codes(client.read(response, limits.ANSWER_BYTES))
+    except Exception:  # it is too long, or breaks off
         return []
+
+
+def error_codes(body: bytes) -> list[str]:
+    """The codes of the errors in the body of an answer; none if it has none."""
+    try:
+        return [str(error["code"]) for error in json.loads(body)["errors"]]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return []
+
+
+def missing(ref: ImageRef, codes: Iterable[str]) -> Missing:
+    """What the codes of a registry that does not have an image say."""
+    if "NAME_UNKNOWN" in codes:
+        return Missing(f"{ref.registry} has no repository {ref.repository}")
+    return Missing(f"{ref.registry} has no {ref.familiar}")
 
 
 def _refused(client: Client, ref: ImageRef) -> str:

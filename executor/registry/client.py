@@ -8,7 +8,6 @@ be asked.
 from __future__ import annotations
 
 import io
-import ipaddress
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
@@ -22,6 +21,7 @@ from executor import limits
 from executor.process import Stop
 from executor.registry.asking import Untold
 from executor.registry.credentials import Helpers, Login, find_login
+from executor.registry.local import is_local
 from executor.registry.manifests import ACCEPTED
 from executor.registry.patience import Patience
 from planner.values import Digest, ImageRef
@@ -74,7 +74,7 @@ class Client(DXF):
         self._ref = ref
         self._environ = environ
         self._actions = list(actions)
-        self._local = _is_local(ref.registry)
+        self._local = is_local(ref.registry)
         super().__init__(host, ref.repository, _log_in, insecure=self._local, timeout=timeout)
         # dxf refuses to log in without TLS. Docker does so on the loopback, where nobody listens in.
         self._insecure = False
@@ -187,12 +187,3 @@ def _log_in(client: Any, response: Response) -> None:
 
 def _unchanged(request: PreparedRequest) -> PreparedRequest:
     return request
-
-
-def _is_local(registry: str) -> bool:
-    """Whether a registry is on the loopback: Docker takes `localhost`, 127.0.0.0/8 and ::1 without TLS."""
-    host = registry[1:].partition("]")[0] if registry.startswith("[") else registry.partition(":")[0]
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

@@ -20,7 +20,7 @@ from planner.immutable import frozen
 from planner.values import Digest, ImageRef
 
 if TYPE_CHECKING:
-    from executor.registry.client import Client
+    from executor.registry.asking import Reader
 
 __all__ = [
     "ACCEPTED",
@@ -107,7 +107,7 @@ def digest_of(content: bytes) -> Digest:
     return Digest(hashlib.sha256(content).hexdigest())
 
 
-def fetch_manifest(client: Client, ref: ImageRef) -> Manifest:
+def fetch_manifest(client: Reader, ref: ImageRef) -> Manifest:
     """Get what a reference points at. Untold if something else comes.
 
     What is no manifest at all raises whatever reading it raises, which `ask_all` puts into words.
