@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import ClassVar, Final
 
-from planner.errors import Place, Problem
+from planner.errors import Place, PlannerError, Problem
 from planner.immutable import frozen
 
 __all__ = [
@@ -110,6 +110,16 @@ class ExecutorError(Exception):
     def of(cls, where: str, found: str, fix: str) -> ExecutorError:
         """An error with one problem; `where` names what it is about: a file, an image, an engine."""
         return cls([Problem(Place(file=where), found, fix)])
+
+    @classmethod
+    def joined(cls, errors: Iterable[ExecutorError | PlannerError]) -> ExecutorError:
+        """Several errors as one: each problem once, and their kind where they are of one."""
+        given = tuple(errors)
+        kinds = {each.failure if isinstance(each, ExecutorError) else Failure.FAILED for each in given}
+        return cls(
+            dict.fromkeys(problem for each in given for problem in each.problems),
+            kinds.pop() if len(kinds) == 1 else Failure.FAILED,
+        )
 
 
 class UsageError(ExecutorError):

@@ -14,15 +14,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from attrs import evolve
+
 from executor.errors import ExecutorError, remedy
 from executor.reading import NotRead, read_whole
 from executor.scratch import held, sweep
+from planner.errors import PlannerError, Problem
 from planner.lock.lock import LOCK_NAME, Lock
+from planner.lock.records import RESTORE
 from planner.lock.text import dumps, loads
 
 __all__ = [
     "STATE_DIRECTORY",
     "lock_text",
+    "prepare_state",
     "read_lock",
     "read_lock_file",
     "scratch_directory",
@@ -36,6 +41,8 @@ _SCRATCH: Final = "tmp"
 # What is in a directory that others use too says whose it is.
 _PREFIX: Final = "stowplan-"
 _WAIT_SECONDS: Final = 60.0
+# What records and lock of a large plan take.
+_ROOM_BYTES: Final = 1024 * 1024
 # A lock of 10,000 images is a few MB.
 _LARGEST_LOCK_BYTES: Final = 64 * 1024 * 1024
 
@@ -118,9 +125,25 @@ def read_lock(root: Path) -> Lock | None:
 
 
 def read_lock_file(path: Path) -> Lock | None:
-    """The lock in a file that somebody named; None if it does not exist."""
-    text = _text(path, path.name)
-    return None if text is None else loads(text)
+    """The lock in a file that somebody named; None if it does not exist. Errors name that file."""
+    text = _text(path, str(path))
+    if text is None:
+        return None
+    try:
+        return loads(text)
+    except PlannerError as error:
+        raise PlannerError(_of_file(problem, path) for problem in error.problems) from None
+
+
+def _of_file(problem: Problem, path: Path) -> Problem:
+    """A problem of a lock as one of the lock in a file."""
+    if problem.where.file != LOCK_NAME:
+        return problem
+    # What `stowplan lock` repairs is the project's own.
+    fix = (
+        problem.fix if problem.fix != RESTORE or path.name == LOCK_NAME else "restore it from version control"
+    )
+    return evolve(problem, where=evolve(problem.where, file=str(path)), fix=fix)
 
 
 def _lock_file(root: Path) -> Path:
@@ -138,6 +161,40 @@ def _text(path: Path, name: str) -> str | None:
         raise ExecutorError.of(name, error.found, error.fix) from None
     # What is not UTF-8 is damage that a repair can drop: the text around it is still there.
     return None if data is None else data.decode(errors="replace")
+
+
+def prepare_state(root: Path, *, lock: bool) -> None:
+    """Make sure that files can be written here, and with `lock` that the lock can be replaced.
+
+    ExecutorError, or PlannerError, if that shows to be impossible: a lock that cannot be read, permissions, a
+    file system that is for reading only, or no room for some files of a usual size.
+    """
+    with scratch_directory(root) as scratch:
+        try:
+            with (scratch / "room").open("xb") as file:
+                file.write(bytes(_ROOM_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise _not_written(STATE_DIRECTORY, error) from None
+    if lock:
+        with _exclusively(state_directory(root)):
+            read_lock(root)
+            _check_replaceable(_lock_file(root))
+
+
+def _check_replaceable(target: Path) -> None:
+    """ExecutorError if no other file can take the place of this one."""
+    try:
+        # A file that may only be read can be replaced, and one that nobody may change (chattr +i) cannot.
+        with contextlib.suppress(FileNotFoundError):
+            os.close(os.open(target, os.O_WRONLY | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno != errno.EACCES:
+            raise _not_written(LOCK_NAME, error) from None
+    effective = os.access in os.supports_effective_ids
+    if not os.access(target.parent, os.W_OK | os.X_OK, effective_ids=effective):
+        raise _not_written(str(target.parent), PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def update_lock(root: Path, change: Callable[[Lock], Lock], *, repairs: bool = False) -> bool:

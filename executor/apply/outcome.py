@@ -59,7 +59,7 @@ class Outcome:
 
     `action` is what was decided and `code` and `reason` why. `digest` is the registry's, None for a local
     image; `pushed` says whether it was pushed now, and `verified` whether the registry was asked about an
-    image that is reused. `seconds` is wall time. `error` is why it failed, or what could not be recorded.
+    image that is reused. `seconds` is wall time. `error` is why it failed, and what could not be recorded.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Outcome:
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:
-    """0 if every image is there; 75 if trying again may help every one that is not; else 1."""
+    """0 if every image is there, and recorded; 75 if trying again may help every one that is not; else 1."""
     return errors.exit_code(
         outcome.error.failure if isinstance(outcome.error, ExecutorError) else Failure.FAILED
         for outcome in outcomes

@@ -28,17 +28,26 @@ from planner.values import ImageRef
 
 if TYPE_CHECKING:
     from executor.engines.protocol import ImageStore
-    from executor.records.store import Records
+    from executor.records.store import Known, Records
 
-__all__ = ["in_engine", "in_registry", "known", "with_engine", "with_registry"]
+__all__ = ["in_engine", "in_registry", "known", "presence", "with_engine", "with_registry"]
 
 
 def known(plan: BuildPlan, lock: Lock, records: Records, engine_name: str = "") -> dict[str, Presence]:
     """What the ledger and the records say of each image, by its name. Asks no registry and no engine."""
     built = tuple(image for image in plan.images if image.builds)
     told = records.known(plan.pipeline, plan.stack, built, engine_name or None)
+    return presence(plan, lock, told, engine_name)
+
+
+def presence(
+    plan: BuildPlan, lock: Lock, told: Mapping[str, Known], engine_name: str = ""
+) -> dict[str, Presence]:
+    """The same from what the records said of the images that are built."""
     found = {}
-    for image in built:
+    for image in plan.images:
+        if not image.builds:
+            continue
         entry = lock.pushed_as(image) if image.destination.push else None
         found[image.name] = Presence(
             ledger=entry.digest if entry else None,

@@ -5,22 +5,25 @@ Refuses to lose one outcome for the sake of another: what cannot be written is p
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from attrs import evolve
 
 from executor.apply.outcome import Outcome, Result
+from executor.defects import explained
 from executor.errors import ExecutorError
 from executor.records.store import Record, Records
-from executor.state import update_lock
+from executor.state import prepare_state, update_lock
 from planner.errors import PlannerError
 from planner.image.plan import BuildPlan, ImagePlan
 from planner.immutable import frozen
 from planner.lock.lock import Lock, Pushed
 from planner.values import ImageRef
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "failing"]
 
 
 @frozen
@@ -32,14 +35,32 @@ class Recorder:
     records: Records
     lock: Lock
 
+    def prepare(self) -> None:
+        """Make sure that all can be written, before anything is built. ExecutorError if it cannot."""
+        errors = []
+        pushes = any(image.destination.push for image in self.plan.images if image.builds)
+        for check in (self.records.prepare, partial(prepare_state, self.root, lock=pushes)):
+            try:
+                check()
+            except (ExecutorError, PlannerError) as error:
+                errors.append(error)
+        if errors:
+            raise ExecutorError.joined(errors)
+
     def record(self, image: ImagePlan, outcome: Outcome, engine_name: str) -> Outcome:
         """Write an outcome down; the outcome, with what could not be written."""
-        try:
-            self._record(image, outcome, engine_name)
-            self._ledger(image, outcome)
-        except (ExecutorError, PlannerError) as error:
-            return evolve(outcome, error=outcome.error or error)
-        return outcome
+        errors: list[ExecutorError | PlannerError] = []
+        for write in (
+            partial(self._record, image, outcome, engine_name),
+            partial(self._ledger, image, outcome),
+        ):
+            try:
+                write()
+            except (ExecutorError, PlannerError) as error:
+                errors.append(error)
+            except Exception as error:  # whatever it is, the other outcomes are not lost to it
+                errors.append(explained(error, self.root))
+        return failing(outcome, errors)
 
     def _record(self, image: ImagePlan, outcome: Outcome, engine_name: str) -> None:
         if outcome.result is Result.PARENT or outcome.code == "not-needed":
@@ -72,3 +93,10 @@ class Recorder:
         entry = Pushed(image.hash, reference, image.name, self.plan.stack)
         if entry not in self.lock.pushed:
             update_lock(self.root, lambda lock: lock.with_pushed([entry]))
+
+
+def failing(outcome: Outcome, errors: Iterable[ExecutorError | PlannerError]) -> Outcome:
+    """The outcome with more that went wrong."""
+    if not (more := tuple(errors)):
+        return outcome
+    return evolve(outcome, error=ExecutorError.joined([outcome.error, *more] if outcome.error else more))

@@ -19,7 +19,8 @@ from executor.apply.builder import ImageBuilder, blocked, failed, nothing_to_do
 from executor.apply.exclusive import alone, tidy
 from executor.apply.outcome import Event, EventKind, OnEvent, Outcome
 from executor.apply.presence import in_engine, in_registry, known, with_engine, with_registry
-from executor.apply.recorder import Recorder
+from executor.apply.recorder import Recorder, failing
+from executor.defects import explained
 from executor.errors import BuildFailed, ExecutorError
 from executor.records.store import Records
 from executor.state import read_lock
@@ -127,7 +128,7 @@ class _Application:
         decisions = self._decisions()
         if any(decision.action in (Action.BUILD, Action.PUSH) for decision in decisions.values()):
             # What cannot be recorded is said before anything is built.
-            self._records.prepare()
+            self._recorder.prepare()
         if self._chosen.name:
             tidy(self._chosen.engine)
         futures: dict[Digest, Future[list[Outcome]]] = {}
@@ -211,6 +212,8 @@ class _Application:
                 else ExecutorError(problems)
             )
             outcome = failed(image, decision, hidden, interrupted=self._interrupted.is_set())
+        except Exception as error:  # whatever it is, the other outcomes are not lost to it
+            outcome = failed(image, decision, explained(error, self._root))
         outcome = evolve(outcome, seconds=round(time.monotonic() - started, 3))
         outcome = self._recorder.record(image, outcome, self._chosen.name)
         text = str(outcome.error) if outcome.error else outcome.reference
@@ -303,5 +306,7 @@ class _Application:
             else:
                 self._chosen.engine.tag(image.reference, f"{image.destination.repository}:{tag}")
         except ExecutorError as error:
-            return evolve(outcome, error=outcome.error or error)
+            return failing(outcome, [error])
+        except Exception as error:  # as in `_one`
+            return failing(outcome, [explained(error, self._root)])
         return outcome

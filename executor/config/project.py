@@ -83,14 +83,13 @@ def find_project(start: Path) -> Path:
     for directory in (start, *start.parents):
         # What cannot be looked at in a directory above is none of this project's business.
         with contextlib.suppress(OSError, NotRead):
-            if (directory / PROJECT_FILE).exists() or _has_table(directory / PYPROJECT):
+            if (directory / PROJECT_FILE).exists() or _has_table(read_whole(directory / PYPROJECT)):
                 return directory
     return start
 
 
-def _has_table(path: Path) -> bool:
+def _has_table(data: bytes | None) -> bool:
     """Whether a file has `[tool.stowplan]`, however spelt; broken TOML that names it counts as well."""
-    data = read_whole(path)
     if data is None or b"stowplan" not in data:
         return False
     try:
@@ -105,16 +104,16 @@ def load_project(root: Path) -> Project:
     own, pyproject = root / PROJECT_FILE, root / PYPROJECT
     if not os.path.isdir(root):  # noqa: PTH112  # Path.is_dir raises where it may not look
         raise UsageError.of(str(root), "no such directory", "name the directory of a project with --project")
-    data = _read(own, read_whole)
-    too = _read(pyproject, _has_table)
-    if data is not None and too:
+    # Each is read once: another program may be writing it.
+    data, shared = _read(own), _read(pyproject)
+    if data is not None and _has_table(shared):
         raise ExecutorError.of(
             str(own), f"[tool.stowplan] of {PYPROJECT} describes this project too", "keep one of the two"
         )
     if data is not None:
         return _load(root, own, data, ())
-    if too:
-        return _load(root, pyproject, _read(pyproject, read_whole) or b"", ("tool", "stowplan"))
+    if shared is not None and _has_table(shared):
+        return _load(root, pyproject, shared, ("tool", "stowplan"))
     raise ExecutorError.of(
         str(root),
         f"no {PROJECT_FILE}, and no [tool.stowplan] in a {PYPROJECT}",
@@ -122,10 +121,10 @@ def load_project(root: Path) -> Project:
     )
 
 
-def _read(path: Path, how: Callable[[Path], T]) -> T:
-    """What a file says. ExecutorError if it cannot be read."""
+def _read(path: Path) -> bytes | None:
+    """What is in a file; None if it does not exist. ExecutorError if it cannot be read."""
     try:
-        return how(path)
+        return read_whole(path)
     except NotRead as error:
         raise ExecutorError.of(path.name, error.found, error.fix) from None
 

@@ -7,6 +7,7 @@ build never stands in the way of an earlier or a later good one.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -25,7 +26,7 @@ from planner.image.plan import ImagePlan
 from planner.immutable import frozen
 from planner.values import Digest
 
-__all__ = ["Known", "Record", "Records"]
+__all__ = ["Known", "Record", "Records", "Survey"]
 
 _COLUMNS: Final = (
     "id, finished, seconds, pipeline, stack, image, hash, status, engine, reference, digest, pushed, error"
@@ -59,6 +60,14 @@ class Record:
         default=Factory(lambda record: record.digest is not None, takes_self=True), converter=bool
     )
     error: str | None = None
+
+
+@frozen
+class Survey:
+    """What the records say at one moment: `known` of planned images, `last` what was planned before."""
+
+    known: Mapping[str, Known]
+    last: Mapping[str, ImagePlan]
 
 
 class Records:
@@ -152,14 +161,21 @@ class Records:
     ) -> dict[str, Known]:
         """What the records say of each of these images, by its name. Opens the database once for all."""
         planned = tuple(images)
+        return self._planning(
+            lambda database: _known(database, pipeline, stack, planned, engine), _unknown(planned)
+        )
 
-        def look(database: sqlite3.Connection) -> dict[str, Known]:
-            built = newest(database, pipeline, stack)
-            return {
-                image.name: known(database, image, engine, built=image.name in built) for image in planned
-            }
+    def survey(
+        self, pipeline: str, stack: str, images: Iterable[ImagePlan], engine: str | None = None
+    ) -> Survey:
+        """What `known` and `last_plans` say, both at one moment: another process may be recording builds."""
+        planned = tuple(images)
 
-        return self._planning(look, {image.name: Known() for image in planned})
+        def look(database: sqlite3.Connection) -> Survey:
+            told = _known(database, pipeline, stack, planned, engine)
+            return Survey(told, _last_plans(database, pipeline, stack, None))
+
+        return self._planning(look, Survey(_unknown(planned), {}))
 
     def last(self, pipeline: str, stack: str, image: str) -> ImagePlan | None:
         """What an image was planned as when it was last there; None too where that cannot be read."""
@@ -173,19 +189,7 @@ class Records:
         One that cannot be read, because another version wrote it, is left out: nothing can be compared then.
         """
         names = None if images is None else frozenset(images)
-
-        def look(database: sqlite3.Connection) -> dict[str, ImagePlan]:
-            plans: dict[str, ImagePlan] = {}
-            trees: dict[Digest, Tree] = {}
-            for name, number in newest(database, pipeline, stack).items():
-                if names is None or name in names:
-                    try:
-                        plans[name] = plan_of(database, number, trees)
-                    except UnreadableImage:
-                        continue
-            return plans
-
-        return self._planning(look, {})
+        return self._planning(lambda database: _last_plans(database, pipeline, stack, names), {})
 
     def delete(self, number: int) -> bool:
         """Forget one build; whether there was one. Trees that no other record needs go with it.
@@ -225,6 +229,33 @@ class Records:
             for problem in error.problems:
                 self._on_warning(problem)
             return otherwise
+
+
+def _known(
+    database: sqlite3.Connection,
+    pipeline: str,
+    stack: str,
+    images: tuple[ImagePlan, ...],
+    engine: str | None,
+) -> dict[str, Known]:
+    built = newest(database, pipeline, stack)
+    return {image.name: known(database, image, engine, built=image.name in built) for image in images}
+
+
+def _unknown(images: tuple[ImagePlan, ...]) -> dict[str, Known]:
+    return {image.name: Known() for image in images}
+
+
+def _last_plans(
+    database: sqlite3.Connection, pipeline: str, stack: str, names: frozenset[str] | None
+) -> dict[str, ImagePlan]:
+    plans: dict[str, ImagePlan] = {}
+    trees: dict[Digest, Tree] = {}
+    for name, number in newest(database, pipeline, stack).items():
+        if names is None or name in names:
+            with contextlib.suppress(UnreadableImage):
+                plans[name] = plan_of(database, number, trees)
+    return plans
 
 
 def _number(name: str) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from executor import limits
-from executor.apply.presence import known, with_registry
+from executor.apply.presence import presence, with_registry
 from executor.config.project import Project
 from executor.records.store import Records
 from executor.workflow.plans import Planned, stale
@@ -25,8 +25,9 @@ def report(project: Project, planned: Planned, *, engine_name: str = "", offline
     """
     made = planned.plan
     lock = planned.lock or Lock()
-    records = Records(project.root)
-    present = known(made, lock, records, engine_name)
+    built = [image for image in made.images if image.builds]
+    survey = Records(project.root).survey(made.pipeline, made.stack, built, engine_name or None)
+    present = presence(made, lock, survey.known, engine_name)
     decisions = decide(made, present)
     if not offline:
         unsure = [name for name in present if decisions[name].action is not Action.REUSE]
@@ -34,9 +35,8 @@ def report(project: Project, planned: Planned, *, engine_name: str = "", offline
         decisions = decide(made, present)
     since_build: list[Change] = []
     rebuilt: dict[str, tuple[str, ...]] = {}
-    last = records.last_plans(made.pipeline, made.stack)
     for image in made.images:
-        before = last.get(image.name)
+        before = survey.last.get(image.name)
         if not image.builds:
             continue
         if before is not None and before.hash != image.hash:

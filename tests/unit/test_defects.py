@@ -10,10 +10,13 @@ import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Any
 
 import pytest
 
+import executor
+import planner
 from executor.cli.main import run
 from executor.defects import explained
 from executor.errors import ExecutorError
@@ -22,11 +25,15 @@ from planner import Pipeline
 
 # Whoever becomes nobody may not be able to import any more.
 for name in (
-    "tests.e2e.preloaded", "concurrent.futures.thread", "docker.auth", "docker.context", "docker.tls",
-    "docker.transport", "encodings.idna", "executor.engines.socket_api", "executor.registry.credentials",
-    "planner.lock.repair", "rich.table", "rich.text", "executor.workflow.outdated",
+    "tests.e2e.preloaded", "concurrent.futures.thread", "ctypes", "docker.auth", "docker.context",
+    "docker.tls", "docker.transport", "encodings.idna", "rich.table", "rich.text", "tempfile",
+    "urllib.request",
 ):  # fmt: skip
     import_module(name)
+for package in (executor, planner):
+    for module in walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)
 
 SECRET = "hunter22-s3cret"
 PINNED = f"python@sha256:{'0' * 64}"
