@@ -32,6 +32,7 @@ from planner.lock.records import (
     requirement_of,
     write_instruction,
 )
+from planner.lock.texts import unplanned
 from planner.requirements.model import Requirement
 from planner.values import freeze
 
@@ -230,6 +231,8 @@ class Images:
                 freeze(record.options),
             )
             if spec.hash == record.hash:
+                if strange := tuple(unplanned(spec)):
+                    raise _wrong(where, *strange)
                 return known.setdefault(key, spec)
         raise _wrong(where, "its hash is not that of its content")
 
@@ -260,5 +263,5 @@ def _requirement(record: PackageRecord) -> Requirement:
     return requirement
 
 
-def _wrong(where: str, found: str) -> PlannerError:
-    return PlannerError([Problem(Place(path=(where,), file=LOCK_NAME), found, RESTORE)])
+def _wrong(where: str, *found: str) -> PlannerError:
+    return PlannerError(Problem(Place(path=(where,), file=LOCK_NAME), each, RESTORE) for each in found)

@@ -17,6 +17,7 @@ from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.lock.lock import LOCK_NAME, Lock, Pushed
 from planner.lock.records import RESTORE, check_plain, read_instruction
+from planner.lock.texts import unplanned
 from planner.pipeline import NAME
 from planner.values import Digest, FrozenMapping, ImageRef, freeze
 
@@ -101,6 +102,10 @@ def _image(table: Mapping[str, Any]) -> NamedSpec:
         _text(options.get("target")),
         freeze(dict(options.get("other", {}))),
     )
+    if strange := tuple(unplanned(spec)):
+        raise PlannerError(
+            Problem.in_file(LOCK_NAME, None, f"{where}: {found}", RESTORE) for found in strange
+        )
     return NamedSpec(_name(table["name"], _IMAGE_NAME), tuple(map(_name, table["steps"])), spec)
 
 

@@ -32,11 +32,17 @@ from planner.settings.checks import (
 from planner.settings.option_table import CONTAINER_LIMITS, FIELD_SPELLINGS, OPTIONS, REFUSED
 from planner.values import FrozenMapping, freeze
 
-__all__ = ["ARGUMENTS", "BuildConfig", "BuildOptions", "env_name"]
+__all__ = [
+    "ARGUMENTS", "ENV_NAME", "LABEL_NAME", "OPTION_NAME", "PLATFORM", "TARGET", "BuildConfig", "BuildOptions",
+    "env_name",
+]  # fmt: skip
 
 
 ENV_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
-_OPTION_NAME: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
+OPTION_NAME: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
+LABEL_NAME: Final = r"[^=\s]+"
+PLATFORM: Final = r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?"
+TARGET: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 
 env_name = matching(ENV_NAME, "the name of an environment variable", "MODEL_DIR")
 
@@ -65,7 +71,7 @@ def _word(value: object) -> Iterator[Problem]:
 
 
 # What is read back from a lock is checked with it as well.
-ARGUMENTS: Final = mapping_of(matching(_OPTION_NAME, "an option's name", "timeout"), _argument)
+ARGUMENTS: Final = mapping_of(matching(OPTION_NAME, "an option's name", "timeout"), _argument)
 
 
 def _argument_name(value: object) -> Iterator[Problem]:
@@ -173,7 +179,7 @@ def _size(value: object) -> Iterator[Problem]:
 
 # The fields that hold options by name.
 _TABLES: Final = ("other", "tuning")
-_label = matching(r"[^=\s]+", "a label's name", "org.example.team")
+_label = matching(LABEL_NAME, "a label's name", "org.example.team")
 _SPELLINGS: Final[Mapping[str, str]] = {
     **FIELD_SPELLINGS,
     **{spelling: option.name for option in OPTIONS.values() for spelling in option.also},
@@ -206,12 +212,12 @@ class BuildOptions(Layer):
     """Labels of the image by name."""
     platform: str | Unset | None = setting(
         None,
-        optional(matching(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?", "a platform", "linux/amd64")),
+        optional(matching(PLATFORM, "a platform", "linux/amd64")),
         COUNTED,
     )
     """Operating system and architecture to build for. Default: this machine's."""
     target: str | Unset | None = setting(
-        None, optional(matching(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a build stage", "runtime")), COUNTED
+        None, optional(matching(TARGET, "a build stage", "runtime")), COUNTED
     )
     """The stage of a custom Dockerfile to build."""
     other: Mapping[str, Any] | Unset = setting(FrozenMapping(), _named(counts=True), COUNTED, convert=_read)

@@ -30,7 +30,7 @@ from planner.settings.checks import (
 )
 from planner.values import PATH_PATTERN, TAG_PATTERN, FrozenMapping, PythonPackageInstaller, bare_flags
 
-__all__ = ["DockerSettings"]
+__all__ = ["APT_PACKAGE", "USER", "DockerSettings"]
 
 
 # Debian Policy 5.6.1 names, with apt-get's `:architecture`, `=version` and `/release`. A name may not
@@ -40,6 +40,7 @@ APT_PACKAGE: Final = (
     r"(?:=[A-Za-z0-9.+:~-]+|/[A-Za-z0-9][A-Za-z0-9.-]*)?"
 )
 _USER_PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+USER: Final = rf"{_USER_PART}(?::{_USER_PART})?"
 
 _variables = mapping_of(
     env_name, without_login(text, "write ${NAME} in its place, and set that variable where stowplan runs")
@@ -146,9 +147,7 @@ class DockerSettings(Layer):
     """Variables set before anything is installed. `${NAME}` takes the planning machine's value."""
     runtime_environment: Mapping[str, str] | Unset = setting(FrozenMapping(), _variables, COUNTED)
     """Variables set after everything is installed."""
-    user: str | Unset | None = setting(
-        None, optional(matching(rf"{_USER_PART}(?::{_USER_PART})?", "a user", "1000:1000")), COUNTED
-    )
+    user: str | Unset | None = setting(None, optional(matching(USER, "a user", "1000:1000")), COUNTED)
     """User of the container, and owner of /app: one the parent image has, or a number."""
     build_config: BuildConfig | Mapping[str, Any] | Unset = setting(
         BuildConfig(), of_kind(BuildConfig), COUNTED, convert=decoded(BuildConfig)
