@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from executor.ahead import load_ahead
 from executor.apply.outcome import Event, EventKind, OnEvent, Outcome, Result
 from executor.apply.presence import in_registry
 from executor.apply.verification import difference
@@ -69,6 +70,8 @@ class ImageBuilder:
         variables = dict(self._values(image))
         arguments = {build_argument(name): value for name, value in variables.items()}
         job = BuildJob(image, lambda: files(image, self.root), arguments, self.root)
+        if image.destination.push:
+            load_ahead("tomlkit", "filelock")  # for the ledger, which says what was pushed
         made = self.engine.build(job, self._on_line(image))
         # Only what was planned gets the planned tag.
         if found := difference(image, made, variables):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from executor import limits
+from executor.ahead import load_ahead
 from executor.engines.archive import DOCKERFILE, archive, planned_options, written_id
 from executor.engines.daemon import (
     FOREVER,
@@ -295,6 +296,8 @@ def _build_with_buildkit(job: BuildJob, log: Log, task: Task) -> tuple[str, str]
     """Build with the command line; returns the image's ID and why it failed, either of them empty."""
     with scratch_directory(job.root) as directory:
         id_file = directory / "image"
+        # The image gets its tag with it, and is pushed.
+        load_ahead("docker")
         command = buildx_command(job, id_file)
         done = run(command, stdin=archive(job), on_line=log, stoppable=task.stoppable)
         image = written_id(id_file)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from planner import toml
@@ -103,6 +104,8 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
 
 
+# `apply` reads the lock to plan, to see what was pushed, and to add to it.
+@lru_cache(maxsize=1)
 def loads(text: str) -> Lock:
     """Read the text of a lock of any version. PlannerError says what is wrong with it, and where.
 
