@@ -3,63 +3,20 @@
 from __future__ import annotations
 
 import base64
-import html
-import json
 import re
-import shlex
 import textwrap
 from collections.abc import Callable
-from typing import Final
-from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from planner.mask import HIDDEN, Mask, holds_login, without_logins
+from tests.encodings import ENCODERS
 from tests.property import strategies as some
 
 # With the characters that encoders change, and long enough not to stand in a text by accident.
 tokens = st.text(st.sampled_from("abcXYZ0189-_'\"$\\ #=+/&<>é日"), min_size=12, max_size=40)
-
-
-def _lower(text: str) -> str:
-    """Percent encoding with small digits."""
-    return re.sub("%..", lambda match: match[0].lower(), text)
-
-
-def _go(text: str) -> str:
-    """JSON as Go writes it."""
-    plain = json.dumps(text, ensure_ascii=False)
-    return plain.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-ENCODERS: Final[dict[str, Callable[[str], str]]] = {
-    "plain": str,
-    "shell": shlex.quote,
-    "shell, by hand": lambda text: re.sub(r"([^\w@%+=:,./-])", r"\\\1", text),
-    "json": json.dumps,
-    "json in unicode": lambda text: json.dumps(text, ensure_ascii=False),
-    "json of Go": _go,
-    "python": repr,
-    "python in ASCII": ascii,
-    "python bytes": lambda text: repr(text.encode()),
-    "url": quote,
-    "part of a url": lambda text: quote(text, safe=""),
-    "url in small digits": lambda text: _lower(quote(text, safe="")),
-    "url of JavaScript": lambda text: quote(text, safe="!'()*"),
-    "form": quote_plus,
-    "form in small digits": lambda text: _lower(quote_plus(text)),
-    "json in a url": lambda text: quote(json.dumps({"x": text})),
-    "html": html.escape,
-    "hex": lambda text: text.encode().hex(),
-    "HEX": lambda text: text.encode().hex().upper(),
-    "base64": lambda text: base64.b64encode(text.encode()).decode(),
-    "base64 of a url": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
-    "base64 of user and value": lambda text: base64.b64encode(f"me:{text}".encode()).decode(),
-    "base64 of json": lambda text: base64.b64encode(json.dumps({"auth": text}).encode()).decode(),
-    "base64 in a url": lambda text: quote(base64.b64encode(f"x:{text}".encode()).decode(), safe=""),
-}
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executor.cli.render.data import image_data, report_data
+from executor.cli.render.encode import json_text
 from executor.cli.render.markdown import image_markdown, report_markdown
 from executor.cli.render.text import image_lines, report_lines
+from executor.records.images import image_text
 from planner import (
     Facts,
     HiddenValue,
@@ -38,6 +40,7 @@ from planner import (
     needs,
 )
 from tests.builders import World, observed, pipeline_of, plan_of
+from tests.encodings import found
 from tests.property import strategies as some
 
 # Long enough to be found by accident nowhere, with the characters that encoders change.
@@ -50,18 +53,17 @@ TABLE: Final[dict[str, Any]] = {
 }
 
 
-def _forms(token: str) -> Iterator[str]:
-    """The token, as encoders would write it, and what could be compared with a list of guesses."""
-    data = token.encode()
-    yield token
-    yield repr(token)[1:-1]
-    yield token.encode("unicode_escape").decode()
-    yield base64.b64encode(data).decode()
-    yield data.hex()
+def _hashes(token: str) -> Iterator[str]:
+    """What could be compared with a list of guesses."""
     for name in ("md5", "sha1", "sha256", "sha512", "blake2b", "sha3_256"):
-        plain = hashlib.new(name, data)
+        plain = hashlib.new(name, token.encode())
         yield plain.hexdigest()
         yield base64.b64encode(plain.digest()).decode()
+
+
+def _found(token: str, said: str) -> list[str]:
+    """What of a token is in a text, however it is encoded."""
+    return [*found(token, said), *(made for made in _hashes(token) if made in said)]
 
 
 def _said(pipeline: Pipeline, facts: Facts) -> Iterator[str]:
@@ -91,9 +93,11 @@ def _said(pipeline: Pipeline, facts: Facts) -> Iterator[str]:
             yield from image_lines(report, image)
             yield image_markdown(report, image)
             yield repr(image_data(report, image))
+            yield json_text(image_data(report, image))
     for image in plan.images:
         yield dockerfile(image.spec)
         yield repr(context_files(image.spec))
+        yield image_text(image)  # what a record keeps
         yield f"{image.hash} {image.spec.hash} {image.reference} {image.base}"
 
 
@@ -103,7 +107,7 @@ def test_a_token_is_nowhere(token: str) -> None:
     pipeline = pipeline_of(TABLE, {"load": {}, "train": {"user": "1000"}})
     facts = observed(pipeline, world=World(variables={"TOKEN": token}))
     said = "\n".join(_said(pipeline, facts))
-    assert [form for form in _forms(token) if form in said] == []
+    assert _found(token, said) == []
 
 
 def _observe_all(pipeline: Pipeline, world: World, facts: dict[Need[Any], Any]) -> None:
@@ -134,7 +138,7 @@ def test_a_token_is_in_no_error(token: str, bad: str) -> None:
     shown = _refused(pipeline, World(variables={"TOKEN": token + bad}))
     assert "TOKEN" in shown
     assert "UNSET" in shown
-    assert [form for form in _forms(token) if form in shown] == []
+    assert _found(token, shown) == []
 
 
 @some.examples(30)
@@ -145,7 +149,7 @@ def test_a_token_beside_other_mistakes_is_in_no_error(token: str) -> None:
     )
     shown = _refused(pipeline, World(variables={"TOKEN": token}))
     assert "UNSET" in shown
-    assert [form for form in _forms(token) if form in shown] == []
+    assert _found(token, shown) == []
 
 
 @some.examples(30)
