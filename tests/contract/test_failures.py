@@ -90,19 +90,21 @@ def test_a_missing_parent(engine: Engine, registry: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "script", ["", f'echo sha256:{"1" * 64} > "${{6#--iidfile=}}"'], ids=["nothing", "an ID"]
+    "script", ["", f'echo sha256:{"1" * 64} > "${{4#--iidfile=}}"'], ids=["nothing", "an ID"]
 )
 def test_a_builder_that_only_says_it_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str
 ) -> None:
     if reason := reason_against("docker-buildkit"):
         absent(reason)
-    (tmp_path / "docker").write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
-    (tmp_path / "docker").chmod(0o755)
+    plugin = tmp_path / "cli-plugins/docker-buildx"
+    plugin.parent.mkdir()
+    plugin.write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
+    plugin.chmod(0o755)
     project = tmp_path / "project"
     project.mkdir()
     made = job(planned(project), project)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     with pytest.raises(BuildFailed) as caught:
         ENGINES["docker-buildkit"]().build(made, quiet)
     assert caught.value.problems[0].found == "the builder says that it is done, and there is no image"
