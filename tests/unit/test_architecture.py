@@ -25,7 +25,8 @@ EXECUTOR: Final = sorted((ROOT / "executor").rglob("*.py"))
 # whatever else depends on where and when it runs.
 PURE: Final = {
     "__future__", "attrs", "base64", "cattrs", "collections", "difflib", "enum", "functools", "hashlib",
-    "itertools", "json", "packaging", "planner", "posixpath", "re", "shlex", "tomlkit", "tomllib", "typing",
+    "itertools", "json", "operator", "packaging", "planner", "posixpath", "re", "shlex", "tomlkit",
+    "tomllib", "typing",
 }  # fmt: skip
 # Built-in functions that look outside, or run what they are given.
 OUTSIDE: Final = {"__import__", "breakpoint", "compile", "eval", "exec", "input", "open", "print"}
