@@ -41,8 +41,18 @@ _PARAMETER: Final = (
 )
 
 
+# As clients show it that are asked to say more.
+_HEADER: Final = (
+    r"(?i)(authorization[\"']{0,2}\s{0,4}[:=]\s{0,4}[\"']?(?:(?:basic|bearer|token|negotiate)\s{1,4})?)"
+    r"[^\s\"',;}]+"
+)
+
+
 def without_logins(text: str) -> str:
-    """A text without what is or may be a login: before the `@` of a URL or a reference, or a parameter.
+    """A text without what is or may be a login.
+
+    That is what stands before the `@` of a URL or a reference, the value of a parameter or of an
+    `Authorization` header.
 
     Names of accounts without a password stay in URLs of ssh and the like, and so do logins that are
     `${VARIABLES}` alone.
@@ -51,6 +61,8 @@ def without_logins(text: str) -> str:
         text = re.sub(_WORD, lambda match: _word(match[0]) if "@" in match[0] else match[0], text)
     if "=" in text:
         text = re.sub(_PARAMETER, rf"\1={HIDDEN}", text)
+    if "uthorization" in text or "UTHORIZATION" in text:
+        text = re.sub(_HEADER, rf"\1{HIDDEN}", text)
     return text
 
 
@@ -112,13 +124,14 @@ def typed(text: str) -> str:
     """
     if len(text) > _LONGEST_TYPED:
         text = re.split(r"[:/@]", text[:100], maxsplit=1)[0] + "…"
-    for pattern, mask in _TYPED:
-        text = re.sub(pattern, mask, text)
+    if "@" in text or "//" in text:
+        for pattern, mask in _TYPED:
+            text = re.sub(pattern, mask, text)
     return without_logins(text)
 
 
 def quoted(text: str) -> str:
-    """`typed` in quotes."""
+    """What somebody `typed`, in quotes."""
     return repr(typed(text))
 
 
@@ -138,8 +151,8 @@ def _distinct(values: Iterable[str]) -> tuple[str, ...]:
 class Mask:
     """Hides values in a text, however they are encoded there, and all logins.
 
-    >>> Mask(["hunter22"])("Authorization: Basic bWU6aHVudGVyMjI=, https://me:other@host/")
-    'Authorization: Basic bWU6***I=, https://***@host/'
+    >>> Mask(["hunter22"])("login bWU6aHVudGVyMjI=, https://me:other@host/")
+    'login bWU6***I=, https://***@host/'
     """
 
     values: Collection[str] = field(default=(), converter=_distinct, repr=False)

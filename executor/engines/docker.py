@@ -195,15 +195,17 @@ class DockerEngine:
     def _push(self, ref: ImageRef, login: Login, task: Task, on_line: OnLine) -> Digest | str:
         """Push once; the digest, or why that failed."""
         stream, failed = Stream(), ""
+        # A daemon repeats what a registry says, and that may repeat what it was told.
+        mask = Mask(login.secrets)
         try:
             with self._daemon.client(FOREVER) as api, stoppable(api, task):
                 # Given a login, the SDK does not run the credential helper, which it would wait for for ever.
                 records = api.push(ref.name, ref.tag, stream=True, decode=True, auth_config=login.for_engine)
-                stream = follow(records, Log(on_line, Mask()))
+                stream = follow(records, Log(on_line, mask))
         except BuildFailed as error:
             failed = error.problems[0].found
         task.check()
-        failed = stream.error or failed
+        failed = mask(stream.error or failed)
         if failed or "Digest" not in stream.aux:
             check_lost(str(ref), [failed])
             return failed or "the daemon did not tell the digest"

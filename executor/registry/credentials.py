@@ -44,6 +44,11 @@ class Login:
         return bool(self.username)
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of it may not be shown."""
+        return tuple(filter(None, (self.password, self.token)))
+
+    @property
     def for_engine(self) -> dict[str, str]:
         """As the Docker daemon takes it, which may use a token too (Docker Engine API, "Authentication")."""
         if self.token:

@@ -15,6 +15,8 @@ from executor.registry.lookup import Found, Missing, head
 from planner.values import ImageRef
 from tests.contract.conftest import AuthRegistry, absent
 from tests.contract.images import TEST_BASE, build, quiet, told
+from tests.encodings import found
+from tests.web import Reply, Request, serving
 
 TIMEOUT = 30.0
 
@@ -146,3 +148,40 @@ def test_push_to_no_registry(engine: Engine, new_tag: Callable[[str], str], tmp_
 def test_push_of_what_is_not_there(engine: Engine, registry: str) -> None:
     with pytest.raises(BuildFailed, match="cannot be pushed"):
         engine.push(f"{registry}/stowplan-test/nothing:1", quiet)
+
+
+def test_a_registry_that_repeats_a_login_is_not_repeated(
+    engine: Engine, new_tag: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an engine says of a push is what a registry says: it may be what the registry was told."""
+    password = "hunter22+and/more"
+
+    def answer(request: Request) -> Reply:
+        told = request.headers.get("Authorization", "")
+        if not told:
+            return Reply(401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+        if request.path == "/v2/":
+            return Reply(200, b"{}")
+        if request.method == "HEAD":
+            return Reply(404)
+        message = f"told Authorization: {told}, for https://me:{password}@here/"
+        if engine.name == "docker":
+            # Podman reads the login itself: without a word that it is one, nobody here can tell.
+            message += f" {told.removeprefix('Basic ')} {password}"
+        error = {"code": "DENIED", "message": message, "detail": message}
+        return Reply(403, json.dumps({"errors": [error]}).encode(), {"Content-Type": "application/json"})
+
+    with serving(answer) as site:
+        auth = base64.b64encode(f"me:{password}".encode()).decode()
+        (tmp_path / "login").mkdir()
+        (tmp_path / "login/config.json").write_text(json.dumps({"auths": {site.address: {"auth": auth}}}))
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "login"))
+        monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "login/config.json"))
+        tag = new_tag(site.address)
+        build(engine, tag, tmp_path, {"allow_including_files_in_images": False, "environment": {"A": "1"}})
+        lines: list[str] = []
+        with pytest.raises(BuildFailed) as caught:
+            engine.push(tag, lines.append)
+    assert any("Authorization" in request.headers for request in site.requests)
+    assert "told Authorization" in str(caught.value)
+    assert found(password, "\n".join([*lines, str(caught.value)])) == []

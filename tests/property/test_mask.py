@@ -133,6 +133,9 @@ def test_a_password_in_a_url_is_hidden(scheme: str, user: str, password: str, ho
         ("https://h/x#id_token=hunter22", "https://h/x#id_token=***"),
         ("https://h/x?X-Amz-Signature=hunter22", "https://h/x?X-Amz-Signature=***"),
         ("https://h/x?sig=hunter%2F22", "https://h/x?sig=***"),
+        ("> Authorization: Basic bWU6aHVudGVyMjI=", "> Authorization: Basic ***"),
+        ('{"Authorization": "Bearer hunter22", "a": 1}', '{"Authorization": "Bearer ***", "a": 1}'),
+        ("-H 'authorization: hunter22'", "-H 'authorization: ***'"),
         ('{"u":"https://a:hunter22@h","v":"w"}', '{"u":"https://***@h","v":"w"}'),
     ],
 )
