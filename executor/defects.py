@@ -12,7 +12,6 @@ import hashlib
 import linecache
 import os
 import platform
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -118,6 +117,8 @@ def _written(text: str, root: Path | None) -> str:
         with contextlib.suppress(Exception):
             return _write(state_directory(root) / name, text)
     with contextlib.suppress(Exception):
+        import tempfile  # noqa: PLC0415  # few errors are defects
+
         return _write(Path(tempfile.gettempdir()) / f"stowplan-{name}", text)
     return ""
 

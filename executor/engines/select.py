@@ -13,7 +13,6 @@ from typing import cast
 
 from executor.engines.docker import DockerBuilder, DockerEngine
 from executor.engines.names import ENGINES, VARIABLES, asked_builder, asked_engine
-from executor.engines.podman import PodmanEngine
 from executor.engines.protocol import Engine, Unusable
 from executor.errors import EngineUnavailable, Failure
 from planner.errors import Place, Problem
@@ -54,5 +53,7 @@ def _say(text: str) -> None:
 
 def _engine(name: str, environ: Mapping[str, str]) -> Engine:
     if name == "podman":
+        from executor.engines.podman import PodmanEngine  # noqa: PLC0415  # where Docker works, nobody needs it
+
         return PodmanEngine()
     return DockerEngine(cast(DockerBuilder, asked_builder(environ)))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+
+from executor.engines.protocol import HASH_LABEL
+from tests.web import Reply, Request, serving
 
 ROOT: Final = Path(__file__).parents[2]
 PINNED: Final = "python:3.11-slim@sha256:" + "0" * 64
@@ -64,15 +68,40 @@ def stowplan(project: Path, *argv: str) -> dict[str, Any]:
     return told
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo, locked. Its registry is one that nobody runs."""
-    root = tmp_path_factory.mktemp("start") / "demo"
+def demo(root: Path, registry: str) -> Path:
+    """The demo with a parent that is pinned, and with another registry."""
     shutil.copytree(ROOT / "fixtures/projects/demo", root)
     config = root / "stowplan.toml"
     config.write_text(
-        config.read_text().replace("python:3.11-slim", PINNED).replace("localhost:5000", "127.0.0.1:1")
+        config.read_text().replace("python:3.11-slim", PINNED).replace("localhost:5000", registry)
     )
+    return root
+
+
+class Everything:
+    """A registry that has every image of every plan."""
+
+    def __init__(self) -> None:
+        self._configs: dict[str, bytes] = {}
+
+    def __call__(self, request: Request) -> Reply:
+        kind, name = request.path.split("/")[-2:]
+        if kind == "blobs":
+            return Reply(body=self._configs[name])
+        image = f"sha256:{name}"
+        history = [{"created_by": f"LABEL {HASH_LABEL}={image}"}]
+        config = json.dumps({"config": {"Labels": {HASH_LABEL: image}}, "history": history}).encode()
+        digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
+        self._configs[digest] = config
+        described = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest}
+        manifest = json.dumps({"schemaVersion": 2, "config": described, "layers": []}).encode()
+        return Reply(body=manifest, headers={"Content-Type": "application/vnd.oci.image.manifest.v1+json"})
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo, locked. Its registry is one that nobody runs."""
+    root = demo(tmp_path_factory.mktemp("start") / "demo", "127.0.0.1:1")
     stowplan(root, "lock")
     stowplan(root, "plan")
     return root
@@ -84,6 +113,21 @@ def test_a_plan_of_a_locked_project_touches_no_network_no_engine_and_no_other_pr
 
 def test_a_plan_of_a_locked_project_loads_nothing_heavy(project: Path) -> None:
     assert HEAVY & set(stowplan(project, "plan")["modules"]) == set()
+
+
+def test_an_apply_with_nothing_to_do_asks_the_registry_and_nobody_else(tmp_path: Path) -> None:
+    """Not even an engine, and of a registry on this machine with no more than the standard library."""
+    with serving(Everything()) as site:
+        root = demo(tmp_path / "demo", site.address)
+        stowplan(root, "lock")
+        stowplan(root, "apply", "--stack", "prod")  # writes the ledger
+        site.requests.clear()
+        told = stowplan(root, "apply", "--stack", "prod")
+    assert len(site.requests) == 4  # a manifest and a config of each image
+    assert {event for event in told["seen"] if not event.startswith("socket.")} == set()
+    standard = {"concurrent.futures", "email", "http", "http.client", "random", "ssl"}
+    ours = {"executor.registry.asking", "planner.lock.repair"}
+    assert (HEAVY - standard - ours) & set(told["modules"]) == set()
 
 
 def test_the_version_loads_no_planner(project: Path) -> None:
