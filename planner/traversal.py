@@ -199,9 +199,8 @@ class Traversal:
 
     def _locked(self, step: Step) -> NamedSpec:
         locked = self.pins.lock.plan(self.pipeline.name, self.stack.name)
-        for image in locked.images if locked else ():
-            if step.name in image.steps:
-                return image
+        if locked is not None and step.name in locked.by_step:
+            return locked.by_step[step.name]
         found = f"no image for step {step.name!r} of {self.pipeline.name!r} on {self.stack.name!r}"
         raise PlannerError([
             Problem(Place(file=LOCK_NAME), found, "write it with `stowplan lock`, or run without --frozen")

@@ -17,7 +17,7 @@ from planner.identity import COUNTED, NOT_COUNTED, content_hash
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.immutable import frozen
 from planner.settings.build_options import BuildOptions
-from planner.values import Digest, FrozenMapping, freeze
+from planner.values import Digest, FrozenMapping, ImageRef, PythonPackageInstaller, freeze
 
 __all__ = ["BuildPlan", "Checkout", "Destination", "ImagePlan", "NamedSpec", "Note", "PlanSpec"]
 
@@ -122,6 +122,23 @@ class PlanSpec:
     stack: str
     images: tuple[NamedSpec, ...] = field(default=(), converter=_by_name)
     notes: tuple[Note, ...] = field(default=(), eq=False)
+
+    @cached_property
+    def by_step(self) -> Mapping[str, NamedSpec]:
+        """The image that each step runs in."""
+        return {step: image for image in reversed(self.images) for step in image.steps}
+
+    @cached_property
+    def looked_up(self) -> Mapping[tuple[ImageRef, str | None], ExternalImage]:
+        """The parents whose digests a registry told, not a step, by reference and platform."""
+        parents = [(image.spec.external, image.spec.platform) for image in reversed(self.images)]
+        return {(parent.reference, platform): parent for parent, platform in parents if parent.pin.kind}
+
+    @cached_property
+    def installers(self) -> Mapping[PythonPackageInstaller, str]:
+        """The version of each installer that is used."""
+        used = [image.spec.installer for image in reversed(self.images)]
+        return {item.name: item.version for item in used if item is not None and item.version is not None}
 
     @cached_property
     def hash(self) -> Digest:

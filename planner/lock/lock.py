@@ -12,7 +12,7 @@ from typing import Final, Self
 from attrs import evolve, field
 
 from planner.identity import COUNTED, content_hash
-from planner.image.plan import ImagePlan, NamedSpec, PlanSpec
+from planner.image.plan import ImagePlan, PlanSpec
 from planner.image.spec import ExternalImage
 from planner.immutable import frozen
 from planner.values import Digest, ImageRef, PythonPackageInstaller
@@ -144,15 +144,13 @@ class Pins:
         if self.all_released or reference in self.released:
             return None
         for plan in self.lock.plans_of(pipeline, stack):
-            same = [
-                image
-                for image in plan.images
-                if image.spec.external.reference == reference and image.spec.platform == platform
-            ]
-            # What another step names by its digest says nothing of a step whose own parent is not pinned.
-            for image in [image for image in same if step in image.steps] or same:
-                if image.spec.external.digest is not None:
-                    return image.spec.external
+            own = plan.by_step.get(step)
+            if own is not None and (own.spec.external.reference, own.spec.platform) == (reference, platform):
+                found: ExternalImage | None = own.spec.external
+            else:
+                found = plan.looked_up.get((reference, platform))
+            if found is not None and found.digest is not None:
+                return found
         return None
 
     def installer_version(
@@ -161,13 +159,11 @@ class Pins:
         """The version of the installer that a step's requirements are installed with."""
         if self.all_released:
             return None
-        for image in self._images(pipeline, stack, step):
-            installer = image.spec.installer
+        for plan in self.lock.plans_of(pipeline, stack):
+            own = plan.by_step.get(step)
+            installer = own.spec.installer if own is not None else None
             if installer is not None and installer.name is name and installer.version is not None:
                 return installer.version
+            if name in plan.installers:
+                return plan.installers[name]
         return None
-
-    def _images(self, pipeline: str, stack: str, step: str) -> Iterator[NamedSpec]:
-        """The images of a pipeline: those that the step runs in first."""
-        for plan in self.lock.plans_of(pipeline, stack):
-            yield from sorted(plan.images, key=lambda image: step not in image.steps)

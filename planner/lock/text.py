@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -66,38 +66,41 @@ def _key(record: Record) -> str:
             return record.name
 
 
-def _block(kind: str, data: dict[str, Any]) -> str:
+def _block(kind: str, data: Mapping[str, Any]) -> str:
+    return "\n".join(_table(f"[[{kind}]]", kind, data)) + "\n"
+
+
+def _table(header: str, path: str, data: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of a table, laid out as tomlkit does it, which takes time for each pair of keys."""
+    plain = {name: value for name, value in data.items() if not _is_table(value)}
+    # What holds nothing but tables is there with them.
+    if plain or not data or header.startswith("[["):
+        yield header
+    for name, value in plain.items():
+        yield f"{_key_text(name)} = {_value_text(value)}"
+    # Plain keys stand before tables: behind one they would belong to it.
+    for name, value in data.items():
+        if name in plain:
+            continue
+        below = f"{path}.{_key_text(name)}"
+        for table in value if isinstance(value, list) else [value]:
+            yield ""
+            yield from _table(f"[[{below}]]" if isinstance(value, list) else f"[{below}]", below, table)
+
+
+def _key_text(name: str) -> str:
     import tomlkit  # noqa: PLC0415  # writing is rarer than reading, which the standard library does faster
 
-    tables = tomlkit.aot()
-    tables.append(_item(data))
-    document = tomlkit.document()
-    document.add(kind, tables)
-    return tomlkit.dumps(document).strip("\n") + "\n"
+    return tomlkit.key(name).as_string()
 
 
-def _item(value: Any) -> Any:
-    """A tomlkit item: lists of tables as `[[…]]`, longer lists one entry a line."""
-    import tomlkit  # noqa: PLC0415  # see _block
+def _value_text(value: Any) -> str:
+    """A value on the line of its key; a longer list with one entry a line."""
+    import tomlkit  # noqa: PLC0415  # see _key_text
 
-    match value:
-        case dict():
-            table = tomlkit.table()
-            # Plain keys stand before tables: behind one they would belong to it.
-            for key, item in sorted(value.items(), key=lambda pair: _is_table(pair[1])):
-                table.add(key, _item(item))
-            return table
-        case [dict(), *_]:
-            tables = tomlkit.aot()
-            for item in value:
-                tables.append(_item(item))
-            return tables
-        case list() | tuple():
-            array = tomlkit.array()
-            array.extend(value)
-            return array.multiline(len(value) > 1)
-        case _:
-            return tomlkit.item(value)
+    if isinstance(value, list | tuple) and len(value) > 1:
+        return "[\n" + "".join(f"    {tomlkit.item(item).as_string()},\n" for item in value) + "]"
+    return str(tomlkit.item(value).as_string())
 
 
 def _is_table(value: Any) -> bool:

@@ -157,7 +157,7 @@ def test_the_pins_of_version_1_hold() -> None:
     found = pins.parent("etl", "default", "copy", ref("python:3.12"), None)
     assert found is not None
     assert found.digest == Digest("2" * 64)
-    asked = ("training", "other", "new", ref("python:3.11-slim"))
+    asked = ("training", "other", "train", ref("python:3.11-slim"))
     assert pins.parent(*asked, "linux/amd64") == ExternalImage(ref("python:3.11-slim"), Digest("1" * 64))
     assert pins.parent(*asked, None) is None
     assert pins.installer_version("training", "prod", "train", UV) == "0.13.9"

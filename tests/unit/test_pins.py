@@ -200,6 +200,23 @@ def test_a_digest_that_a_step_names_is_no_pin_of_another_step() -> None:
     assert again == first
 
 
+def test_a_digest_that_a_step_names_is_no_pin_of_a_new_step() -> None:
+    named = {"parent_image": f"python:3.12@{digest('old')}"}
+    world = World(pins={"python:3.12": Pin(digest("new"), "index")})
+    first = spec_of(steps={"load": named}, world=world)
+    steps = {"load": named, "train": {"parent_image": "python:3.12"}}
+    assert digests(spec_of(steps=steps, world=world, pins=pins_of(first))) == ["old", "new"]
+
+
+def test_what_was_looked_up_for_a_step_is_the_pin_of_a_new_step() -> None:
+    """One reference stays one image, until it is upgraded."""
+    old, new = (World(pins={"python:3.12": Pin(digest(text), "index")}) for text in ("old", "new"))
+    parent = {"parent_image": "python:3.12"}
+    first = spec_of(steps={"load": parent}, world=old)
+    steps = {"load": parent, "train": {**parent, "environment": {"A": "1"}}}
+    assert digests(spec_of(steps=steps, world=new, pins=pins_of(first))) == ["old", "old"]
+
+
 def test_all_pins_can_be_released() -> None:
     pins = pins_of(with_installer(spec_of(SIX, world=OLD), "0.1.0"), all_released=True)
     assert spec_of(SIX, world=NEW, pins=pins) == spec_of(SIX, world=NEW)
