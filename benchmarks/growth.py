@@ -250,7 +250,9 @@ def _spec(count: int, offset: int) -> PlanSpec:
             "requirements": [f"package-{index}==1.{index + offset}" for index in range(count)],
             "apt_packages": [f"lib{index}=1.{index + offset}" for index in range(count)],
             "environment": {f"V{index}": str(index + offset) for index in range(count)},
-            "build_config": {"build_options": {"labels": {f"l{index}": str(index + offset) for index in range(count)}}},
+            "build_config": {
+                "build_options": {"labels": {f"l{index}": str(index + offset) for index in range(count)}}
+            },
         }
     }
     pipeline = Pipeline(name="p", steps=[f"s{index + offset}" for index in range(count)], settings=settings)
@@ -274,7 +276,9 @@ def repairing(_: Path, count: int) -> Work:
     plans = []
     for index in range(count):
         settings = {"docker": {"parent_image": PARENT, "requirements": [f"package-{index}==1"]}}
-        plans.append(make_spec(Pipeline(name=f"p{index}", steps=["only"], settings=settings), Stack(), Facts()))
+        plans.append(
+            make_spec(Pipeline(name=f"p{index}", steps=["only"], settings=settings), Stack(), Facts())
+        )
     text = dumps(Lock(plans))
     middle = text.index("\n# 80\n")
     broken = f"{text[:middle]}\n<<<<<<< ours\n=======\n>>>>>>> theirs\n{text[middle:]}"
@@ -286,7 +290,9 @@ def versions(_: Path, count: int) -> Work:
     plans = []
     for index in range(count):
         settings = {"docker": {"parent_image": PARENT, "requirements": [f"package==1.{index}"]}}
-        plans.append(make_spec(Pipeline(name=f"p{index}", steps=["only"], settings=settings), Stack(), Facts()))
+        plans.append(
+            make_spec(Pipeline(name=f"p{index}", steps=["only"], settings=settings), Stack(), Facts())
+        )
     lock = Lock(plans)
     return lambda: loads(dumps(lock))
 
@@ -384,7 +390,10 @@ def growing(root: Path, chosen: str = "") -> None:
             start = time.process_time()
             work()
             seconds.append(time.process_time() - start)
-        print(f"{name:<30}{size:>10,}{seconds[0]:>10.3f}{seconds[1]:>10.3f}{seconds[1] / seconds[0]:>8.1f}", flush=True)
+        print(
+            f"{name:<30}{size:>10,}{seconds[0]:>10.3f}{seconds[1]:>10.3f}{seconds[1] / seconds[0]:>8.1f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

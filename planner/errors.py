@@ -6,15 +6,20 @@ input at once. Refuses to print, to log, or to hold the value of a secret.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Self
+from typing import Final, Self
 
 from attrs import evolve, field
 
 from planner.immutable import frozen
 from planner.mask import without_logins
 
-__all__ = ["Place", "PlannerError", "Problem", "did_you_mean"]
+__all__ = ["KnownNames", "Place", "PlannerError", "Problem", "did_you_mean"]
+
+_COMPARED: Final = 100
+_LONGEST: Final = 200
+_SHOWN: Final = 60
 
 
 @frozen
@@ -87,10 +92,30 @@ class PlannerError(ValueError):
 
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Advice for an unknown name: the nearest known one, or all of them when none is near."""
-    import difflib  # noqa: PLC0415  # only what is misspelt needs it
+    return KnownNames(known).advice(name)
 
-    names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"known names: {', '.join(names)}" if names else "there are none"
+
+class KnownNames:
+    """Names in order: what advice for many unknown names is made from."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._names = sorted(known)
+
+    def advice(self, name: object) -> str:
+        """The nearest name, or those there are when none is near.
+
+        Of many names only those that begin like it are compared: each comparison takes its time.
+        """
+        import difflib  # noqa: PLC0415  # only what is misspelt needs it
+
+        if not self._names:
+            return "there are none"
+        wanted = str(name)
+        at = bisect(self._names, wanted)
+        compared = self._names[max(0, at - _COMPARED) : at + _COMPARED]
+        # What is as long as that is no slip of the fingers.
+        near = difflib.get_close_matches(wanted, compared, n=1) if len(wanted) <= _LONGEST else ()
+        if near:
+            return f"did you mean {near[0]!r}?"
+        more = f" and {len(self._names) - _SHOWN} more" if len(self._names) > _SHOWN else ""
+        return f"known names: {', '.join(self._names[:_SHOWN])}{more}"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from attrs import field
 
-from planner.errors import Place, PlannerError, Problem, did_you_mean
+from planner.errors import KnownNames, Place, PlannerError, Problem, did_you_mean
 from planner.identity import NOT_COUNTED
 from planner.immutable import frozen
 from planner.settings.checked import Checked, declared
@@ -147,16 +147,13 @@ class Pipeline(Checked):
             ]
         problems = []
         steps: dict[str, Step] = {}
+        names = (
+            {item for item in listed if isinstance(item, str)} if isinstance(listed, list | tuple) else set()
+        )
+        known = KnownNames(names)
         for name, table in tables.items():
-            if not isinstance(listed, list | tuple) or name not in listed:
-                known = (
-                    [item for item in listed if isinstance(item, str)]
-                    if isinstance(listed, list | tuple)
-                    else []
-                )
-                problems.append(
-                    Problem.at(("step", name), "not a step of this pipeline", did_you_mean(name, known))
-                )
+            if name not in names:
+                problems.append(Problem.at(("step", name), "not a step of this pipeline", known.advice(name)))
             try:
                 steps[name] = Step.decode({"name": name, **table} if isinstance(table, Mapping) else table)
             except PlannerError as error:

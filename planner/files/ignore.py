@@ -25,7 +25,7 @@ win, which is not the walk above. They also measured four times slower than join
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from typing import Final, Self, TypeAlias
 
@@ -60,6 +60,9 @@ _TOKEN: Final = re.compile(rf"\*\*/?|\\.|\[(?P<not>\^?+)(?P<ranges>(?:{_RANGE.pa
 # Docker does not escape these: beside wildcards they are an alternative of two whole patterns, a
 # repetition, and the start of the path. (It means to: its table of characters has no room for `{|}`.)
 _UNESCAPED: Final = re.compile(r"\||\{\d+(,\d*)?\}")
+_WILD_START: Final = frozenset("*?\\[]")
+# A class may match a slash.
+_ANY_NUMBER: Final = re.compile(r"\*\*|[\[\]\\^]")
 _WILD: Final = {"*": ANY_NAME, "?": "[^/]", "^": START}
 
 
@@ -71,7 +74,38 @@ class _Group:
     """Neighbouring patterns of one sign: together one rule."""
 
     patterns: tuple[str, ...]
-    matches: _Matches
+    _heads: dict[int, _Matches] = field(factory=dict, init=False, eq=False, repr=False)
+
+    @cached_property
+    def matches(self) -> _Matches:
+        """Whether a pattern matches a path."""
+        return _join(self.patterns)
+
+    def reaches_below(self, directory: str) -> bool:
+        """Whether a pattern may match something below a directory."""
+        names = directory.split("/")
+        if len(names) not in self._heads:
+            self._heads[len(names)] = self._heads_of(len(names))
+        return bool(self._heads[len(names)](directory)) or any(
+            depth < len(names) and matches("/".join(names[:depth]))
+            for depth, matches in self._open_heads.items()
+        )
+
+    def _heads_of(self, depth: int) -> _Matches:
+        """What the first components match of those patterns that have more, and nothing unclear in them."""
+        cut = [pattern.split("/", depth) for pattern in self.patterns]
+        heads = ["/".join(parts[:depth]) for parts in cut if len(parts) > depth]
+        return _join(dict.fromkeys(head for head in heads if not _ANY_NUMBER.search(head)))
+
+    @cached_property
+    def _open_heads(self) -> Mapping[int, _Matches]:
+        """What comes before that part of a pattern which may match any number of components, by its depth."""
+        heads: dict[int, dict[str, None]] = {}
+        for pattern in self.patterns:
+            if found := _ANY_NUMBER.search(pattern):
+                head = pattern[: found.start()].rpartition("/")[0]
+                heads.setdefault(head.count("/") + bool(head), {})[head] = None
+        return {depth: _join(each) for depth, each in heads.items()}
 
 
 def _all_translate(_: object, __: Attribute[tuple[str, ...]], patterns: tuple[str, ...]) -> None:
@@ -128,8 +162,7 @@ class IgnoreRules:
             return False
         # A rule before the last one that spoke cannot change what that one hands down.
         later = self._groups[verdict.bit_length() :: 2]
-        names = directory.split("/")
-        return not any(_reaches_below(pattern, names) for group in later for pattern in group.patterns)
+        return not any(group.reaches_below(directory) for group in later)
 
     def _verdict(self, path: str) -> int:
         """The groups that spoke about `path`, as bits; the highest decides, and an even one ignores."""
@@ -167,7 +200,7 @@ class IgnoreRules:
                 runs.append([])
             if runs:
                 runs[-1].append(pattern[re_includes:])
-        return tuple(_Group(tuple(run), _join(run)) for run in runs)
+        return tuple(_Group(tuple(run)) for run in runs)
 
     @cached_property
     def _directories(self) -> dict[str, int]:
@@ -214,7 +247,7 @@ def _translate(pattern: str) -> tuple[str, str] | _Matches:
         raise _malformed("a byte order mark before a pattern", "remove the invisible U+FEFF")
     tokens = list(_TOKEN.finditer(pattern))
     parts = [_part(token) for token in tokens]
-    wild = [index for index, token in enumerate(tokens) if token[0][0] in "*?\\[]"]
+    wild = [index for index, token in enumerate(tokens) if token[0][0] in _WILD_START]
     # Docker compares most patterns as plain text: whole, as a suffix (`**/a`) or as a prefix (`a/**`).
     if not wild:
         return "", re.escape(pattern)
@@ -276,25 +309,22 @@ def _unescape(text: str, pattern: str) -> str:
     return text[-1]
 
 
-def _join(patterns: list[str]) -> _Matches:
-    """What tells the paths that any of the patterns matches: one expression, if it can be one."""
+def _join(patterns: Iterable[str]) -> _Matches:
+    """What tells the paths that any of the patterns matches: a set of names, and one expression if it can."""
+    names: set[str] = set()
     tails: dict[str, list[str]] = {}
     others: list[_Matches] = []
-    for found in map(_translate, patterns):
-        if isinstance(found, tuple):
+    for pattern in patterns:
+        found = _translate(pattern)
+        if _WILD_START.isdisjoint(pattern):
+            names.add(pattern)
+        elif isinstance(found, tuple):
             tails.setdefault(found[0], []).append(found[1])
         else:
             others.append(found)
-    joined = re.compile("|".join(f"{head}(?:{'|'.join(each)})" for head, each in tails.items())).fullmatch
-    return (lambda path: joined(path) or any(each(path) for each in others)) if others else joined
-
-
-def _reaches_below(pattern: str, names: list[str]) -> bool:
-    """Whether `pattern` may match a path below the directory with these names."""
-    parts = pattern.split("/")
-    for part, name in zip(parts, names, strict=False):
-        if "**" in part or not set(part).isdisjoint("[]\\^"):
-            return True  # may match any number of components: not followed further
-        if not _join([part])(name):
-            return False
-    return len(parts) > len(names)
+    if tails:
+        joined = "|".join(f"{head}(?:{'|'.join(each)})" for head, each in tails.items())
+        others.insert(0, re.compile(joined).fullmatch)
+    if not others:
+        return names.__contains__
+    return lambda path: path in names or any(each(path) for each in others)

@@ -20,33 +20,43 @@ ANY_DIRECTORIES: Final = "(?:.*/)?"  # without DOTALL, as in Docker
 TO_THE_END: Final = ".*"  # likewise
 START: Final = "^"
 
-# Up to so many parts of open length the regular expressions of Python are faster. Each further one
-# multiplies the ways they may try by the length of the path.
-_WAYS: Final = 2
-
 
 def expression(parts: Sequence[str]) -> tuple[str, str] | None:
     """A head that many patterns share and a tail, for `fullmatch`; None if that might try too many ways.
 
-    Each part is one of the four above, or an expression that matches exactly one character.
+    Each part is one of the four above, or an expression that matches exactly one character. An expression
+    of Python takes time that grows with the path as long as one of its parts can end in several places, and
+    what comes after that part looks at each component of the path only once for each of them.
     """
+    crossing = [part in (ANY_DIRECTORIES, TO_THE_END) or _takes(part, "/") for part in parts]
+    # Before a single component there is one place to end.
+    single = parts[0] == ANY_DIRECTORIES and not any(crossing[1:])
     made = list(parts)
-    crossing = star = -1  # the last part that can match a slash; the last star
+    directories = names = 0  # the parts that can end in several places, and what counts as one after such
+    star = -1  # the last star, if nothing since could be a slash
     for index, part in enumerate(parts):
         if part == ANY_NAME:
-            if star > crossing:
+            names += bool(names)
+            if star >= 0:
                 # The first place where the text between two stars fits is as good as any other:
                 # not trying the rest keeps `*a*a*a*a*` from taking for ever.
                 made[star] = f"(?>{made[star]}?"
                 made[index] = f"){part}"
             star = index
-        elif part in (ANY_DIRECTORIES, TO_THE_END) or re.fullmatch(part, "/"):
-            crossing = index
-    # Of the last part only one end will do.
-    if sum(part == ANY_DIRECTORIES or part.endswith(ANY_NAME) for part in made[:-1]) > _WAYS:
+        elif crossing[index]:
+            directories += part == ANY_DIRECTORIES and not single
+            # Before a slash and at the end a star has one place to end.
+            names += star >= 0 and part not in ("/", TO_THE_END)
+            star = -1
+    if directories + names > 1:
         return None
+    if made[-1] == TO_THE_END:
+        # What comes before is tried at its longest first. Where a newline follows that, nothing shorter
+        # will do.
+        made[0] = f"(?>{made[0]}"
+        made[-2] += ")"
     if made[0] == ANY_DIRECTORIES:
-        return below_any(made[0], "".join(made[1:]), single=crossing == 0)
+        return below_any(made[0], "".join(made[1:]), single=single)
     return "", "".join(made)
 
 

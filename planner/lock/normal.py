@@ -6,6 +6,7 @@ each record is that of its content.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any, Final
@@ -124,11 +125,11 @@ def _names(packages: Iterable[Requirement]) -> dict[str, str]:
         by_name.setdefault(package.name, []).append(package)
     names: dict[str, str] = {}
     for name, same in by_name.items():
-        texts = [package.text for package in same]
+        texts = Counter(package.text for package in same)
         for package in same:
             if len(same) == 1:
                 names[package.line] = name
-            elif texts.count(package.text) == 1:
+            elif texts[package.text] == 1:
                 names[package.line] = package.text
             else:
                 names[package.line] = f"{package.text} #{content_hash('line', package.line).short}"
