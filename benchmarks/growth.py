@@ -317,9 +317,15 @@ def ignore_turns(_: Path, count: int) -> Work:
 
 
 def ignore_back(_: Path, count: int) -> Work:
-    """A hundred ignored directories, and so many patterns that re-include something below others."""
-    rules = IgnoreRules.parse("*\n" + "".join(f"!a{index}/b*\n" for index in range(count)), file="i")
-    return lambda: [evolve(rules).prunes(f"directory{index}") for index in range(100)]
+    """A thousand ignored directories, and so many patterns that re-include something below others."""
+    text = "*\n" + "".join(f"!a{index}*/b*\n" for index in range(count))
+
+    def work() -> None:
+        rules = IgnoreRules.parse(text, file=".dockerignore")
+        for index in range(1000):
+            rules.prunes(f"directory{index}")
+
+    return work
 
 
 def _ignoring(patterns: list[str]) -> Work:
@@ -344,8 +350,14 @@ PATTERNS: Final = {
 
 
 def _path(pattern: str) -> Callable[[Path, int], Work]:
-    rules = IgnoreRules((pattern,))
-    return lambda _, count: lambda: [evolve(rules).ignores("a/a" * (count // 3)) for _ in range(3)]
+    def case(_: Path, count: int) -> Work:
+        rules = IgnoreRules((pattern,))
+        directory = "a/a" * (count // 3)
+        # A walk asks for a directory before it asks for what is in it.
+        rules.ignores(f"{directory}/")
+        return lambda: [rules.ignores(f"{directory}/{index}") for index in range(200)]
+
+    return case
 
 
 CASES: Final[dict[str, tuple[Callable[[Path, int], Work], int]]] = {

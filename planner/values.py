@@ -57,6 +57,9 @@ class FrozenMapping(Mapping[str, V]):
         return hash(tuple(self._items.items()))
 
     def __eq__(self, other: object) -> bool:
+        if isinstance(other, FrozenMapping):
+            # Steps share settings: most comparisons are of one mapping with itself.
+            return self is other or self._items == other._items
         return isinstance(other, Mapping) and self._items == dict(other)
 
     def __repr__(self) -> str:

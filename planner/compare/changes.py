@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar, assert_never
 
@@ -116,14 +117,14 @@ def _differences(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec, seen: S
         yield from _single("platform", "platform", seen.old.platform, seen.new.platform)
 
 
-def _slots(spec: ImageSpec) -> dict[tuple[str, ...], Instruction]:
+def _slots(spec: ImageSpec) -> dict[tuple[str, int], Instruction]:
     """The instructions by what each is the one of in an image: two of the same kind are told apart."""
-    slots: dict[tuple[str, ...], Instruction] = {}
+    slots: dict[tuple[str, int], Instruction] = {}
+    before: Counter[str] = Counter()
     for item in spec.instructions:
-        slot: tuple[str, ...] = (layer_name(item),)
-        while slot in slots:
-            slot = (*slot, "again")
-        slots[slot] = item
+        name = layer_name(item)
+        slots[name, before[name]] = item
+        before[name] += 1
     return slots
 
 
@@ -270,17 +271,23 @@ def _environment(
 
 def _sets(field: str, words: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
     """Members that came and went; what only changed its version is shown as one change."""
-    gone = [item for item in old if item not in new]
-    come = [item for item in new if item not in old]
-    for before in list(gone):
+    was, now = frozenset(old), frozenset(new)
+    come: dict[str, deque[str]] = {}
+    for item in new:
+        if item not in was:
+            come.setdefault(item.partition("=")[0], deque()).append(item)
+    gone = []
+    for before in (item for item in old if item not in now):
         name = before.partition("=")[0]
-        after = next((item for item in come if item.partition("=")[0] == name), None)
-        if after is not None:
-            gone.remove(before)
-            come.remove(after)
+        if come.get(name):
+            after = come[name].popleft()
             yield Change("", field, name, "changed", before, after, f"{words}: {before} → {after}")
-    for item in come:
-        yield Change("", field, item, "added", None, item, f"{words}: + {item}")
+        else:
+            gone.append(before)
+    left = {item for items in come.values() for item in items}
+    for item in new:
+        if item in left:
+            yield Change("", field, item, "added", None, item, f"{words}: + {item}")
     for item in gone:
         yield Change("", field, item, "removed", item, None, f"{words}: - {item}")
     if old != new and set(old) == set(new):
@@ -354,10 +361,10 @@ def _packages(
 
 
 def _by_name(packages: Iterable[Requirement]) -> dict[str, tuple[Requirement, ...]]:
-    named: dict[str, tuple[Requirement, ...]] = {}
+    named: dict[str, list[Requirement]] = {}
     for package in packages:
-        named[package.name] = (*named.get(package.name, ()), package)
-    return named
+        named.setdefault(package.name, []).append(package)
+    return {name: tuple(same) for name, same in named.items()}
 
 
 def _tail(item: Requirement) -> str:

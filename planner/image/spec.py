@@ -53,7 +53,7 @@ class ExternalImage:
         return f"{self.reference}@{self.digest}" if self.digest else str(self.reference)
 
 
-@frozen
+@frozen(cache_hash=True)
 class ImageSpec:
     """What an image is, as far as every machine knows: its parent, and what is done to it.
 

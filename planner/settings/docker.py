@@ -67,7 +67,7 @@ def _freeze_method(value: object) -> Iterator[Problem]:
         yield from list_of(text)(value)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class DockerSettings(Layer):
     """What a pipeline or a step asks of its image.
 

@@ -31,7 +31,8 @@ class WrittenSettings:
     origin: Place
 
 
-@frozen(kw_only=True)
+# Steps are told apart by it: one pipeline's settings are hashed once for all of its steps.
+@frozen(kw_only=True, cache_hash=True)
 class Settings:
     """What one image is asked to be. Equal values ask for the same, whatever layers they came from."""
 
