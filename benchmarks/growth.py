@@ -85,7 +85,8 @@ def steps(root: Path, count: int) -> Work:
     """The same of one pipeline with so many steps, each with an image of its own."""
     names = ", ".join(f'"s{index}"' for index in range(count))
     tables = "".join(
-        f'[pipeline.p.step.s{index}.settings.docker]\nenvironment.A = "{index}"\nrequirements = ["six==1.{index}"]\n'
+        f'[pipeline.p.step.s{index}.settings.docker]\nenvironment.A = "{index}"\n'
+        f'requirements = ["six==1.{index}"]\n'
         for index in range(count)
     )
     return _locking(
@@ -96,10 +97,10 @@ def steps(root: Path, count: int) -> Work:
 def packages(root: Path, count: int) -> Work:
     """The same of one pipeline with so many packages in a list."""
     lines = "".join(f'  "package-{index}==1.{index}",\n' for index in range(count))
-    return _locking(
-        root,
-        f'[pipeline.p]\nsteps = ["only"]\n[pipeline.p.settings.docker]\nparent_image = "{PARENT}"\nrequirements = [\n{lines}]\n',
-    )
+    return _locking(root, (
+        f'[pipeline.p]\nsteps = ["only"]\n[pipeline.p.settings.docker]\nparent_image = "{PARENT}"\n'
+        f"requirements = [\n{lines}]\n"
+    ))  # fmt: skip
 
 
 def files(root: Path, count: int) -> Work:
@@ -121,7 +122,8 @@ def includes(root: Path, count: int) -> Work:
         (root / f"r{index}.txt").write_text(f"package-{index}==1\n-r r{index + 1}.txt\n")
     (root / f"r{count}.txt").write_text("six\n")
     return _locking(root, (
-        f'[pipeline.p]\nsteps = ["only"]\nsettings.docker = {{ parent_image = "{PARENT}", requirements = "r0.txt" }}\n'
+        f'[pipeline.p]\nsteps = ["only"]\n'
+        f'settings.docker = {{ parent_image = "{PARENT}", requirements = "r0.txt" }}\n'
     ))  # fmt: skip
 
 

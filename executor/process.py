@@ -36,6 +36,7 @@ Stop = Callable[[], None]
 # How long a child that was asked to end (TERM) may take by default before it is made to (KILL).
 _GRACE_SECONDS: Final = 5.0
 _READ_BYTES: Final = 1 << 16
+_LONGEST_LINE: Final = 1 << 16
 
 
 def _frozen(env: Mapping[str, str]) -> FrozenMapping[str]:
@@ -94,9 +95,9 @@ def run(
 
     `stdin` is fed from a thread; what it raises ends the child and is raised here, and a child that
     ends before it has read everything is no error. `on_line` takes each line of both streams as it
-    comes, in this thread; of a line that redraws itself with carriage returns, its last state. With
-    `merged` both streams are in `stdout`. `timeout` is in seconds, and so is `grace`: how long a child that
-    was asked to end may take before it is killed. `stoppable` is handed a function
+    comes, in this thread: the first 65,536 characters, and of a line that redraws itself with carriage
+    returns its last state. With `merged` both streams are in `stdout`. `timeout` is in seconds, and so is
+    `grace`: how long a child that was asked to end may take before it is killed. `stoppable` is handed a function
     that ends the child from another thread; `run` then returns as usual. Such a child is asked to end (TERM)
     when this process is killed, too, where `setpriv` can arrange it (Linux). Any exception here, such as
     KeyboardInterrupt, ends the child. ExecutorError when the program cannot be started, ProgramMissing if it
@@ -152,7 +153,11 @@ def _with_parent() -> tuple[str, ...]:
 
 
 class _Lines:
-    """Cuts bytes into lines: each without its end, and without what it overwrote after a carriage return."""
+    """Cuts bytes into lines: each without its end, and without what it overwrote after a carriage return.
+
+    A line that is longer than anybody reads is cut off, so that a program that writes without line ends
+    takes neither time nor memory that grow faster than what it writes.
+    """
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
@@ -165,9 +170,13 @@ class _Lines:
         if not data and self._rest:
             lines.append(self._rest)
         for line in lines:
-            self._on_line(line.rstrip("\r").rpartition("\r")[2])
+            self._on_line(_cut(line.rstrip("\r").rpartition("\r")[2]))
         # A progress bar may redraw its line for as long as it likes: only what shows now is kept.
-        self._rest = self._rest[self._rest.rstrip("\r").rfind("\r") + 1 :]
+        self._rest = _cut(self._rest[self._rest.rstrip("\r").rfind("\r") + 1 :])
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
 
 
 def _signal(send: Callable[[int, int], None], target: int, number: signal.Signals) -> None:

@@ -26,7 +26,8 @@ else:
         # attrs generates nothing that a class has of its own.
         if "__repr__" not in vars(cls):
             cls.__repr__ = _shown
-        if not {"__eq__", "__hash__"} & vars(cls).keys():
+        # What attrs caches it has to generate.
+        if not {"__eq__", "__hash__"} & vars(cls).keys() and not options.get("cache_hash"):
             cls.__hash__ = _hashed
         return attrs.frozen(cls, **options)
 

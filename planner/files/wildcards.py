@@ -28,7 +28,7 @@ def expression(parts: Sequence[str]) -> tuple[str, str] | None:
     of Python takes time that grows with the path as long as one of its parts can end in several places, and
     what comes after that part looks at each component of the path only once for each of them.
     """
-    crossing = [part in (ANY_DIRECTORIES, TO_THE_END) or _takes(part, "/") for part in parts]
+    crossing = [part in (ANY_DIRECTORIES, TO_THE_END) or _digits(part)[ord("/")] == "1" for part in parts]
     # Before a single component there is one place to end.
     single = parts[0] == ANY_DIRECTORIES and not any(crossing[1:])
     made = list(parts)
@@ -67,12 +67,10 @@ def below_any(head: str, tail: str, *, single: bool) -> tuple[str, str]:
 
 def matches(parts: Sequence[str], path: str) -> bool:
     """Whether such parts, one after the other, match the whole path."""
-    found: dict[str, int] = {}
-    for index, character in enumerate(path):
-        found[character] = found.get(character, 0) | 1 << index
+    backwards = path[::-1]
     everywhere = (1 << len(path)) - 1
-    slashes = found.get("/", 0)
-    line = everywhere & ~found.get("\n", 0)
+    slashes = _places("/", backwards)
+    line = everywhere & ~_places("\n", backwards)
     reached = 1
     for part in parts:
         if part == ANY_NAME:
@@ -84,7 +82,7 @@ def matches(parts: Sequence[str], path: str) -> bool:
         elif part == START:
             reached &= 1
         else:
-            reached = (reached & sum(at for each, at in found.items() if _takes(part, each))) << 1
+            reached = (reached & _places(part, backwards)) << 1
     return bool(reached >> len(path) & 1)
 
 
@@ -96,6 +94,23 @@ def _through(reached: int, along: int) -> int:
     return (((reached & along) + along) ^ along) | reached
 
 
-@lru_cache(maxsize=4096)
-def _takes(part: str, character: str) -> bool:
-    return re.fullmatch(part, character) is not None
+def _places(part: str, backwards: str) -> int:
+    """Where in a path a part matches one character, as bits: the first is the lowest."""
+    return int(backwards.translate(_digits(part)) or "0", 2)
+
+
+class _Digits(dict[int, str]):
+    """Each character as the digit that says whether a part matches it, for `str.translate`."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__()
+        self._takes = re.compile(part).fullmatch
+
+    def __missing__(self, character: int) -> str:
+        self[character] = digit = "1" if self._takes(chr(character)) else "0"
+        return digit
+
+
+@lru_cache(maxsize=1024)
+def _digits(part: str) -> _Digits:
+    return _Digits(part)

@@ -57,7 +57,10 @@ def _by_pair(plans: Iterable[PlanSpec]) -> tuple[PlanSpec, ...]:
 
 
 def _sorted(pushed: Iterable[Pushed]) -> tuple[Pushed, ...]:
-    return tuple(sorted(set(pushed)))
+    # As they compare, but without a comparison of Python for each two of them.
+    return tuple(
+        sorted(set(pushed), key=lambda item: (item.image.hex, str(item.reference), item.name, item.stack))
+    )
 
 
 @frozen

@@ -24,8 +24,8 @@ EXECUTOR: Final = sorted((ROOT / "executor").rglob("*.py"))
 # Values in, values out. Not among these: os, pathlib, io, time, datetime, random, locale, importlib, and
 # whatever else depends on where and when it runs.
 PURE: Final = {
-    "__future__", "attrs", "bisect", "base64", "cattrs", "collections", "difflib", "enum", "functools", "hashlib",
-    "itertools", "json", "operator", "packaging", "planner", "posixpath", "re", "shlex", "tomlkit",
+    "__future__", "attrs", "base64", "bisect", "cattrs", "collections", "difflib", "enum", "functools",
+    "hashlib", "itertools", "json", "operator", "packaging", "planner", "posixpath", "re", "shlex", "tomlkit",
     "tomllib", "typing",
 }  # fmt: skip
 # Built-in functions that look outside, or run what they are given.

@@ -130,6 +130,25 @@ def test_what_the_input_raises_ends_the_child_and_is_raised() -> None:
     wait_until_gone(*pids)
 
 
+@pytest.mark.parametrize("end", ["", "\\n", "\\r\\n", "\\nlast"])
+def test_a_long_line_is_cut_off(end: str) -> None:
+    found: list[str] = []
+    run(sh(f"head -c 400000 /dev/zero | tr '\\0' x; printf '{end}'"), on_line=found.append)
+    assert found == ["x" * 65_536 + "…", *(["last"] if "last" in end else [])]
+
+
+def test_a_line_that_fits_is_whole() -> None:
+    found: list[str] = []
+    run(sh("head -c 65536 /dev/zero | tr '\\0' x; echo; echo next"), on_line=found.append)
+    assert found == ["x" * 65_536, "next"]
+
+
+def test_what_a_long_line_is_drawn_over_with_shows() -> None:
+    found: list[str] = []
+    run(sh("head -c 400000 /dev/zero | tr '\\0' x; printf '\\r100%%\\n'"), on_line=found.append)
+    assert found == ["100%"]
+
+
 def test_what_on_line_raises_ends_the_child_and_is_raised() -> None:
     pids: list[int] = []
 
