@@ -97,11 +97,11 @@ def run(
     ends before it has read everything is no error. `on_line` takes each line of both streams as it
     comes, in this thread: the first 65,536 characters, and of a line that redraws itself with carriage
     returns its last state. With `merged` both streams are in `stdout`. `timeout` is in seconds, and so is
-    `grace`: how long a child that was asked to end may take before it is killed. `stoppable` is handed a function
-    that ends the child from another thread; `run` then returns as usual. Such a child is asked to end (TERM)
-    when this process is killed, too, where `setpriv` can arrange it (Linux). Any exception here, such as
-    KeyboardInterrupt, ends the child. ExecutorError when the program cannot be started, ProgramMissing if it
-    is not there, ProgramSilent when it takes longer than `timeout`.
+    `grace`: how long a child that was asked to end may take before it is killed. `stoppable` is handed a
+    function that ends the child from another thread; `run` then returns as usual. Such a child is asked to
+    end (TERM) when this process is killed, too, where `setpriv` can arrange it (Linux). Any exception here,
+    such as KeyboardInterrupt, ends the child. ExecutorError when the program cannot be started,
+    ProgramMissing if it is not there, ProgramSilent when it takes longer than `timeout`.
     """
     prefix = _with_parent() if stoppable is not None and shutil.which(command.program) else ()
     child = _Child(command, stdin is not None, merged or on_line is not None, prefix, grace)
