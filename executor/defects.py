@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import linecache
 import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +35,9 @@ def explained(error: Exception, root: Path | None) -> ExecutorError:
     if isinstance(error, MemoryError):
         problem = Problem(Place(), "there is not enough memory", "close some programs", "no-memory")
         return ExecutorError([problem])
-    name = _written(_report(error), root)
+    name = ""
+    with contextlib.suppress(Exception):
+        name = _written(_report(error), root)
     details = f"the details are in {name}" if name else "no file could be written for the details"
     if isinstance(error, OSError) and error.strerror:
         where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
@@ -50,6 +50,8 @@ def explained(error: Exception, root: Path | None) -> ExecutorError:
 
 def _report(error: BaseException) -> str:
     """The details of an error, for those who know the code."""
+    import platform  # noqa: PLC0415  # few errors have no words
+
     lines = [f"stowplan {_version()}, Python {platform.python_version()}, {platform.platform()}"]
     lines += ["", "Where it happened, the newest call last. Messages and values are left out.", ""]
     chain = list(_chain(error))
@@ -72,6 +74,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _frames(trace: TracebackType | None) -> Iterator[str]:
+    import linecache  # noqa: PLC0415  # see _report
+
     frames = []
     while trace is not None:
         code = trace.tb_frame.f_code

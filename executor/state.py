@@ -148,9 +148,15 @@ def _of_file(problem: Problem, path: Path) -> Problem:
 
 def _lock_file(root: Path) -> Path:
     """The file that holds the project's lock, which may be a link to it inside the project."""
-    target = Path(os.path.realpath(root / LOCK_NAME))  # Path.resolve raises for a loop, before 3.13
+    link = root / LOCK_NAME
+    target = Path(os.path.realpath(link))  # Path.resolve raises for a loop, before 3.13
     if not target.is_relative_to(os.path.realpath(root)):
         raise ExecutorError.of(LOCK_NAME, f"is a link to {target}, outside the project", "make it a file")
+    # What is taken for a broken lock is overwritten by `stowplan lock`.
+    if target.suffix != link.suffix:
+        raise ExecutorError.of(
+            LOCK_NAME, f"is a link to {target}, which is not a .lock file", "make it a file"
+        )
     return target
 
 

@@ -35,7 +35,11 @@ class Place:
         """The path as people write it: `pipeline.training.steps[0]`."""
         text = ""
         for part in self.path:
-            text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+            if isinstance(part, int):
+                text += f"[{part}]"
+            else:
+                # A login that is known by where it begins is known here only.
+                text += f".{without_logins(part)}" if text else part
         return without_logins(text)
 
     def __str__(self) -> str:

@@ -19,8 +19,8 @@ from executor.cli.main import main
 
 # Each command is a process, but one that is forked where everything is imported: most of the time of a
 # command is that of its imports.
-_PROCESSES: Final = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.e2e.preloaded"])
+PROCESSES: Final = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["tests.e2e.preloaded"])
 
 ROOT: Final = Path(__file__).parents[2]
 # No registry has to be asked for a parent that is given by its digest.
@@ -45,8 +45,8 @@ class Ran:
         return next(image for image in self.data["images"] if image["name"] == name)
 
 
-def _main(argv: Sequence[str], cwd: str, environ: Mapping[str, str], out: Any, err: Any) -> None:
-    """Be stowplan, in a new process."""
+def be_command(argv: Sequence[str], cwd: str, environ: Mapping[str, str], out: Any, err: Any) -> None:
+    """Be stowplan, in a new process: the target of one that is forked."""
     # The parent's three streams go: these are those that the command has.
     for number, file in enumerate((os.open(os.devnull, os.O_RDONLY), out.detach(), err.detach())):
         os.dup2(file, number)
@@ -82,8 +82,8 @@ class Project:
     def run(self, *argv: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Ran:
         """Run stowplan and wait for it."""
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            process = _PROCESSES.Process(
-                target=_main,
+            process = PROCESSES.Process(
+                target=be_command,
                 args=(
                     argv,
                     str(cwd or self.root),

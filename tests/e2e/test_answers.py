@@ -176,3 +176,40 @@ def test_the_working_directory_is_gone(project: Project) -> None:
         assert ran.returncode in {1, 64}, command
         assert ran.stderr.startswith("error: "), command
         assert "Traceback" not in ran.stderr
+
+
+UNLOADABLE = """
+import sys
+
+class Missing:
+    def find_spec(self, name, *_):
+        if name == "executor.cli.main":
+            raise OSError(24, "Too many open files")
+
+sys.meta_path.insert(0, Missing())
+from executor.cli.start import main
+main()
+"""
+
+
+def test_a_command_line_that_cannot_be_loaded(project: Project) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", UNLOADABLE],
+        cwd=project.root,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 70
+    assert ran.stderr.startswith("error: stowplan cannot be loaded (OSError)\n")
+
+
+@pytest.mark.parametrize("limit", ["-n 6", "-f 0"])
+def test_a_process_that_may_have_little(project: Project, limit: str) -> None:
+    project.write({"stowplan.toml": GOOD})
+    for command in ("plan", "lock", "builds list"):
+        ran = shell(project, f"ulimit {limit}; stowplan {command}")
+        assert ran.returncode in {0, 1}, ran.stderr
+        assert "Traceback" not in ran.stderr
+        assert ran.returncode == 0 or ran.stderr.startswith("error: "), ran.stderr

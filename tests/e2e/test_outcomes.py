@@ -126,3 +126,31 @@ def test_what_nobody_expected_is_the_outcome_of_one_image(project: Project, tags
     assert "hunter22" not in str(first.error)
     assert exit_code([first, second]) == 70
     assert second.error is None
+
+
+@pytest.mark.parametrize("tags", ["podman"], indirect=True)
+def test_a_context_that_cannot_be_written_is_said_with_its_image(
+    project: Project, parent: str, tmp_path: Path
+) -> None:
+    """In the place that TMPDIR names, paths of the project's files become too long for the system."""
+    write(
+        project,
+        parent,
+        settings="[pipeline.p.step.a.settings.docker]\nallow_including_files_in_images = true",
+    )
+    deep, place = project.root, tmp_path
+    while len(str(deep)) < 3000:
+        deep /= "d" * 200
+    while len(str(place)) < 1500:
+        place /= "t" * 200
+    for directory in (deep, place):
+        directory.mkdir(parents=True)
+    (deep / "file").touch()
+    ran = project.run("apply", "--stack", "local", env={"TMPDIR": str(place)})
+    assert ran.code == 1
+    assert "the build context cannot be written: File name too long" in ran.err
+    assert "set TMPDIR to another place" in ran.err
+    assert "Built 1, pushed 0, reused 0, failed 1." in ran.out
+    assert list(place.iterdir()) == []
+    assert "Built 1, pushed 0, reused 1, failed 0." in project.ok("apply", "--stack", "local").out
+    assert list((project.root / ".stowplan/tmp").iterdir()) == []

@@ -19,7 +19,7 @@ from typing import Final
 from tests.torture.campaign import Campaign, Journal, run, table
 
 # Each module has a CAMPAIGN.
-CAMPAIGNS: Final[tuple[str, ...]] = ()
+CAMPAIGNS: Final[tuple[str, ...]] = ("hostile",)
 
 
 def main() -> int:

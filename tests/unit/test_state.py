@@ -211,6 +211,10 @@ NO_LOCKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "large": (large, r"stowplan\.lock: is larger than 64 MiB, the most that is read"),
     "link to itself": (lambda path: path.symlink_to(path.name), r"stowplan\.lock: cannot be read: Too many"),
     "link to a device": (lambda path: path.symlink_to("/dev/zero"), OUTSIDE),
+    "link to another file": (
+        lambda path: path.symlink_to("stowplan.toml"),
+        r"stowplan\.lock: is a link to .*stowplan\.toml, which is not a \.lock file: make it a file",
+    ),
     "link out": (out, OUTSIDE),
     "link to nothing outside": (dangling, OUTSIDE),
 }
