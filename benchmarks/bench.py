@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.applying import applying
+from benchmarks.logs import masking
 from benchmarks.measure import best, run, shell, table
 from executor.observe.facts import observe
 from planner import Pipeline, Stack
@@ -49,6 +50,7 @@ def main() -> None:
         planning(Path(directory) / "demo", 4 * given.runs)
         applying(Path(directory) / "apply", given.runs)
         starting(4 * given.runs)
+        masking(given.runs)
 
 
 def as_installed(bytecode: Path) -> None:

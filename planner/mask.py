@@ -58,20 +58,25 @@ def without_logins(text: str) -> str:
     `${VARIABLES}` alone.
     """
     if "@" in text:
-        text = re.sub(_WORD, lambda match: _word(match[0]) if "@" in match[0] else match[0], text)
-    if "=" in text:
+        text = " ".join([_words(part) if "@" in part else part for part in text.split(" ")])
+    if "=" in text and ("?" in text or "&" in text or "#" in text or ";" in text):
         text = re.sub(_PARAMETER, rf"\1={HIDDEN}", text)
     if "uthorization" in text or "UTHORIZATION" in text:
         text = re.sub(_HEADER, rf"\1{HIDDEN}", text)
     return text
 
 
+def _words(text: str) -> str:
+    return re.sub(_WORD, lambda match: _word(match[0]), text)
+
+
 def _word(word: str) -> str:
     """A word without logins. It is gone through once, however many URLs look like being in it."""
-    start = word.find("//")
+    start, last = word.find("//"), word.rfind("@")
+    if last < 0:
+        return word
     if start < 0:
         return re.sub(_REFERENCE, f"{HIDDEN}@", word) if len(word) <= _LONGEST_REFERENCE else word
-    last = word.rfind("@")
     parts, done = [], 0
     while start >= 0 and start + 2 <= last:
         begin = start + 2
