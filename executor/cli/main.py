@@ -50,6 +50,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         # Python would say what it was doing at its own end.
         signal.signal(number, lambda *_: os._exit(code))
+    # Nor is there anything to gain from looking for cycles among all that ends now: a twentieth of a plan.
+    gc.freeze()
     sys.exit(code)
 
 
