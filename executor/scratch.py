@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["held", "sweep"]
+__all__ = ["held", "owned", "sweep"]
 
 _OWNER: Final = "owner"
 # What is swept has another name first: nobody can come to own it any more.
@@ -57,6 +57,23 @@ def sweep(place: Path, prefix: str = "") -> None:
         for name in names:
             with contextlib.suppress(OSError):
                 _sweep(place / name)
+
+
+def owned(directory: Path) -> bool:
+    """Whether a living process uses a directory. True too where that cannot be told."""
+    try:
+        owner = os.open(directory / _OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(owner)
+    return False
 
 
 def _sweep(directory: Path) -> None:

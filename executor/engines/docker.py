@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -38,18 +39,21 @@ from executor.engines.pushes import pushed
 from executor.engines.references import environment, image_id, named, only_digest, parsed, references
 from executor.engines.watch import check_lost, watched
 from executor.errors import BuildFailed, EngineRefused, ExecutorError, ProgramMissing
+from executor.orphans import SCRATCH_VARIABLE, end_orphans
 from executor.process import Command, run
 from executor.registry.credentials import Login, docker_login
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
 from planner.mask import Mask
-from planner.render.dockerfile import TIMESTAMP
+from planner.render.dockerfile import MARKER, TIMESTAMP
 from planner.values import Digest, FrozenMapping, ImageRef
 
 __all__ = ["DockerBuilder", "DockerEngine", "buildx_command"]
 
 DockerBuilder = Literal["auto", "buildkit", "classic"]
 
+# A container that a living builder made is started, or removed, within this time.
+_SETTLING_SECONDS: Final = 2.0
 _BUILDX: Final = ("docker", "buildx")
 _BUILDX_VERSION: Final = Command((*_BUILDX, "version"))
 # Where the command line looks for its plugins (docs.docker.com/reference/cli/docker, "cliPluginsExtraDirs"
@@ -90,6 +94,7 @@ def buildx_command(job: BuildJob, id_file: Path, program: tuple[str, ...] = _BUI
             # before 0.10 does not know.
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
             "DOCKER_DEFAULT_PLATFORM": "",
+            SCRATCH_VARIABLE: str(id_file.parent),
         }),
     )  # fmt: skip
 
@@ -242,10 +247,34 @@ class DockerEngine:
                 api.remove_container(container, v=True, force=True)
 
     def tidy(self, image: Digest) -> None:
-        """Remove images of a plan that never got a tag."""
+        """End what killed builds have left running, and remove images of a plan that never got a tag."""
+        end_orphans()
+        self._remove_containers()
         with self._daemon.client(timeout=None) as api:
             for found in api.images(filters={"dangling": True, "label": f"{HASH_LABEL}={image}"}, quiet=True):
                 self._discard(found)
+
+    def _remove_containers(self) -> None:
+        """Remove containers in which a daemon that was killed ran commands of the classic builder.
+
+        They bear no label. They are known by the beginning of the command, and by never having started or
+        having lost their daemon (255), which no builder that is alive leaves as it is.
+        """
+        with self._daemon.client() as api:
+
+            def lost() -> set[str]:
+                listed = api.containers(all=True, filters={"status": ["created", "exited"]})
+                return {
+                    found["Id"]
+                    for found in listed
+                    if MARKER in found["Command"]
+                    and (found["State"] == "created" or "(255)" in found["Status"])
+                }
+
+            if before := lost():
+                time.sleep(_SETTLING_SECONDS)
+                for container in before & lost():
+                    api.remove_container(container, v=True, force=True)
 
     def interrupt(self) -> None:
         """Stop builds and pushes."""

@@ -11,7 +11,6 @@ import io
 import json
 import re
 import tarfile
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,12 @@ from typing import Any, Final, Literal
 from executor import limits
 from executor.engines.archive import DOCKERFILE, archive, planned_options, written_id
 from executor.engines.interrupts import Task, Tasks
+from executor.engines.leftovers import (
+    build_secret,
+    remove_containers,
+    remove_half_written,
+    stop_commands,
+)
 from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed
 from executor.engines.mark import mark
 from executor.engines.options import cli_options
@@ -35,6 +40,7 @@ from executor.errors import (
     ProgramMissing,
     ProgramSilent,
 )
+from executor.orphans import SCRATCH_VARIABLE, end_orphans
 from executor.process import Command, Completed, run
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
@@ -46,6 +52,7 @@ __all__ = ["Format", "PodmanEngine", "build_command", "push_command"]
 
 Format = Literal["oci", "docker"]
 
+_ABOUT: Final = "{{.Version.Version}}\t{{.Store.GraphRoot}}\t{{.Host.OCIRuntime.Path}}"
 _INSTALL: Final = "install Podman (podman.io/docs/installation)"
 _MEND: Final = "see what `podman info` says by itself"
 # Exit codes of `podman image exists` and `podman rmi` (their manual pages).
@@ -54,9 +61,6 @@ _NO_SUCH_IMAGE: Final = 1
 _PODMAN_FAILED: Final = 125
 # Buildah's mark on the images it makes.
 _BUILT_LABEL: Final = "io.buildah.version"
-# Seconds between looks at a list of images that fails: it does while another build is committing one.
-_MENDING_WAITS: Final = (0.5, 1.0, 2.0)
-_HALF_WRITTEN: Final = re.compile(r'image with ID "([0-9a-f]{64})"')
 _LOOPBACK: Final = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
 
 
@@ -77,11 +81,20 @@ def build_command(job: BuildJob, directory: Path, image_format: Format = "oci") 
             "--identity-label=false",
             f"--iidfile={directory / 'image'}",
             f"--file={directory / 'context' / DOCKERFILE}",
+            f"--secret={build_secret(directory)}",
             *cli_options(planned_options(job.image), "podman"),
             *(f"--build-arg={name}" for name in job.variables),
             str(directory / "context"),
         ),
-        env=FrozenMapping({**job.variables, "SOURCE_DATE_EPOCH": "", "DOCKER_DEFAULT_PLATFORM": ""}),
+        env=FrozenMapping(
+            {
+                **job.variables,
+                "SOURCE_DATE_EPOCH": "",
+                "DOCKER_DEFAULT_PLATFORM": "",
+                "TMPDIR": str(directory),
+                SCRATCH_VARIABLE: str(directory),
+            }
+        ),
     )
 
 
@@ -91,7 +104,9 @@ def push_command(ref: ImageRef, digest_file: Path) -> Command:
     As Docker does, a registry on this machine is spoken to without TLS if it has none.
     """
     plain = ("--tls-verify=false",) if _LOOPBACK.fullmatch(ref.registry) else ()
-    return Command(("podman", "push", f"--digestfile={digest_file}", *plain, str(ref)))
+    command = ("podman", "push", f"--digestfile={digest_file}", *plain, str(ref))
+    scratch = str(digest_file.parent)
+    return Command(command, env=FrozenMapping({"TMPDIR": scratch, SCRATCH_VARIABLE: scratch}))
 
 
 class PodmanEngine:
@@ -102,7 +117,7 @@ class PodmanEngine:
 
     def __init__(self) -> None:
         self._tasks = Tasks()
-        self._place = ""
+        self._place = self._runtime = ""
 
     @property
     def place(self) -> str:
@@ -113,7 +128,7 @@ class PodmanEngine:
 
     def unavailable(self) -> Unusable | None:
         """Why Podman cannot be used: it is not there, or its storage or its set-up is not in order."""
-        command = Command(("podman", "info", "--format={{.Version.Version}} {{.Store.GraphRoot}}"))
+        command = Command(("podman", "info", f"--format={_ABOUT}"))
         try:
             found = run(command, timeout=limits.GREETING_SECONDS)
         except ExecutorError as error:
@@ -122,7 +137,8 @@ class PodmanEngine:
             return Unusable(said if absent else f"`podman info` {said}", _INSTALL, absent=absent)
         if found.code:
             return Unusable(f"`podman info` fails: {_reason(found)}", _MEND)
-        version, _, self._place = found.text.strip().partition(" ")
+        version, _, rest = found.text.strip().partition("\t")
+        self._place, _, self._runtime = rest.partition("\t")
         if not re.match(r"\d+\.\d+", version):
             return Unusable("`podman info` does not tell its version", _MEND, Failure.ENGINE_REFUSED)
         # Podman 4 brought --identity-label.
@@ -172,6 +188,23 @@ class PodmanEngine:
         one is in Docker's; nor for its SHELL, which counts while the image is built, and is then gone.
         """
         log = Log(on_line, Mask(job.variables.values()))
+        failed = UNTOLD
+        try:
+            image, failed = self._built(job, log)
+        finally:
+            if failed:
+                # What was stopped or killed has not tidied up itself.
+                with contextlib.suppress(ExecutorError):
+                    self.tidy(job.image.hash)
+        if failed:
+            raise build_failed(job.image, log, failed)
+        info = self.inspect(image)
+        if info is None:
+            raise build_failed(job.image, log, NO_IMAGE)
+        return info
+
+    def _built(self, job: BuildJob, log: Log) -> tuple[str, str]:
+        """Build; returns the image's ID and why it failed, either of them empty."""
         with (
             self._tasks.begun(job.image.name) as task,
             scratch_directory(job.root, large=True) as directory,
@@ -182,12 +215,7 @@ class PodmanEngine:
             # Only now is it known what a parent is that had to be pulled.
             if known is None and not failed and _format(job.image.base) == "docker":
                 image, failed = self._build(job, log, task, directory, "docker")
-        if failed:
-            raise build_failed(job.image, log, failed)
-        info = self.inspect(image)
-        if info is None:
-            raise build_failed(job.image, log, NO_IMAGE)
-        return info
+        return image, failed
 
     def _build(
         self, job: BuildJob, log: Log, task: Task, directory: Path, image_format: Format
@@ -198,8 +226,6 @@ class PodmanEngine:
         file.unlink(missing_ok=True)
         done = run(build_command(job, directory, image_format), on_line=log, stoppable=task.stoppable)
         image = written_id(file)
-        if task.interrupted:
-            _mend()
         if image and (done.code or task.interrupted):
             self._discard(image)
         task.check()
@@ -267,8 +293,12 @@ class PodmanEngine:
         return Finished(done.code, done.text)
 
     def tidy(self, image: Digest) -> None:
-        """Remove images of a plan that never got a tag."""
-        _mend()
+        """End what killed builds have left running, and remove what they have left in the storage."""
+        storage = Path(self.place)
+        end_orphans()
+        stop_commands(self._runtime)
+        remove_containers(_podman, storage)
+        remove_half_written(_podman)
         filters = ("--filter=dangling=true", f"--filter=label={HASH_LABEL}={image}")
         listed = _podman("images", "--quiet", "--no-trunc", *filters)
         for found in listed.text.split() if listed.code == 0 else ():
@@ -304,24 +334,6 @@ def _format(parent: str) -> Format | None:
     if found is None:
         return None
     return "docker" if found.get("Healthcheck") else "oci"
-
-
-def _mend() -> None:
-    """Remove what an interrupted build has left half-written, which would break lists of images.
-
-    Other programs list images, even if nothing here does. What fails for seconds is nothing that is being
-    written now.
-    """
-    broken: set[str] | None = None
-    for wait in (0.0, *_MENDING_WAITS):
-        time.sleep(wait)
-        done = _podman("images", "--quiet")
-        if done.code == 0:
-            return
-        named_ones = set(_HALF_WRITTEN.findall(done.stderr))
-        broken = named_ones if broken is None else broken & named_ones
-    for image in broken or ():
-        _podman("rmi", "--force", "--no-prune", image)
 
 
 def _podman(*arguments: str) -> Completed:

@@ -41,6 +41,7 @@ from planner.values import EnvTemplate, PythonPackageInstaller, VariableRef, bui
 __all__ = [
     "CONTEXT_EMPTY",
     "CONTEXT_TREES",
+    "MARKER",
     "TIMESTAMP",
     "context_files",
     "dockerfile",
@@ -200,16 +201,16 @@ def _escaped(text: str) -> str:
 
 # What a RUN begins with: programs that know of this variable (reproducible-builds.org) write its time and
 # not theirs, and Python keeps what it compiles to itself. The file tells, at the end, what is newer.
-_MARKER: Final = "/dev/shm/stowplan"  # noqa: S108  # in the container of one RUN, and in no layer
+MARKER: Final = "/dev/shm/stowplan"  # noqa: S108  # in the container of one RUN, and in no layer
 _BEGIN: Final = (
     f"export SOURCE_DATE_EPOCH={TIMESTAMP} PYTHONDONTWRITEBYTECODE=1 && "
-    f"{{ {{ touch {_MARKER} && sleep 0.01; }} 2>/dev/null || :; }}"
+    f"{{ {{ touch {MARKER} && sleep 0.01; }} 2>/dev/null || :; }}"
 )
 # And what it ends with. /etc has the time at which the builder put its hosts file there. A parent that has
 # no `find`, or a user who may not, makes an image that is right, and differs in times.
 _SETTLE: Final = (
     r"{ { find / -xdev \( -path /proc -o -path /sys -o -path /dev \) -prune -o "
-    rf"-newer {_MARKER} -exec touch -h -d @{TIMESTAMP} {{}} + ; touch -d @{TIMESTAMP} /etc; }} "
+    rf"-newer {MARKER} -exec touch -h -d @{TIMESTAMP} {{}} + ; touch -d @{TIMESTAMP} /etc; }} "
     "2>/dev/null || :; }"
 )
 # Logs with times, and ldconfig's cache of inodes. Deleted ones would leave the time of their deletion.

@@ -304,21 +304,18 @@ def test_a_killed_process(
         for pid in (process.pid, *started):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-    if engine.name == "podman" and victims == "ours":
-        # Podman ends without the command that it runs, which goes on until it is done, and for nobody.
-        assert eventually(lambda: not is_running("podman build", str(tmp_path)))
-        for pid in processes(SLEEP):
-            os.kill(pid, signal.SIGKILL)
-    assert eventually(lambda: not is_running(SLEEP))
-    assert eventually(lambda: not is_running("build", "--iidfile", str(tmp_path)))
     image = planned(
         project, {"local_project_install_command": f"echo 'up and 'running && {SLEEP}"}, parent=parent
     )
+    # Podman ends without the command that it runs, and keeps the container that it ran in.
+    engine.tidy(image.hash)
+    assert eventually(lambda: not is_running(SLEEP))
+    assert eventually(lambda: not is_running("build", "--iidfile", str(tmp_path)))
     assert images_of(engine, image) == set()
     build(engine, tag, project, parent=parent)
     assert told(engine, tag, "import os, json; print(json.dumps(os.listdir('/app')))") == ["train.py"]
     if engine.name == "podman":
-        remove_what_builds_left(parent)
+        assert containers_on(parent) == []
 
 
 def is_running(*words: str) -> bool:
@@ -326,30 +323,18 @@ def is_running(*words: str) -> bool:
     return any(all(word in line for word in words) for line in command_lines())
 
 
-def remove_what_builds_left(parent: str) -> None:
-    """Podman keeps the containers that a killed build worked in, of the parent and of what it made of it."""
+def containers_on(parent: str) -> list[str]:
+    """Podman's containers that builds work in, of the parent and of what they made of it."""
     above = layers(parent)
     listed = run(Command(("podman", "ps", "--all", "--external", "--format={{.ID}} {{.ImageID}}"))).text
-    for line in listed.splitlines():
-        container, _, image = line.partition(" ")
-        if above and layers(image)[: len(above)] == above:
-            run(Command(("podman", "rm", "--force", container)))
+    found = [line.split() for line in listed.splitlines()]
+    return [container for container, image in found if above and layers(image)[: len(above)] == above]
 
 
 def layers(image: str) -> list[str]:
     """The layers of a local image of Podman; none if there is no such image."""
     done = run(Command(("podman", "image", "inspect", "--format={{json .RootFS.Layers}}", image)))
     found: list[str] = json.loads(done.text) if done.code == 0 else []
-    return found
-
-
-def processes(words: str) -> list[int]:
-    """The processes that are nothing but this command."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if path.read_bytes().rstrip(b"\0").split(b"\0") == words.encode().split():
-                found.append(int(path.parent.name))
     return found
 
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Mapping, Sequence
+from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any, Final
@@ -79,20 +80,19 @@ class Project:
         """The environment that commands run in."""
         return {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **self.env, **(extra or {})}
 
+    def start(
+        self, *argv: str, out: int, err: int, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> BaseProcess:
+        """Start stowplan with two open files for what it says."""
+        arguments = (argv, str(cwd or self.root), self.environment(env), DupFd(out), DupFd(err))
+        process = PROCESSES.Process(target=be_command, args=arguments)
+        process.start()
+        return process
+
     def run(self, *argv: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Ran:
         """Run stowplan and wait for it."""
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            process = PROCESSES.Process(
-                target=be_command,
-                args=(
-                    argv,
-                    str(cwd or self.root),
-                    self.environment(env),
-                    DupFd(out.fileno()),
-                    DupFd(err.fileno()),
-                ),
-            )
-            process.start()
+            process = self.start(*argv, out=out.fileno(), err=err.fileno(), env=env, cwd=cwd)
             process.join(600)
             assert process.exitcode is not None, f"stowplan {' '.join(argv)} does not end"
             for file in (out, err):

@@ -61,3 +61,31 @@ def test_without_image_only_records_go(project: Project, parent: str, tags: Tags
     assert project.ok("builds", "delete", "1", digits).out == "deleted build 1 of p\n"
     assert tags.engine.inspect(tags.made(image["reference"])) is not None
     assert project.run("builds", "delete", "1", "--image").code == 64
+
+
+def test_an_image_that_is_not_that_of_the_build_stays(project: Project, parent: str, tags: Tags) -> None:
+    """Somebody has put it under the reference."""
+    write(project, parent)
+    (image,) = project.ok("apply", "-o", "json").data["images"]
+    reference = image["reference"]
+    tags.engine.remove(reference)
+    tags.make(reference)
+    said = project.ok("builds", "delete", "1", "--image").out
+    where = f"what {tags.engine.name} has there was not built from this plan"
+    assert said == f"deleted build 1 of p: {reference} stays: {where}\n"
+    assert tags.engine.inspect(reference) is not None
+
+
+def test_an_engine_that_is_not_there_keeps_the_build(project: Project, parent: str, tags: Tags) -> None:
+    """Nothing is said to be deleted when nothing was."""
+    write(project, parent)
+    (image,) = project.ok("apply", "-o", "json").data["images"]
+    tags.made(image["reference"])
+    empty = project.root.parent / "empty"
+    empty.mkdir()
+    env = {"PATH": str(empty), "DOCKER_HOST": f"unix://{empty}/no.sock", "DOCKER_CONTEXT": ""}
+    ran = project.run("builds", "delete", "1", "--image", env=env)
+    assert ran.code == 75
+    assert "deleted" not in ran.out + ran.err
+    assert [build["id"] for build in project.ok("builds", "list", "-o", "json").data["builds"]] == [1]
+    assert tags.engine.inspect(image["reference"]) is not None

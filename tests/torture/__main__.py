@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 from importlib import import_module
@@ -19,7 +20,7 @@ from typing import Final
 from tests.torture.campaign import Campaign, Journal, run, table
 
 # Each module has a CAMPAIGN.
-CAMPAIGNS: Final[tuple[str, ...]] = ("hostile",)
+CAMPAIGNS: Final[tuple[str, ...]] = ("kills", "hostile")
 
 
 def main() -> int:
@@ -31,6 +32,8 @@ def main() -> int:
     parser.add_argument("--only", type=int, help="run this case alone, and keep no journal")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "stowplan-torture")
     asked = parser.parse_args()
+    # What a campaign set up is taken down however it is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if unknown := set(asked.campaigns) - set(CAMPAIGNS):
         parser.error(f"no campaign {', '.join(sorted(unknown))}: there are {', '.join(CAMPAIGNS)}")
     asked.work.mkdir(parents=True, exist_ok=True)

@@ -95,8 +95,9 @@ def builds_delete(build: tuple[str, ...], with_image: bool, project: Path | None
     engines = functools.cache(engine_chooser)
     for record in chosen.values():
         removed = f": {_remove_image(records, record, asked or record.engine, engines)}" if with_image else ""
-        records.delete(record.id)
-        print_lines([f"deleted build {record.id} of {record.image}{removed}"])
+        # Another process may have been faster.
+        deleted = "deleted" if records.delete(record.id) else "no longer there:"
+        print_lines([f"{deleted} build {record.id} of {record.image}{removed}"])
 
 
 def _remove_image(
@@ -114,7 +115,11 @@ def _remove_image(
         same = (other.reference, other.engine) == (record.reference, engine)
         if same and other.id != record.id and _has_image(other):
             return f"{record.reference} stays, for build {other.id}"
-    if engines(engine)().remove(record.reference):
+    store = engines(engine)()
+    info = store.inspect(record.reference)
+    if info is not None and str(info.mark) != record.hash:
+        return f"{record.reference} stays: what {engine} has there was not built from this plan"
+    if info is not None and store.remove(record.reference):
         return f"removed {record.reference} from {engine}"
     return f"{engine} does not have {record.reference}"
 

@@ -1,0 +1,49 @@
+"""Programs that a killed stowplan has started and left running: how they are known, and their end.
+
+Each program that builds or pushes is told the temporary directory that it works for, and so is all that it
+starts itself, except what runs in a container. It is an orphan when the owner of that directory is dead. Does
+nothing where there is no /proc to look at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from executor.scratch import owned
+
+__all__ = ["SCRATCH_VARIABLE", "end_orphans"]
+
+SCRATCH_VARIABLE: Final = "STOWPLAN_SCRATCH"
+"""The environment variable that names the temporary directory a program works for."""
+
+# A killed process is gone as soon as the kernel has let go of what it had.
+_WAIT_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.05
+
+
+def end_orphans() -> None:
+    """Kill this user's orphans, and wait until they are gone."""
+    killed: set[int] = set()
+    until = time.monotonic() + _WAIT_SECONDS
+    while (found := set(_orphans())) and time.monotonic() < until:
+        for process in found - killed:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+        killed |= found
+        time.sleep(_LOOK_SECONDS)
+
+
+def _orphans() -> Iterator[int]:
+    mark = f"{SCRATCH_VARIABLE}=".encode()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        # Those of other users cannot be read, and those that are gone by now have none.
+        with contextlib.suppress(OSError):
+            for variable in path.read_bytes().split(b"\0"):
+                if variable.startswith(mark) and not owned(Path(os.fsdecode(variable[len(mark) :]))):
+                    yield int(path.parent.name)
