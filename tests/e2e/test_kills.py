@@ -13,7 +13,7 @@ from tests.torture.campaign import Journal, run
 from tests.torture.kills import BUILDERS, Kills
 from tests.torture.private import DOCKERD_PATH
 
-CASES = 6
+CASES = 5
 
 
 @pytest.mark.parametrize("builder", BUILDERS)

@@ -65,12 +65,15 @@ def lying(project: Project, tags: Tags, monkeypatch: pytest.MonkeyPatch) -> Call
     program = shutil.which(tags.engine.name)
     assert program is not None
     directory = project.root.parent / "bin"
-    directory.mkdir()
-    (directory / tags.engine.name).write_text(LIAR)
-    (directory / tags.engine.name).chmod(0o755)
+    # Docker's builder is a plugin, which is started by itself.
+    for name in (tags.engine.name, "cli-plugins/docker-buildx"):
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(LIAR)
+        (directory / name).chmod(0o755)
 
     def lie(image: str) -> None:
         monkeypatch.setenv("PROGRAM", program)
+        monkeypatch.setenv("DOCKER_CONFIG", str(directory))
         monkeypatch.setenv("LIE", image)
         monkeypatch.setenv("PATH", str(directory), prepend=os.pathsep)
 

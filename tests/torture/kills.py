@@ -147,8 +147,8 @@ class Kills:
     _work: Path = field(init=False)
     _engines: dict[str, PrivateEngine] = field(factory=dict)
     _parent: str = field(init=False)
-    # How long an apply takes, and how many lines it says, by builder and by whether it runs a command.
-    _usual: dict[tuple[str, bool], tuple[float, int]] = field(factory=dict)
+    # How long an apply takes, and how many lines it says, by builder.
+    _usual: dict[str, tuple[float, int]] = field(factory=dict)
     _docker_cases: int = 0
 
     def prepare(self, work: Path) -> None:
@@ -178,9 +178,9 @@ class Kills:
         """One kill."""
         builder = self.builders[number % len(self.builders)]
         command = rng.random() < 0.5
-        if (builder, command) not in self._usual:
-            self._usual[builder, command] = self._measured(builder, command=command)
-        seconds, lines = self._usual[builder, command]
+        if builder not in self._usual:
+            self._usual[builder] = self._measured(builder)
+        seconds, lines = self._usual[builder]
         shape = rng.choice(sorted(_SHAPES))
         targets = ["apply", "apply", "apply", "all", "worker"] + ["client"] * (builder != "classic")
         target = rng.choice(targets)
@@ -241,10 +241,10 @@ class Kills:
         whole = {**files, "unique": (root / "unique").read_bytes()}
         return _Case(project, engine, place, whole)
 
-    def _measured(self, builder: str, *, command: bool) -> tuple[float, int]:
+    def _measured(self, builder: str) -> tuple[float, int]:
         """How long an apply takes that nobody kills, and how many lines it says."""
-        name = f"usual-{builder}-{command}"
-        case = self._made(builder, name, _SHAPES["small"](random.Random(name)), command=command)
+        name = f"usual-{builder}"
+        case = self._made(builder, name, _SHAPES["small"](random.Random(name)), command=True)
         try:
             started = time.monotonic()
             ran = case.run("apply")
