@@ -14,12 +14,11 @@ import random
 import shutil
 import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from attrs import define, field
 
@@ -258,32 +257,21 @@ class Kills:
         self, case: _Case, kill: tuple[str, signal.Signals], after: float, at_line: int | None
     ) -> None:
         """Start an apply, and kill something after some seconds or at a line of what it says."""
-        read, write = os.pipe()
-        with tempfile.TemporaryFile("w+") as out, os.fdopen(read, errors="replace") as lines:
-            process = case.project.start("apply", out=out.fileno(), err=write)
-            os.close(write)
-            reached = threading.Event()
-
-            def listen() -> None:
-                for index, line in enumerate(lines):
-                    case.said.append(line)
-                    if index == at_line:
-                        reached.set()
-                reached.set()
-
-            listener = threading.Thread(target=listen, daemon=True)
-            listener.start()
-            reached.wait(after if at_line is None else _END_SECONDS)
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            # Files and no pipes: who is killed at once never closes the copies that it was to get.
+            process = case.project.start("apply", out=out.fileno(), err=err.fileno())
+            until = time.monotonic() + (after if at_line is None else _END_SECONDS)
+            while time.monotonic() < until and process.is_alive():
+                if at_line is not None and _text(err).count("\n") > at_line:
+                    break
+                time.sleep(min(0.005, max(0.0, until - time.monotonic())))
             self._kill(case, process, *kill)
             process.join(_END_SECONDS)
             if process.exitcode is None:
                 case.hung.append(f"apply did not end within {_END_SECONDS:.0f} s")
                 process.kill()
                 process.join()
-            # An orphan may write for as long as it likes: the pipe is not read to its end.
-            listener.join(1)
-            out.seek(0)
-            case.said.append(out.read())
+            case.said += [_text(out), _text(err)]
 
     @staticmethod
     def _kill(case: _Case, process: BaseProcess, target: str, number: signal.Signals) -> None:
@@ -350,6 +338,11 @@ class Kills:
             if self._docker_cases % _PRUNE_EVERY == 0:
                 case.engine.ask("builder", "prune", "--force")
         shutil.rmtree(case.place, ignore_errors=True)
+
+
+def _text(file: IO[bytes]) -> str:
+    """What is in a file that another process writes."""
+    return os.pread(file.fileno(), 1 << 24, 0).decode(errors="replace")
 
 
 def _descendants(parent: int) -> dict[int, str]:
