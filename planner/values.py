@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Self, TypeVar
@@ -28,6 +29,7 @@ __all__ = [
     "VariableRef",
     "bare_flags",
     "build_argument",
+    "dashed_arguments",
     "freeze",
 ]
 
@@ -235,3 +237,21 @@ def bare_flags(value: object) -> Any:
     if isinstance(frozen_value, FrozenMapping):
         return FrozenMapping({name: None if item is True else item for name, item in frozen_value.items()})
     return frozen_value
+
+
+def dashed_arguments(value: object) -> Any:
+    """Arguments of an installer under their names with dashes, so that layers agree on them.
+
+    Of two spellings of one name, neither becomes the other: the check reports them.
+    """
+    given = bare_flags(value)
+    if not isinstance(given, FrozenMapping):
+        return given
+    count = Counter(map(_dashed, given))
+    return FrozenMapping({
+        _dashed(name) if count[_dashed(name)] == 1 else name: item for name, item in given.items()
+    })  # fmt: skip
+
+
+def _dashed(name: object) -> Any:
+    return name.replace("_", "-") if isinstance(name, str) else name

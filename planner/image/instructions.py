@@ -14,7 +14,7 @@ from attrs import field
 from planner.identity import COUNTED
 from planner.immutable import frozen
 from planner.requirements.model import Requirements
-from planner.values import EnvTemplate, FrozenMapping, PythonPackageInstaller, bare_flags
+from planner.values import EnvTemplate, FrozenMapping, PythonPackageInstaller, dashed_arguments
 
 __all__ = [
     "APP_DIRECTORY",
@@ -62,16 +62,18 @@ class InstallApt:
 
 
 def _arguments(value: object) -> Any:
-    """Arguments in their only spelling: names with dashes, and numbers as the text they become."""
-    given = bare_flags(value)
+    """Arguments in their only spelling: names with dashes, texts for numbers, and lists of several only."""
+    given = dashed_arguments(value)
     if not isinstance(given, FrozenMapping):
         return given
-    return FrozenMapping({name.replace("_", "-"): _words(item) for name, item in given.items()})
+    words = {name: _words(item) for name, item in given.items()}
+    return FrozenMapping({name: item for name, item in words.items() if item != ()})
 
 
 def _words(value: object) -> object:
     if isinstance(value, tuple):
-        return tuple(str(item) for item in value)
+        words = tuple(str(item) for item in value)
+        return words[0] if len(words) == 1 else words
     return str(value) if isinstance(value, int) else value
 
 

@@ -41,6 +41,8 @@ __all__ = ["Images", "pushed_of", "records_of"]
 
 # How many ways to read a name that several packages share are tried.
 _READINGS: Final = 64
+# An engine takes images of up to 127 layers, and each image adds one at least.
+_DEEPEST: Final = 127
 
 
 def records_of(lock: Lock) -> Iterator[Record]:
@@ -197,10 +199,16 @@ class Images:
             raise PlannerError(problems)
         return tuple(PlanSpec(*pair, tuple(images)) for pair, images in plans.items())
 
-    def spec(self, key: tuple[str, str, str], known: dict[tuple[str, str, str], ImageSpec]) -> ImageSpec:
+    def spec(
+        self,
+        key: tuple[str, str, str],
+        known: dict[tuple[str, str, str], ImageSpec],
+        below: tuple[str, ...] = (),
+    ) -> ImageSpec:
         """The spec of an image, whose hash has to be that of its record. PlannerError if it is not.
 
-        `known` are specs that were read before, and this one after.
+        `known` are specs that were read before, and this one after; `below` are the images that are built
+        on this one and being read.
         """
         if key in known:
             return known[key]
@@ -209,12 +217,12 @@ class Images:
         parent: ExternalImage | ImageSpec
         if record.parent.image is not None:
             above = (*key[:2], record.parent.image)
-            if above not in self.records or record.parent.image == record.name:
+            # The images of a plan have no cycle: what is being read is no parent.
+            if above not in self.records or record.parent.image in (*below, record.name):
                 raise _wrong(where, f"its parent {record.parent.image!r} is not in the lock")
-            # A record that is in progress is no parent: the images of a plan have no cycle.
-            parent = Images({k: v for k, v in self.records.items() if k != key}, self.lines).spec(
-                above, known
-            )
+            if len(below) == _DEEPEST:
+                raise _wrong(where, f"more than {_DEEPEST} images are built on one another")
+            parent = self.spec(above, known, (*below, record.name))
         elif record.parent.reference is not None:
             digest = record.parent.digest or record.parent.reference.digest
             pin = Pin(digest, record.parent.kind, record.parent.platform, record.parent.manifest)

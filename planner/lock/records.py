@@ -23,7 +23,7 @@ from planner.lock.lock import LOCK_NAME
 from planner.pipeline import NAME
 from planner.requirements.model import Requirement, Requirements
 from planner.requirements.options import parse_option
-from planner.settings.build_options import ARGUMENTS
+from planner.settings.build_options import check_arguments
 from planner.settings.checks import kind_of
 from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, bare_flags, freeze
 
@@ -285,7 +285,7 @@ def _read_installer(value: Any, _: object) -> Installer:
     """Arguments are checked as those of settings are."""
     table = dict(_read_mapping(value))
     arguments = bare_flags(table.pop("arguments", {}))
-    if problems := tuple(ARGUMENTS(arguments)):
+    if problems := tuple(check_arguments(arguments)):
         raise PlannerError(problems)
     known = {name: _string(item) for name, item in table.items()}
     if unknown := known.keys() - {"name", "version"}:

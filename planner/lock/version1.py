@@ -7,6 +7,7 @@ Its hashes were made in another way, so they are not checked: pins are what is t
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -51,8 +52,8 @@ def read_version_1(data: Mapping[str, Any]) -> Lock:
     pairs = [(plan.pipeline, plan.stack) for plan in plans]
     problems += [
         Problem.in_file(LOCK_NAME, None, f"two plans of {pipeline!r} on {stack!r}", RESTORE)
-        for pipeline, stack in dict.fromkeys(pairs)
-        if pairs.count((pipeline, stack)) > 1
+        for (pipeline, stack), count in Counter(pairs).items()
+        if count > 1
     ]
     if problems:
         raise PlannerError(problems)

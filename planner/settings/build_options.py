@@ -7,6 +7,7 @@ how options reach one is written in its table.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -33,8 +34,8 @@ from planner.settings.option_table import CONTAINER_LIMITS, FIELD_SPELLINGS, OPT
 from planner.values import FrozenMapping, freeze
 
 __all__ = [
-    "ARGUMENTS", "ENV_NAME", "LABEL_NAME", "OPTION_NAME", "PLATFORM", "TARGET", "BuildConfig", "BuildOptions",
-    "env_name",
+    "ENV_NAME", "LABEL_NAME", "OPTION_NAME", "PLATFORM", "TARGET", "BuildConfig", "BuildOptions",
+    "check_arguments", "env_name",
 ]  # fmt: skip
 
 
@@ -70,8 +71,19 @@ def _word(value: object) -> Iterator[Problem]:
         )
 
 
+_arguments = mapping_of(matching(OPTION_NAME, "an option's name", "timeout"), _argument)
+
+
 # What is read back from a lock is checked with it as well.
-ARGUMENTS: Final = mapping_of(matching(OPTION_NAME, "an option's name", "timeout"), _argument)
+def check_arguments(value: object) -> Iterator[Problem]:
+    """A table of options of an installer, each under one spelling of its name."""
+    yield from _arguments(value)
+    if isinstance(value, Mapping):
+        for name in value:
+            if isinstance(name, str) and "_" in name and name.replace("_", "-") in value:
+                yield Problem.at(
+                    name, f"{name.replace('_', '-')} is given twice", "keep one of the spellings"
+                )
 
 
 def _argument_name(value: object) -> Iterator[Problem]:
@@ -137,13 +149,14 @@ def _read(value: object) -> Any:
     if not isinstance(frozen_value, FrozenMapping):
         return frozen_value
     names = [_ours(given) for given in frozen_value]
+    count = Counter(names)
     read = {}
     for (given, item), name in zip(frozen_value.items(), names, strict=True):
         if name not in OPTIONS:
             read[given] = item
         else:
             # Of two spellings of one option, neither becomes the other: the check reports them.
-            read[name if names.count(name) == 1 else given] = OPTIONS[name].shape.read(item)
+            read[name if count[name] == 1 else given] = OPTIONS[name].shape.read(item)
     return FrozenMapping(read)
 
 

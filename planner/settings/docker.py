@@ -13,7 +13,7 @@ from planner.errors import Problem
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.requirements.credentials import PRIVATE_INDEX
-from planner.settings.build_options import ARGUMENTS, BuildConfig, env_name
+from planner.settings.build_options import BuildConfig, check_arguments, env_name
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (
     boolean,
@@ -28,7 +28,7 @@ from planner.settings.checks import (
     text,
     without_login,
 )
-from planner.values import PATH_PATTERN, TAG_PATTERN, FrozenMapping, PythonPackageInstaller, bare_flags
+from planner.values import PATH_PATTERN, TAG_PATTERN, FrozenMapping, PythonPackageInstaller, dashed_arguments
 
 __all__ = ["APT_PACKAGE", "USER", "DockerSettings"]
 
@@ -110,9 +110,9 @@ class DockerSettings(Layer):
     """`uv` or `pip`."""
     python_package_installer_args: Mapping[str, Any] | Unset = setting(
         FrozenMapping(),
-        ARGUMENTS,
+        check_arguments,
         COUNTED,
-        convert=bare_flags,
+        convert=dashed_arguments,
     )
     """Options of the installer by name, without dashes; None (in TOML: true) is a bare flag."""
     python_package_installer_cache_mount: str | Unset | None = setting(

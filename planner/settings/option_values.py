@@ -7,6 +7,7 @@ only one machine could explain: paths of files and devices, names of networks an
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -100,8 +101,8 @@ def _once(check: Check) -> Check:
         problems = tuple(check(value))
         yield from problems
         if not problems and isinstance(value, tuple):
-            names = [item.partition("=")[0] for item in value]
-            for name in sorted({name for name in names if names.count(name) > 1}):
+            names = Counter(item.partition("=")[0] for item in value)
+            for name in sorted(name for name, count in names.items() if count > 1):
                 yield Problem.at((), f"{name} is given twice", "keep one of the values")
 
     return check_items

@@ -611,6 +611,27 @@ def test_an_entry_that_stands_twice_is_refused() -> None:
     assert problems(LEDGER + block) == ["stowplan.lock: 'training' stands twice among what was pushed"]
 
 
+def test_the_names_in_the_ledger_are_names() -> None:
+    for old, new in (('stack = "default"', 'stack = "a b"'), ('name = "training"', 'name = "<b>"')):
+        assert f"{old}\n" in LEDGER
+        assert any("not a name" in problem for problem in problems(LEDGER.replace(old, new)))
+
+
+def test_images_that_are_built_on_one_another_without_end_are_refused() -> None:
+    """A builder could not make them, and reading them would end in a stack that overflows."""
+    parent: ExternalImage | ImageSpec = ExternalImage(ref("python:3.12"), digest("old"))
+    images = []
+    for index in range(129):
+        parent = ImageSpec(parent, (SetUser(str(index)),))
+        images.append(NamedSpec(f"training/s{index:03}", (f"s{index}",), parent))
+    deep = Lock((PlanSpec("training", "default", tuple(images[:-1])),))
+    # The last stands first: it is read with all the others.
+    assert of_records(reversed(list(records_of(deep)))) == deep
+    deeper = Lock((PlanSpec("training", "default", tuple(images)),))
+    with pytest.raises(PlannerError, match="more than 127 images are built on one another"):
+        of_records(reversed(list(records_of(deeper))))
+
+
 # --- what is no lock ------------------------------------------------------------------------------------
 
 

@@ -162,6 +162,37 @@ def test_installers() -> None:
     assert one_spec({}).installer is None
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ({"retries": "1"}, {"retries": 1}, {"retries": ["1"]}, {"retries": [1]}),
+        ({}, {"find-links": []}),
+        ({"no-deps": None}, {"no_deps": None}, {"no_deps": True}),
+    ],
+)
+def test_arguments_of_an_installer_that_mean_the_same_are_one_image(arguments: Any) -> None:
+    plans = [
+        spec_of({"requirements": ["six"], "python_package_installer_args": given}) for given in arguments
+    ]
+    assert {plan.hash for plan in plans} == {plans[0].hash}
+
+
+@pytest.mark.parametrize(("above", "below"), [("max_retries", "max-retries"), ("max-retries", "max_retries")])
+def test_an_argument_of_a_step_wins_however_the_two_are_spelt(above: str, below: str) -> None:
+    pipeline = {"requirements": ["six"], "python_package_installer_args": {above: 1}}
+    (image,) = spec_of(pipeline, {"train": {"python_package_installer_args": {below: 2}}}).images
+    assert image.spec.installer is not None
+    assert image.spec.installer.arguments == {"max-retries": "2"}
+
+
+def test_two_spellings_of_one_argument_in_one_place_are_refused() -> None:
+    with pytest.raises(PlannerError) as refused:
+        spec_of({"python_package_installer_args": {"max_retries": 1, "max-retries": 2}})
+    (problem,) = refused.value.problems
+    place = "python_package_installer_args.max_retries"
+    assert str(problem) == f"{place}: max-retries is given twice: keep one of the spellings"
+
+
 # --- requirements from files ----------------------------------------------------------------------------
 
 TEXTS = {
