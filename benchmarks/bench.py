@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.applying import applying
+from benchmarks.growth import growing
 from benchmarks.logs import masking
 from benchmarks.measure import best, run, shell, table
 from executor.observe.facts import observe
@@ -51,6 +52,7 @@ def main() -> None:
         applying(Path(directory) / "apply", given.runs)
         starting(4 * given.runs)
         masking(given.runs)
+        growing(Path(directory) / "growth")
 
 
 def as_installed(bytecode: Path) -> None:

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from planner.identity import COUNTED
 from planner.immutable import frozen
 
-__all__ = ["InvalidMarker", "Marker"]
+__all__ = ["InvalidMarker", "Marker", "refuse_nested"]
 
 # PEP 508, "Environment Markers". The `extras` and `dependency_groups` of PEP 751 are for lock files alone:
 # no installer can evaluate them in a requirement, and not every `packaging` knows them.
@@ -65,12 +65,23 @@ def _spelling(text: str) -> str:
     return _spelled(text)
 
 
+# What no marker needs. `packaging` has a limit of its own in some versions, and other words for it.
+_NESTED: Final = re.compile(r"(?:\([^()]*+){100}")
+
+
+def refuse_nested(text: str) -> None:
+    """InvalidMarker for parentheses in parentheses, a hundred times."""
+    if _NESTED.search(text):
+        raise InvalidMarker("Something shorter")
+
+
 # A file that was exported has few markers, many times each.
 @lru_cache(maxsize=1024)
 def _spelled(text: str) -> str:
     if "\\" in text:
         # PEP 508 knows no escapes. `packaging` reads those of Python, of whatever Python it runs on.
         raise InvalidMarker("No backslash")
+    refuse_nested(text)
     try:
         pep508.Marker(text)
         return _either(_tokens(text)).text

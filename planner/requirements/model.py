@@ -23,7 +23,7 @@ from planner.identity import COUNTED
 from planner.immutable import frozen
 from planner.mask import typed
 from planner.requirements.credentials import fault, refuse_unreadable
-from planner.requirements.markers import InvalidMarker, Marker
+from planner.requirements.markers import InvalidMarker, Marker, refuse_nested
 from planner.requirements.urls import check_url, is_nameless, nameless
 
 __all__ = ["Clause", "Option", "Requirement", "Requirements", "constraint_lines", "to_lines"]
@@ -135,6 +135,7 @@ class Requirement:
         """The values of `text`. InvalidRequirement, InvalidName or InvalidMarker says what is wrong."""
         if "\\" in text:
             raise pep508.InvalidRequirement("No backslash")
+        refuse_nested(text)
         parsed = pep508.Requirement(text)
         # Not `str(parsed.marker)`: that depends on the version of `packaging`. A URL ends at a space.
         rest = text.partition("@")[2].lstrip().removeprefix(parsed.url) if parsed.url else text
