@@ -47,6 +47,9 @@ STORAGE_SECONDS: float = 600.0
 WATCH_SECONDS: float = 30.0
 """Between looks whether the daemon still answers, while it builds or pushes."""
 
+PUSH_SILENCE_SECONDS: float = 600.0
+"""A push through Docker of which nothing more is heard: its daemon tells how far each layer is."""
+
 PUSH_RETRIES: int = 2
 """How often a push that failed for a reason that passes is tried again."""
 

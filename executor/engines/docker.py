@@ -35,7 +35,7 @@ from executor.engines.mark import mark
 from executor.engines.options import cli_options, sdk_options
 from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine, Unusable
-from executor.engines.pushes import pushed
+from executor.engines.pushes import pushed, unheard
 from executor.engines.references import environment, image_id, named, only_digest, parsed, references
 from executor.engines.watch import check_lost, watched
 from executor.errors import BuildFailed, EngineRefused, ExecutorError, ProgramMissing
@@ -198,18 +198,30 @@ class DockerEngine:
             return pushed(reference, "docker", task, on_line, lambda: self._push(ref, login, task, on_line))
 
     def _push(self, ref: ImageRef, login: Login, task: Task, on_line: OnLine) -> Digest | str:
-        """Push once; the digest, or why that failed."""
-        stream, failed = Stream(), ""
+        """Push once; the digest, or why that failed. BuildFailed if nothing is heard of it for too long."""
+        import requests  # noqa: PLC0415  # as the SDK, which imports it
+        import urllib3  # noqa: PLC0415  # as above
+
+        stream, failed, heard = Stream(), "", True
         # A daemon repeats what a registry says, and that may repeat what it was told.
         mask = Mask(login.secrets)
         try:
-            with self._daemon.client(FOREVER) as api, stoppable(api, task):
-                # Given a login, the SDK does not run the credential helper, which it would wait for for ever.
-                records = api.push(ref.name, ref.tag, stream=True, decode=True, auth_config=login.for_engine)
-                stream = follow(records, Log(on_line, mask))
+            with self._daemon.client(limits.PUSH_SILENCE_SECONDS) as api, stoppable(api, task):
+                try:
+                    # Given a login, the SDK does not run the credential helper, which it would wait for
+                    # without any limit.
+                    records = api.push(
+                        ref.name, ref.tag, stream=True, decode=True, auth_config=login.for_engine
+                    )
+                    stream = follow(records, Log(on_line, mask))
+                # That is no silence of the daemon, which tells how far the registry is.
+                except (requests.Timeout, urllib3.exceptions.TimeoutError):
+                    heard = False
         except BuildFailed as error:
             failed = error.problems[0].found
         task.check()
+        if not heard:
+            raise unheard(str(ref))
         failed = mask(stream.error or failed)
         if failed or "Digest" not in stream.aux:
             check_lost(str(ref), [failed])

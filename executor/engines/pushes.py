@@ -17,7 +17,7 @@ from executor.errors import BuildFailed, Failure
 from planner.errors import Place, Problem
 from planner.values import Digest, ImageRef
 
-__all__ = ["passes", "pushed", "refused"]
+__all__ = ["passes", "pushed", "refused", "unheard"]
 
 # Statuses (docker/distribution, registry/client/errors.go; containers/image, docker/errors.go), and the words
 # of Go's `net`, `net/http` and `syscall` for connections that fail. No certificate and no refusal is among
@@ -55,6 +55,14 @@ def pushed(
         task.wait(wait)
         left, wait = left - 1, wait * 2
     return done
+
+
+def unheard(reference: str) -> BuildFailed:
+    """The error of a push of which nothing is heard any more."""
+    registry = ImageRef.parse(reference).registry
+    found = f"cannot be pushed: {registry} takes nothing for {limits.PUSH_SILENCE_SECONDS:g} s"
+    problem = Problem(Place(file=reference), found, f"try again when {registry} works")
+    return BuildFailed([problem], Failure.REGISTRY_UNAVAILABLE)
 
 
 def refused(reference: str, reason: str, program: str) -> BuildFailed:

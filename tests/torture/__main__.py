@@ -20,7 +20,7 @@ from typing import Final
 from tests.torture.campaign import Campaign, Journal, run, table
 
 # Each module has a CAMPAIGN.
-CAMPAIGNS: Final[tuple[str, ...]] = ("kills", "hostile")
+CAMPAIGNS: Final[tuple[str, ...]] = ("kills", "hostile", "registry", "engines")
 
 
 def main() -> int:

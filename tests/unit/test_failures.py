@@ -53,7 +53,16 @@ def test_every_exit_code_of_a_failure_is_in_the_table_of_exit_codes() -> None:
 def test_the_reference_prints_the_limits() -> None:
     text = section("Time limits and retries")
     numbers = [float(number) for number in re.findall(r"\b\d+\b", text)]
-    for name in ("PLAN_REGISTRY", "REGISTRY", "HELPER", "GREETING", "ANSWER", "STORAGE", "WATCH"):
+    for name in (
+        "PLAN_REGISTRY",
+        "REGISTRY",
+        "HELPER",
+        "GREETING",
+        "ANSWER",
+        "STORAGE",
+        "WATCH",
+        "PUSH_SILENCE",
+    ):
         assert getattr(limits, f"{name}_SECONDS") in numbers
     for size in (limits.MANIFEST_BYTES, limits.CONFIG_BYTES, limits.ANSWER_BYTES):
         assert f"{size >> 20} MiB" in text
