@@ -53,5 +53,8 @@ PUSH_SILENCE_SECONDS: float = 600.0
 PUSH_RETRIES: int = 2
 """How often a push that failed for a reason that passes is tried again."""
 
+PUSH_RETRY_SECONDS: float = 30.0
+"""A push that took longer than this is not tried again: its engine has tried parts of it again by itself."""
+
 PUSH_BACKOFF_SECONDS: float = 2.0
 """The wait before the first of these; each further wait is twice as long."""

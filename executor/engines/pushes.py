@@ -7,6 +7,7 @@ read.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -48,8 +49,10 @@ def pushed(
     says whether trying again later may help.
     """
     left, wait = limits.PUSH_RETRIES, limits.PUSH_BACKOFF_SECONDS
+    started = time.monotonic()
     while isinstance(done := push(), str):
-        if not left or not passes(done):
+        late = time.monotonic() - started > limits.PUSH_RETRY_SECONDS
+        if late or not left or not passes(done):
             raise refused(reference, done, program)
         on_line(f"{done}: pushing again in {wait:g} s")
         task.wait(wait)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from executor import limits
 from executor.engines.protocol import Engine
 from executor.errors import BuildFailed
 from executor.registry.lookup import Found, Missing, head
@@ -137,12 +138,39 @@ def test_push_without_a_right_login(
     assert in_registry(private, login(auth_registry.password)) is None
 
 
-def test_push_to_no_registry(engine: Engine, new_tag: Callable[[str], str], tmp_path: Path) -> None:
-    """Port 9 is discard's: nobody listens."""
+def test_push_to_no_registry(
+    engine: Engine, new_tag: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Port 9 is discard's: nobody listens. That may change, so it is tried again."""
+    monkeypatch.setattr(limits, "PUSH_BACKOFF_SECONDS", 0.0)
     tag = new_tag("localhost:9")
     build(engine, tag, tmp_path)
-    with pytest.raises(BuildFailed, match="cannot be pushed"):
-        engine.push(tag, quiet)
+    lines: list[str] = []
+    with pytest.raises(BuildFailed, match="cannot be pushed") as caught:
+        engine.push(tag, lines.append)
+    assert caught.value.exit_code == 75
+    assert sum("pushing again" in line for line in lines) == limits.PUSH_RETRIES
+
+
+@pytest.mark.parametrize(("status", "code"), [(500, 75), (503, 75), (403, 1), (404, 1)])
+def test_push_to_a_registry_that_fails(
+    engine: Engine, new_tag: Callable[[str], str], tmp_path: Path, status: int, code: int
+) -> None:
+    """What the exit code is follows from what the registry says, whoever pushes."""
+
+    def answer(request: Request) -> Reply:
+        # It has all the layers: engines try each of these for half a minute.
+        blob = request.path.rpartition("/blobs/")[2]
+        if request.path == "/v2/" or (request.method == "HEAD" and blob.startswith("sha256:")):
+            return Reply(headers={"Docker-Content-Digest": blob})
+        return Reply(status)
+
+    with serving(answer) as site:
+        tag = new_tag(site.address)
+        build(engine, tag, tmp_path)
+        with pytest.raises(BuildFailed, match="cannot be pushed") as caught:
+            engine.push(tag, quiet)
+    assert caught.value.exit_code == code, caught.value
 
 
 def test_push_of_what_is_not_there(engine: Engine, registry: str) -> None:

@@ -9,7 +9,6 @@ was torn, leaked, hung or answered with a traceback.
 from __future__ import annotations
 
 import argparse
-import random
 import signal
 import sys
 import tempfile
@@ -17,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from tests.torture.campaign import Campaign, Journal, run, table
+from tests.torture.campaign import Campaign, Journal, drawn, run, table
 
 # Each module has a CAMPAIGN.
 CAMPAIGNS: Final[tuple[str, ...]] = ("kills", "hostile", "registry", "engines")
@@ -44,7 +43,7 @@ def main() -> int:
         if asked.only is not None:
             campaign.prepare(asked.work / name)
             try:
-                verdict = campaign.case(asked.only, random.Random(f"{asked.seed}:{name}:{asked.only}"))
+                verdict = campaign.case(asked.only, drawn(f"{asked.seed}:{name}", asked.only))
             finally:
                 campaign.close()
             print(verdict)

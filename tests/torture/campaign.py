@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from attrs import asdict, frozen
 
-__all__ = ["Campaign", "Journal", "Verdict", "table"]
+__all__ = ["Campaign", "Journal", "Verdict", "drawn", "table"]
 
 
 @frozen
@@ -75,6 +75,11 @@ class Journal:
             file.write(json.dumps(entry) + "\n")
 
 
+def drawn(run: object, number: int) -> random.Random:
+    """What one case is drawn from: the same for the same run and number."""
+    return random.Random(f"{run}:{number}")
+
+
 def run(
     campaign: Campaign, work: Path, journal: Journal, *, seed: int, count: int
 ) -> Iterator[tuple[int, Verdict]]:
@@ -87,7 +92,7 @@ def run(
     campaign.prepare(work)
     try:
         for number in left:
-            verdict = campaign.case(number, random.Random(f"{seed}:{campaign.name}:{number}"))
+            verdict = campaign.case(number, drawn(f"{seed}:{campaign.name}", number))
             journal.add(campaign.name, seed, number, verdict)
             yield number, verdict
     finally:

@@ -156,7 +156,8 @@ class Engines:
         registry = f'container_registry = {{ uri = "{address}", default_repository = "{name}" }}\n'
         (place / "project/stowplan.toml").write_text(
             '[pipeline.training]\nsteps = ["train"]\n[pipeline.training.settings.docker]\n'
-            f'parent_image = "{self._base}"\nbuild_config = {{ build_options = {{ labels = {{ case = "{name}" }} }} }}\n'
+            f'parent_image = "{self._base}"\n'
+            f'build_config = {{ build_options = {{ labels = {{ case = "{name}" }} }} }}\n'
             f"[stack.default]\n{registry if pushes else ''}"
         )
         for number in range(_FILES):

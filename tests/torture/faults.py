@@ -295,14 +295,21 @@ class FaultyRegistry:
         """One request to the real registry, and its answer, or what a fault makes of it."""
         with socket.create_connection(("127.0.0.1", self.behind or 0)) as far:
             far.sendall(_closing(head) + rest)
-            threading.Thread(target=_copy, args=(near, far), daemon=True).start()
-            if fault is None:
-                _copy(far, near)
-                return
-            right = bytearray()
-            while data := far.recv(_READ_BYTES):
-                right += data
-            fault.play(Exchange(near, bytes(right), case))
+            there = threading.Thread(target=_copy, args=(near, far), daemon=True)
+            there.start()
+            try:
+                if fault is None:
+                    _copy(far, near)
+                    return
+                right = bytearray()
+                while data := far.recv(_READ_BYTES):
+                    right += data
+                fault.play(Exchange(near, bytes(right), case))
+            finally:
+                # A connection that a thread still reads from is not closed by closing it.
+                with contextlib.suppress(OSError):
+                    near.shutdown(socket.SHUT_RD)
+                there.join()
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:

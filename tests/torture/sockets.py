@@ -10,6 +10,7 @@ import contextlib
 import random
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -78,6 +79,7 @@ class FaultySocket:
     _listening: socket.socket = Factory(lambda: socket.socket(socket.AF_UNIX))
     _over: threading.Event = Factory(threading.Event)
     _asked: int = 0
+    _ends: set[socket.socket] = Factory(set)
     _lock: threading.Lock = Factory(threading.Lock)
 
     def start(self) -> None:
@@ -89,6 +91,11 @@ class FaultySocket:
     def close(self) -> None:
         """End all connections, and be gone."""
         self._over.set()
+        with self._lock:
+            ends = tuple(self._ends)
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -115,7 +122,7 @@ class FaultySocket:
         return fault is not None and fault.kind == "hangs" and self._asked > fault.first
 
     def _lead(self, near: socket.socket, fault: SocketFault | None) -> None:
-        with near, contextlib.suppress(OSError):
+        with near, self._open(near), contextlib.suppress(OSError):
             if fault is not None and fault.kind == "refuses":
                 return
             if fault is not None and fault.kind == "hangs":
@@ -125,10 +132,21 @@ class FaultySocket:
                 near.recv(_READ_BYTES)
                 near.sendall(_WORDS[fault.words])
                 return
-            with socket.socket(socket.AF_UNIX) as far:
+            with socket.socket(socket.AF_UNIX) as far, self._open(far):
                 far.connect(self.daemon)
                 threading.Thread(target=self._copy, args=(near, far, None), daemon=True).start()
                 self._copy(far, near, fault)
+
+    @contextlib.contextmanager
+    def _open(self, end: socket.socket) -> Iterator[None]:
+        """A connection that ends when all is over."""
+        with self._lock:
+            self._ends.add(end)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends.discard(end)
 
     def _copy(self, source: socket.socket, sink: socket.socket, fault: SocketFault | None) -> None:
         """Lead one direction on, with what a fault does to it."""
