@@ -138,11 +138,15 @@ def test_push_without_a_right_login(
     assert in_registry(private, login(auth_registry.password)) is None
 
 
-def test_push_to_no_registry(
-    engine: Engine, new_tag: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Port 9 is discard's: nobody listens. That may change, so it is tried again."""
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No wait before a push is tried again."""
     monkeypatch.setattr(limits, "PUSH_BACKOFF_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_push_to_no_registry(engine: Engine, new_tag: Callable[[str], str], tmp_path: Path) -> None:
+    """Port 9 is discard's: nobody listens. That may change, so it is tried again."""
     tag = new_tag("localhost:9")
     build(engine, tag, tmp_path)
     lines: list[str] = []
@@ -153,6 +157,7 @@ def test_push_to_no_registry(
 
 
 @pytest.mark.parametrize(("status", "code"), [(500, 75), (503, 75), (403, 1), (404, 1)])
+@pytest.mark.usefixtures("hasty")
 def test_push_to_a_registry_that_fails(
     engine: Engine, new_tag: Callable[[str], str], tmp_path: Path, status: int, code: int
 ) -> None:
