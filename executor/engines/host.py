@@ -16,7 +16,7 @@ from executor import limits
 from executor.engines.names import DAEMON_VARIABLES
 from executor.engines.protocol import Unusable
 from executor.errors import Failure
-from planner.mask import without_logins
+from planner.mask import typed
 
 __all__ = ["away", "configuration_directory", "fix", "local_socket", "refusal", "unusable", "wrong_address"]
 
@@ -55,7 +55,7 @@ def wrong_address(name: str, host: str) -> Unusable | None:
 
     What the SDK would take for another address than was meant, such as `unix:/`, counts as wrong.
     """
-    shown = without_logins(host)
+    shown = typed(host)
     kind, mark, rest = host.partition("://")
     found, remedy = "", _ADDRESSES
     match kind.lower() if mark else "":
@@ -75,7 +75,7 @@ def wrong_address(name: str, host: str) -> Unusable | None:
         case "":
             found = f"{name} is {shown!r}, which is not the address of a daemon"
         case _:
-            found = f"{name} is {shown!r}, and no daemon is reached by {without_logins(kind)}://"
+            found = f"{name} is {shown!r}, and no daemon is reached by {typed(kind)}://"
     return Unusable(found, remedy, Failure.ENGINE_REFUSED) if found else None
 
 
@@ -113,7 +113,7 @@ def fix() -> str:
     """What to do about a daemon that does not answer, by what names it."""
     for name in DAEMON_VARIABLES:
         if value := os.environ.get(name):
-            return f"see that the daemon runs that {name} names ({without_logins(value)}), or unset it"
+            return f"see that the daemon runs that {name} names ({typed(value)}), or unset it"
     if _names_context():
         return "see that the daemon runs that the current context names, or choose one: docker context use"
     if os.path.exists(_SOCKET):  # noqa: PTH110  # as above
