@@ -22,6 +22,10 @@ __all__ = ["SCRATCH_VARIABLE", "end_orphans"]
 SCRATCH_VARIABLE: Final = "STOWPLAN_SCRATCH"
 """The environment variable that names the temporary directory a program works for."""
 
+# What builds and pushes. Such programs also start what serves others and lives on: Podman's pause process, an
+# agent that keeps keys.
+_PROGRAMS: Final = frozenset({"podman", "buildah", "docker", "docker-buildx", "runc", "crun"})
+
 # A killed process is gone as soon as the kernel has let go of what it had.
 _WAIT_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.05
@@ -44,6 +48,13 @@ def _orphans() -> Iterator[int]:
     for path in Path("/proc").glob("[0-9]*/environ"):
         # Those of other users cannot be read, and those that are gone by now have none.
         with contextlib.suppress(OSError):
-            for variable in path.read_bytes().split(b"\0"):
-                if variable.startswith(mark) and not owned(Path(os.fsdecode(variable[len(mark) :]))):
-                    yield int(path.parent.name)
+            named = (each for each in path.read_bytes().split(b"\0") if each.startswith(mark))
+            scratch = os.fsdecode(next(named, b"")[len(mark) :])
+            if scratch and _builds(path.parent) and not owned(Path(scratch)):
+                yield int(path.parent.name)
+
+
+def _builds(process: Path) -> bool:
+    """Whether a process is one of the programs that build and push, and no pause process of Podman."""
+    program = (process / "exe").readlink().name.removesuffix(" (deleted)")
+    return program in _PROGRAMS and b"pause" not in (process / "comm").read_bytes()

@@ -18,7 +18,7 @@ import pytest
 from executor.errors import ExecutorError
 from executor.observe.cache import Cache
 from executor.observe.trees import read_tree
-from executor.scratch import held, sweep
+from executor.scratch import held, owned, sweep
 from executor.state import STATE_DIRECTORY, scratch_directory, state_directory, sweep_scratch, update_lock
 from planner import Lock
 from planner.facts.needs import FileTree
@@ -62,6 +62,21 @@ def test_a_directory_is_there_for_this_user_and_then_gone(tmp_path: Path) -> Non
         assert directory.stat().st_mode & 0o777 == 0o700
         (directory / "a/b").mkdir(parents=True)
     assert names(tmp_path) == []
+
+
+def test_whether_a_directory_is_used_is_told_by_its_owner(tmp_path: Path) -> None:
+    with owner(tmp_path) as (process, used):
+        assert owned(used)
+        process.kill()
+        process.join()
+        assert used.exists()
+        assert not owned(used)
+    with held(tmp_path) as mine:
+        assert owned(mine)
+    assert not owned(mine)
+    (tmp_path / "file").touch()
+    # Nothing is told of what is no directory of ours.
+    assert owned(tmp_path / "file")
 
 
 def test_it_is_gone_after_an_error_too(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Leftovers of killed builds are known by what only ours have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from executor.engines.leftovers import build_secret, remove_containers
+from executor.process import Completed
+from executor.scratch import held
+
+
+def written(storage: Path, container: str, *secrets: str) -> None:
+    """What Podman writes down of a working container."""
+    file = storage / "overlay-containers" / container / "userdata/buildah.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({"CommonBuildOpts": {"Secrets": list(secrets)}}))
+
+
+@pytest.mark.parametrize("place", ["place", "a place, with=commas", "pl\u00e4tze"])
+def test_containers_of_dead_owners_are_removed_and_no_others(tmp_path: Path, place: str) -> None:
+    here, storage = tmp_path / place, tmp_path / "storage"
+    here.mkdir()
+    removed: list[tuple[str, ...]] = []
+
+    def podman(*arguments: str) -> Completed:
+        if arguments[0] == "rm":
+            removed.append(arguments)
+        return Completed(0)
+
+    with held(here) as alive:
+        with held(here) as dead:
+            pass
+        written(storage, "1", build_secret(dead))
+        written(storage, "2", "id=other,src=/etc/x", build_secret(dead))
+        written(storage, "3", build_secret(alive))
+        written(storage, "4")
+        written(storage, "5", "id=stowplan-,src=/dev/null", "id=stowplan-zz,src=/dev/null")
+        # By its name it is no directory of ours.
+        written(storage, "6", build_secret(tmp_path / "precious"))
+        for name, text in (("7", "no JSON"), ("8", "{}"), ("9", "[]")):
+            written(storage, name)
+            (storage / "overlay-containers" / name / "userdata/buildah.json").write_text(text)
+        remove_containers(podman, storage)
+    assert sorted(removed) == [("rm", "--force", "1"), ("rm", "--force", "2")]
+
+
+def test_the_secret_is_one_word_without_commas(tmp_path: Path) -> None:
+    secret = build_secret(tmp_path / "a, b=c")
+    assert secret.count(",") == 1
+    assert " " not in secret
+    assert secret.endswith(",src=/dev/null")
