@@ -50,7 +50,8 @@ def _orphans() -> Iterator[int]:
         with contextlib.suppress(OSError):
             named = (each for each in path.read_bytes().split(b"\0") if each.startswith(mark))
             scratch = os.fsdecode(next(named, b"")[len(mark) :])
-            if scratch and _builds(path.parent) and not owned(Path(scratch)):
+            # As the process itself sees it: in a container, the same path is another directory.
+            if scratch and _builds(path.parent) and not owned(Path(f"{path.parent}/root{scratch}")):
                 yield int(path.parent.name)
 
 

@@ -35,7 +35,7 @@ _WAITS: Final = (0.5, 1.0, 2.0)
 def build_secret(scratch: Path) -> str:
     """The secret by which the containers of a build are known. Its value is empty, and no command gets it."""
     # In digits: a path may have commas.
-    return f"id={_ID}{os.fsencode(scratch).hex()},src={os.devnull}"
+    return f"id={_ID}{_view()}-{os.fsencode(scratch).hex()},src={os.devnull}"
 
 
 def stop_commands(runtime: str) -> None:
@@ -104,10 +104,18 @@ def remove_half_written(podman: Podman) -> None:
 def _scratch(container: Any) -> Path | None:
     """The temporary directory of the build that made a working container; None if it is not ours."""
     for secret in container["CommonBuildOpts"]["Secrets"] or ():
-        match = re.match(rf"id={_ID}((?:[0-9a-f]{{2}})+),", secret)
+        match = re.match(rf"id={_ID}{_view()}-((?:[0-9a-f]{{2}})+),", secret)
         if match:
             return Path(os.fsdecode(binascii.unhexlify(match[1])))
     return None
+
+
+def _view() -> int:
+    """A number of the directories that this process sees: in a container, a path leads elsewhere."""
+    try:
+        return Path("/proc/self/ns/mnt").stat().st_ino
+    except OSError:
+        return 0
 
 
 def _is_dead(scratch: Path) -> bool:

@@ -24,6 +24,7 @@ from executor.engines.archive import (
 from executor.engines.docker import DockerEngine, buildx_command
 from executor.engines.options import sdk_options
 from executor.process import run
+from executor.scratch import held
 from planner import ImagePlan
 from tests.contract.conftest import absent, reason_against
 from tests.contract.images import job, planned
@@ -59,9 +60,10 @@ def cuts(image: ImagePlan, data: bytes) -> Iterator[tuple[str, int]]:
 
 def with_buildkit(data: bytes, image: ImagePlan, place: Path) -> str:
     """The ID of what BuildKit makes of an archive; empty if it makes nothing."""
-    file = place / "id"
-    run(buildx_command(job(image, place), file), stdin=[data], merged=True, timeout=120)
-    return written_id(file)
+    with held(place) as scratch:
+        file = scratch / "id"
+        run(buildx_command(job(image, place), file), stdin=[data], merged=True, timeout=120)
+        return written_id(file)
 
 
 def with_classic(data: bytes, image: ImagePlan, _: Path) -> str:
