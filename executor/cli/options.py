@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -119,8 +120,12 @@ def engine_chooser(name: str | None) -> Callable[[], Any]:
         except ExecutorError as error:
             return error
 
+    # Whoever asks while another still looks, as planning does that gave up, waits for what that finds.
+    lock = threading.Lock()
+
     def chosen() -> Any:
-        engine = found()
+        with lock:
+            engine = found()
         if isinstance(engine, ExecutorError):
             raise engine
         return engine

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
     from executor.engines.socket_api import SocketApi
+    from executor.registry.credentials import Login
 
 __all__ = [
     "FOREVER",
@@ -46,6 +47,7 @@ __all__ = [
     "newest_instruction",
     "stoppable",
     "understood",
+    "use_only",
 ]
 
 FOREVER: Final = math.inf
@@ -213,6 +215,19 @@ def newest_instruction(api: APIClient, image: str) -> str:
 def newest(history: Sequence[Mapping[str, Any]]) -> str:
     """The newest instruction of a history, as the daemon gives it."""
     return history[0].get("CreatedBy") or "" if history else ""
+
+
+def use_only(api: APIClient, registry: str, login: Login) -> None:
+    """Let a build have one login: the one for the registry of its parent.
+
+    By itself the SDK asks the user's credential helper for every login there is, and waits without limit.
+    """
+    from docker import auth  # noqa: PLC0415
+
+    name = auth.INDEX_URL if registry == "docker.io" else registry
+    logins = auth.AuthConfig({"auths": {name: login.for_engine}})
+    # What it finds here it does not look up, and there is no public way to tell it.
+    api._auth_configs = logins  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ from executor.engines.daemon import (
     newest_instruction,
     stoppable,
     understood,
+    use_only,
 )
 from executor.engines.host import configuration_directory, local_socket, unusable
 from executor.engines.interrupts import Task, Tasks
@@ -225,7 +226,8 @@ class DockerEngine:
         failed = mask(stream.error or failed)
         if failed or "Digest" not in stream.aux:
             check_lost(str(ref), [failed])
-            return failed or "the daemon did not tell the digest"
+            failed = failed or "the daemon did not tell the digest"
+            return f"{failed} ({login.problem})" if login.problem else failed
         return Digest.parse(stream.aux["Digest"])
 
     def remove(self, reference: str) -> bool:
@@ -364,8 +366,10 @@ def _build_classic(daemon: Daemon, job: BuildJob, log: Log, task: Task) -> tuple
     options = {"rm": True, "forcerm": True, **sdk_options(planned_options(job.image))}
     options["buildargs"] = {**options.get("buildargs", {}), **job.variables}
     stream = Stream()
+    login = docker_login(parsed(job.image.base), os.environ)
     try:
         with daemon.client(FOREVER) as api, stoppable(api, task):
+            use_only(api, parsed(job.image.base).registry, login)
             records = api.build(
                 fileobj=task.guarded(archive(job)),  # type: ignore[arg-type]  # the SDK only iterates over it
                 custom_context=True,

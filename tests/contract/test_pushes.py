@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from executor import limits
+from executor.engines.docker import DockerEngine
 from executor.engines.protocol import Engine
 from executor.errors import BuildFailed
 from executor.registry.lookup import Found, Missing, head
 from planner.values import ImageRef
-from tests.contract.conftest import AuthRegistry, absent
+from tests.contract.conftest import AuthRegistry, absent, reason_against
 from tests.contract.images import TEST_BASE, build, quiet, told
 from tests.encodings import found
+from tests.torture.commands import MARK, leftovers
 from tests.web import Reply, Request, serving
 
 TIMEOUT = 30.0
@@ -218,3 +220,44 @@ def test_a_registry_that_repeats_a_login_is_not_repeated(
     assert any("Authorization" in request.headers for request in site.requests)
     assert "told Authorization" in str(caught.value)
     assert found(password, "\n".join([*lines, str(caught.value)])) == []
+
+
+@pytest.fixture
+def hanging_helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The mark of a credential helper of Docker that hangs, by which its processes are known."""
+    config, programs = tmp_path / "config", tmp_path / "programs"
+    for directory in (config, programs):
+        directory.mkdir()
+    program = programs / "docker-credential-planted"
+    program.write_text("#!/bin/sh\ntrap '' TERM\nsleep 300 &\nsleep 300\n")
+    program.chmod(0o755)
+    (config / "config.json").write_text('{"credsStore": "planted"}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(config))
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    monkeypatch.setenv(MARK, str(tmp_path))
+    monkeypatch.setattr(limits, "HELPER_SECONDS", 0.3)
+    return str(tmp_path)
+
+
+def test_no_daemon_waits_for_a_helper_that_hangs(
+    registry: str, auth_registry: AuthRegistry, repository: str, tmp_path: Path, hanging_helper: str
+) -> None:
+    """What needs no login is built and pushed, and what does says who did not give it."""
+    if reason := reason_against("docker-classic"):
+        absent(f"docker: {reason}")
+    engine = DockerEngine("classic")
+    project = tmp_path / "project"
+    project.mkdir()
+    public, private = (f"{each}/{repository}:1" for each in (registry, auth_registry.address))
+    build(engine, public, project)
+    try:
+        engine.push(public, quiet)
+        engine.tag(public, private)
+        words = r"docker-credential-planted, .* did not answer in time"
+        with pytest.raises(BuildFailed, match=words) as caught:
+            engine.push(private, quiet)
+        assert caught.value.exit_code == 1
+    finally:
+        for reference in (public, private):
+            engine.remove(reference)
+    assert leftovers(hanging_helper) == []
