@@ -264,7 +264,7 @@ class DockerEngine:
         """End what killed builds have left running, and remove images of a plan that never got a tag."""
         end_orphans()
         self._remove_containers()
-        with self._daemon.client(timeout=None) as api:
+        with self._daemon.client() as api:
             for found in api.images(filters={"dangling": True, "label": f"{HASH_LABEL}={image}"}, quiet=True):
                 self._discard(found)
 
@@ -272,7 +272,8 @@ class DockerEngine:
         """Remove containers in which a daemon that was killed ran commands of the classic builder.
 
         They bear no label. They are known by the beginning of the command, and by never having started or
-        having lost their daemon (255), which no builder that is alive leaves as it is.
+        having lost their daemon (255), which no builder that is alive leaves as it is. One that was made for
+        an instruction that runs nothing could be anybody's, and stays.
         """
         with self._daemon.client() as api:
 

@@ -28,7 +28,7 @@ from planner import ImageRef
 from tests.contract.images import TEST_BASE
 from tests.e2e.command import Project, Ran
 from tests.torture.campaign import Verdict
-from tests.torture.private import Docker, Podman, PrivateEngine, processes_of
+from tests.torture.private import Docker, Podman, PrivateEngine, fast_place, processes_of
 
 __all__ = ["CAMPAIGN", "Kills"]
 
@@ -77,6 +77,8 @@ class _Case:
     engine: PrivateEngine
     place: Path
     files: Mapping[str, bytes]
+    # How far the apply came, and how it ended.
+    stage: str = ""
     said: list[str] = field(factory=list)
     torn: list[str] = field(factory=list)
     leaked: list[str] = field(factory=list)
@@ -160,7 +162,8 @@ class Kills:
         if {"buildkit", "classic"} & set(self.builders):
             self._engines["buildkit"] = self._engines["classic"] = Docker(self._work / "docker")
         if "podman" in self.builders:
-            self._engines["podman"] = Podman(self._work / "podman")
+            place = tempfile.mkdtemp(prefix="stowplan-p", dir=fast_place())
+            self._engines["podman"] = Podman(Path(place))
         for engine in {id(each): each for each in self._engines.values()}.values():
             engine.ask("pull", self._parent)
             engine.ask("tag", self._parent, "localhost/parent:1")
@@ -201,7 +204,7 @@ class Kills:
         finally:
             self._clean(case, builder)
         return Verdict(
-            what,
+            f"{what}, {case.stage}",
             torn="; ".join(case.torn),
             leaked="; ".join(case.leaked),
             hung="; ".join(case.hung),
@@ -272,6 +275,7 @@ class Kills:
                 process.kill()
                 process.join()
             case.said += [_text(out), _text(err)]
+            case.stage = _stage(case.said[-1], process.exitcode)
 
     @staticmethod
     def _kill(case: _Case, process: BaseProcess, target: str, number: signal.Signals) -> None:
@@ -343,6 +347,14 @@ class Kills:
 def _text(file: IO[bytes]) -> str:
     """What is in a file that another process writes."""
     return os.pread(file.fileno(), 1 << 24, 0).decode(errors="replace")
+
+
+def _stage(said: str, code: int | None) -> str:
+    """How far an apply came, by what it said."""
+    for word, stage in (("[p] built", "after the build"), ("[p] building", "while building")):
+        if word in said:
+            return f"{stage}, exit {code}"
+    return f"before the build, exit {code}"
 
 
 def _descendants(parent: int) -> dict[int, str]:

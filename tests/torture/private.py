@@ -19,7 +19,7 @@ from attrs import define, field
 
 from executor.process import Command, run
 
-__all__ = ["DOCKERD_PATH", "Docker", "Podman", "PrivateEngine", "processes_of"]
+__all__ = ["DOCKERD_PATH", "Docker", "Podman", "PrivateEngine", "fast_place", "processes_of"]
 
 # Where scripts/engines.sh puts a daemon that the distribution does not have.
 _STATE: Final = Path(os.environ.get("STOWPLAN_ENGINES_DIR", "/var/lib/stowplan-engines"))
@@ -27,9 +27,20 @@ DOCKERD_PATH: Final = os.pathsep.join([
     *(str(_STATE / "new/root/usr" / name) for name in ("sbin", "bin")),
     os.environ.get("PATH", ""), "/usr/sbin", "/sbin",
 ])  # fmt: skip
-_START_SECONDS: Final = 60
+_START_SECONDS: Final = 180
+_ROOM_BYTES: Final = 8 << 30
 # Programs of the engines themselves, which live as long as these do.
 _ENGINES: Final = {"dockerd", "containerd", "containerd-shim", "docker-proxy"}
+
+
+def fast_place() -> Path:
+    """Where an engine may have its files: in memory where there is room, since it writes a lot."""
+    memory = Path("/dev/shm")  # noqa: S108  # directories that only this user can enter are made in it
+    if memory.is_dir():
+        status = os.statvfs(memory)
+        if status.f_bavail * status.f_frsize >= _ROOM_BYTES:
+            return memory
+    return Path("/tmp")  # noqa: S108  # as above
 
 
 class PrivateEngine(Protocol):
@@ -161,7 +172,9 @@ class Docker:
         return out.decode()
 
     def containers(self) -> list[str]:
-        return self.ask("ps", "--all", "--format={{.ID}} {{.Image}} {{.Status}} {{.Command}}").splitlines()
+        listed = self.ask("ps", "--all", "--format={{.ID}} {{.Image}} {{.Status}} {{.Command}}").splitlines()
+        # What the classic builder makes for an instruction that runs nothing has no mark (docs/reference.md).
+        return [line for line in listed if "Created" not in line or "#(nop)" not in line]
 
     def dangling(self) -> list[str]:
         return self.ask("images", "--quiet", "--filter=dangling=true").split()
