@@ -19,7 +19,7 @@ from typing import Final
 
 from attrs import Factory, define, field, frozen
 
-__all__ = ["INDEX_DIGEST", "PLANTED", "Exchange", "Fault", "FaultyRegistry", "draw"]
+__all__ = ["INDEX_DIGEST", "PLANTED", "Exchange", "Fault", "FaultyRegistry", "draw", "login"]
 
 PLANTED: Final = "pl4nted-s3cret"
 """The password of the user, and what servers repeat of it: no command may show it."""
@@ -168,6 +168,12 @@ def _bodies(rng: random.Random) -> tuple[str, bytes]:
         name, body = f"bomb of {name}", gzip.compress(body + b" " * (64 << 20), 1)
         headers["Content-Encoding"] = "gzip"
     return f"200 {name}", _reply("200 OK", body, headers)
+
+
+def login(count: int) -> Fault:
+    """A registry that asks who is there, and takes whatever it is told after `count` times."""
+    words = _reply("401 Who", _error("UNAUTHORIZED"), {"WWW-Authenticate": 'Basic realm="x"'})
+    return Fault("a login", 0, count, _says(words))
 
 
 def draw(rng: random.Random, closed: int, silent: int) -> Fault:

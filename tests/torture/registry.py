@@ -20,7 +20,7 @@ from executor.state import read_lock_file
 from planner.lock.lock import LOCK_NAME
 from tests.torture.campaign import Verdict
 from tests.torture.commands import MARK, fault_of, leftovers, run
-from tests.torture.faults import INDEX_DIGEST, PLANTED, FaultyRegistry, draw
+from tests.torture.faults import INDEX_DIGEST, PLANTED, FaultyRegistry, draw, login
 
 __all__ = ["CAMPAIGN", "Registry"]
 
@@ -87,6 +87,8 @@ class Registry:
         command = rng.choice(_COMMANDS)
         helper = rng.choice(["", "", "", *_HELPERS])
         fault = draw(rng, closed=_closed_port(), silent=self._silent.getsockname()[1])
+        if helper and rng.random() < 0.6:
+            fault = login(rng.choice([1, 1, 1000]))
         address = f"localhost:{self._server.port}"
         if rng.random() < 0.05:
             address = rng.choice(["registry.invalid:5000", f"{_abroad()}:{self._server.port}", "localhost:1"])
