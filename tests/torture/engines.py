@@ -97,7 +97,11 @@ class Engines:
     def close(self) -> None:
         """Remove the parent image."""
         self._registry.close()
-        subprocess.run(["docker", "rmi", "--force", self._other], capture_output=True, check=False)
+        removals = [["docker", "rmi", "--force", self._other]]
+        if self.podman:
+            removals.append(["podman", "rmi", "--force", self._base])
+        for removal in removals:
+            subprocess.run(removal, capture_output=True, check=False)
 
     def case(self, number: int, rng: random.Random) -> Verdict:
         """One `apply` with one fault, and one without."""
