@@ -20,6 +20,7 @@ from attrs import evolve
 from hypothesis import given
 
 from executor.cli.main import run
+from executor.records.store import Records
 from tests.property.hostile import PASSWORD, VALUE, Case, cases
 from tests.property.playing import Ran, play
 from tests.property.strategies import examples
@@ -148,3 +149,18 @@ def test_the_judge_sees_what_can_no_longer_be_read(tmp_path: Path) -> None:
         return Ran(0, b"", b"")
 
     assert "can no longer be read" in play(case, tmp_path / "work", tear).torn
+
+
+def test_the_judge_sees_records_that_can_no_longer_be_read(tmp_path: Path) -> None:
+    def tear(root: Path, argv: tuple[str, ...], *_: object) -> Ran:
+        records = root / ".stowplan/records.sqlite3"
+        if argv == ("plan",):
+            Records(root).prepare()
+        else:
+            records.write_bytes(records.read_bytes()[:5000])
+        return Ran(0, b"", b"")
+
+    whole = evolve(GOOD, commands=(((), ("plan",)), ((), ("plan",))))
+    assert play(whole, tmp_path / "work", tear).good
+    torn = evolve(GOOD, commands=(((), ("plan",)), ((), ("diff",))))
+    assert "the records can no longer be read" in play(torn, tmp_path / "work", tear).torn
