@@ -41,6 +41,7 @@ def main() -> int:
     for name in asked.campaigns or CAMPAIGNS:
         campaign: Campaign = import_module(f"tests.torture.{name}").CAMPAIGN
         if asked.only is not None:
+            (asked.work / name).mkdir(exist_ok=True)
             campaign.prepare(asked.work / name)
             try:
                 verdict = campaign.case(asked.only, drawn(f"{asked.seed}:{name}", asked.only))
