@@ -108,7 +108,7 @@ class Docker:
 
     def __attrs_post_init__(self) -> None:
         # The path of a socket has room for some 100 characters only.
-        self.directory = tempfile.mkdtemp(prefix="stowplan-d", dir="/tmp")  # see above
+        self.directory = tempfile.mkdtemp(prefix="stowplan-d", dir=fast_place())
         self._socket = f"{self.directory}/s"
         config = self.work / "docker-config"
         config.mkdir(parents=True, exist_ok=True)
