@@ -8,10 +8,12 @@ import pytest
 
 from executor.engines.archive import whole_dockerfile
 from executor.engines.docker import buildx_command
+from executor.engines.leftovers import build_secret
 from executor.engines.options import TABLE, cli_options, sdk_options
 from executor.engines.podman import build_command, push_command
 from executor.engines.protocol import HASH_LABEL, BuildJob
 from executor.errors import ExecutorError
+from executor.orphans import SCRATCH_VARIABLE
 from planner.errors import PlannerError
 from planner.settings.build_options import BuildOptions
 from planner.settings.builders import builders_for, refusals
@@ -272,6 +274,7 @@ def test_the_command_of_podman(tmp_path: Path) -> None:
         "--identity-label=false",
         f"--iidfile={tmp_path}/image",
         f"--file={tmp_path}/context/Dockerfile.stowplan",
+        f"--secret={build_secret(tmp_path)}",
         "--platform=linux/amd64",
         "--build-arg=STOWPLAN_TOKEN",
         f"{tmp_path}/context",
@@ -280,6 +283,8 @@ def test_the_command_of_podman(tmp_path: Path) -> None:
         "STOWPLAN_TOKEN": "hunter22",
         "SOURCE_DATE_EPOCH": "",
         "DOCKER_DEFAULT_PLATFORM": "",
+        "TMPDIR": str(tmp_path),
+        SCRATCH_VARIABLE: str(tmp_path),
     }
     assert "hunter22" not in repr(command)
 
