@@ -65,12 +65,15 @@ def scratch_directory(root: Path | None, *, large: bool = False) -> Iterator[Pat
     """A directory that only this user can enter, and that is gone afterwards.
 
     It is in the project's `.stowplan/tmp/`: on the file system that the project is on, and swept by the next
-    command in the project if this process is killed. Where the user names a directory for temporary files,
-    as TMPDIR, what is `large` is there instead: a whole build context may be too much for the project's file
-    system, its quota, or its backup. It is there for everything where there is no project. ExecutorError if
-    it cannot be made.
+    command in the project if this process is killed. Where the user names a directory for temporary files
+    outside of the project, as TMPDIR, what is `large` is there instead: a whole build context may be too much
+    for the project's file system, its quota, or its backup. It is there for everything where there is no
+    project. ExecutorError if it cannot be made.
     """
     named = _named_place() if large else None
+    if root is not None and named is not None and _is_in(named, root):
+        # Another process would take it for files of the project.
+        named = None
     name = STATE_DIRECTORY if named is None else f"{named} (TMPDIR)"
     with contextlib.ExitStack() as stack:
         try:
@@ -100,6 +103,10 @@ def sweep_scratch(root: Path) -> None:
 def _named_place() -> Path | None:
     """Where the user wants temporary files."""
     return Path(name).absolute() if (name := os.environ.get("TMPDIR")) else None
+
+
+def _is_in(place: Path, root: Path) -> bool:
+    return place.resolve().is_relative_to(root.resolve())
 
 
 def _make(directory: Path) -> None:

@@ -5,6 +5,7 @@ Owns the words about what is wrong with an address, and what to do. Refuses to i
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from executor import limits
 from executor.engines.names import DAEMON_VARIABLES
 from executor.engines.protocol import Unusable
 from executor.errors import Failure
+from executor.reading import LARGEST_TEXT_BYTES, NotRead, open_regular, read_whole
 from planner.mask import typed
 
 __all__ = ["away", "configuration_directory", "fix", "local_socket", "refusal", "unusable", "wrong_address"]
@@ -26,6 +28,8 @@ _ADDRESSES: Final = "write unix:///path/of/docker.sock, or tcp://host:port"
 
 def unusable() -> Unusable | None:
     """Why there is no daemon; None when that does not show here."""
+    if endless := _endless_configuration():
+        return endless
     if os.environ.get("DOCKER_CONTEXT"):
         return None
     host = os.environ.get("DOCKER_HOST")
@@ -131,11 +135,29 @@ def configuration_directory() -> Path | None:
         return None
 
 
+def _endless_configuration() -> Unusable | None:
+    """Why neither the SDK nor Docker's command line would come to the end of `config.json`."""
+    directory = configuration_directory()
+    if directory is None:
+        return None
+    path = directory / "config.json"
+    try:
+        with open_regular(path) as file:
+            ends = os.fstat(file.fileno()).st_size <= LARGEST_TEXT_BYTES
+    except OSError as error:
+        # What may not be read is as good as not there, for Docker too.
+        ends = error.errno != errno.EINVAL
+    if ends:
+        return None
+    found = f"{path} is not a regular file of at most {LARGEST_TEXT_BYTES >> 20} MiB"
+    return Unusable(found, "put a regular file in its place, or remove it", Failure.ENGINE_REFUSED)
+
+
 def _names_context() -> bool:
     """Whether `docker context use` chose a daemon."""
     directory = configuration_directory()
     try:
-        config = json.loads((directory / "config.json").read_text()) if directory else {}
-    except (OSError, ValueError, RecursionError):
+        config = json.loads(read_whole(directory / "config.json") or b"{}") if directory else {}
+    except (NotRead, ValueError, RecursionError):
         return False
     return isinstance(config, dict) and config.get("currentContext", "default") != "default"

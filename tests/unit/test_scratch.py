@@ -239,11 +239,26 @@ def test_what_is_large_is_where_the_user_says(tmp_path: Path, elsewhere: Path) -
     assert names(elsewhere) == names(root / STATE_DIRECTORY / "tmp") == []
 
 
+@pytest.mark.parametrize("place", [".", "tmp", "link"])
+def test_what_is_large_is_no_file_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """A plan that is made meanwhile would count it, even where TMPDIR is in the project."""
+    root = tmp_path / "project"
+    (root / "tmp").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(root / "tmp")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "link" if place == "link" else root / place))
+    with scratch_directory(root, large=True) as large:
+        assert large.parent == root / STATE_DIRECTORY / "tmp"
+
+
 def test_a_place_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "nowhere"))
     with (
         pytest.raises(ExecutorError, match=r"nowhere \(TMPDIR\): cannot be written: No such file.*: make it"),
-        scratch_directory(tmp_path, large=True),
+        scratch_directory(root, large=True),
     ):
         pytest.fail("there is no such directory")
 
