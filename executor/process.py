@@ -49,7 +49,7 @@ def _names(env: Mapping[str, str]) -> str:
 
 @frozen
 class Command:
-    """A program and its arguments, and what is added to this process's environment for it.
+    """A program and its arguments, what is added to this process's environment for it, and where it runs.
 
     >>> Command(("podman", "build"), env={"STOWPLAN_TOKEN": "s3cret"})
     Command(argv=('podman', 'build'), env=<STOWPLAN_TOKEN>)
@@ -57,6 +57,8 @@ class Command:
 
     argv: tuple[str, ...] = field(converter=tuple[str, ...])
     env: Mapping[str, str] = field(default=FrozenMapping(), converter=_frozen, repr=_names)
+    directory: str | None = field(default=None, repr=False)
+    """Its working directory; None for that of this process."""
 
     @property
     def program(self) -> str:
@@ -222,6 +224,7 @@ class _Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if merged else subprocess.PIPE,
                 env={**os.environ, **command.env},
+                cwd=command.directory,
                 start_new_session=True,
             )
         except FileNotFoundError:

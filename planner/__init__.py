@@ -29,8 +29,9 @@ from planner.compare.changes import Change, diff
 from planner.compare.layers import rebuilt_layers
 from planner.compare.presence import Presence
 from planner.compare.report import Report
+from planner.components import Component
 from planner.errors import Place, PlannerError, Problem
-from planner.facts.answers import HiddenValue, ImageId, Pin
+from planner.facts.answers import HiddenValue, ImageId, Pin, Printed
 from planner.facts.facts import Facts
 from planner.facts.needs import (
     FileText,
@@ -39,6 +40,8 @@ from planner.facts.needs import (
     ImageDigest,
     LocalImage,
     Need,
+    ProgramOutput,
+    ProjectFiles,
     PythonVersion,
     RequirementsFile,
     Variable,
@@ -47,9 +50,10 @@ from planner.files.ignore import IgnoreRules
 from planner.files.tree import Entry, Kind, Tree
 from planner.image.plan import BuildPlan, Checkout, Destination, ImagePlan, NamedSpec, Note, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
+from planner.integrations import Integration
 from planner.lock.lock import LOCK_NAME, Lock, Pins, Pushed
 from planner.lock.text import dumps, loads
-from planner.pipeline import Pipeline, Step
+from planner.pipeline import DeploymentSettings, Pipeline, Step
 from planner.planning import make_plan, make_spec, needs
 from planner.render.dockerfile import context_files, dockerfile
 from planner.settings.build_options import BuildConfig, BuildOptions
@@ -58,12 +62,13 @@ from planner.stack import ContainerRegistry, Stack
 from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller
 
 __all__ = [
-    "LOCK_NAME", "Action", "BuildConfig", "BuildOptions", "BuildPlan", "Change", "Checkout",
-    "ContainerRegistry", "Decision", "Destination", "Digest", "DockerSettings", "Entry", "EnvTemplate",
-    "ExternalImage", "Facts", "FileText", "FileTree", "FrozenMapping", "HiddenValue", "HostPlatform",
-    "IgnoreRules", "ImageDigest", "ImageId", "ImagePlan", "ImageRef", "ImageSpec", "Kind", "LocalImage",
-    "Lock", "NamedSpec", "Need", "Note", "Pin", "Pins", "Pipeline", "Place", "PlanSpec", "PlannerError",
-    "Presence", "Problem", "Pushed", "PythonPackageInstaller", "PythonVersion", "Report",
-    "RequirementsFile", "Stack", "Step", "Tree", "Variable", "context_files", "decide", "diff",
-    "dockerfile", "dumps", "loads", "make_plan", "make_spec", "needs", "rebuilt_layers",
+    "LOCK_NAME", "Action", "BuildConfig", "BuildOptions", "BuildPlan", "Change", "Checkout", "Component",
+    "ContainerRegistry", "Decision", "DeploymentSettings", "Destination", "Digest", "DockerSettings",
+    "Entry", "EnvTemplate", "ExternalImage", "Facts", "FileText", "FileTree", "FrozenMapping",
+    "HiddenValue", "HostPlatform", "IgnoreRules", "ImageDigest", "ImageId", "ImagePlan", "ImageRef",
+    "ImageSpec", "Integration", "Kind", "LocalImage", "Lock", "NamedSpec", "Need", "Note", "Pin", "Pins",
+    "Pipeline", "Place", "PlanSpec", "PlannerError", "Presence", "Printed", "Problem", "ProgramOutput",
+    "ProjectFiles", "Pushed", "PythonPackageInstaller", "PythonVersion", "Report", "RequirementsFile",
+    "Stack", "Step", "Tree", "Variable", "context_files", "decide", "diff", "dockerfile", "dumps", "loads",
+    "make_plan", "make_spec", "needs", "rebuilt_layers",
 ]  # fmt: skip

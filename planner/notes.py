@@ -7,10 +7,12 @@ from typing import Final
 
 from planner.code import IGNORE_FILE
 from planner.files.defaults import suspicious
+from planner.files.tree import decode_node
 from planner.image.plan import ImagePlan, Note
 from planner.image.spec import ExternalImage
 from planner.settings.effective import Settings
 from planner.stack import LOCAL_REGISTRY
+from planner.values import Digest
 
 __all__ = ["notes_of"]
 
@@ -36,6 +38,7 @@ def notes_of(
         *_skipped(settings),
         *([_DEFAULT_RULES] if default_rules else ()),
         *_files(images),
+        *_not_installed(images, settings),
         *_code(images),
         *_tags(images),
     ]
@@ -81,9 +84,10 @@ def _skipped(settings: Mapping[str, Settings]) -> Iterator[Note]:
         left_out = {
             "environment": asked.environment,
             "apt_packages": asked.apt_packages,
-            "requirements": asked.requirements
-            if isinstance(asked.requirements, str)
-            else asked.requirements.packages,
+            "required_integrations": asked.integrations,
+            "replicate_local_python_environment": asked.replicated,
+            "pyproject_path": asked.pyproject,
+            "requirements": asked.requirements,
             "local_project_install_command": asked.project_command,
             "user": asked.user,
             "runtime_environment": asked.runtime_environment,
@@ -109,6 +113,33 @@ def _files(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
         yield Note(
             "suspicious-files", paths[0], f"{shown}{more} {verb} copied into images: add to {IGNORE_FILE}"
         )
+
+
+def _not_installed(images: tuple[ImagePlan, ...], settings: Mapping[str, Settings]) -> Iterator[Note]:
+    """A requirements file that is copied, and that nobody said anything about."""
+    setting = "disable_automatic_requirements_detection"
+    roots: dict[Digest, frozenset[str]] = {}
+    for image in images:
+        asked = settings[image.name]
+        named = asked.replicated or asked.pyproject or asked.requirements
+        if named or any(layer.settings.gives((setting,)) for layer in asked.layers):
+            continue
+        names: frozenset[str] = frozenset()
+        for tree in image.checkout.trees.values():
+            if tree.digest not in roots:
+                roots[tree.digest] = frozenset(child.name for child in decode_node(tree.nodes[""]))
+            names |= roots[tree.digest]
+        # A pyproject.toml can be there for the settings of tools alone; one with a lock is not.
+        locked = names.intersection(("uv.lock", "poetry.lock"))
+        file = "requirements.txt" if "requirements.txt" in names else "pyproject.toml" if locked else ""
+        if file not in names:
+            continue
+        how = f'requirements = "{file}"' if file == "requirements.txt" else f'pyproject_path = "{file}"'
+        text = (
+            f"{file} is copied, and nothing in it is installed: set {how}, or {setting} = false to have it "
+            "found (true silences this note)"
+        )
+        yield Note("not-installed", file, text)
 
 
 def _code(images: tuple[ImagePlan, ...]) -> Iterator[Note]:

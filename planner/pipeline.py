@@ -11,14 +11,17 @@ from typing import Any, Final
 from attrs import field
 
 from planner.errors import KnownNames, Place, PlannerError, Problem, did_you_mean
-from planner.identity import NOT_COUNTED
+from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
-from planner.settings.checked import Checked, declared
-from planner.settings.checks import kind_of, list_of, matching
+from planner.integrations import Integration
+from planner.settings.checked import Checked, declared, decoded, of_kind
+from planner.settings.checks import kind_of, list_of, mapping_of, matching
+from planner.settings.dependencies import Dependencies
 from planner.settings.docker import DockerSettings
 from planner.settings.effective import WrittenSettings
+from planner.values import FrozenMapping
 
-__all__ = ["NAME", "Pipeline", "Step"]
+__all__ = ["NAME", "DeploymentSettings", "Pipeline", "Step"]
 
 # Names stand in tags, tables and messages.
 NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
@@ -100,8 +103,31 @@ def _is_step(value: object) -> Iterator[Problem]:
 
 
 @frozen(kw_only=True)
+class DeploymentSettings(Dependencies):
+    """What the application needs that a deployer runs a pipeline in."""
+
+
+_integration = decoded(Integration)
+
+
+def _deployment(value: Any) -> Any:
+    """A converter: a table becomes settings. What is wrong stays as it is, for the check."""
+    return decoded(DeploymentSettings)(value)
+
+
+def _own_integrations(value: Any) -> Any:
+    """A converter: tables become integrations. What is wrong stays as it is, for the check."""
+    if not isinstance(value, Mapping):
+        return value
+    return FrozenMapping({name: _integration(item) for name, item in value.items()})
+
+
+@frozen(kw_only=True)
 class Pipeline(Checked):
     """Steps that run in order, and the settings that all of them share.
+
+    `deployment` is what images need besides when the stack has a deployer; `integrations` are the
+    project's own, by name.
 
     >>> training = Pipeline(name="training", steps=["load", "train"], settings=DockerSettings(user="1000"))
     >>> [step.name for step in training.steps]
@@ -114,6 +140,17 @@ class Pipeline(Checked):
     )
     settings: DockerSettings = field(
         default=DockerSettings(), converter=_docker_settings, metadata=declared(_is_settings, NOT_COUNTED)
+    )
+
+    deployment: DeploymentSettings = field(
+        default=DeploymentSettings(),
+        converter=_deployment,
+        metadata=declared(of_kind(DeploymentSettings), COUNTED),
+    )
+    integrations: Mapping[str, Integration] = field(
+        default=FrozenMapping(),
+        converter=_own_integrations,
+        metadata=declared(mapping_of(name_check, of_kind(Integration)), COUNTED),
     )
 
     def check_together(self) -> Iterator[Problem]:
@@ -140,12 +177,13 @@ class Pipeline(Checked):
         """The `[pipeline.NAME.step.STEP]` tables of a configuration file, put into the steps they name."""
         tables = data.get("step", {})
         fields = {name: value for name, value in data.items() if name != "step"}
+        problems = list(_take_deployment(fields))
         listed = fields.get("steps", ())
         if not isinstance(tables, Mapping):
             return fields, [
-                Problem.at("step", f"expected tables, found {kind_of(tables)}", "write [….step.NAME]")
+                *problems,
+                Problem.at("step", f"expected tables, found {kind_of(tables)}", "write [….step.NAME]"),
             ]
-        problems = []
         steps: dict[str, Step] = {}
         names = (
             {item for item in listed if isinstance(item, str)} if isinstance(listed, list | tuple) else set()
@@ -161,3 +199,18 @@ class Pipeline(Checked):
         if isinstance(listed, list | tuple):
             fields["steps"] = [steps.get(item, item) if isinstance(item, str) else item for item in listed]
         return fields, problems
+
+
+def _take_deployment(fields: dict[str, Any]) -> Iterator[Problem]:
+    """Move `settings.deployment` to the field of that name; what is wrong with it."""
+    settings = fields.get("settings")
+    if not isinstance(settings, Mapping) or "deployment" not in settings:
+        return
+    fields["settings"] = {name: value for name, value in settings.items() if name != "deployment"}
+    problems = [
+        problem.inside("settings", "deployment")
+        for problem in of_kind(DeploymentSettings)(settings["deployment"])
+    ]
+    if not problems:
+        fields["deployment"] = settings["deployment"]
+    yield from problems

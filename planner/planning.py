@@ -76,7 +76,7 @@ def make_plan(
     images = tuple(share.image(name) for name, share in shares)
     settings = {name: share.settings for name, share in shares}
     notes = notes_of(images, settings, default_rules=traversal.default_rules)
-    return BuildPlan(pipeline.name, stack.name, images, notes)
+    return BuildPlan(pipeline.name, stack.name, images, (*traversal.notes, *notes))
 
 
 def make_spec(

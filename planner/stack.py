@@ -1,4 +1,4 @@
-"""A stack: where images go once they are built.
+"""A stack: where images go once they are built, and the components that pipelines run on.
 
 Owns the registry's address and the names made from it. Refuses to hold credentials: the engines'
 own configuration has them.
@@ -12,14 +12,15 @@ from typing import Any
 
 from attrs import field
 
+from planner.components import KINDS, Component, components_check, decoded_components
 from planner.errors import Problem
-from planner.identity import NOT_COUNTED
+from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.mask import holds_login, quoted
 from planner.pipeline import name_check
 from planner.settings.checked import Checked, declared, decoded, of_kind
 from planner.settings.checks import kind_of, matching, optional
-from planner.values import PATH_PATTERN, ImageRef
+from planner.values import PATH_PATTERN, FrozenMapping, ImageRef
 
 __all__ = ["ContainerRegistry", "Stack"]
 
@@ -55,7 +56,7 @@ def _named(uri: str) -> bool:
 
 
 @frozen(kw_only=True)
-class ContainerRegistry(Checked):
+class ContainerRegistry(Component):
     """A registry that images are pushed to.
 
     `uri` is a host with an optional port and path, without a scheme: `localhost:5000/team`.
@@ -74,9 +75,14 @@ def _registry(value: ContainerRegistry | Mapping[str, Any] | None) -> ContainerR
     return made
 
 
+_component = decoded(Component)
+
+
 @frozen(kw_only=True)
 class Stack(Checked):
-    """Where a pipeline's images go. Without a registry they stay in the local engine.
+    """Where a pipeline's images go, and what it runs on. Without a registry they stay in the local engine.
+
+    `components` are by their kinds: `artifact_store`, `orchestrator`, `step_operator`, and any other.
 
     >>> Stack(name="prod", container_registry={"uri": "localhost:5000/team"}).repository("training")
     'localhost:5000/team/training'
@@ -88,6 +94,42 @@ class Stack(Checked):
         converter=_registry,
         metadata=declared(optional(of_kind(ContainerRegistry)), NOT_COUNTED),
     )
+    components: Mapping[str, Component] = field(
+        default=FrozenMapping(),
+        converter=decoded_components,
+        metadata=declared(components_check, COUNTED),
+    )
+
+    @classmethod
+    def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
+        """The components that are written by their kinds, put beside those in `components`."""
+        named = {kind: data[kind] for kind in KINDS if kind in data}
+        fields = {name: value for name, value in data.items() if name not in named}
+        problems = [
+            problem.inside(kind) for kind, table in named.items() for problem in of_kind(Component)(table)
+        ]
+        others = fields.get("components", {})
+        right = {
+            kind: made for kind, table in named.items() if isinstance(made := _component(table), Component)
+        }
+        if right and isinstance(others, Mapping):
+            problems += [
+                Problem.at(
+                    ("components", kind),
+                    f"{kind} is there twice",
+                    f"keep one of {kind} and components.{kind}",
+                )
+                for kind in right
+                if kind in others
+            ]
+            fields["components"] = {**others, **right}
+        return fields, problems
+
+    @property
+    def parts(self) -> Mapping[str, Component]:
+        """All components by their kinds, sorted, the registry among them."""
+        registry = self.container_registry
+        return FrozenMapping({**self.components, **({"container_registry": registry} if registry else {})})
 
     def repository(self, target: str | None) -> str:
         """Where an image goes: the registry's URI with `target`, its default repository, or `stowplan`."""

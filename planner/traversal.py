@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from attrs import Factory, define
+from attrs import Factory, define, field
 
 from planner.code import ignore_path, tree_need
 from planner.errors import Place, PlannerError, Problem
@@ -23,7 +23,6 @@ from planner.facts.needs import (
     LocalImage,
     Need,
     PythonVersion,
-    RequirementsFile,
     Variable,
 )
 from planner.identity import variable_fingerprint
@@ -38,17 +37,16 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.image.plan import Checkout, Destination, ImagePlan, NamedSpec
+from planner.image.plan import Checkout, Destination, ImagePlan, NamedSpec, Note
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Pins
 from planner.pipeline import Pipeline, Step
-from planner.requirements.files import parse_file
-from planner.requirements.model import Requirements
 from planner.settings.builders import refusals
 from planner.settings.checks import unencodable
 from planner.settings.effective import Settings, settle
 from planner.settings.option_table import BUILDERS
+from planner.sources import Source, Sources
 from planner.stack import LOCAL_REGISTRY, Stack
 from planner.values import Digest, ImageRef, PythonPackageInstaller
 
@@ -115,8 +113,11 @@ class Traversal:
     problems: dict[Problem, None] = Factory(dict)
     default_rules: bool = False
     """Whether some tree has the default rules, since the project has no ignore file."""
-    _requirements: dict[str, Requirements] = Factory(dict)
+    _sources: Sources = field(init=False)
     _fingerprints: dict[str, Digest] = Factory(dict)
+
+    def __attrs_post_init__(self) -> None:
+        self._sources = Sources(self.pipeline, self.stack, self.facts, self.pins)
 
     def run(self, *, checkout: bool) -> list[tuple[str, Share]]:
         """The images by name, in the order of their first steps, without those that could not be made."""
@@ -195,6 +196,11 @@ class Traversal:
             fewest = min(refused, key=len)
             raise PlannerError(problem.inside("build_config") for problem in fewest)
 
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What a user should know of how the sources were read."""
+        return tuple(self._sources.notes)
+
     # --- the spec
 
     def _locked(self, step: Step) -> NamedSpec:
@@ -210,7 +216,7 @@ class Traversal:
         parent = self._attempt(settings, lambda: self._parent(step, settings))
         instructions: tuple[Instruction, ...] | None = ()
         if not settings.skip_build:
-            instructions = self._attempt(settings, lambda: tuple(self._instructions(step, settings)))
+            instructions = self._layers(step, settings)
         if parent is None or instructions is None:
             return None
         options = settings.build_options
@@ -243,14 +249,24 @@ class Traversal:
         pin = self.facts.ask(ImageDigest(reference, platform))
         return ExternalImage(reference, pin.digest, pin)
 
-    def _instructions(self, step: Step, settings: Settings) -> Iterator[Instruction]:
+    def _layers(self, step: Step, settings: Settings) -> tuple[Instruction, ...] | None:
+        """The instructions of an image; None where something of its sources is missing or wrong."""
+        sources = [self._attempt(settings, make) for make in self._sources.of(settings)]
+        found = [source for source in sources if source is not None]
+        if len(found) < len(sources):
+            return None
+        return tuple(self._instructions(step, settings, found))
+
+    def _instructions(self, step: Step, settings: Settings, sources: list[Source]) -> Iterator[Instruction]:
         if settings.environment:
             yield SetEnvironment(settings.environment)
-        if settings.apt_packages:
-            yield InstallApt(settings.apt_packages)
-        requirements = self._read(settings.requirements)
-        if requirements.packages:
-            yield InstallRequirements("requirements", requirements, self._installer(step, settings))
+        apt_packages = [*settings.apt_packages, *(name for source in sources for name in source.apt_packages)]
+        if apt_packages:
+            yield InstallApt(apt_packages)
+        for source in sources:
+            if source.requirements.packages:
+                installer = self._installer(step, settings)
+                yield InstallRequirements(source.name, source.requirements, installer, source.observed)
         if settings.includes_files:
             yield CopyFiles(FILES, owner=settings.user)
         if settings.project_command:
@@ -259,20 +275,6 @@ class Traversal:
             yield SetUser(settings.user)
         if settings.runtime_environment:
             yield SetEnvironment(settings.runtime_environment, runtime=True)
-
-    def _read(self, given: Requirements | str) -> Requirements:
-        """Requirements as they were listed, or those of a file, read once for all steps."""
-        if isinstance(given, Requirements):
-            return given
-        if given not in self._requirements:
-            texts = self.facts.ask(RequirementsFile(given))
-            if texts[given] is None:
-                raise PlannerError([
-                    Problem.at("requirements", f"{given} does not exist", "create it, or name another")
-                ])  # fmt: skip
-            known = {path: text for path, text in texts.items() if text is not None}
-            self._requirements[given] = parse_file(given, known)
-        return self._requirements[given]
 
     def _installer(self, step: Step, settings: Settings) -> Installer:
         name = settings.installer

@@ -32,6 +32,8 @@ from planner import (
     Pins,
     Pipeline,
     PlanSpec,
+    Printed,
+    ProgramOutput,
     Stack,
     Step,
     Tree,
@@ -78,11 +80,27 @@ class World:
     python: str = "3.11"
     platform: str = "linux/amd64"
 
+    programs: Mapping[str, str] = field(default=FrozenMapping(), converter=freeze)
+    """What commands print, by their words."""
     local: Mapping[str, Digest] = field(default=FrozenMapping(), converter=freeze)
 
     def text(self, path: str) -> str | None:
         """The text of a file."""
         return self.texts.get(path)
+
+    def is_file(self, path: str) -> bool:
+        """Whether there is a file."""
+        return path in self.texts or any(entry.path == path for entry in self.entries)
+
+    def output(self, need: ProgramOutput) -> Printed:
+        """What a program prints: the first of the commands that is listed, by its words."""
+        failures: list[str] = []
+        for words in need.commands:
+            text = " ".join(words)
+            if text in self.programs:
+                return Printed(self.programs[text], text, tuple(failures))
+            failures.append(f"`{text}`: no such program")
+        return Printed(failures=tuple(failures))
 
     def tree(self, need: FileTree) -> Tree:
         """The files under some rules."""

@@ -42,6 +42,12 @@ def _remember(context: click.Context, parameter: click.Parameter, value: str) ->
     return value
 
 
+def _work_in(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    """Tell whoever asks for the user's Python, which is looked up where the rest of the environment is."""
+    if value is not None:
+        os.environ["STOWPLAN_PYTHON"] = value
+
+
 def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The options of these names, each declared once for all commands."""
     known = {
@@ -55,6 +61,14 @@ def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             "--stack", metavar="NAME", help="The stack. Default: `default`, or the only one."
         ),
         "all-stacks": click.option("--stack", metavar="NAME", help="Only this stack. Default: all of them."),
+        "python": click.option(
+            "--python",
+            metavar="PYTHON",
+            expose_value=False,
+            callback=_work_in,
+            help="The Python whose packages replicate_local_python_environment lists. "
+            "Default: $STOWPLAN_PYTHON, the active environment, or the first on the PATH.",
+        ),
         "engine": click.option(
             "--engine",
             metavar="NAME",

@@ -22,15 +22,17 @@ from executor.reading import NotRead, read_whole
 from planner import toml
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
-from planner.pipeline import Pipeline
+from planner.integrations import Integration
+from planner.pipeline import Pipeline, name_check
 from planner.settings.checks import kind_of
 from planner.stack import Stack
 
-__all__ = ["Project", "find_project", "load_project"]
+__all__ = ["Project", "find_project", "has_project", "load_project"]
 
 PROJECT_FILE: Final = "stowplan.toml"
 PYPROJECT: Final = "pyproject.toml"
 _EXAMPLE: Final = '[pipeline.training] with steps = ["load", "train"]'
+_TABLES: Final = ("integration", "pipeline", "stack")
 T = TypeVar("T")
 
 
@@ -42,6 +44,8 @@ class Project:
     file: str
     pipelines: Mapping[str, Pipeline]
     stacks: Mapping[str, Stack]
+    integrations: Mapping[str, Integration]
+    """The project's own, which each pipeline has too."""
     _text: str = field(repr=False)
     _prefix: tuple[str, ...] = ()
 
@@ -55,9 +59,9 @@ class Project:
 
     def located(self, problem: Problem) -> Problem:
         """The problem with the file and line of the setting that it is about."""
-        if problem.where.file is not None or problem.where.path[:1] not in {("pipeline",), ("stack",)}:
-            return problem
-        return self._placed(problem)
+        if problem.where.file is None and problem.where.path[:1] in {(table,) for table in _TABLES}:
+            return self._placed(problem)
+        return problem
 
     @cached_property
     def _lines(self) -> Mapping[tuple[str | int, ...], int]:
@@ -83,9 +87,14 @@ def find_project(start: Path) -> Path:
     for directory in (start, *start.parents):
         # What cannot be looked at in a directory above is none of this project's business.
         with contextlib.suppress(OSError, NotRead):
-            if (directory / PROJECT_FILE).exists() or _has_table(read_whole(directory / PYPROJECT)):
+            if has_project(directory):
                 return directory
     return start
+
+
+def has_project(directory: Path) -> bool:
+    """Whether a directory has a project file. OSError or NotRead if it cannot be told."""
+    return (directory / PROJECT_FILE).exists() or _has_table(read_whole(directory / PYPROJECT))
 
 
 def _has_table(data: bytes | None) -> bool:
@@ -143,19 +152,33 @@ def _load(root: Path, path: Path, content: bytes, prefix: tuple[str, ...]) -> Pr
     if not isinstance(data, Mapping):
         found = f"expected one table, found {kind_of(data)}"
         raise ExecutorError.of(path.name, f"{'.'.join(prefix)}: {found}", f"write [{'.'.join(prefix)}] once")
-    project = Project(root, path.name, {}, {}, text, prefix)
+    project = Project(root, path.name, {}, {}, {}, text, prefix)
     problems = [
-        Problem.at((key,), "unknown name", did_you_mean(key, ["pipeline", "stack"]))
-        for key in data
-        if key not in {"pipeline", "stack"}
+        Problem.at((key,), "unknown name", did_you_mean(key, _TABLES)) for key in data if key not in _TABLES
     ]
+    integrations = _decode(data, "integration", _integration, problems)
     pipelines = _decode(data, "pipeline", Pipeline.decode, problems)
     stacks = _decode(data, "stack", Stack.decode, problems)
     if not pipelines and not problems:
         problems.append(Problem.at((), "no pipeline", f"write {_EXAMPLE}"))
     if problems:
         raise PlannerError(map(project._placed, problems))  # noqa: SLF001  # same module
-    return evolve(project, pipelines=pipelines, stacks=stacks or {"default": Stack()})
+    return evolve(
+        project,
+        pipelines={name: evolve(each, integrations=integrations) for name, each in pipelines.items()},
+        stacks=stacks or {"default": Stack()},
+        integrations=integrations,
+    )
+
+
+def _integration(table: object) -> Integration:
+    """An integration, whose name is a pipeline's or a stack's: a name of this project."""
+    if not isinstance(table, Mapping):
+        return Integration.decode(table)
+    problems = [problem.inside("name") for problem in name_check(table["name"])]
+    if problems:
+        raise PlannerError(problems)
+    return Integration.decode({key: value for key, value in table.items() if key != "name"})
 
 
 def _decode(

@@ -16,6 +16,7 @@ was mapped and dirty before the file was hashed is only found when the file is s
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from typing import Final, NamedTuple
 from executor.reading import NotRead, open_regular, read_whole
 from planner.errors import PlannerError, Problem
 
-__all__ = ["Content", "NotSettled", "decoded", "encoded", "hash_file", "read_text", "shown"]
+__all__ = ["Content", "NotSettled", "decoded", "encoded", "hash_file", "is_file", "read_text", "shown"]
 
 _TRIES: Final = 3
 # Up to here one read is faster than hashlib.file_digest, which sets up a buffer of 256 KiB for each file.
@@ -50,8 +51,9 @@ class NotSettled(Exception):
 def read_text(root: Path, path: str) -> str | None:
     """The text of a file, by its path from the root; None if there is none.
 
-    PlannerError for anything but a UTF-8 text file of at most 16 MiB whose real place is inside the root.
-    A byte order mark is kept: who reads the text knows what it means there.
+    PlannerError for anything but a text file of at most 16 MiB in UTF-8, or in UTF-16 with a byte order
+    mark, whose real place is inside the root. The mark of UTF-8 is kept: who reads the text knows what it
+    means there.
     """
     top = os.path.realpath(os.fsencode(root))
     real = os.path.realpath(os.path.join(top, encoded(path)))  # noqa: PTH118  # a Path is in the locale's encoding
@@ -64,12 +66,23 @@ def read_text(root: Path, path: str) -> str | None:
         raise _refused(path, error.found, error.fix) from None
     if data is None:
         return None
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError as error:
+            found = f"not UTF-16, as its byte order mark says, at offset {error.start}"
+            raise PlannerError([Problem.in_file(shown(path), None, found, "save it as UTF-8")]) from None
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         found = f"not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}"
         raise PlannerError([Problem.in_file(shown(path), line, found, "save it as UTF-8")]) from None
+
+
+def is_file(root: Path, path: str) -> bool:
+    """Whether there is a file, or a link to one, at a path from the root."""
+    return os.path.isfile(os.path.join(os.fsencode(root), encoded(path)))  # noqa: PTH113, PTH118  # as above
 
 
 def hash_file(path: bytes) -> Content:

@@ -14,14 +14,16 @@ from typing import Any, Protocol
 from attrs import field
 
 from executor.observe import python
-from executor.observe.files import read_text
+from executor.observe.files import is_file, read_text
 from planner.errors import PlannerError, Problem
-from planner.facts.answers import HiddenValue
+from planner.facts.answers import HiddenValue, Printed
 from planner.facts.needs import (
     FileText,
     FileTree,
     HostPlatform,
     Need,
+    ProgramOutput,
+    ProjectFiles,
     PythonVersion,
     RequirementsFile,
     Variable,
@@ -38,6 +40,12 @@ class World(Protocol):
 
     def text(self, path: str) -> str | None:
         """The text of a file, by its path from the root; None if it does not exist."""
+
+    def is_file(self, path: str) -> bool:
+        """Whether there is a file, by its path from the root."""
+
+    def output(self, need: ProgramOutput) -> Printed:
+        """What a program of the machine prints, run in a directory of the project."""
 
     def tree(self, need: FileTree) -> Tree:
         """The files under some rules."""
@@ -57,6 +65,10 @@ def answer(need: Need[Any], world: World) -> Any:
     match need:
         case FileText(path):
             return world.text(path)
+        case ProjectFiles(paths):
+            return frozenset(path for path in paths if world.is_file(path))
+        case ProgramOutput():
+            return world.output(need)
         case RequirementsFile(path):
             return requirement_texts(path, world.text)
         case FileTree():
@@ -93,6 +105,16 @@ class WorkingTree:
     def text(self, path: str) -> str | None:
         """The text of a file of the checkout."""
         return read_text(self.root, path)
+
+    def is_file(self, path: str) -> bool:
+        """Whether there is a file in the checkout."""
+        return is_file(self.root, path)
+
+    def output(self, need: ProgramOutput) -> Printed:
+        """What a program of this machine prints, with this process's environment."""
+        from executor.observe.programs import output_of  # noqa: PLC0415  # a locked plan starts no process
+
+        return output_of(need, self.root, self.environ)
 
     def tree(self, need: FileTree) -> Tree:
         """The files of the checkout, hashed only where they changed."""

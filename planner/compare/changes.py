@@ -363,7 +363,7 @@ def _packages(
 def _by_name(packages: Iterable[Requirement]) -> dict[str, tuple[Requirement, ...]]:
     named: dict[str, list[Requirement]] = {}
     for package in packages:
-        named.setdefault(package.name, []).append(package)
+        named.setdefault(package.label, []).append(package)
     return {name: tuple(same) for name, same in named.items()}
 
 
@@ -371,4 +371,4 @@ def _tail(item: Requirement) -> str:
     """What stands behind the name: `2.1.0` of `torch==2.1.0`, `<3` of `torch<3`."""
     if item.pin is not None and not item.extras and item.marker is None:
         return item.clauses[0].version
-    return item.text.removeprefix(item.name).lstrip() or "any version"
+    return item.text.removeprefix(item.label).lstrip() or "any version"

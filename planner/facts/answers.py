@@ -13,7 +13,7 @@ from attrs import field
 from planner.immutable import frozen
 from planner.values import Digest
 
-__all__ = ["HiddenValue", "ImageId", "Pin", "PinKind"]
+__all__ = ["HiddenValue", "ImageId", "Pin", "PinKind", "Printed"]
 
 PinKind = Literal["index", "manifest"]
 
@@ -56,3 +56,20 @@ class ImageId:
     id: Digest | None = None
     engine: str = ""
     reason: str = ""
+
+
+@frozen
+class Printed:
+    """What the first of some commands printed that worked, and which one that was, as a person types it.
+
+    `failures` says of each command before it why it did not work; of all, where none did.
+    """
+
+    text: str = field(default="", repr=False)
+    command: str = ""
+    failures: tuple[str, ...] = ()
+
+    @property
+    def worked(self) -> bool:
+        """Whether there is an answer."""
+        return bool(self.command)

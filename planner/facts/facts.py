@@ -44,6 +44,11 @@ class Facts:
     def __len__(self) -> int:
         return len(self._answers)
 
+    @property
+    def needs(self) -> tuple[Need[Any], ...]:
+        """What was observed, in the order in which it was."""
+        return tuple(self._answers)
+
     def also(self, answers: Mapping[Need[Any], Any]) -> Self:
         """These facts and some more."""
         return type(self)({**self._answers, **answers})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-from planner.facts.answers import HiddenValue, ImageId, Pin
+from planner.facts.answers import HiddenValue, ImageId, Pin, Printed
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Tree
 from planner.immutable import frozen
@@ -22,6 +22,8 @@ __all__ = [
     "ImageDigest",
     "LocalImage",
     "Need",
+    "ProgramOutput",
+    "ProjectFiles",
     "PythonVersion",
     "RequirementsFile",
     "Variable",
@@ -49,6 +51,24 @@ class FileText(Need[str | None]):
     """The text of a file of the project, by its path from the root; None if it does not exist."""
 
     path: str
+
+
+@frozen
+class ProjectFiles(Need[frozenset[str]]):
+    """Which of these paths from the root are files of the project. What they hold is not looked at."""
+
+    paths: tuple[str, ...]
+
+
+@frozen
+class ProgramOutput(Need[Printed]):
+    """What the first of these commands prints that works, run in a directory of the project.
+
+    `{directory}` in a word stands for that directory, and `{python}` for the Python that the user works in.
+    """
+
+    commands: tuple[tuple[str, ...], ...]
+    directory: str = "."
 
 
 @frozen

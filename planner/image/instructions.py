@@ -11,10 +11,10 @@ from typing import Any, Final, Literal, TypeAlias
 
 from attrs import field
 
-from planner.identity import COUNTED
+from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.requirements.model import Requirements
-from planner.values import EnvTemplate, FrozenMapping, PythonPackageInstaller, dashed_arguments
+from planner.values import Digest, EnvTemplate, FrozenMapping, PythonPackageInstaller, dashed_arguments
 
 __all__ = [
     "APP_DIRECTORY",
@@ -91,11 +91,16 @@ class Installer:
 
 @frozen
 class InstallRequirements:
-    """Install what one source of requirements asks for, as one layer."""
+    """Install what one source of requirements asks for, as one layer.
+
+    `observed` is the digest of what a program listed the requirements from, where one did: as long as that
+    is the same, the program is not asked again.
+    """
 
     source: str = field(metadata=COUNTED)
     requirements: Requirements = field(metadata=COUNTED)
     installer: Installer = field(metadata=COUNTED)
+    observed: Digest | None = field(default=None, eq=False, metadata=NOT_COUNTED)
     kind: Literal["requirements"] = field(default="requirements", metadata=COUNTED)
 
 

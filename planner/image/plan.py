@@ -14,8 +14,10 @@ from attrs import field
 from planner.errors import PlannerError, Problem
 from planner.files.tree import Tree
 from planner.identity import COUNTED, NOT_COUNTED, content_hash
+from planner.image.instructions import InstallRequirements
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.immutable import frozen
+from planner.requirements.model import Requirements
 from planner.settings.build_options import BuildOptions
 from planner.values import Digest, FrozenMapping, ImageRef, PythonPackageInstaller, freeze
 
@@ -133,6 +135,16 @@ class PlanSpec:
         """The parents whose digests a registry told, not a step, by reference and platform."""
         parents = [(image.spec.external, image.spec.platform) for image in reversed(self.images)]
         return {(parent.reference, platform): parent for parent, platform in parents if parent.pin.kind}
+
+    @cached_property
+    def observed(self) -> Mapping[tuple[str, Digest], Requirements]:
+        """What programs listed, by the source and the digest of what they listed it from."""
+        return {
+            (item.source, item.observed): item.requirements
+            for image in self.images
+            for item in image.spec.instructions
+            if isinstance(item, InstallRequirements) and item.observed is not None
+        }
 
     @cached_property
     def installers(self) -> Mapping[PythonPackageInstaller, str]:

@@ -15,6 +15,7 @@ from planner.identity import COUNTED, content_hash
 from planner.image.plan import ImagePlan, PlanSpec
 from planner.image.spec import ExternalImage
 from planner.immutable import frozen
+from planner.requirements.model import Requirements
 from planner.values import Digest, ImageRef, PythonPackageInstaller
 
 __all__ = ["LOCK_NAME", "Lock", "Pins", "Pushed"]
@@ -169,4 +170,13 @@ class Pins:
                 return installer.version
             if name in plan.installers:
                 return plan.installers[name]
+        return None
+
+    def observed(self, pipeline: str, stack: str, source: str, inputs: Digest) -> Requirements | None:
+        """What a program listed for a source from these inputs; None if it has to be asked."""
+        if self.all_released:
+            return None
+        for plan in self.lock.plans_of(pipeline, stack):
+            if (source, inputs) in plan.observed:
+                return plan.observed[source, inputs]
         return None

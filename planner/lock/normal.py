@@ -61,7 +61,7 @@ def records_of(lock: Lock) -> Iterator[Record]:
             instruction=instructions,
         )
     for requirement in packages:
-        yield PackageRecord(requirement.name, requirement.text, requirement.hashes)
+        yield PackageRecord(requirement.label, requirement.text, requirement.hashes)
     for entry in lock.pushed:
         yield PushedRecord(entry.image, entry.reference, entry.name, entry.stack, entry.hash)
 
@@ -124,7 +124,7 @@ def _names(packages: Iterable[Requirement]) -> dict[str, str]:
     """What images call each line by: its name where that is enough, so that a version moves in one place."""
     by_name: dict[str, list[Requirement]] = {}
     for package in packages:
-        by_name.setdefault(package.name, []).append(package)
+        by_name.setdefault(package.label, []).append(package)
     names: dict[str, str] = {}
     for name, same in by_name.items():
         texts = Counter(package.text for package in same)
@@ -178,7 +178,7 @@ class Images:
         # The reading that a lock was written with comes first: there can be more than are tried.
         lines: dict[str, dict[str, None]] = {}
         names = _names(requirements)
-        for spelled in (lambda item: names[item.line], lambda item: item.text, lambda item: item.name):
+        for spelled in (lambda item: names[item.line], lambda item: item.text, lambda item: item.label):
             for package in requirements:
                 lines.setdefault(spelled(package), {})[package.line] = None
         return cls(records, {name: tuple(found) for name, found in lines.items()})
@@ -267,8 +267,8 @@ def _requirement(record: PackageRecord) -> Requirement:
     except PlannerError as error:
         place = Place(path=(where,), file=LOCK_NAME)
         raise PlannerError(evolve(problem, where=place, fix=RESTORE) for problem in error.problems) from None
-    if requirement.name != record.name:
-        raise _wrong(where, f"it is another package, {requirement.name!r}")
+    if requirement.label != record.name:
+        raise _wrong(where, f"it is another package, {requirement.label!r}")
     return requirement
 
 

@@ -1,4 +1,4 @@
-"""Requirements files: one with all the files it includes, read as one source of requirements.
+"""Requirements files: some with all the files they include, read as one source of requirements.
 
 Owns the meaning of pip's "Requirements File Format" from `-r` and `-c` to `--hash`. Refuses to read files:
 it is given their texts.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 from planner.errors import Place, PlannerError, Problem
+from planner.immutable import frozen
 from planner.requirements.credentials import fault
 from planner.requirements.grammar import Line, logical_lines, parse_line
 from planner.requirements.model import Option, Requirement, Requirements
@@ -21,18 +22,36 @@ from planner.requirements.options import UNSUPPORTED, canonical_options, check_o
 from planner.requirements.pins import contradictions, unhashed
 from planner.requirements.urls import nameless
 
-__all__ = ["included_files", "parse_file"]
+__all__ = ["File", "included_files", "parse_file", "parse_files"]
+
+
+@frozen
+class File:
+    """A file of requirements, by its path from the root, or of constraints; `where` says who names it."""
+
+    path: str
+    constrains: bool = False
+    where: Place = Place()
 
 
 def parse_file(file: str, texts: Mapping[str, str]) -> Requirements:
-    """Read a requirements file and all it includes; `texts` maps each path to its text.
+    """Read one requirements file as `parse_files` does."""
+    return parse_files([File(file)], texts)
 
-    Paths are relative to the root of the project, as `included_files` gives them. Follows pip's
-    "Requirements File Format", except that everything a constraints file includes is a constraint.
-    PlannerError holds every problem of every file, with file and line.
+
+def parse_files(
+    files: Iterable[File], texts: Mapping[str, str], packages: Iterable[tuple[Place, Requirement]] = ()
+) -> Requirements:
+    """Read requirements files and all they include, and `packages` of other places, as one source.
+
+    `texts` maps each path to its text. Paths are relative to the root of the project, as `included_files`
+    gives them. Follows pip's "Requirements File Format", except that everything a constraints file includes
+    is a constraint. PlannerError holds every problem of every file, with file and line.
     """
     reading = _Reading({posixpath.normpath(path): text for path, text in texts.items()})
-    reading.read(posixpath.normpath(file))
+    for file in files:
+        reading.read(evolve(file, path=posixpath.normpath(file.path)))
+    reading.packages += packages
     if any(package.hashes for _, package in reading.packages):
         # pip implies it, uv has to be told.
         reading.options.append(Option("require-hashes"))
@@ -76,29 +95,41 @@ class _Reading:
     constraints: list[Requirement] = Factory(list)
     options: list[Option] = Factory(list)
     problems: list[Problem] = Factory(list)
+    _seen: set[tuple[str, bool]] = Factory(set)
 
-    def read(self, root: str) -> None:
+    def read(self, root: File) -> None:
         """Read `root`, and each file it includes at the place where it is included, once."""
-        if root not in self.texts:
-            raise fault(Place(file=root), "the requirements file is missing", "create it, or name another")
-        seen = {(root, False)}
-        open_files = [(root, False, logical_lines(self.texts[root]))]
+        if root.path not in self.texts:
+            raise fault(
+                Place(file=root.path), "the requirements file is missing", "create it, or name another"
+            )
+        key = (root.path, root.constrains)
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        open_files = [(*key, logical_lines(self.texts[root.path]))]
+        names = {root.path}
         while open_files:
             file, constrains, lines = open_files[-1]
             number, raw = next(lines, (0, ""))
             if not number:
-                open_files.pop()
+                names.discard(open_files.pop()[0])
                 continue
             includes: list[tuple[str, bool]] = []
+            where = Place(file=file, line=number)
             try:
-                where = Place(file=file, line=number)
                 if line := parse_line(raw, where):
                     includes = self._line(line, where, constrains)
             except PlannerError as error:
                 self.problems += error.problems
             for include in reversed(includes):
-                if include not in seen:
-                    seen.add(include)
+                if include[0] in names:
+                    # pip refuses it, and uv passes over it.
+                    found = f"{include[0]} includes itself"
+                    self.problems.append(Problem(where, found, "remove this line, or move what both need"))
+                elif include not in self._seen:
+                    self._seen.add(include)
+                    names.add(include[0])
                     open_files.append((*include, logical_lines(self.texts[include[0]])))
 
     def _line(self, line: Line, where: Place, constrains: bool) -> list[tuple[str, bool]]:
@@ -106,6 +137,11 @@ class _Reading:
         if line.requirement:
             requirement = _requirement(line, where)
             if constrains:
+                if not requirement.name:
+                    # pip: "Unnamed requirements are not allowed as constraints".
+                    raise fault(
+                        where, f"a constraint without a name, {requirement.url!r}", "write `name @ URL`"
+                    )
                 # pip refuses a constraint with extras.
                 self.constraints.append(requirement.without_extras())
             else:

@@ -15,7 +15,7 @@ from typing import Final, Self
 from attrs import evolve, field
 from packaging import requirements as pep508
 from packaging.specifiers import Specifier
-from packaging.utils import InvalidName, canonicalize_name, canonicalize_version
+from packaging.utils import InvalidName, InvalidWheelFilename, canonicalize_name, canonicalize_version
 from packaging.version import Version
 
 from planner.errors import Place, PlannerError, Problem
@@ -24,7 +24,7 @@ from planner.immutable import frozen
 from planner.mask import typed
 from planner.requirements.credentials import fault, refuse_unreadable
 from planner.requirements.markers import InvalidMarker, Marker, refuse_nested
-from planner.requirements.urls import check_url, is_nameless, nameless
+from planner.requirements.urls import check_url, is_local, is_nameless, name_of, nameless
 
 __all__ = ["Clause", "Option", "Requirement", "Requirements", "constraint_lines", "to_lines"]
 
@@ -78,7 +78,8 @@ class Requirement:
     """One requirement (PEP 508): `requests[socks]<3,>=2; python_version < "3.12"`.
 
     The name is that of PEP 503, extras those of PEP 685. It has either clauses or a URL, or neither, which
-    is any version. Hashes are `algorithm:hex`.
+    is any version. Of a URL that does not say what it holds the name is "", and learnt when it is resolved.
+    Hashes are `algorithm:hex`.
     """
 
     name: str = field(metadata=COUNTED)
@@ -90,7 +91,7 @@ class Requirement:
 
     @classmethod
     def parse(cls, text: str, hashes: Iterable[str] = (), *, where: Place = _NOWHERE) -> Self:
-        """Read a requirement as PEP 508 has it, and the values of its `--hash` options.
+        """Read a requirement as PEP 508 has it, or a URL alone, and the values of its `--hash` options.
 
         PlannerError holds every problem, at `where`, with credentials masked.
         """
@@ -113,18 +114,23 @@ class Requirement:
     @classmethod
     def _read(cls, text: str, where: Place) -> Self:
         refuse_unreadable(text, where)
-        if is_nameless(text):
+        if is_local(text):
             raise nameless(text, where)
         requirement, expected = None, ""
         try:
             requirement = cls._of(text)
         except (pep508.InvalidRequirement, InvalidName, InvalidMarker) as error:
             expected = str(error).partition("\n")[0]
+        except InvalidWheelFilename:
+            expected = "Expected the name of a wheel at the end of the URL"
         except (RecursionError, ValueError):
             expected = "Something shorter"  # thousands of parentheses, or of digits in one number
         # Raised here, because an exception behind this one would hold the text as it was written.
         if requirement is None:
-            fix = f"{typed(expected[0].lower() + expected[1:])}; write it like `name[extra]>=1.0; marker`"
+            shape = (
+                "https://host/name-1.0-py3-none-any.whl" if is_nameless(text) else "name[extra]>=1.0; marker"
+            )
+            fix = f"{typed(expected[0].lower() + expected[1:])}; write it like `{shape}`"
             raise fault(where, f"{text!r} is no requirement", fix)
         if requirement.url:
             check_url(requirement.name, requirement.url, where)
@@ -136,6 +142,8 @@ class Requirement:
         if "\\" in text:
             raise pep508.InvalidRequirement("No backslash")
         refuse_nested(text)
+        if is_nameless(text):
+            return cls._of_url(text)
         parsed = pep508.Requirement(text)
         # Not `str(parsed.marker)`: that depends on the version of `packaging`. A URL ends at a space.
         rest = text.partition("@")[2].lstrip().removeprefix(parsed.url) if parsed.url else text
@@ -147,11 +155,35 @@ class Requirement:
             Marker(rest.partition(";")[2]) if parsed.marker else None,
         )
 
+    @classmethod
+    def _of_url(cls, text: str) -> Self:
+        """The values of a URL without a name before it. Exceptions as of `_of`, and InvalidWheelFilename."""
+        # What both pip and uv take for the beginning of a marker.
+        match = re.fullmatch(r"(\S+?)(?:\s+;\s*|;\s+)(.*)|(\S+)", text)
+        if match is None:
+            raise pep508.InvalidRequirement("Expected semicolon or end after a URL")
+        named = name_of(match[1] or match[3])
+        return cls(
+            canonicalize_name(named.name, validate=True) if named.name else "",
+            [canonicalize_name(extra, validate=True) for extra in named.extras],
+            (),
+            named.url,
+            Marker(match[2]) if match[1] else None,
+        )
+
+    @property
+    def label(self) -> str:
+        """What to call it: its name, else its URL."""
+        return self.name or self.url or ""
+
     @property
     def text(self) -> str:
-        """The requirement as PEP 508 writes it, without hashes."""
+        """The requirement as PEP 508 writes it, or a URL without a name, without hashes."""
         text = self.name + (f"[{','.join(self.extras)}]" if self.extras else "")
-        text += f" @ {self.url}" if self.url else ",".join(map(str, self.clauses))
+        if self.url:
+            text += f" @ {self.url}" if self.name else self.url
+        else:
+            text += ",".join(map(str, self.clauses))
         # PEP 508 ends a URL at a space.
         return text + (f"{' ' if self.url else ''}; {self.marker}" if self.marker else "")
 

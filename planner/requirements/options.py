@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.mask import HOST_PORT
 from planner.requirements.credentials import fault, refuse_unreadable
-from planner.requirements.model import Option
+from planner.requirements.model import Option, Requirements
 
 __all__ = [
     "FLAGS",
@@ -26,20 +26,23 @@ __all__ = [
     "canonical_options",
     "check_option",
     "installer_arguments",
+    "joined",
     "parse_option",
     "unsupported",
 ]
 
 FLAGS = frozenset({"no-index", "pre", "prefer-binary", "require-hashes"})
 VALUED = frozenset(
-    {"constraint", "editable", "extra-index-url", "find-links", "hash", "index-url", "no-binary"}
-    | {"only-binary", "requirement", "trusted-host"}
+    {"all-releases", "constraint", "editable", "extra-index-url", "find-links", "hash", "index-url"}
+    | {"no-binary", "only-binary", "only-final", "requirement", "trusted-host"}
 )
 _VALUED_ALONE = VALUED - {"constraint", "editable", "hash", "requirement"}
 # pip knows these too; they are recognised in order to be refused by name.
-UNSUPPORTED = frozenset({"config-settings", "global-option", "use-feature"})
+UNSUPPORTED = frozenset({"config-settings", "global-option", "no-require-hashes", "use-feature"})
 
-_FORMATS = ("no-binary", "only-binary")
+# Options that name packages. Of each pair, the last word on a package wins.
+_PAIRS = (("no-binary", "only-binary"), ("all-releases", "only-final"))
+_FORMATS = frozenset(name for pair in _PAIRS for name in pair)
 _FORMAT = r":all:|:none:|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _INDEX_URL = rf"(?i:https?://{HOST_PORT}(?:[/?#]\S*)?)"
 
@@ -84,45 +87,67 @@ def check_option(option: Option, where: Place) -> None:
 
 def canonical_options(given: Sequence[Option]) -> tuple[Option, ...]:
     """The options in one order: by name, and as given where order means something."""
-    unordered = {option for option in given if option.name in FLAGS or option.name == "trusted-host"}
+    flags = FLAGS - {"pre"}
+    unordered = {option for option in given if option.name in flags or option.name == "trusted-host"}
     ordered = [option for option in given if option.name in {"extra-index-url", "find-links"}]
     index = [option for option in given if option.name == "index-url"][-1:]
-    options = dict.fromkeys([*sorted(unordered), *ordered, *index, *_format_options(given)])
+    options = dict.fromkeys([*sorted(unordered), *ordered, *index, *_package_options(given)])
     # Without an index it does not matter which one.
     unused = {"index-url", "extra-index-url"} if Option("no-index") in options else set()
     return tuple(sorted((o for o in options if o.name not in unused), key=lambda option: option.name))
 
 
-def _format_options(given: Sequence[Option]) -> tuple[Option, ...]:
-    """What a sequence of --no-binary and --only-binary comes to: in pip the last word on a package wins.
+def joined(parts: Sequence[Requirements]) -> Requirements:
+    """Several requirements as one source. Hash checking is all or nothing: it stays if all parts want it."""
+    options = [option for part in parts for option in part.options]
+    packages = [package for part in parts for package in part.packages]
+    hashed = Option("require-hashes")
+    if not all(hashed in part.options for part in parts):
+        options = [option for option in options if option != hashed]
+        packages = [evolve(package, hashes=()) for package in packages]
+    constraints = [constraint for part in parts for constraint in part.constraints]
+    return Requirements.of(packages, constraints, canonical_options(options))
 
-    Source: pip's `FormatControl.handle_mutual_excludes`.
+
+def _package_options(given: Sequence[Option]) -> tuple[Option, ...]:
+    """What sequences of --no-binary and --only-binary, --all-releases and --only-final come to.
+
+    Source: pip's `FormatControl` and `ReleaseControl`, whose `handle_mutual_excludes` are alike.
     """
     chosen: dict[str, set[str]] = {name: set() for name in _FORMATS}
+    others = {name: other for pair in _PAIRS for name, other in (pair, pair[::-1])}
     for option in given:
-        if option.name not in chosen:
-            continue
-        target = chosen[option.name]
-        (other,) = (names for name, names in chosen.items() if name != option.name)
-        parts = (option.value or "").split(",")
-        if ":all:" in parts:
-            other.clear()
-            target.clear()
-            target.add(":all:")
-            del parts[: len(parts) - parts[::-1].index(":all:")]
-            if ":none:" not in parts:
-                continue
-        for part in parts:
-            if part == ":none:":
-                target.clear()
-            else:
-                other.discard(canonicalize_name(part))
-                target.add(canonicalize_name(part))
-    return tuple(
+        if option.name == "pre":
+            chosen["all-releases"].add(":all:")
+        elif option.name in chosen:
+            _choose(option.value or "", chosen[option.name], chosen[others[option.name]])
+    options = [
         Option(name, ":all:" if ":all:" in names else ",".join(sorted(names)))
-        for name, names in chosen.items()
+        for name, names in sorted(chosen.items())
         if names
-    )
+    ]
+    if ":all:" in chosen["all-releases"] and not chosen["only-final"]:
+        # Every pip knows --pre, and pip 26 takes it for the same; but not beside the other two.
+        options[options.index(Option("all-releases", ":all:"))] = Option("pre")
+    return tuple(options)
+
+
+def _choose(value: str, target: set[str], other: set[str]) -> None:
+    """Take in one option that names packages."""
+    parts = value.split(",")
+    if ":all:" in parts:
+        other.clear()
+        target.clear()
+        target.add(":all:")
+        del parts[: len(parts) - parts[::-1].index(":all:")]
+        if ":none:" not in parts:
+            return
+    for part in parts:
+        if part == ":none:":
+            target.clear()
+        else:
+            other.discard(canonicalize_name(part))
+            target.add(canonicalize_name(part))
 
 
 # Names that differ, from `uv pip install --help` (uv 0.13). A name of None has no equivalent: uv chooses
@@ -145,9 +170,23 @@ def installer_arguments(options: tuple[Option, ...], installer: Literal["uv", "p
     for option in options:
         if option.name == "pre":
             arguments.append("--prerelease=allow")
-        elif option.name in {"no-binary", "only-binary"}:
+        elif option.name in _UV_RELEASES:
+            arguments += _uv_releases(option)
+        elif option.name in _FORMATS:
             # pip takes a list with commas; uv documents the option once for each package.
             arguments += [f"--{option.name}={value}" for value in (option.value or "").split(",")]
         elif name := _UV_NAMES.get(option.name, option.name):
             arguments.append(str(evolve(option, name=name)))
     return tuple(arguments)
+
+
+_UV_RELEASES: Mapping[str, str] = {"all-releases": "allow", "only-final": "disallow"}
+
+
+def _uv_releases(option: Option) -> list[str]:
+    """What uv calls --all-releases and --only-final: a mode, for all packages or for some."""
+    mode = _UV_RELEASES[option.name]
+    names = (option.value or "").split(",")
+    return [
+        f"--prerelease={mode}" if name == ":all:" else f"--prerelease-package={name}={mode}" for name in names
+    ]

@@ -34,7 +34,7 @@ def unhashed(packages: _Found) -> list[Problem]:
             fix = "pin it with == and add all its hashes to the line"
         if lacks:
             fix = f"{fix}; hash checking is all or nothing"
-            problems.append(Problem(where, f"{package.name} {lacks}", fix))
+            problems.append(Problem(where, f"{package.label} {lacks}", fix))
     return problems
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from planner.errors import Problem, did_you_mean
 from planner.mask import holds_login, quoted
 from planner.values import ImageRef
 
 __all__ = [
-    "Check", "boolean", "image_ref", "kind_of", "list_of", "mapping_of", "matching", "member_of", "one_of",
-    "optional", "project_path", "text", "unencodable", "without_login",
+    "APT_PACKAGE", "Check", "apt_package", "boolean", "image_ref", "kind_of", "list_of", "mapping_of",
+    "matching", "member_of", "one_of", "optional", "project_path", "text", "unencodable", "without_login",
 ]  # fmt: skip
 
 Check = Callable[[Any], Iterator[Problem]]
@@ -97,6 +97,15 @@ def matching(pattern: str, what: str, example: str) -> Check:
             yield _problem(f"not {what}: {quoted(str(value))}", f"write something like {example!r}")
 
     return check
+
+
+# Debian Policy 5.6.1 names, with apt-get's `:architecture`, `=version` and `/release`. A name may not
+# end in `-`, which apt-get reads as "remove".
+APT_PACKAGE: Final = (
+    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](?::[a-z0-9-]*[a-z0-9])?"
+    r"(?:=[A-Za-z0-9.+:~-]+|/[A-Za-z0-9][A-Za-z0-9.-]*)?"
+)
+apt_package: Final[Check] = matching(APT_PACKAGE, "an apt package", "libgomp1")
 
 
 def one_of(*known: str) -> Check:

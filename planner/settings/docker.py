@@ -12,10 +12,14 @@ from typing import Any, Final
 from planner.errors import Problem
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
+from planner.pyproject import is_pylock
 from planner.requirements.credentials import PRIVATE_INDEX
+from planner.requirements.lists import is_requirement
 from planner.settings.build_options import BuildConfig, check_arguments, env_name
+from planner.settings.cache_mount import cache_mount
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (
+    apt_package,
     boolean,
     image_ref,
     list_of,
@@ -28,17 +32,18 @@ from planner.settings.checks import (
     text,
     without_login,
 )
-from planner.values import PATH_PATTERN, TAG_PATTERN, FrozenMapping, PythonPackageInstaller, dashed_arguments
-
-__all__ = ["APT_PACKAGE", "USER", "DockerSettings"]
-
-
-# Debian Policy 5.6.1 names, with apt-get's `:architecture`, `=version` and `/release`. A name may not
-# end in `-`, which apt-get reads as "remove".
-APT_PACKAGE: Final = (
-    r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](?::[a-z0-9-]*[a-z0-9])?"
-    r"(?:=[A-Za-z0-9.+:~-]+|/[A-Za-z0-9][A-Za-z0-9.-]*)?"
+from planner.values import (
+    PATH_PATTERN,
+    TAG_PATTERN,
+    FrozenMapping,
+    PythonPackageInstaller,
+    dashed_arguments,
+    freeze,
 )
+
+__all__ = ["USER", "DockerSettings"]
+
+
 _USER_PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 USER: Final = rf"{_USER_PART}(?::{_USER_PART})?"
 
@@ -50,21 +55,64 @@ _command = without_login(
 )
 
 
+_FREEZE_METHODS: Final = ("pip_freeze", "uv_freeze", "poetry_export")
+
+
+def _as_text(value: object) -> Any:
+    """A converter: numbers and booleans among the values of a table become text, as Python writes them."""
+    if not isinstance(value, Mapping):
+        return freeze(value)
+    return FrozenMapping(
+        {
+            name: str(item) if isinstance(item, bool | int | float) else freeze(item)
+            for name, item in value.items()
+        }
+    )
+
+
 def _requirements(value: object) -> Iterator[Problem]:
-    if isinstance(value, str):
-        yield from project_path(value)
-    else:
+    if not isinstance(value, str):
         yield from list_of(without_login(text, PRIVATE_INDEX))(value)
+    elif is_requirement(value):
+        found = "a requirement, where the path of a requirements file is expected"
+        yield Problem.at((), found, f'write a list: ["{value}"]')
+    else:
+        yield from project_path(value)
+
+
+_group: Final = matching(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", "a name of a group", "train")
+
+
+def _pyproject(value: object) -> Iterator[Problem]:
+    problems = tuple(project_path(value))
+    yield from problems
+    if not problems and isinstance(value, str):
+        name = value.rpartition("/")[2]
+        if name != "pyproject.toml" and not is_pylock(value):
+            found = f"not the path of a pyproject.toml or a pylock.toml: {value!r}"
+            yield Problem.at((), found, 'write "pyproject.toml"; a requirements file belongs in requirements')
 
 
 def _freeze_method(value: object) -> Iterator[Problem]:
     """True, the name of a method, or a command (the reference has had all three)."""
     if isinstance(value, str):
-        yield from matching("pip_freeze|poetry_export", "a way to list the local packages", "pip_freeze")(
-            value
-        )
+        yield from one_of(*_FREEZE_METHODS)(value)
     elif not isinstance(value, bool):
         yield from list_of(text)(value)
+
+
+# Names that the reference had once, and what to write instead. Where the nearest name is no help.
+_DEPRECATED: Final[Mapping[str, str]] = {
+    "build_options": "write it inside build_config: build_config = { build_options = { … } }",
+    "copy_files": "use allow_including_files_in_images",
+    "copy_global_config": "leave it out: there is no global configuration to copy",
+    "dockerignore": 'write it inside build_config: build_config = { dockerignore = "…" }',
+    "required_hub_plugins": "leave it out: list their packages in requirements",
+    "source_files": (
+        "use allow_download_from_code_repository, allow_download_from_artifact_store and "
+        "allow_including_files_in_images"
+    ),
+}
 
 
 @frozen(kw_only=True, cache_hash=True)
@@ -115,22 +163,28 @@ class DockerSettings(Layer):
         convert=dashed_arguments,
     )
     """Options of the installer by name, without dashes; None (in TOML: true) is a bare flag."""
-    python_package_installer_cache_mount: str | Unset | None = setting(
-        None, optional(matching(r"/[A-Za-z0-9_./-]+", "an absolute path", "/root/.cache/uv")), COUNTED
-    )
+    python_package_installer_cache_mount: str | Unset | None = setting(None, optional(cache_mount), COUNTED)
     """Directory to mount as a cache while packages are installed. Not supported by this release."""
     disable_automatic_requirements_detection: bool | Unset = setting(True, boolean, COUNTED)
-    """False looks for a requirements file or a pyproject.toml by itself. Not supported by this release."""
+    """False installs from the project's requirements.txt, else its pyproject.toml, where no other setting
+    says what to install."""
     replicate_local_python_environment: bool | str | Sequence[str] | Unset = setting(
         False, _freeze_method, COUNTED
     )
-    """Install what the planning Python has installed. Not supported by this release."""
-    pyproject_path: str | Unset | None = setting(None, optional(project_path), COUNTED)
-    """A pyproject.toml whose dependencies are installed. Not supported by this release."""
+    """Install what the Python that the user works in has installed: true, `pip_freeze`, `uv_freeze` or
+    `poetry_export`. Taken when the lock is written."""
+    skip_local_packages: bool | Unset = setting(False, boolean, COUNTED)
+    """Leave out packages of this machine alone (editable, `file://`) that a program lists, with a note."""
+    pyproject_path: str | Unset | None = setting(None, optional(_pyproject), COUNTED)
+    """A pyproject.toml whose dependencies are installed, or a pylock.toml."""
+    pyproject_extras: Sequence[str] | Unset = setting((), list_of(_group), COUNTED)
+    """Extras of `pyproject_path` that are installed as well."""
+    pyproject_groups: Sequence[str] | Unset = setting((), list_of(_group), COUNTED)
+    """Dependency groups of `pyproject_path` that are installed as well."""
     pyproject_export_command: Sequence[str] | Unset = setting((), list_of(text), COUNTED)
-    """Command that writes the requirements of `pyproject_path`. Not supported by this release."""
+    """Command that prints the requirements of `pyproject_path`; `{directory}` is where that is."""
     requirements: str | Sequence[str] | Unset = setting((), _requirements, COUNTED)
-    """Requirements to install: a list, or the path of a requirements file."""
+    """Requirements to install: the path of a requirements file, or a list of requirements and such paths."""
     required_integrations: Sequence[str] | Unset = setting((), list_of(text), COUNTED)
     """Integrations whose requirements are installed. Not supported by this release."""
     install_stack_requirements: bool | Unset = setting(True, boolean, COUNTED)
@@ -139,13 +193,14 @@ class DockerSettings(Layer):
     """Install what the stack's deployer requires. No component of this release requires any."""
     local_project_install_command: str | Unset | None = setting(None, optional(_command), COUNTED)
     """Shell command that installs the included files as a package, run in /app."""
-    apt_packages: Sequence[str] | Unset = setting(
-        (), list_of(matching(APT_PACKAGE, "an apt package", "libgomp1")), COUNTED
-    )
+    apt_packages: Sequence[str] | Unset = setting((), list_of(apt_package), COUNTED)
     """Debian packages to install."""
-    environment: Mapping[str, str] | Unset = setting(FrozenMapping(), _variables, COUNTED)
-    """Variables set before anything is installed. `${NAME}` takes the planning machine's value."""
-    runtime_environment: Mapping[str, str] | Unset = setting(FrozenMapping(), _variables, COUNTED)
+    environment: Mapping[str, Any] | Unset = setting(FrozenMapping(), _variables, COUNTED, convert=_as_text)
+    """Variables set before anything is installed. `${NAME}` takes the planning machine's value; numbers
+    and booleans become text as Python writes them: `True`, `1.5`."""
+    runtime_environment: Mapping[str, Any] | Unset = setting(
+        FrozenMapping(), _variables, COUNTED, convert=_as_text
+    )
     """Variables set after everything is installed."""
     user: str | Unset | None = setting(None, optional(matching(USER, "a user", "1000:1000")), COUNTED)
     """User of the container, and owner of /app: one the parent image has, or a number."""
@@ -159,3 +214,13 @@ class DockerSettings(Layer):
     """The code may be downloaded from an artifact store. There is none to register yet."""
     allow_including_files_in_images: bool | Unset = setting(True, boolean, COUNTED)
     """The code may be copied into the image, under /app."""
+
+    @classmethod
+    def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
+        """The settings without deprecated names, each of which is a problem that says what is used now."""
+        problems = [
+            Problem.at((name,), "is no setting any more", fix)
+            for name, fix in _DEPRECATED.items()
+            if name in data
+        ]
+        return {name: value for name, value in data.items() if name not in _DEPRECATED}, problems

@@ -6,6 +6,7 @@ of a setting is placed at the layer that wrote it.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, Final
@@ -14,9 +15,10 @@ from attrs import evolve, field
 
 from planner.errors import Place, PlannerError, Problem
 from planner.immutable import frozen
-from planner.requirements.lists import parse_list
-from planner.requirements.model import Requirements
+from planner.pyproject import Asked, is_pylock
+from planner.requirements.lists import Listed, parse_entries
 from planner.settings.build_options import BuildConfig, BuildOptions
+from planner.settings.commands import calls_uv
 from planner.settings.docker import DockerSettings
 from planner.values import EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller, build_argument
 
@@ -41,12 +43,23 @@ class Settings:
     environment: FrozenMapping[EnvTemplate]
     runtime_environment: FrozenMapping[EnvTemplate]
     apt_packages: tuple[str, ...]
-    requirements: Requirements | str
-    """Requirements from a list, or the path of a requirements file."""
+    requirements: Listed
+    pyproject: Asked | None
+    export_command: tuple[str, ...]
+    replicated: bool | str | tuple[str, ...]
+    """How the packages of the local Python are listed; False if they are not installed."""
+    skips_local: bool
+    detects: bool
+    """Whether requirements are looked for where no setting names any."""
+    integrations: tuple[str, ...]
+    stack_requirements: bool
+    deployment_requirements: bool
     installer: PythonPackageInstaller
     installer_arguments: Mapping[str, Any]
     includes_files: bool
     project_command: str | None
+    project_calls_uv: bool
+    """Whether that command needs a uv on the PATH."""
     user: str | None
     dockerignore: str | None
     build_options: BuildOptions
@@ -75,15 +88,11 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
     """What layers come to, the lowest first. PlannerError with all that is wrong with them together."""
     merged = reduce(lambda lower, upper: upper.over(lower), (layer.settings for layer in layers))
     problems = [*_together(merged), *_not_there_yet(merged)]
-    requirements: Requirements | str = Requirements()
-    given = merged.value("requirements")
-    if isinstance(given, str):
-        requirements = given
-    else:
-        try:
-            requirements = parse_list(given)
-        except PlannerError as error:
-            problems += [problem.inside("requirements") for problem in error.problems]
+    requirements = Listed()
+    try:
+        requirements = parse_entries(merged.value("requirements"), "requirements")
+    except PlannerError as error:
+        problems += error.problems
     if problems:
         raise PlannerError(_placed(problem, layers) for problem in problems)
     config: BuildConfig = merged.value("build_config")
@@ -95,10 +104,19 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         runtime_environment=_templates(merged.value("runtime_environment")),
         apt_packages=tuple(sorted(set(merged.value("apt_packages")))),
         requirements=requirements,
+        pyproject=_asked_pyproject(merged),
+        export_command=tuple(merged.value("pyproject_export_command")),
+        replicated=merged.value("replicate_local_python_environment") or False,
+        skips_local=merged.value("skip_local_packages"),
+        detects=not merged.value("disable_automatic_requirements_detection"),
+        integrations=tuple(dict.fromkeys(merged.value("required_integrations"))),
+        stack_requirements=merged.value("install_stack_requirements"),
+        deployment_requirements=merged.value("install_deployment_requirements"),
         installer=merged.value("python_package_installer"),
         installer_arguments=merged.value("python_package_installer_args"),
         includes_files=merged.value("allow_including_files_in_images"),
         project_command=merged.value("local_project_install_command"),
+        project_calls_uv=calls_uv(merged.value("local_project_install_command") or ""),
         user=merged.value("user"),
         dockerignore=config.value("dockerignore"),
         build_options=config.value("build_options"),
@@ -109,19 +127,34 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
     )
 
 
+def _asked_pyproject(settings: DockerSettings) -> Asked | None:
+    path = settings.value("pyproject_path")
+    if path is None:
+        return None
+    return Asked(
+        posixpath.normpath(path),
+        tuple(dict.fromkeys(settings.value("pyproject_extras"))),
+        tuple(dict.fromkeys(settings.value("pyproject_groups"))),
+    )
+
+
 def _templates(values: Mapping[str, str]) -> FrozenMapping[EnvTemplate]:
     return FrozenMapping({name: EnvTemplate(value) for name, value in values.items()})
 
 
 def _placed(problem: Problem, layers: Iterable[WrittenSettings]) -> Problem:
     where = problem.where
-    if where.file is not None:
+    if where.file is not None or where.path[:1] in _ELSEWHERE:
         return problem
     known = tuple(layers)
     for layer in reversed(known):
         if layer.settings.gives(where.path):
             return _inside(problem, layer.origin)
     return _inside(problem, known[0].origin) if known else problem
+
+
+# Where problems stand that are of no setting.
+_ELSEWHERE: Final = (("integration",), ("pipeline",), ("stack",))
 
 
 def _inside(problem: Problem, origin: Place) -> Problem:
@@ -141,6 +174,17 @@ def _together(settings: DockerSettings) -> Iterator[Problem]:
             "the files it would install are not in the image",
             "set allow_including_files_in_images = true, or drop the command",
         )
+    path = settings.value("pyproject_path")
+    for name in ("pyproject_extras", "pyproject_groups", "pyproject_export_command"):
+        if not settings.value(name):
+            continue
+        if path is None:
+            yield Problem.at(name, "there is no pyproject_path", "set it, or leave this out")
+        elif is_pylock(path):
+            yield Problem.at(name, f"{path} is a lock, which has no choice", "leave this out")
+        elif name != "pyproject_export_command" and settings.value("pyproject_export_command"):
+            found = "pyproject_export_command says what is exported"
+            yield Problem.at(name, found, "leave this out, and put it into the command")
     options: BuildOptions = settings.value("build_config").value("build_options")
     taken = {
         build_argument(variable): variable
@@ -172,11 +216,6 @@ LATER: Final[Mapping[str, Callable[[Any], bool]]] = {
     "build_context_root": _asked,
     "parent_image_build_config": _asked,
     "python_package_installer_cache_mount": _asked,
-    "disable_automatic_requirements_detection": lambda value: value is False,
-    "replicate_local_python_environment": _asked,
-    "pyproject_path": _asked,
-    "pyproject_export_command": _asked,
-    "required_integrations": _asked,
 }
 
 

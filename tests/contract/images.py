@@ -15,7 +15,8 @@ from attrs import field, frozen
 from executor.context import files
 from executor.engines.protocol import HASH_LABEL, BuildJob, Engine
 from executor.observe.cache import Cache
-from executor.observe.files import read_text
+from executor.observe.files import is_file, read_text
+from executor.observe.programs import output_of
 from executor.observe.trees import read_tree
 from executor.observe.world import answer
 from executor.process import Command, run
@@ -31,6 +32,8 @@ from planner import (
     LocalImage,
     Need,
     Pin,
+    Printed,
+    ProgramOutput,
     Stack,
     Tree,
     make_plan,
@@ -59,6 +62,14 @@ class Machine:
     def text(self, path: str) -> str | None:
         """The text of a file."""
         return read_text(self.root, path)
+
+    def is_file(self, path: str) -> bool:
+        """Whether there is a file."""
+        return is_file(self.root, path)
+
+    def output(self, need: ProgramOutput) -> Printed:
+        """What a program of this machine prints."""
+        return output_of(need, self.root, os.environ)
 
     def tree(self, need: FileTree) -> Tree:
         """The files under some rules."""

@@ -35,7 +35,7 @@ SETTINGS = {
     "no image": (docker('build_config = { build_options = { cache_from = ["A B"] } }'), ["cache_from[0]", "not an image"]),
     "path out of the project": (docker('requirements = "../requirements.txt"'), ["leaves the project"]),
     "no such installer": (docker('python_package_installer = "poetry"'), ["not one of uv, pip"]),
-    "of a later release": (docker('pyproject_path = "pyproject.toml"'), ["pyproject_path", "not supported by this release", "leave pyproject_path out"]),
+    "of a later release": (docker('dockerfile = "Dockerfile"'), ["dockerfile", "not supported by this release", "leave dockerfile out"]),
     "bad requirement": (docker('requirements = ["torch=2"]'), ["requirements[0]", "torch=2"]),
     "frozen local project": (docker('requirements = ["mine @ file:///home/me/mine"]'), ["requirements[0]", "mine", "local_project_install_command"]),
     "credentials in a requirement": (docker('requirements = ["mine @ https://me:hunter22@example.org/mine.whl"]'), ["requirements[0]", "***"]),

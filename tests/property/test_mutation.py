@@ -51,6 +51,7 @@ from planner import (
     Tree,
     make_plan,
 )
+from planner.components import Component
 from planner.identity import canonical, counts, variable_fingerprint
 from planner.image.instructions import (
     CopyFiles,
@@ -61,8 +62,11 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
+from planner.integrations import Integration
+from planner.pipeline import DeploymentSettings
 from planner.requirements.markers import Marker
 from planner.requirements.model import Clause, Option, Requirement, Requirements
+from planner.settings.dependencies import Dependencies
 from planner.settings.effective import LATER
 from tests.builders import PARENT, World, digest, file, image_of, link, observed, plan_of, ref, spec_of
 from tests.property import strategies as some
@@ -118,10 +122,11 @@ def _counts(kind: type, name: str) -> bool:
 def test_the_values_that_describe_an_image() -> None:
     """A new class joins this list, and gets its mutations below."""
     assert sorted(kind.__name__ for kind in DESCRIBING) == [
-        "BuildConfig", "BuildOptions", "Checkout", "Clause", "ContainerRegistry", "CopyFiles", "Destination",
-        "DockerSettings", "ExternalImage", "ImagePlan", "ImageSpec", "InstallApt", "InstallProject",
-        "InstallRequirements", "Installer", "Marker", "Option", "Pipeline", "Pushed", "Requirement",
-        "Requirements", "SetEnvironment", "SetUser", "Stack", "Step", "Tree",
+        "BuildConfig", "BuildOptions", "Checkout", "Clause", "Component", "ContainerRegistry", "CopyFiles",
+        "Dependencies", "DeploymentSettings", "Destination", "DockerSettings", "ExternalImage", "ImagePlan",
+        "ImageSpec", "InstallApt", "InstallProject", "InstallRequirements", "Installer", "Integration",
+        "Marker", "Option", "Pipeline", "Pushed", "Requirement", "Requirements", "SetEnvironment", "SetUser",
+        "Stack", "Step", "Tree",
     ]  # fmt: skip
 
 
@@ -186,7 +191,8 @@ OUT: Final = {
     "ImagePlan.name", "ImagePlan.steps", "Pipeline.name", "Pipeline.settings", "Pipeline.steps",
     "Step.name", "Step.settings",
     # What counts by its effect: the digest, the root of the tree, the files that are left.
-    "BuildConfig.dockerignore", "ExternalImage.pin", "ExternalImage.reference", "Tree.nodes",
+    "BuildConfig.dockerignore", "ExternalImage.pin", "ExternalImage.reference",
+    "InstallRequirements.observed", "Tree.nodes",
 }  # fmt: skip
 
 
@@ -281,6 +287,7 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (InstallApt, "packages"): evolve(APT, packages=("curl", "git")),
     (InstallRequirements, "source"): evolve(REQUIRE, source="stack"),
     (InstallRequirements, "requirements"): evolve(REQUIRE, requirements=Requirements()),
+    (InstallRequirements, "observed"): evolve(REQUIRE, observed=digest("what a program listed from")),
     (InstallRequirements, "installer"): evolve(REQUIRE, installer=Installer(PythonPackageInstaller.PIP)),
     (Requirements, "packages"): evolve(REQUIREMENTS, packages=()),
     (Requirements, "constraints"): evolve(REQUIREMENTS, constraints=()),
@@ -464,10 +471,24 @@ class Mutation:
 
 
 WORLD_: Final = World(
-    texts={"requirements.txt": "six==1.16.1\n", "docker/ignore": "", "docker/other": "train.py\n"},
+    texts={
+        "requirements.txt": "six==1.16.1\n", "docker/ignore": "", "docker/other": "train.py\n",
+        "pyproject.toml": """
+            [project]
+            dependencies = ["six==1.16.1"]
+            optional-dependencies = { train = ["torch==2.9"] }
+            [dependency-groups]
+            test = ["pytest==9.0"]
+        """,
+    },
+    programs={
+        "{python} -m pip --disable-pip-version-check freeze": "six==1.16.1\n",
+        "uv pip freeze --python={python}": "six==1.16.2\n-e /home/me/x\n",
+        "list them": "six==1.16.3\n",
+    },
     entries=(file("train.py", "1"), file("utils/io.py", "2")),
     variables={"TOKEN": "s3cr3t"},
-)
+)  # fmt: skip
 NOT_INCLUDED: Final = {"allow_including_files_in_images": False}
 SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
     "parent_image": (Mutation({}, {"parent_image": "python:3.12-slim"}),),
@@ -515,7 +536,62 @@ SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
         Mutation({"requirements": ["six==1.16.1"]}, {"requirements": "requirements.txt"}, Moves.NEITHER),
         Mutation({"requirements": ["six", "attrs"]}, {"requirements": ["attrs", "SIX"]}, Moves.NEITHER),
     ),
-    # No component of this release requires anything, so there is nothing to leave out.
+    "required_integrations": (
+        Mutation({}, {"required_integrations": ["pytorch"]}),
+        Mutation({}, {"required_integrations": ["airflow"]}, Moves.NEITHER),
+        Mutation(
+            {"required_integrations": ["pytorch", "lightgbm"]},
+            {"required_integrations": ["lightgbm", "pytorch", "lightgbm"]},
+            Moves.NEITHER,
+        ),
+    ),
+    "disable_automatic_requirements_detection": (
+        Mutation({}, {"disable_automatic_requirements_detection": False}),
+        Mutation(
+            {"requirements": ["torch"]},
+            {"requirements": ["torch"], "disable_automatic_requirements_detection": False},
+            Moves.NEITHER,
+        ),
+    ),
+    "replicate_local_python_environment": (
+        Mutation({}, {"replicate_local_python_environment": True}),
+        # How they are listed does not count, only what is.
+        Mutation(
+            {"replicate_local_python_environment": True},
+            {"replicate_local_python_environment": "pip_freeze"},
+            Moves.NEITHER,
+        ),
+        Mutation(
+            {"replicate_local_python_environment": True},
+            {"replicate_local_python_environment": ["list", "them"]},
+        ),
+    ),
+    "skip_local_packages": (
+        Mutation({}, {"skip_local_packages": True}, Moves.NEITHER),
+        Mutation(
+            {}, {"replicate_local_python_environment": "uv_freeze", "skip_local_packages": True}, Moves.BOTH
+        ),
+    ),
+    "pyproject_path": (Mutation({}, {"pyproject_path": "pyproject.toml"}),),
+    "pyproject_extras": (
+        Mutation(
+            {"pyproject_path": "pyproject.toml"},
+            {"pyproject_path": "./pyproject.toml", "pyproject_extras": ["Train"]},
+        ),
+    ),
+    "pyproject_groups": (
+        Mutation(
+            {"pyproject_path": "pyproject.toml"},
+            {"pyproject_path": "pyproject.toml", "pyproject_groups": ["test"]},
+        ),
+    ),
+    "pyproject_export_command": (
+        Mutation(
+            {"pyproject_path": "pyproject.toml"},
+            {"pyproject_path": "pyproject.toml", "pyproject_export_command": ["list", "them"]},
+        ),
+    ),
+    # The stack of these images requires nothing; below is one that does.
     "install_stack_requirements": (Mutation({}, {"install_stack_requirements": False}, Moves.NEITHER),),
     "install_deployment_requirements": (
         Mutation({}, {"install_deployment_requirements": False}, Moves.NEITHER),
@@ -650,11 +726,6 @@ LATER_VALUES: Final[Mapping[str, Any]] = {
     "build_context_root": "docker",
     "parent_image_build_config": {"build_options": {"buildargs": {"A": "1"}}},
     "python_package_installer_cache_mount": "/root/.cache/uv",
-    "disable_automatic_requirements_detection": False,
-    "replicate_local_python_environment": True,
-    "pyproject_path": "pyproject.toml",
-    "pyproject_export_command": ["uv", "export"],
-    "required_integrations": ["pytorch"],
 }
 
 
@@ -673,47 +744,92 @@ def test_a_stage_is_refused_until_there_are_custom_dockerfiles() -> None:
         image_of({"build_config": {"build_options": {"target": "runtime"}}})
 
 
-# --- pipelines and stacks: where and for what, not what -------------------------------------------------
+# --- pipelines and stacks: where and for what, and what the stack needs ----------------------------------
 
-STACK: Final = Stack(container_registry={"uri": "localhost:5000/team", "default_repository": "models"})
+PLAIN: Final = DockerSettings(parent_image=PARENT, required_integrations=["own"])
+PIPELINE: Final = Pipeline(
+    name="training", steps=["train"], settings=PLAIN, integrations={"own": {"requirements": ["six>=1"]}}
+)
+STACK: Final = Stack(
+    container_registry={"uri": "localhost:5000/team", "default_repository": "models"},
+    components={"deployer": {}},
+)
 REGISTRY: Final = STACK.container_registry
 assert REGISTRY is not None
-PLAIN: Final = DockerSettings(parent_image=PARENT)
+SIX: Final[Mapping[str, Any]] = {"requirements": ["six>=2"]}
 WHERE_VALUES: Final[Mapping[tuple[type, str], Any]] = {
-    (Pipeline, "name"): Pipeline(name="other", steps=["train"], settings=PLAIN),
-    (Pipeline, "steps"): Pipeline(name="training", steps=["ship"], settings=PLAIN),
+    (Pipeline, "name"): evolve(PIPELINE, name="other"),
+    (Pipeline, "steps"): evolve(PIPELINE, steps=["ship"]),
     # What the settings say counts, and is mutated above; that a pipeline says it does not.
-    (Pipeline, "settings"): Pipeline(name="training", steps=[Step(name="train", settings=PLAIN)]),
+    (Pipeline, "settings"): evolve(
+        PIPELINE, settings=DockerSettings(), steps=[Step(name="train", settings=PLAIN)]
+    ),
+    (Pipeline, "deployment"): evolve(PIPELINE, deployment=SIX),
+    (Pipeline, "integrations"): evolve(PIPELINE, integrations={"own": SIX}),
     (Step, "name"): Step(name="ship"),
     (Step, "settings"): Step(name="train", settings=PLAIN),
-    (Stack, "name"): Stack(name="prod", container_registry=STACK.container_registry),
-    (Stack, "container_registry"): Stack(),
-    (ContainerRegistry, "uri"): ContainerRegistry(uri="ghcr.io/team", default_repository="models"),
-    (ContainerRegistry, "default_repository"): ContainerRegistry(uri=REGISTRY.uri, default_repository="x"),
+    (Stack, "name"): evolve(STACK, name="prod"),
+    (Stack, "container_registry"): evolve(STACK, container_registry=None),
+    (Stack, "components"): evolve(STACK, components={"deployer": SIX}),
+    (ContainerRegistry, "uri"): evolve(REGISTRY, uri="ghcr.io/team"),
+    (ContainerRegistry, "default_repository"): evolve(REGISTRY, default_repository="x"),
+    (ContainerRegistry, "flavor"): evolve(REGISTRY, flavor="aws"),
+    (ContainerRegistry, "requirements"): evolve(REGISTRY, **SIX),
+    (ContainerRegistry, "apt_packages"): evolve(REGISTRY, apt_packages=["git"]),
+    (Component, "flavor"): Component(flavor="wandb"),
+    (Component, "requirements"): Component(**SIX),
+    (Component, "apt_packages"): Component(apt_packages=["git"]),
+    (DeploymentSettings, "requirements"): DeploymentSettings(**SIX),
+    (DeploymentSettings, "apt_packages"): DeploymentSettings(apt_packages=["git"]),
+    (Integration, "requirements"): Integration(**SIX),
+    (Integration, "apt_packages"): Integration(apt_packages=["git"], requirements=["six>=1"]),
+    # What the three have in common.
+    (Dependencies, "requirements"): Integration(**SIX),
+    (Dependencies, "apt_packages"): Integration(apt_packages=["git"], requirements=["six>=1"]),
 }
-WHERE: Final = tuple(
-    (kind, name) for kind, name in FIELDS if kind in {Pipeline, Step, Stack, ContainerRegistry}
-)
+WHERE: Final = tuple((kind, name) for kind, name in FIELDS if kind in {kind for kind, _ in WHERE_VALUES})
 
 
 @pytest.mark.parametrize(("kind", "name"), WHERE, ids=_field_id)
-def test_pipelines_and_stacks_do_not_say_what_an_image_is(kind: type, name: str) -> None:
+def test_what_pipelines_and_stacks_say_of_an_image(kind: type, name: str) -> None:
     assert (kind, name) in WHERE_VALUES, f"{kind.__name__}.{name} has no mutation: add one"
     value = WHERE_VALUES[kind, name]
-    pipeline, stack = Pipeline(name="training", steps=["train"], settings=PLAIN), STACK
+    pipeline, stack = PIPELINE, STACK
     before = make_plan(pipeline, stack, observed(pipeline, stack, WORLD_))
     match value:
         case Pipeline():
             pipeline = value
         case Step():
-            pipeline = Pipeline(name="training", steps=[value], settings=PLAIN)
+            pipeline = evolve(PIPELINE, steps=[value])
         case Stack():
             stack = value
+        case ContainerRegistry():
+            stack = evolve(STACK, container_registry=value)
+        case Component():
+            stack = evolve(STACK, components={"deployer": value})
+        case DeploymentSettings():
+            pipeline = evolve(PIPELINE, deployment=value)
         case _:
-            stack = Stack(container_registry=value)
+            pipeline = evolve(PIPELINE, integrations={"own": value})
     after = make_plan(pipeline, stack, observed(pipeline, stack, WORLD_))
-    assert not _counts(kind, name)
-    assert moved(before.images[0], after.images[0]) == Moves.NEITHER.value
+    assert moved(before.images[0], after.images[0]) == declared(kind, name).value
+
+
+def test_what_the_stack_and_its_deployer_need_can_be_left_out() -> None:
+    stack = evolve(STACK, components={"deployer": SIX, "orchestrator": {"apt_packages": ["git"]}})
+    bare = evolve(PIPELINE, deployment={"requirements": ["click>=8"]})
+    whole = make_plan(bare, stack, observed(bare, stack, WORLD_)).images[0]
+    assert [getattr(item, "source", item.kind) for item in whole.spec.instructions] == [
+        "apt", "stack", "deployment", "integrations", "files",
+    ]  # fmt: skip
+    for name, layers in (
+        ("install_stack_requirements", ["deployment", "integrations", "files"]),
+        ("install_deployment_requirements", ["apt", "stack", "integrations", "files"]),
+    ):
+        table: dict[str, Any] = {name: False}
+        asked = evolve(bare, settings=evolve(PLAIN, **table))
+        (image,) = make_plan(asked, stack, observed(asked, stack, WORLD_)).images
+        assert [getattr(item, "source", item.kind) for item in image.spec.instructions] == layers
 
 
 def test_no_mutation_of_a_pipeline_or_a_stack_is_left_over() -> None:

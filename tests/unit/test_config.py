@@ -228,7 +228,7 @@ def test_an_option_of_a_build_is_placed_at_the_layer_that_gives_it(
 
 
 def test_what_is_read_wrongly_is_placed_at_its_own_line(tmp_path: Path) -> None:
-    text = PIPELINE % "environment.B = 5" + STEP + 'enviroment.A = "1"\nskip_build = "no"\n'
+    text = PIPELINE % "environment.B = []" + STEP + 'enviroment.A = "1"\nskip_build = "no"\n'
     found = [(place, line) for place, line, _ in problems_of(tmp_path, text)]
     assert sorted(found) == [
         ("pipeline.training.settings.docker.environment.B", 7),

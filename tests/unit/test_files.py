@@ -131,6 +131,17 @@ def test_text_that_is_not_utf8_is_refused_with_its_line(root: Path) -> None:
     assert str(raised.value) == "r.txt:3: not UTF-8: byte 0xff at offset 4: save it as UTF-8"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_text_in_utf16_needs_its_mark(root: Path, encoding: str) -> None:
+    """As pip and uv read it: Windows' shells write it."""
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    (root / "r.txt").write_bytes(f"{mark}six\r\ncafé\r\n".encode(encoding))
+    assert read_text(root, "r.txt") == "six\r\ncafé\r\n"
+    (root / "r.txt").write_bytes(f"{mark}six".encode(encoding)[:-1])
+    with pytest.raises(PlannerError, match=r"r\.txt: not UTF-16, as its byte order mark says, at offset"):
+        read_text(root, "r.txt")
+
+
 # --- trees
 
 

@@ -216,7 +216,7 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path, site: Site) ->
 def test_a_requirements_file_and_what_it_includes_are_one_need(tmp_path: Path, site: Site) -> None:
     texts = {
         "requirements.txt": "-r deep/more.txt\n-c limits.txt\nattrs==25.1\n",
-        "deep/more.txt": "-r ../requirements.txt\nclick==8.1\n",
+        "deep/more.txt": "-c ../limits.txt\nclick==8.1\n",
         "limits.txt": "click<9\n",
     }
     (tmp_path / "deep").mkdir()

@@ -33,7 +33,7 @@ DOWN = World(pins={PARENT: Pin(reason="the registry cannot be reached", transien
 PROD = Stack(name="prod", container_registry={"uri": "localhost:5000/team"})
 PARENTS = ("parent_image", "python:3.12")
 ARM = {"build_config": {"build_options": {"platform": "linux/arm64"}}}
-SIX = {"requirements": ["six"]}
+SIX = {"requirements": ["six>=1"]}
 
 
 def pins_of(*plans: PlanSpec, **given: Any) -> Pins:

@@ -26,6 +26,7 @@ from planner import (
     Pin,
     Pipeline,
     PlannerError,
+    ProjectFiles,
     PythonVersion,
     RequirementsFile,
     Stack,
@@ -380,7 +381,12 @@ def test_notes_say_nothing_of_what_a_plan_is() -> None:
             },
             {ImageDigest(ref(PARENT), "linux/amd64")},
         ),
-        ({**NOT_INCLUDED, "requirements": ["six"]}, {ImageDigest(ref(PARENT)), HostPlatform()}),
+        ({**NOT_INCLUDED, "requirements": ["six>=1"]}, {ImageDigest(ref(PARENT)), HostPlatform()}),
+        (
+            # A name alone may be that of a file.
+            {**NOT_INCLUDED, "requirements": ["six", "click"]},
+            {ImageDigest(ref(PARENT)), HostPlatform(), ProjectFiles(("six", "click"))},
+        ),
         (
             {**NOT_INCLUDED, "environment": {"A": "${X}-${Y}"}, "runtime_environment": {"B": "${X}"}},
             {ImageDigest(ref(PARENT)), HostPlatform(), Variable("X"), Variable("Y")},
@@ -463,10 +469,10 @@ def test_the_order_of_needs_is_stable() -> None:
 
 
 def test_needs_report_the_problems_that_planning_would() -> None:
-    pipeline = pipeline_of({"pyproject_path": "pyproject.toml"}, {"a": {}, "b": {"dockerfile": "Dockerfile"}})
+    pipeline = pipeline_of({"build_context_root": "docker"}, {"a": {}, "b": {"dockerfile": "Dockerfile"}})
     later = "is not supported by this release: a later one brings it"
     expected = [
-        f"pipeline.training.settings.docker.pyproject_path: {later}",
+        f"pipeline.training.settings.docker.build_context_root: {later}",
         f"pipeline.training.step.b.settings.docker.dockerfile: {later}",
     ]
     assert problems(lambda: needs(pipeline, Stack())) == expected

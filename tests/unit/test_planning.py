@@ -235,6 +235,113 @@ def test_problems_of_a_list_have_its_index() -> None:
     assert problem.where.dotted == "pipeline.training.settings.docker.requirements[1]"
 
 
+def requirements_of(table: dict[str, Any], world: World) -> list[str]:
+    """What the one layer of requirements asks for, constraints with a dash."""
+    (item,) = [item for item in one_spec(table, world).instructions if isinstance(item, InstallRequirements)]
+    assert item.source == "requirements"
+    found = item.requirements
+    return [
+        *map(str, found.options),
+        *(package.text for package in found.packages),
+        *(f"-{constraint.text}" for constraint in found.constraints),
+    ]
+
+
+def test_a_list_names_files_too() -> None:
+    """A path is no package: `requirements.txt` would be installed from the index as requirements-txt."""
+    world = World(texts={**TEXTS, "dev.in": "--pre\npytest", "my reqs": "click", "c.txt": "six<2\n"})
+    assert requirements_of({"requirements": ["requirements/base.txt", "rich>=13", "./dev.in"]}, world) == [
+        "--pre", "numpy<2", "pytest", "rich>=13", "six", "-urllib3<2",
+    ]  # fmt: skip
+    spelled = ["-r my reqs", "-rmore.txt", "--requirement=dev.in", "-c c.txt"]
+    assert requirements_of({"requirements": spelled}, world) == ["--pre", "click", "pytest", "six", "-six<2"]
+    assert requirements_of({"requirements": ["more.txt", "more.txt", "six"]}, world) == ["six"]
+
+
+def test_what_a_list_and_its_files_say_together() -> None:
+    world = World(texts={"a.txt": "x\nsix==1.0\n", "b.txt": "-e .\n"})
+    with pytest.raises(PlannerError) as refused:
+        spec_of({"requirements": ["no.txt", "a.txt", "-r none/r.txt"]}, world=world)
+    assert [
+        str(problem).removeprefix("pipeline.training.settings.docker.") for problem in refused.value.problems
+    ] == [
+        "requirements[0]: no.txt does not exist: create it, or name another",
+        "requirements[2]: none/r.txt does not exist: create it, or name another",
+    ]
+    with pytest.raises(PlannerError) as refused:
+        spec_of({"requirements": ["a.txt", "six==2.0", "b.txt"]}, world=world)
+    assert [str(problem) for problem in refused.value.problems][1:] == [
+        (
+            "pipeline.training.settings.docker.requirements[1]: six==2.0 contradicts six==1.0 at a.txt:2: "
+            "keep one, or give each a marker"
+        )
+    ]
+
+
+def test_a_name_that_is_also_a_file_has_to_say_which_is_meant() -> None:
+    world = World(texts={"discord.py": "", "deps": "click"})
+    with pytest.raises(PlannerError) as refused:
+        spec_of({"requirements": ["discord.py", "deps", "six"]}, world=world)
+    assert [
+        str(problem).removeprefix("pipeline.training.settings.docker.") for problem in refused.value.problems
+    ] == [
+        (
+            "requirements[0]: 'discord.py' is a file of the project, and could be a package: "
+            'write "-r discord.py" for the file, or "discord.py>=0" for the package'
+        ),
+        (
+            "requirements[1]: 'deps' is a file of the project, and could be a package: "
+            'write "-r deps" for the file, or "deps>=0" for the package'
+        ),
+    ]
+    assert requirements_of({"requirements": ["discord.py>=0", "-r deps", "six"]}, world) == [
+        "click", "discord-py>=0", "six",
+    ]  # fmt: skip
+
+
+def test_a_requirement_where_a_path_belongs() -> None:
+    with pytest.raises(
+        PlannerError, match=r'requirements: a requirement, where .*: write a list: \["six==1\.16"\]$'
+    ):
+        spec_of({"requirements": "six==1.16"})
+    with pytest.raises(
+        PlannerError, match=r'six does not exist: .*; a requirement is written in a list: \["six"\]$'
+    ):
+        spec_of({"requirements": "six"})
+
+
+@pytest.mark.parametrize(
+    ("requirement", "found"),
+    [
+        ("hg+https://h/x", "uv cannot install from hg+https://"),
+        ("x @ svn+ssh://h/x", "uv cannot install from svn+ssh://"),
+        ("git+git://h/x", "uv cannot install from git+git://"),
+        ("x @ https://h/x", "uv cannot tell what kind of file it is"),
+        ("https://h/x.tar.bz2?a.zip", "uv cannot tell what kind of file it is"),
+    ],
+)
+def test_what_uv_cannot_install_pip_can(requirement: str, found: str) -> None:
+    with pytest.raises(PlannerError) as refused:
+        spec_of({"requirements": ["six>=1", requirement]})
+    (problem,) = refused.value.problems
+    assert problem.where.dotted == "pipeline.training.settings.docker.requirements"
+    assert problem.found == f"{requirement}: {found}"
+    assert problem.fix.endswith(", or install with pip")
+    assert requirements_of({"requirements": [requirement], "python_package_installer": "pip"}, World()) == [
+        requirement
+    ]
+
+
+def test_what_uv_installs_from() -> None:
+    given = [
+        "git+https://h/x@v1",
+        "git+ssh://git@h/y",
+        "https://h/z-1.tar.gz",
+        "w @ https://h/a.zip?x#sha256=0",
+    ]
+    assert requirements_of({"requirements": given}, World()) == sorted(given)
+
+
 # --- the files that are copied --------------------------------------------------------------------------
 
 

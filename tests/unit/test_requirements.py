@@ -93,6 +93,21 @@ def list_problems(*lines: str) -> list[str]:
             "x[a,b] @ git+https://h/o/x.git@v1#subdirectory=p",
         ),
         ("x @ git+ssh://git@github.com/o/x.git@v1", "x @ git+ssh://git@github.com/o/x.git@v1"),
+        # A URL alone: the file of a wheel has its name, and #egg= says it of others.
+        (
+            "https://h/a/Foo_x-1.0%2Bcu-py3-none-any.whl",
+            "foo-x @ https://h/a/Foo_x-1.0%2Bcu-py3-none-any.whl",
+        ),
+        ("https://h/x-1-py3-none-any.whl?a#egg=y", "x @ https://h/x-1-py3-none-any.whl?a"),
+        (
+            "git+https://h/o/x.git@v1#egg=Foo_x[B,a]&subdirectory=s",
+            "foo-x[a,b] @ git+https://h/o/x.git@v1#subdirectory=s",
+        ),
+        ("git+ssh://git@h/x@v1#egg=x ; os_name=='nt'", 'x @ git+ssh://git@h/x@v1 ; os_name == "nt"'),
+        # Of these the name is learnt when they are resolved.
+        ("git+https://h/o/peft.git@v1", "git+https://h/o/peft.git@v1"),
+        ("https://h/x-1.0.tar.gz; os_name=='nt'", 'https://h/x-1.0.tar.gz ; os_name == "nt"'),
+        ("https://h/archive/main.zip#subdirectory=p", "https://h/archive/main.zip#subdirectory=p"),
     ],
 )
 def test_one_spelling(written: str, canonical: str) -> None:
@@ -143,6 +158,15 @@ def test_pins(text: str, pin: str | None, exact: bool) -> None:
     requirement = Requirement.parse(text)
     assert requirement.pin == (None if pin is None else Version(pin))
     assert requirement.exact is exact
+
+
+def test_what_a_requirement_is_called() -> None:
+    assert Requirement.parse("x @ https://h/a.zip").label == "x"
+    alone = Requirement.parse("https://h/a.zip")
+    assert (alone.name, alone.label) == ("", "https://h/a.zip")
+    assert problems("-c c.txt", c_txt="https://h/a.zip\nok") == [
+        "c.txt:1: a constraint without a name, 'https://h/a.zip': write `name @ URL`"
+    ]
 
 
 def test_a_requirement_says_all_that_is_wrong_with_it_and_where() -> None:
@@ -271,13 +295,20 @@ def test_included_paths_are_relative_to_the_file_and_the_root() -> None:
         "-r dev.txt\n-c ../all.txt\n-r dev.txt\n-r ../../x\n-r /x\n--bad\n-r https://h/x\n-c ${X}\nok\n-e ."
     )
     assert included_files(text, file="requirements/a.txt") == ("requirements/dev.txt", "all.txt")
-    texts = {"req/a.txt": "a\n-r b.txt", "req/b.txt": "b\n-r ../c.txt", "c.txt": "c\n-r req/a.txt\n-r c.txt"}
+    texts = {"req/a.txt": "a\n-r b.txt", "req/b.txt": "b\n-r ../c.txt", "c.txt": "c"}
     assert to_lines(parse_file("./req/a.txt", texts)) == ("a", "b", "c")
 
 
 def test_a_file_can_be_requirements_and_constraints() -> None:
-    requirements = read("-r a.txt\n-c a.txt", a_txt="a==1\n-c r.txt")
+    requirements = read("-r a.txt\n-c a.txt\n-r a.txt", a_txt="a==1")
     assert (to_lines(requirements), constraint_lines(requirements)) == (("a==1",), ("a==1",))
+
+
+def test_a_file_that_includes_itself() -> None:
+    itself = "r.txt includes itself: remove this line, or move what both need"
+    assert problems("a\n-r r.txt") == [f"r.txt:2: {itself}"]
+    assert problems("-c ./r.txt") == [f"r.txt:1: {itself}"]
+    assert problems("-r a.txt\n-c b.txt", a_txt="-r b.txt", b_txt="x\n-r r.txt") == [f"b.txt:2: {itself}"] * 1
 
 
 def test_a_long_chain_of_files() -> None:
@@ -290,7 +321,7 @@ def test_what_a_long_chain_of_files_needs() -> None:
     texts = {f"{n}.txt": f"a{n}\n-c c.txt\n-r {n + 1}.txt" for n in range(1000)}
     for file, text in texts.items():
         assert included_files(text, file=file) == ("c.txt", f"{int(file[:-4]) + 1}.txt")
-    read = parse_file("0.txt", {**texts, "c.txt": "b<2", "1000.txt": "-r 0.txt"})
+    read = parse_file("0.txt", {**texts, "c.txt": "b<2", "1000.txt": ""})
     assert (len(read.packages), len(read.constraints)) == (1000, 1)
 
 
@@ -319,6 +350,11 @@ def options(text: str) -> list[str]:
         ("--no-binary a\n--no-binary :none:", []),
         ("--no-binary a,:all:,:none:,b", ["--no-binary=b"]),
         (f"--require-hashes\na==1 --hash={A}", ["--require-hashes"]),
+        ("--all-releases :all:", ["--pre"]),
+        ("--only-final b,A_c --all-releases=d,b", ["--all-releases=b,d", "--only-final=a-c"]),
+        ("--only-final a\n--pre", ["--all-releases=:all:", "--only-final=a"]),
+        ("--pre\n--only-final :all:", ["--only-final=:all:"]),
+        ("--all-releases a --all-releases :none:", []),
     ],
 )
 def test_options(text: str, expected: list[str]) -> None:
@@ -372,6 +408,16 @@ def test_installer_arguments(installer: Literal["uv", "pip"], arguments: str) ->
     assert installer_arguments((Option("no-index"),), installer) == ("--no-index",)
 
 
+def test_releases_as_arguments() -> None:
+    given = read("--only-final :all: --all-releases b,a").options
+    assert installer_arguments(given, "pip") == ("--only-final=:all:", "--all-releases=a,b")
+    assert installer_arguments(given, "uv") == (
+        "--prerelease=disallow",
+        "--prerelease-package=a=allow",
+        "--prerelease-package=b=allow",
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
@@ -401,10 +447,38 @@ def test_installer_arguments(installer: Literal["uv", "pip"], arguments: str) ->
                 "write it as `x[y] @ git+https://h/o/x.git@1f2e#subdirectory=s`"
             ),
         ),
-        ("https://h/x.whl", "the URL without a name 'https://h/x.whl': write it as `name @ https://h/x.whl`"),
         (
-            "git+ssh://git@h/x@v1#egg=x",
-            "the URL without a name 'git+ssh://git@h/x@v1#egg=x': write it as `x @ git+ssh://git@h/x@v1`",
+            "-e git+https://h/o/x.git",
+            "the editable package '-e git+https://h/o/x.git': write it as `git+https://h/o/x.git`",
+        ),
+        (
+            "https://h/x.whl",
+            (
+                "'https://h/x.whl' is no requirement: expected the name of a wheel at the end of the URL; "
+                "write it like `https://host/name-1.0-py3-none-any.whl`"
+            ),
+        ),
+        (
+            "https://h/x.zip and more",
+            (
+                "'https://h/x.zip and more' is no requirement: expected semicolon or end after a URL; "
+                "write it like `https://host/name-1.0-py3-none-any.whl`"
+            ),
+        ),
+        (
+            "https://h/x.zip;os_name=='nt'",
+            "the semicolon in \"https://h/x.zip;os_name=='nt'\": put a space before it, or write it as %3B",
+        ),
+        (
+            "https://h/x.zip[a]",
+            "extras behind the URL 'https://h/x.zip[a]': write it as `name[extra] @ URL`",
+        ),
+        (
+            "s3://h/x.zip",
+            (
+                "'s3://h/x.zip' is no URL to install from: "
+                "write https://host/path or git+https://host/path@revision"
+            ),
         ),
         (
             "x @ s3://h/x.whl",
@@ -415,7 +489,10 @@ def test_installer_arguments(installer: Literal["uv", "pip"], arguments: str) ->
         ),
         (
             "x @ https://h/x.whl;os_name=='nt'",
-            "the semicolon in 'x @ https://h/x.whl;os_name=='nt'': put a space before it, or write it as %3B",
+            (
+                "the semicolon in \"x @ https://h/x.whl;os_name=='nt'\": "
+                "put a space before it, or write it as %3B"
+            ),
         ),
         (
             "foo=1",
@@ -606,11 +683,24 @@ def test_the_root_is_missing() -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("-r a.txt", "the option -r in a list: write a requirements file to use options"),
         (
-            "--index-url=https://h",
-            "the option --index-url in a list: write a requirements file to use options",
+            "--extra-index-url=https://h",
+            (
+                "the option --extra-index-url in a list: write a requirements file to use options, "
+                'or python_package_installer_args = { extra-index-url = "…" }'
+            ),
         ),
+        (
+            "--pre",
+            (
+                "the option --pre in a list: write a requirements file to use options, "
+                "or python_package_installer_args = { pre = true }"
+            ),
+        ),
+        ("a.txt", "the file 'a.txt' in this list: write what is in it"),
+        ("-r https://h/a.txt", "the file 'https://h/a.txt' behind a URL: download it into the project"),
+        ("-r ../a.txt", "the file '../a.txt' outside of the project: move it into the project"),
+        ("/a.txt", "the file '/a.txt' outside of the project: move it into the project"),
         (f"a==1 --hash={A}", "the option --hash in a list: write a requirements file to use options"),
         ("-e ./x", f"the local package '-e ./x': {LOCAL}"),
         ("a # b", "'#' before a word in 'a # b': write a requirement and nothing else"),

@@ -18,6 +18,7 @@ from planner import (
     PlannerError,
     PythonPackageInstaller,
 )
+from planner.settings.cache_mount import CacheMount
 from planner.settings.checked import UNSET
 from planner.settings.effective import LATER, Settings, WrittenSettings, settle
 from planner.values import build_argument
@@ -60,10 +61,14 @@ ATTRIBUTES: dict[str, list[Any]] = {
     "python_package_installer": ["uv", "pip", PythonPackageInstaller.PIP],
     "python_package_installer_args": [{"timeout": 1000}, {"system": None}, {"break-system-packages": None},
     {}],
-    "python_package_installer_cache_mount": ["/root/.cache/uv", None],
+    "python_package_installer_cache_mount": ["/root/.cache/uv", "type=cache,target=/root/.cache/uv", None],
     "disable_automatic_requirements_detection": [True, False],
-    "replicate_local_python_environment": [True, False, "pip_freeze", ["pip", "freeze"]],
-    "pyproject_path": ["pyproject.toml", None],
+    "replicate_local_python_environment": [True, False, "pip_freeze", "uv_freeze", "poetry_export",
+    ["pip", "freeze"]],
+    "skip_local_packages": [True, False],
+    "pyproject_path": ["pyproject.toml", "sub/pyproject.toml", "pylock.toml", "sub/pylock.train.toml", None],
+    "pyproject_extras": [["train"], []],
+    "pyproject_groups": [["train", "Dev_1.0"], []],
     "pyproject_export_command": [["uv", "export", "--directory={directory}"], []],
     "requirements": [["torch==1.12.0", "torchvision"], "requirements.txt", []],
     "required_integrations": [["pytorch", "evidently"], []],
@@ -71,7 +76,7 @@ ATTRIBUTES: dict[str, list[Any]] = {
     "install_deployment_requirements": [True, False],
     "local_project_install_command": ["pip install . --no-deps", None],
     "apt_packages": [["git", "curl", "libsm6", "libxext6"], []],
-    "environment": [{"PYTHONUNBUFFERED": "1", "API_KEY": "${GLOBAL_API_KEY}"}, {}],
+    "environment": [{"PYTHONUNBUFFERED": "1", "API_KEY": "${GLOBAL_API_KEY}"}, {"EPOCHS": 3}, {}],
     "runtime_environment": [{"NO_PROXY": "localhost,127.0.0.1"}, {}],
     "user": ["non-root-user", "1000", "1000:1000", "app:staff", None],
     "build_config": [{"dockerignore": "docker/.dockerignore"},
@@ -107,6 +112,9 @@ def test_what_is_not_given_is_unset_and_has_the_reference_s_default() -> None:
         "python_package_installer_args": {},
         "disable_automatic_requirements_detection": True,
         "replicate_local_python_environment": False,
+        "skip_local_packages": False,
+        "pyproject_extras": (),
+        "pyproject_groups": (),
         "pyproject_export_command": (),
         "requirements": (),
         "required_integrations": (),
@@ -134,7 +142,7 @@ def test_all_problems_come_at_once_each_with_its_place() -> None:
     assert problems({
         "parent_image": "Python:3.11",
         "apt_packages": ["git", "curl; rm -rf /", 5],
-        "environment": {"A B": "x", "OK": 1},
+        "environment": {"A B": "x", "OK": ["1"]},
         "skip_build": "false",
         "user": "a b",
         "python_package_installer": "conda",
@@ -148,7 +156,7 @@ def test_all_problems_come_at_once_each_with_its_place() -> None:
         "apt_packages[1]: not an apt package: 'curl; rm -rf /'",
         "apt_packages[2]: expected a string, found an integer",
         "environment.A B: not the name of an environment variable: 'A B'",
-        "environment.OK: expected a string, found an integer",
+        "environment.OK: expected a string, found a list",
         "user: not a user: 'a b'",
         "build_config.docker_ignore: unknown name",
         "build_config.build_options.push: stowplan sets this option itself",
@@ -169,6 +177,69 @@ def test_a_name_that_is_nearly_right_gets_advice(name: str, advice: str) -> None
     with pytest.raises(PlannerError) as refused:
         DockerSettings.decode({name: []})
     assert [problem.fix for problem in refused.value.problems] == [advice]
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("build_options", "write it inside build_config: build_config = { build_options = { … } }"),
+        ("copy_files", "use allow_including_files_in_images"),
+        ("copy_global_config", "leave it out: there is no global configuration to copy"),
+        ("dockerignore", 'write it inside build_config: build_config = { dockerignore = "…" }'),
+        ("required_hub_plugins", "leave it out: list their packages in requirements"),
+        (
+            "source_files",
+            (
+                "use allow_download_from_code_repository, allow_download_from_artifact_store and "
+                "allow_including_files_in_images"
+            ),
+        ),
+    ],
+)
+def test_a_deprecated_name_says_what_is_used_now(name: str, advice: str) -> None:
+    with pytest.raises(PlannerError) as refused:
+        DockerSettings.decode({name: "x", "user": "1"})
+    (problem,) = refused.value.problems
+    assert str(problem) == f"{name}: is no setting any more: {advice}"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(3, "3"), (True, "True"), (False, "False"), (1.5, "1.5"), (-0.1, "-0.1"), (10**20, "1" + "0" * 20)],
+)
+def test_numbers_and_booleans_of_an_environment_become_text(value: object, written: str) -> None:
+    """Unquoted in TOML and YAML, as real configurations have them; the text is Python's."""
+    given = {"environment": {"A": value, "B": "x"}, "runtime_environment": {"A": value}}
+    assert DockerSettings.decode(given) == DockerSettings(
+        environment={"A": written, "B": "x"}, runtime_environment={"A": written}
+    )
+
+
+def test_a_cache_mount_is_a_path_or_a_mount_specification() -> None:
+    assert CacheMount.parse("/root/.cache/uv") == CacheMount("/root/.cache/uv")
+    whole = "type=cache,target=/c,id=uv,sharing=locked"
+    assert CacheMount.parse(whole) == CacheMount("/c", "uv", "locked")
+    assert CacheMount.parse("dst=/c,type=cache") == CacheMount.parse("type=cache,destination=/c")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("cache", "not an absolute path: 'cache'"),
+        ("/a b", "not an absolute path: '/a b'"),
+        ("type=cache", "no target"),
+        ("target=/c", "a mount of type bind, not cache"),
+        ("type=secret,target=/c", "a mount of type secret, not cache"),
+        ("type=cache,target=c", "not an absolute path: 'c'"),
+        ("type=cache,target=/c,sharing=all", "'sharing=all' is no option of a cache here"),
+        ("type=cache,target=/c,from=x", "'from=x' is no option of a cache here"),
+        ("type=cache,target=/c,mode=$(id)", "'mode=$(id)' is no option of a cache here"),
+        ("type=cache,,target=/c", "'' is no option of a cache here"),
+    ],
+)
+def test_what_is_no_cache_mount(value: str, found: str) -> None:
+    (problem,) = problems({"python_package_installer_cache_mount": value})
+    assert problem.startswith(f"python_package_installer_cache_mount: {found}")
 
 
 def test_a_name_that_is_near_nothing_gets_all_names() -> None:
@@ -192,7 +263,7 @@ def test_a_key_that_is_no_string_is_a_problem_and_not_a_crash() -> None:
         ("skip_build", "false"), ("skip_build", 0), ("skip_build", None), ("apt_packages", "git"),
         ("apt_packages", {"git": "1"}), ("environment", ["A=1"]), ("environment", "A=1"),
         ("environment", {"A": None}),
-        ("environment", {"A": True}), ("requirements", {"six": "1"}), ("requirements", [1]),
+        ("environment", {"A": {}}), ("requirements", {"six": "1"}), ("requirements", [1]),
         ("requirements", None),
         ("user", 1000), ("parent_image", 3.11), ("image_tag", 1.0), ("build_config", []),
         ("build_config", "x"),
@@ -202,6 +273,10 @@ def test_a_key_that_is_no_string_is_a_problem_and_not_a_crash() -> None:
         ("python_package_installer_args", {"a": [True]}), ("python_package_installer_args", {"a": [["b"]]}),
         ("python_package_installer", None), ("apt_packages", None),
         ("replicate_local_python_environment", "freeze"),
+        ("python_package_installer_cache_mount", True),
+        ("pyproject_path", "requirements.txt"), ("pyproject_path", "../pyproject.toml"),
+        ("pyproject_path", "setup.toml"), ("pyproject_groups", ["-x"]), ("pyproject_extras", ["a b"]),
+        ("pyproject_export_command", "uv export"),
     ],
 )  # fmt: skip
 def test_nothing_is_coerced(name: str, value: Any) -> None:
@@ -694,14 +769,14 @@ LATER_WORDS = "is not supported by this release: a later one brings it"
 
 
 def test_what_comes_later_is_refused_where_it_asks_for_something() -> None:
-    asks = {"dockerfile": "Dockerfile", "required_integrations": ["pytorch"], "pyproject_path": None}
+    asks = {"dockerfile": "Dockerfile", "build_context_root": "docker", "user": None}
     assert together(asks) == [
         f"pipeline.dockerfile: {LATER_WORDS}",
-        f"pipeline.required_integrations: {LATER_WORDS}",
+        f"pipeline.build_context_root: {LATER_WORDS}",
     ]
     assert together({}, asks) == [
         f"step.dockerfile: {LATER_WORDS}",
-        f"step.required_integrations: {LATER_WORDS}",
+        f"step.build_context_root: {LATER_WORDS}",
     ]
     assert settled({"disable_automatic_requirements_detection": True})
     # A step can take back what its pipeline asks for.
@@ -713,6 +788,36 @@ def test_what_comes_later_is_refused_where_it_asks_for_something() -> None:
 def test_whatever_comes_later_is_refused_by_its_name(name: str) -> None:
     (value, *_) = [value for value in ATTRIBUTES[name] if LATER[name](value)]
     assert together({name: value}) == [f"pipeline.{name}: {LATER_WORDS}"]
+
+
+def test_what_belongs_to_a_pyproject_needs_one() -> None:
+    for name, value in (
+        ("pyproject_extras", ["a"]),
+        ("pyproject_groups", ["a"]),
+        ("pyproject_export_command", ["a"]),
+    ):
+        assert together({name: value}) == [f"pipeline.{name}: there is no pyproject_path"]
+        assert together({"pyproject_path": "pylock.toml"}, {name: value}) == [
+            f"step.{name}: pylock.toml is a lock, which has no choice"
+        ]
+    whole = {"pyproject_path": "pyproject.toml", "pyproject_export_command": ["a"], "pyproject_groups": ["b"]}
+    assert together(whole) == ["pipeline.pyproject_groups: pyproject_export_command says what is exported"]
+
+
+@pytest.mark.parametrize(
+    ("command", "calls"),
+    [
+        ("uv pip install .", True), ("uv", True), ("  uv sync --frozen", True), ("uvx tox", True),
+        ("cd libs && uv pip install .", True), ("make; uv sync", True), ("a|uv pip install -r -", True),
+        ("UV_NO_CACHE=1 X='a b' uv sync", True), ("time uv sync", True), ("(uv sync)", True),
+        ("if test -e uv.lock; then uv sync; fi", True), ("x=$(uv --version)", True),
+        ("pip install uv", False), ("pip install . --no-deps", False), ("uvicorn x", False),
+        ("cat uv.lock", False), ("python -m uv sync", False), ("make uv", False), ("./uv sync", False),
+        ("", False),
+    ],
+)  # fmt: skip
+def test_whether_a_command_needs_uv(command: str, calls: bool) -> None:
+    assert settled({"local_project_install_command": command or None}).project_calls_uv is calls
 
 
 def test_code_cannot_be_downloaded_yet() -> None:

@@ -25,7 +25,7 @@ __all__ = ["COMMANDS"]
 @click.option(
     "--jobs", type=click.IntRange(1, 64), default=2, show_default=True, help="Images built side by side."
 )
-@options("project", "stack", "engine", "output", "locked", "frozen")
+@options("project", "stack", "engine", "python", "output", "locked", "frozen")
 def apply_command(
     pipeline: str | None,
     jobs: int,

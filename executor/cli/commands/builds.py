@@ -45,9 +45,9 @@ def builds_list(pipeline: str | None, limit: int | None, project: Path | None, o
         for record in found
     ]  # fmt: skip
     if output == "markdown":
-        from executor.cli.render.markdown import builds_markdown  # noqa: PLC0415  # only what is printed
+        from executor.cli.render.markdown import table_markdown  # noqa: PLC0415  # only what is printed
 
-        print_markdown(builds_markdown(heads, rows))
+        print_markdown(table_markdown(heads, rows))
     elif found:
         print_table(heads, rows)
     else:

@@ -22,7 +22,7 @@ __all__ = ["COMMANDS", "show_comparisons"]
 @click.command("diff")
 @click.argument("before", required=False, metavar="[A]")
 @click.argument("after", required=False, metavar="[B]")
-@options("project", "pipeline", "all-stacks", "engine", "output", "offline", "detailed")
+@options("project", "pipeline", "all-stacks", "engine", "python", "output", "offline", "detailed")
 def diff_command(
     before: str | None,
     after: str | None,

@@ -39,7 +39,7 @@ __all__ = ["COMMANDS"]
     is_flag=True,
     help="Drop what the lock knows of pushed images: the registries are asked again.",
 )
-@options("project", "all-stacks", "engine", "output", "unpinned")
+@options("project", "all-stacks", "engine", "python", "output", "unpinned")
 def lock(
     pipeline: str | None,
     check: bool,

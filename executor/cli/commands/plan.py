@@ -18,7 +18,7 @@ __all__ = ["COMMANDS"]
 
 @click.command("plan")
 @click.argument("pipeline", required=False)
-@options("project", "stack", "engine", "output", "locked", "frozen", "offline", "detailed")
+@options("project", "stack", "engine", "python", "output", "locked", "frozen", "offline", "detailed")
 def plan_command(
     pipeline: str | None,
     project: Path | None,

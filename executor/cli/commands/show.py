@@ -34,7 +34,7 @@ __all__ = ["COMMANDS"]
 @click.option(
     "-0", "null", is_flag=True, help="With --context: end each path with NUL instead of a line end."
 )
-@options("project", "pipeline", "stack", "engine", "output", "frozen", "offline")
+@options("project", "pipeline", "stack", "engine", "python", "output", "frozen", "offline")
 def show(
     image: str,
     part: str | None,

@@ -35,13 +35,13 @@ from planner.render.dockerfile import context_files, dockerfile
 from planner.values import Digest
 
 __all__ = [
-    "builds_markdown",
     "comparisons_markdown",
     "facts_markdown",
     "image_markdown",
     "outcome_markdown",
     "outdated_markdown",
     "report_markdown",
+    "table_markdown",
 ]
 
 
@@ -88,8 +88,8 @@ def _facts(facts: Mapping[str, str]) -> list[Markdown]:
     return [joined(": ", [bold(name), code(value)]) for name, value in facts.items()]
 
 
-def builds_markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
-    """What `stowplan builds list` says."""
+def table_markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
+    """A table of texts: what the commands that list say."""
     return table(heads, [[*map(cell, row)] for row in rows])
 
 

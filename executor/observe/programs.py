@@ -1,0 +1,129 @@
+"""Programs of the user's machine that list packages: run without a shell, in a directory of the project.
+
+Owns which Python the user works in, and which uv is run. Refuses stowplan's own Python where stowplan was
+installed as a tool: nothing that a project needs is in there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from executor.errors import ExecutorError
+from executor.process import Command, run
+from planner.facts.answers import Printed
+from planner.facts.needs import ProgramOutput
+from planner.mask import without_logins
+
+__all__ = ["PYTHON_VARIABLE", "output_of", "user_python"]
+
+PYTHON_VARIABLE: Final = "STOWPLAN_PYTHON"
+_SECONDS: Final = 300.0
+_LARGEST_BYTES: Final = 16 * 1024 * 1024
+_SHOWN_LINES: Final = 4
+# What tools leave in the environments that they make for one program.
+_RECEIPTS: Final = ("uv-receipt.toml", "pipx_metadata.json")
+
+
+def output_of(
+    need: ProgramOutput, root: Path, environ: Mapping[str, str], *, timeout: float = _SECONDS
+) -> Printed:
+    """What the first command prints that works; why none did is an answer as well.
+
+    Each may take `timeout` seconds.
+    """
+    directory = Path(os.path.realpath(root / need.directory))
+    failures: list[str] = []
+    for words in need.commands:
+        # Braces of a placeholder mean nothing to a shell that does not see them.
+        shown = " ".join(
+            word if re.fullmatch(r"[\w@%+=:,./{}-]+", word) else shlex.quote(word) for word in words
+        )
+        try:
+            command = _command(words, directory, environ)
+            done = run(command, timeout=timeout)
+        except ExecutorError as error:
+            failures.append(f"`{shown}`: {'; '.join(problem.found for problem in error.problems)}")
+            continue
+        if done.code:
+            failures.append(f"`{shown}`: exit code {done.code}{_said(done.stderr)}")
+        elif len(done.stdout) > _LARGEST_BYTES:
+            failures.append(f"`{shown}`: printed more than {_LARGEST_BYTES} bytes")
+        else:
+            try:
+                return Printed(done.stdout.decode(), shown, tuple(failures))
+            except UnicodeDecodeError:
+                failures.append(f"`{shown}`: printed what is not UTF-8")
+    return Printed(failures=tuple(failures))
+
+
+def _command(words: tuple[str, ...], directory: Path, environ: Mapping[str, str]) -> Command:
+    """A command with what its placeholders stand for. ExecutorError if there is no Python."""
+    values = {"{directory}": str(directory)}
+    if any("{python}" in word for word in words):
+        values["{python}"] = str(user_python(environ))
+    argv = [
+        re.sub(r"\{(?:directory|python)\}", lambda match: values.get(match[0], match[0]), word)
+        for word in words
+    ]
+    if argv[0] == "uv":
+        argv[0] = _uv(environ)
+    return Command(tuple(argv), directory=str(directory))
+
+
+def _uv(environ: Mapping[str, str]) -> str:
+    """The uv that stowplan depends on, else the one on the PATH."""
+    try:
+        from uv import find_uv_bin  # noqa: PLC0415  # only what is observed anew needs it
+
+        return find_uv_bin()
+    except (ImportError, FileNotFoundError):
+        return shutil.which("uv", path=environ.get("PATH")) or "uv"
+
+
+def user_python(environ: Mapping[str, str]) -> Path:
+    """The Python that the user works in: STOWPLAN_PYTHON (`--python`), VIRTUAL_ENV, else the one on the PATH.
+
+    ExecutorError if there is none.
+    """
+    if named := environ.get(PYTHON_VARIABLE):
+        found = shutil.which(named, path=environ.get("PATH"))
+        if found is None:
+            raise ExecutorError.of("--python", f"there is no Python {named!r}", "name one, or its path")
+        return Path(found)
+    if active := environ.get("VIRTUAL_ENV"):
+        for name in ("bin/python", "Scripts/python.exe"):
+            if (python := Path(active) / name).exists() and not _own(Path(active)):
+                return python
+    for directory in environ.get("PATH", "").split(os.pathsep):
+        for name in ("python3", "python"):
+            found = shutil.which(name, path=directory) if directory else None
+            if found is not None and not _own(Path(directory).parent):
+                return Path(found)
+    fix = "activate the environment of the project, or name its Python with --python"
+    raise ExecutorError.of("the local Python", "there is none on the PATH", fix)
+
+
+def _own(prefix: Path) -> bool:
+    """Whether a prefix is that of stowplan itself, in an environment that was made for it alone."""
+    own = Path(sys.prefix)
+    if os.path.realpath(prefix) != os.path.realpath(own):
+        return False
+    return any((own / receipt).exists() for receipt in _RECEIPTS)
+
+
+def _said(stderr: str) -> str:
+    """The last lines that a program wrote, on one line, without logins."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    # uv and Poetry say the cause first, and then how to go on.
+    first = next(
+        (index for index, line in enumerate(lines) if re.match(r"(?i:error\b|.*\berror:)", line)), None
+    )
+    shown = lines[-_SHOWN_LINES:] if first is None else lines[first : first + _SHOWN_LINES]
+    return ": " + "; ".join(without_logins(line) for line in shown) if shown else ""

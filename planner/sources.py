@@ -1,0 +1,313 @@
+"""The sources of an image's requirements, in the reference's order: each a name and what it asks for.
+
+Owns which settings are a source, and how what was observed for one is read. Each source is read once for
+all steps that share it. Refuses to look at anything but its facts, and to resolve: a source is what was
+asked for.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Final
+
+from attrs import Factory, define, evolve, field
+
+from planner.components import KINDS
+from planner.errors import Place, PlannerError, Problem, did_you_mean
+from planner.facts.facts import Facts, Unanswered
+from planner.facts.needs import FileText, ProgramOutput, ProjectFiles, RequirementsFile
+from planner.identity import content_hash
+from planner.image.plan import Note
+from planner.immutable import frozen
+from planner.integrations import Integrations
+from planner.lock.lock import Pins
+from planner.pipeline import Pipeline
+from planner.pyproject import (
+    Asked,
+    is_pylock,
+    needs_tool,
+    parse_toml,
+    read_project,
+    read_pylock,
+    wants_anything,
+)
+from planner.requirements.files import File, parse_files
+from planner.requirements.listings import export_commands, freeze_commands, read_listing
+from planner.requirements.lists import Listed, parse_list
+from planner.requirements.model import Requirement, Requirements
+from planner.requirements.options import joined
+from planner.requirements.pins import contradictions
+from planner.requirements.urls import uv_refusal
+from planner.settings.dependencies import Dependencies
+from planner.settings.effective import Settings
+from planner.stack import Stack
+from planner.values import Digest, PythonPackageInstaller
+
+__all__ = ["REQUIREMENTS_FILE", "Source", "Sources"]
+
+REQUIREMENTS_FILE: Final = "requirements.txt"
+PYPROJECT: Final = "pyproject.toml"
+
+
+@frozen
+class Source:
+    """One source of requirements: the name of its layer, and what it asks for."""
+
+    name: str
+    requirements: Requirements
+    apt_packages: tuple[str, ...] = ()
+    observed: Digest | None = None
+    """The digest of what a program listed the requirements from."""
+
+
+@define
+class Sources:
+    """Reads the sources of images of a pipeline on a stack; what several images share is read once."""
+
+    pipeline: Pipeline
+    stack: Stack
+    facts: Facts
+    pins: Pins
+    notes: dict[Note, None] = Factory(dict)
+    """What a user should know of how sources were read."""
+    _integrations: Integrations = field(init=False)
+    _made: dict[tuple[object, ...], Source] = Factory(dict)
+
+    @_integrations.default
+    def _of_project(self) -> Integrations:
+        return Integrations(self.pipeline.integrations)
+
+    def of(self, settings: Settings) -> Iterator[Callable[[], Source]]:
+        """What makes each source of an image, in the order of its layers.
+
+        Each can raise on its own, Unanswered or PlannerError, so that all needs and problems come at once.
+        """
+        if settings.replicated:
+            key = ("local-environment", settings.replicated, settings.skips_local)
+            yield partial(self._once, key, partial(self._of_environment, settings))
+        if settings.stack_requirements and self.stack.parts:
+            yield partial(self._once, ("stack",), self._of_stack)
+        if settings.deployment_requirements and "deployer" in self.stack.parts:
+            yield partial(self._once, ("deployment",), self._of_deployment)
+        if settings.integrations:
+            named = partial(self._of_integrations, settings.integrations)
+            yield partial(self._once, ("integrations", settings.integrations), named)
+        if settings.pyproject:
+            yield from self._pyproject(settings, settings.pyproject, "pyproject_path")
+        if settings.requirements:
+            yield from self._requirements(settings, settings.requirements)
+        if settings.detects and not (settings.replicated or settings.pyproject or settings.requirements):
+            yield from self._detected(settings)
+
+    def _once(self, key: tuple[object, ...], make: Callable[[], Source]) -> Source:
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    # --- what integrations and components install
+
+    def _of_stack(self) -> Source:
+        """What the components of the stack install: their integrations, and what they ask for themselves."""
+        asked: list[tuple[Place, Dependencies]] = []
+        problems: list[Problem] = []
+        for kind, component in self.stack.parts.items():
+            above = () if kind in (*KINDS, "container_registry") else ("components",)
+            where = Place(path=("stack", self.stack.name, *above, kind))
+            if component.flavor is not None:
+                place = evolve(where, path=(*where.path, "flavor"))
+                integration = self._integrations.of_flavor(kind, component.flavor)
+                if integration is not None:
+                    asked.append((place, integration))
+                elif component.empty:
+                    known = did_you_mean(component.flavor, self._integrations.flavors(kind))
+                    fix = known if known.startswith("did") else "give its requirements beside it"
+                    problems.append(Problem(place, f"unknown flavor {component.flavor!r}", fix))
+            asked.append((where, component))
+        if problems:
+            raise PlannerError(problems)
+        return _source("stack", asked)
+
+    def _of_deployment(self) -> Source:
+        """What the application needs that the stack's deployer runs."""
+        where = Place(path=("pipeline", self.pipeline.name, "settings", "deployment"))
+        return _source("deployment", [(where, self.pipeline.deployment)])
+
+    def _of_integrations(self, names: tuple[str, ...]) -> Source:
+        """What the `required_integrations` of the settings install."""
+        asked: list[tuple[Place, Dependencies]] = []
+        problems: list[Problem] = []
+        for index, name in enumerate(names):
+            where = Place(path=("required_integrations", index))
+            try:
+                asked.append((where, self._integrations.named(name, where)))
+            except PlannerError as error:
+                problems += error.problems
+        if problems:
+            raise PlannerError(problems)
+        return _source("integrations", asked)
+
+    # --- files, lists and programs
+
+    def _detected(self, settings: Settings) -> Iterator[Callable[[], Source]]:
+        """The requirements file of the project, else its pyproject.toml."""
+        setting = "disable_automatic_requirements_detection"
+        try:
+            found = self.facts.ask(ProjectFiles((REQUIREMENTS_FILE, PYPROJECT)))
+            if REQUIREMENTS_FILE in found:
+                listed = Listed((File(REQUIREMENTS_FILE, where=Place(path=(setting,))),))
+                yield from self._requirements(settings, listed)
+            elif PYPROJECT in found and wants_anything(PYPROJECT, self.facts.ask(FileText(PYPROJECT)) or ""):
+                yield from self._pyproject(settings, Asked(PYPROJECT), setting)
+        except (Unanswered, PlannerError) as error:
+            yield partial(_raise, error)
+
+    def _requirements(self, settings: Settings, given: Listed) -> Iterator[Callable[[], Source]]:
+        """Those of a list, of files, or of both."""
+        uv = settings.installer is PythonPackageInstaller.UV
+
+        def read() -> Source:
+            requirements = self._read(given)
+            if uv:
+                _refuse_for_uv("requirements", requirements)
+            return Source("requirements", requirements)
+
+        yield partial(self._once, ("requirements", given, uv), read)
+
+    def _read(self, given: Listed) -> Requirements:
+        problems: list[Problem] = []
+        if given.names:
+            files = self.facts.ask(ProjectFiles(tuple(name for name, _ in given.names)))
+            for name, where in given.names:
+                if name in files:
+                    found = f"{name!r} is a file of the project, and could be a package"
+                    fix = f'write "-r {name}" for the file, or "{name}>=0" for the package'
+                    problems.append(Problem(where, found, fix))
+        texts: dict[str, str] = {}
+        locked: list[Requirements] = []
+        plain = [file for file in given.files if not is_pylock(file.path)]
+        for file in given.files:
+            if file in plain:
+                answers = self.facts.ask(RequirementsFile(file.path))
+                texts |= {path: text for path, text in answers.items() if text is not None}
+            elif (text := self.facts.ask(FileText(file.path))) is not None:
+                texts[file.path] = text
+                locked.append(read_pylock(file.path, text))
+            if file.path not in texts:
+                fix = "create it, or name another"
+                if len(file.where.path) == 1 and "." not in file.path:
+                    fix += f'; a requirement is written in a list: ["{file.path}"]'
+                problems.append(Problem(file.where, f"{file.path} does not exist", fix))
+        if problems:
+            raise PlannerError(problems)
+        if plain or given.packages or not locked:
+            locked.append(parse_files(plain, texts, given.packages))
+        return joined(locked)
+
+    def _pyproject(self, settings: Settings, asked: Asked, setting: str) -> Iterator[Callable[[], Source]]:
+        """The dependencies of a pyproject.toml: read where that can be, else exported by a tool."""
+        key = ("pyproject", asked, settings.export_command, settings.skips_local, settings.installer)
+        yield partial(self._once, key, partial(self._of_pyproject, settings, asked, setting))
+
+    def _of_pyproject(self, settings: Settings, asked: Asked, setting: str) -> Source:
+        text = self.facts.ask(FileText(asked.path))
+        if text is None:
+            raise PlannerError([
+                Problem.at(setting, f"{asked.path} does not exist", "create it, or name another")
+            ])  # fmt: skip
+        if is_pylock(asked.path):
+            return Source("pyproject", read_pylock(asked.path, text))
+        directory = posixpath.dirname(asked.path) or "."
+        # A workspace has one lock, above its members.
+        above = [directory, *(parent for parent in _parents(directory))]
+        uv_locks = [self.facts.ask(FileText(posixpath.normpath(f"{each}/uv.lock"))) for each in above]
+        uv_lock = next((each for each in uv_locks if each is not None), None)
+        poetry_lock = self.facts.ask(FileText(posixpath.normpath(f"{directory}/poetry.lock")))
+        commands: tuple[tuple[str, ...], ...] = (settings.export_command,)
+        if not settings.export_command:
+            data = parse_toml(asked.path, text)
+            if uv_lock is None and poetry_lock is None and not needs_tool(data, asked):
+                return Source("pyproject", read_project(data, asked))
+            commands = export_commands(
+                uv_locked=uv_lock is not None,
+                poetry_locked=poetry_lock is not None,
+                extras=asked.extras,
+                groups=asked.groups,
+            )
+        return self._listed(
+            "pyproject", setting, ProgramOutput(commands, directory), settings, (text, uv_lock, poetry_lock)
+        )
+
+    def _of_environment(self, settings: Settings) -> Source:
+        """What the Python that the user works in has installed."""
+        setting = "replicate_local_python_environment"
+        if isinstance(settings.replicated, tuple):
+            text = f"{setting} as a command is deprecated: write pip_freeze, uv_freeze or poetry_export"
+            self.notes[Note("deprecated", setting, text)] = None
+        need = ProgramOutput(freeze_commands(settings.replicated))
+        return self._listed("local-environment", setting, need, settings, ())
+
+    def _listed(
+        self, source: str, setting: str, need: ProgramOutput, settings: Settings, seen: tuple[str | None, ...]
+    ) -> Source:
+        """What a program lists; where a lock has what it listed from the same inputs, no program is asked."""
+        inputs = content_hash("observed", (need.commands, need.directory, settings.skips_local, seen))
+        known = self.pins.observed(self.pipeline.name, self.stack.name, source, inputs)
+        if known is None:
+            printed = self.facts.ask(need)
+            if not printed.worked:
+                found = f"no list of packages: {'; '.join(printed.failures)}"
+                fix = (
+                    "make one of these commands work" if len(need.commands) > 1 else "make this command work"
+                )
+                raise PlannerError([Problem.at(setting, found, fix)])
+            if seen and not printed.text.strip():
+                found = f"`{printed.command}` printed nothing"
+                raise PlannerError([Problem.at(setting, found, "have it print a list of requirements")])
+            listing = read_listing(
+                printed.text, printed.command, setting=setting, skip_local=settings.skips_local
+            )
+            if listing.left_out:
+                text = f"{setting} leaves out what is of this machine alone: {', '.join(listing.left_out)}"
+                self.notes[Note("left-out", setting, text)] = None
+            known = listing.requirements
+            if settings.installer is PythonPackageInstaller.UV:
+                _refuse_for_uv(setting, known)
+        return Source(source, known, observed=inputs)
+
+
+def _parents(directory: str) -> Iterator[str]:
+    """The directories above one, up to the root of the project."""
+    while directory not in {"", "."}:
+        directory = posixpath.dirname(directory) or "."
+        yield directory
+
+
+def _raise(error: Exception) -> Source:
+    raise error
+
+
+def _source(name: str, asked: Iterable[tuple[Place, Dependencies]]) -> Source:
+    """One source of several lists. PlannerError if they contradict each other."""
+    packages: list[tuple[Place, Requirement]] = []
+    apt_packages: list[str] = []
+    for where, dependencies in asked:
+        packages += [(where, each) for each in parse_list(dependencies.requirements).packages]
+        apt_packages += dependencies.apt_packages
+    if problems := contradictions(packages):
+        raise PlannerError(problems)
+    return Source(name, Requirements.of(each for _, each in packages), tuple(dict.fromkeys(apt_packages)))
+
+
+def _refuse_for_uv(setting: str, requirements: Requirements) -> None:
+    """PlannerError for each URL that uv does not install from."""
+    refused = {
+        package: refusal
+        for package in (*requirements.packages, *requirements.constraints)
+        if package.url and (refusal := uv_refusal(package.url))
+    }
+    if refused:
+        raise PlannerError(
+            Problem.at(setting, f"{package.text}: {found}", fix) for package, (found, fix) in refused.items()
+        )
