@@ -94,4 +94,5 @@ def make_spec(
         pipeline.name,
         stack.name,
         tuple(NamedSpec(name, tuple(share.steps), share.spec) for name, share in shares),
+        traversal.notes,
     )

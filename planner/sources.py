@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import Factory, define, evolve, field
 
@@ -49,6 +49,7 @@ __all__ = ["REQUIREMENTS_FILE", "Source", "Sources"]
 
 REQUIREMENTS_FILE: Final = "requirements.txt"
 PYPROJECT: Final = "pyproject.toml"
+_REPLICATED: Final = "replicate_local_python_environment"
 
 
 @frozen
@@ -60,6 +61,10 @@ class Source:
     apt_packages: tuple[str, ...] = ()
     observed: Digest | None = None
     """The digest of what a program listed the requirements from."""
+
+
+# Where settings ask for a source, what tells it from others, and how it is made.
+_Asked: TypeAlias = tuple[tuple[str, ...], tuple[object, ...], Callable[[], Source]]
 
 
 @define
@@ -84,27 +89,38 @@ class Sources:
 
         Each can raise on its own, Unanswered or PlannerError, so that all needs and problems come at once.
         """
+        uv = settings.installer is PythonPackageInstaller.UV
+        for where, key, make in self._asked(settings):
+            yield partial(self._once, where, (*key, uv), make)
+
+    def _once(self, where: tuple[str, ...], key: tuple[object, ...], make: Callable[[], Source]) -> Source:
+        """A source, whose last part of the key says whether uv installs it; made once."""
+        if key not in self._made:
+            source = make()
+            if key[-1]:
+                _refuse_for_uv(where, source.requirements)
+            self._made[key] = source
+        return self._made[key]
+
+    def _asked(self, settings: Settings) -> Iterator[_Asked]:
+        """The sources that settings ask for."""
         if settings.replicated:
             key = ("local-environment", settings.replicated, settings.skips_local)
-            yield partial(self._once, key, partial(self._of_environment, settings))
+            yield (_REPLICATED,), key, partial(self._of_environment, settings)
         if settings.stack_requirements and self.stack.parts:
-            yield partial(self._once, ("stack",), self._of_stack)
+            yield ("stack", self.stack.name), ("stack",), self._of_stack
         if settings.deployment_requirements and "deployer" in self.stack.parts:
-            yield partial(self._once, ("deployment",), self._of_deployment)
-        if settings.integrations:
-            named = partial(self._of_integrations, settings.integrations)
-            yield partial(self._once, ("integrations", settings.integrations), named)
+            where = ("pipeline", self.pipeline.name, "settings", "deployment")
+            yield where, ("deployment",), partial(self._of_deployment, where)
+        if names := settings.integrations:
+            made = partial(self._of_integrations, names)
+            yield ("required_integrations",), ("integrations", names), made
         if settings.pyproject:
-            yield from self._pyproject(settings, settings.pyproject, "pyproject_path")
-        if settings.requirements:
-            yield from self._requirements(settings, settings.requirements)
+            yield self._pyproject(settings, settings.pyproject, "pyproject_path")
+        if listed := settings.requirements:
+            yield ("requirements",), ("requirements", listed), partial(self._of_requirements, listed)
         if settings.detects and not (settings.replicated or settings.pyproject or settings.requirements):
             yield from self._detected(settings)
-
-    def _once(self, key: tuple[object, ...], make: Callable[[], Source]) -> Source:
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
 
     # --- what integrations and components install
 
@@ -129,10 +145,9 @@ class Sources:
             raise PlannerError(problems)
         return _source("stack", asked)
 
-    def _of_deployment(self) -> Source:
+    def _of_deployment(self, where: tuple[str, ...]) -> Source:
         """What the application needs that the stack's deployer runs."""
-        where = Place(path=("pipeline", self.pipeline.name, "settings", "deployment"))
-        return _source("deployment", [(where, self.pipeline.deployment)])
+        return _source("deployment", [(Place(path=where), self.pipeline.deployment)])
 
     def _of_integrations(self, names: tuple[str, ...]) -> Source:
         """What the `required_integrations` of the settings install."""
@@ -150,30 +165,22 @@ class Sources:
 
     # --- files, lists and programs
 
-    def _detected(self, settings: Settings) -> Iterator[Callable[[], Source]]:
+    def _detected(self, settings: Settings) -> Iterator[_Asked]:
         """The requirements file of the project, else its pyproject.toml."""
         setting = "disable_automatic_requirements_detection"
         try:
             found = self.facts.ask(ProjectFiles((REQUIREMENTS_FILE, PYPROJECT)))
             if REQUIREMENTS_FILE in found:
                 listed = Listed((File(REQUIREMENTS_FILE, where=Place(path=(setting,))),))
-                yield from self._requirements(settings, listed)
+                yield (setting,), ("requirements", listed), partial(self._of_requirements, listed)
             elif PYPROJECT in found and wants_anything(PYPROJECT, self.facts.ask(FileText(PYPROJECT)) or ""):
-                yield from self._pyproject(settings, Asked(PYPROJECT), setting)
+                yield self._pyproject(settings, Asked(PYPROJECT), setting)
         except (Unanswered, PlannerError) as error:
-            yield partial(_raise, error)
+            yield (setting,), ("detected",), partial(_raise, error)
 
-    def _requirements(self, settings: Settings, given: Listed) -> Iterator[Callable[[], Source]]:
-        """Those of a list, of files, or of both."""
-        uv = settings.installer is PythonPackageInstaller.UV
-
-        def read() -> Source:
-            requirements = self._read(given)
-            if uv:
-                _refuse_for_uv("requirements", requirements)
-            return Source("requirements", requirements)
-
-        yield partial(self._once, ("requirements", given, uv), read)
+    def _of_requirements(self, given: Listed) -> Source:
+        """The requirements of a list, of files, or of both."""
+        return Source("requirements", self._read(given))
 
     def _read(self, given: Listed) -> Requirements:
         problems: list[Problem] = []
@@ -205,10 +212,10 @@ class Sources:
             locked.append(parse_files(plain, texts, given.packages))
         return joined(locked)
 
-    def _pyproject(self, settings: Settings, asked: Asked, setting: str) -> Iterator[Callable[[], Source]]:
+    def _pyproject(self, settings: Settings, asked: Asked, setting: str) -> _Asked:
         """The dependencies of a pyproject.toml: read where that can be, else exported by a tool."""
-        key = ("pyproject", asked, settings.export_command, settings.skips_local, settings.installer)
-        yield partial(self._once, key, partial(self._of_pyproject, settings, asked, setting))
+        key = ("pyproject", asked, settings.export_command, settings.skips_local)
+        return (setting,), key, partial(self._of_pyproject, settings, asked, setting)
 
     def _of_pyproject(self, settings: Settings, asked: Asked, setting: str) -> Source:
         text = self.facts.ask(FileText(asked.path))
@@ -241,7 +248,7 @@ class Sources:
 
     def _of_environment(self, settings: Settings) -> Source:
         """What the Python that the user works in has installed."""
-        setting = "replicate_local_python_environment"
+        setting = _REPLICATED
         if isinstance(settings.replicated, tuple):
             text = f"{setting} as a command is deprecated: write pip_freeze, uv_freeze or poetry_export"
             self.notes[Note("deprecated", setting, text)] = None
@@ -272,8 +279,6 @@ class Sources:
                 text = f"{setting} leaves out what is of this machine alone: {', '.join(listing.left_out)}"
                 self.notes[Note("left-out", setting, text)] = None
             known = listing.requirements
-            if settings.installer is PythonPackageInstaller.UV:
-                _refuse_for_uv(setting, known)
         return Source(source, known, observed=inputs)
 
 
@@ -300,7 +305,7 @@ def _source(name: str, asked: Iterable[tuple[Place, Dependencies]]) -> Source:
     return Source(name, Requirements.of(each for _, each in packages), tuple(dict.fromkeys(apt_packages)))
 
 
-def _refuse_for_uv(setting: str, requirements: Requirements) -> None:
+def _refuse_for_uv(where: tuple[str, ...], requirements: Requirements) -> None:
     """PlannerError for each URL that uv does not install from."""
     refused = {
         package: refusal
@@ -309,5 +314,5 @@ def _refuse_for_uv(setting: str, requirements: Requirements) -> None:
     }
     if refused:
         raise PlannerError(
-            Problem.at(setting, f"{package.text}: {found}", fix) for package, (found, fix) in refused.items()
+            Problem.at(where, f"{package.text}: {found}", fix) for package, (found, fix) in refused.items()
         )

@@ -49,7 +49,7 @@ def observe(
     the working tree at `root`. PlannerError with all that could not be answered.
     """
     variables = os.environ if environ is None else environ
-    place = WorkingTree(Path(root), variables) if world is None else world
+    place = WorkingTree(Path(root), variables, asks) if world is None else world
     images = Images(
         engine=_chooser(engine),
         environ=variables,

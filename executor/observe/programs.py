@@ -32,11 +32,16 @@ _RECEIPTS: Final = ("uv-receipt.toml", "pipx_metadata.json")
 
 
 def output_of(
-    need: ProgramOutput, root: Path, environ: Mapping[str, str], *, timeout: float = _SECONDS
+    need: ProgramOutput,
+    root: Path,
+    environ: Mapping[str, str],
+    *,
+    offline: bool = False,
+    timeout: float = _SECONDS,
 ) -> Printed:
     """What the first command prints that works; why none did is an answer as well.
 
-    Each may take `timeout` seconds.
+    Each may take `timeout` seconds. With `offline` uv is told to ask nobody.
     """
     directory = Path(os.path.realpath(root / need.directory))
     failures: list[str] = []
@@ -46,7 +51,7 @@ def output_of(
             word if re.fullmatch(r"[\w@%+=:,./{}-]+", word) else shlex.quote(word) for word in words
         )
         try:
-            command = _command(words, directory, environ)
+            command = _command(words, directory, environ, {"UV_OFFLINE": "1"} if offline else {})
             done = run(command, timeout=timeout)
         except ExecutorError as error:
             failures.append(f"`{shown}`: {'; '.join(problem.found for problem in error.problems)}")
@@ -63,7 +68,9 @@ def output_of(
     return Printed(failures=tuple(failures))
 
 
-def _command(words: tuple[str, ...], directory: Path, environ: Mapping[str, str]) -> Command:
+def _command(
+    words: tuple[str, ...], directory: Path, environ: Mapping[str, str], extra: Mapping[str, str]
+) -> Command:
     """A command with what its placeholders stand for. ExecutorError if there is no Python."""
     values = {"{directory}": str(directory)}
     if any("{python}" in word for word in words):
@@ -74,7 +81,7 @@ def _command(words: tuple[str, ...], directory: Path, environ: Mapping[str, str]
     ]
     if argv[0] == "uv":
         argv[0] = _uv(environ)
-    return Command(tuple(argv), directory=str(directory))
+    return Command(tuple(argv), extra, str(directory))
 
 
 def _uv(environ: Mapping[str, str]) -> str:
@@ -96,7 +103,8 @@ def user_python(environ: Mapping[str, str]) -> Path:
         found = shutil.which(named, path=environ.get("PATH"))
         if found is None:
             raise ExecutorError.of("--python", f"there is no Python {named!r}", "name one, or its path")
-        return Path(found)
+        # It is started in another directory, and its links say which environment it is of.
+        return Path(os.path.abspath(found))  # noqa: PTH100
     if active := environ.get("VIRTUAL_ENV"):
         for name in ("bin/python", "Scripts/python.exe"):
             if (python := Path(active) / name).exists() and not _own(Path(active)):

@@ -101,6 +101,8 @@ class WorkingTree:
 
     root: Path
     environ: Mapping[str, str] = field(factory=lambda: os.environ)
+    asks: bool = True
+    """Whether programs may ask anything of a network."""
 
     def text(self, path: str) -> str | None:
         """The text of a file of the checkout."""
@@ -114,7 +116,7 @@ class WorkingTree:
         """What a program of this machine prints, with this process's environment."""
         from executor.observe.programs import output_of  # noqa: PLC0415  # a locked plan starts no process
 
-        return output_of(need, self.root, self.environ)
+        return output_of(need, self.root, self.environ, offline=not self.asks)
 
     def tree(self, need: FileTree) -> Tree:
         """The files of the checkout, hashed only where they changed."""

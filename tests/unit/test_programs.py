@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -59,6 +60,13 @@ def test_the_first_program_that_works_answers(tmp_path: Path) -> None:
     assert not asked(tmp_path, (fails,)).worked
 
 
+def test_offline_uv_is_told_to_ask_nobody(tmp_path: Path) -> None:
+    need = ProgramOutput(((PYTHON, "-c", "import os; print(os.environ.get('UV_OFFLINE'))"),))
+    for asks, said in ((True, "None"), (False, "1")):
+        world = WorkingTree(tmp_path, {"PATH": os.environ["PATH"]}, asks)
+        assert answer(need, world).text == f"{said}\n"
+
+
 def test_what_is_no_text_is_no_answer(tmp_path: Path) -> None:
     bad = script(tmp_path / "bad", "import sys; sys.stdout.buffer.write(b'\\xff')")
     large = script(tmp_path / "large", "print('#' * (17 * 1024 * 1024))")
@@ -95,6 +103,8 @@ def test_which_python_the_user_works_in(environment: Path, tmp_path: Path) -> No
     named = {PYTHON_VARIABLE: str(other / "python3")}
     assert user_python({**on_path, **active, **named}) == other / "python3"
     assert user_python({**on_path, PYTHON_VARIABLE: "python3"}) == other / "python3"
+    with contextlib.chdir(tmp_path):
+        assert user_python({PYTHON_VARIABLE: "bin/python3"}) == other / "python3"
     # One that is gone.
     assert user_python({**on_path, "VIRTUAL_ENV": str(tmp_path / "gone")}) == other / "python3"
     with pytest.raises(ExecutorError, match=r"--python: there is no Python 'python9'"):

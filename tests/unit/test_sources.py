@@ -576,6 +576,25 @@ def test_packages_of_this_machine_alone_are_one_problem_that_names_them() -> Non
     ]
 
 
+def test_whatever_uv_does_not_install_is_refused_where_it_is_asked_for() -> None:
+    svn = {"requirements": ["x @ svn+https://h/x"]}
+    stack = Stack(name="prod", components={"deployer": svn})
+    table: dict[str, Any] = {"required_integrations": ["own"], "install_stack_requirements": True}
+    given: dict[str, Any] = {"integrations": {"own": svn}, "deployment": svn}
+    assert [problem.partition(": x @ svn")[0] for problem in problems(table, stack, **given)] == [
+        "stack.prod", "pipeline.training.settings.deployment", "required_integrations",
+    ]  # fmt: skip
+    table["python_package_installer"] = "pip"
+    assert len(layers(table, stack, **given)) == 3
+
+
+def test_what_a_lock_is_written_with_is_said() -> None:
+    pipeline = pipeline_of({"replicate_local_python_environment": True, "skip_local_packages": True})
+    world = World(programs={PIP_FREEZE: FROZEN})
+    spec = make_spec(pipeline, LOCAL, observed(pipeline, LOCAL, world, checkout=False))
+    assert [note.code for note in spec.notes] == ["left-out"]
+
+
 def test_a_command_to_list_the_environment_is_deprecated() -> None:
     pipeline = pipeline_of({"replicate_local_python_environment": ["conda", "list"]})
     world = World(programs={"conda list": "six==1.17.0"})
