@@ -11,6 +11,7 @@ from attrs import evolve
 from planner import (
     Component,
     DeploymentSettings,
+    DockerSettings,
     Lock,
     Pins,
     Pipeline,
@@ -27,6 +28,7 @@ from planner.image.instructions import InstallApt, InstallRequirements
 from planner.integration_table import ALIASES, BUILT_IN, KNOWN
 from planner.integrations import Integration, Integrations
 from planner.requirements.lists import parse_list
+from planner.requirements.names import SETTING_OF
 from tests.builders import LOCAL, WORLD, World, observed, pipeline_of
 
 PROD: Final = Stack(
@@ -90,6 +92,21 @@ def test_the_order_is_that_of_the_reference() -> None:
         "requirements": ["six==1.17"],
     }  # fmt: skip
     assert list(found) == ["apt", "stack", "deployment", "integrations", "requirements"]
+
+
+def test_each_source_has_a_setting_that_asks_for_it() -> None:
+    world = World(
+        texts={"pyproject.toml": "[project]\ndependencies = ['rich']\n"}, programs={PIP_FREEZE: "click==8.1"}
+    )
+    table = {
+        "replicate_local_python_environment": True,
+        "required_integrations": ["sklearn"],
+        "pyproject_path": "pyproject.toml",
+        "requirements": ["six>=1"],
+    }
+    found = layers(table, PROD, world, deployment={"requirements": ["fastapi"]})
+    assert [name for name in found if name != "apt"] == list(SETTING_OF)
+    assert {*SETTING_OF.values()} <= {*DockerSettings.settable()}
 
 
 def test_a_source_that_asks_for_nothing_is_no_layer() -> None:
