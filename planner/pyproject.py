@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from planner import toml
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
+from planner.requirements.credentials import refuse_unreadable
 from planner.requirements.model import Option, Requirement, Requirements
 from planner.requirements.options import canonical_options, check_option
 from planner.requirements.pins import contradictions
@@ -119,7 +120,7 @@ def _groups(
         path = ("dependency-groups", group)
         try:
             lines = [str(item) for item in DependencyGroupResolver(table).resolve(group)]
-        except (ValueError, LookupError, TypeError, ExceptionGroup) as error:
+        except (ValueError, LookupError, TypeError, ExceptionGroup, RecursionError) as error:
             found = f"the group cannot be read: {str(error).splitlines()[0]}"
             problems.append(Problem(Place(path=path, file=asked.path), found, "see PEP 735"))
             continue
@@ -176,6 +177,7 @@ def read_pylock(path: str, text: str) -> Requirements:
     options = [Option("extra-index-url", url) for url in indexes]
     for option in options:
         try:
+            refuse_unreadable(option.value or "", Place(file=path))
             check_option(option, Place(file=path))
         except PlannerError as error:
             problems += error.problems

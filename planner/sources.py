@@ -37,6 +37,7 @@ from planner.requirements.files import File, parse_files
 from planner.requirements.listings import export_commands, freeze_commands, read_listing
 from planner.requirements.lists import Listed, parse_list
 from planner.requirements.model import Requirement, Requirements
+from planner.requirements.names import SETTING_OF
 from planner.requirements.options import joined
 from planner.requirements.pins import contradictions
 from planner.requirements.urls import uv_refusal
@@ -49,7 +50,7 @@ __all__ = ["REQUIREMENTS_FILE", "Source", "Sources"]
 
 REQUIREMENTS_FILE: Final = "requirements.txt"
 PYPROJECT: Final = "pyproject.toml"
-_REPLICATED: Final = "replicate_local_python_environment"
+_REPLICATED: Final = SETTING_OF["local-environment"]
 
 
 @frozen
@@ -114,9 +115,9 @@ class Sources:
             yield where, ("deployment",), partial(self._of_deployment, where)
         if names := settings.integrations:
             made = partial(self._of_integrations, names)
-            yield ("required_integrations",), ("integrations", names), made
+            yield (SETTING_OF["integrations"],), ("integrations", names), made
         if settings.pyproject:
-            yield self._pyproject(settings, settings.pyproject, "pyproject_path")
+            yield self._pyproject(settings, settings.pyproject, SETTING_OF["pyproject"])
         if listed := settings.requirements:
             yield ("requirements",), ("requirements", listed), partial(self._of_requirements, listed)
         if settings.detects and not (settings.replicated or settings.pyproject or settings.requirements):
@@ -154,7 +155,7 @@ class Sources:
         asked: list[tuple[Place, Dependencies]] = []
         problems: list[Problem] = []
         for index, name in enumerate(names):
-            where = Place(path=("required_integrations", index))
+            where = Place(path=(SETTING_OF["integrations"], index))
             try:
                 asked.append((where, self._integrations.named(name, where)))
             except PlannerError as error:

@@ -418,9 +418,18 @@ def test_what_is_wrong_with_a_pyproject() -> None:
     ):
         for problem in refused(table, World(texts={"pyproject.toml": text})):
             assert problem.startswith(found)
-    cycle = "[dependency-groups]\na = [{include-group = 'a'}]\n"
-    (problem,) = refused({**table, "pyproject_groups": ["a"]}, World(texts={"pyproject.toml": cycle}))
-    assert problem.startswith("pyproject.toml: dependency-groups.a: the group cannot be read: ")
+    deep = "".join(f"g{n} = [{{include-group = 'g{n + 1}'}}]\n" for n in range(5000))
+    for groups in (
+        "a = [{include-group = 'a'}]",
+        "a = [{include-group = 'b'}]",
+        "a = [1]",
+        "a = 1",
+        "a = ['x=']",
+        f"a = [{{include-group = 'g0'}}]\n{deep}",
+    ):
+        world = World(texts={"pyproject.toml": f"[dependency-groups]\n{groups}\n"})
+        (problem,) = refused({**table, "pyproject_groups": ["a"]}, world)
+        assert problem.startswith("pyproject.toml: dependency-groups.a: the group cannot be read: ")
 
 
 def test_what_a_command_prints_is_checked() -> None:
