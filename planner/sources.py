@@ -243,9 +243,8 @@ class Sources:
                 extras=asked.extras,
                 groups=asked.groups,
             )
-        return self._listed(
-            "pyproject", setting, ProgramOutput(commands, directory), settings, (text, uv_lock, poetry_lock)
-        )
+        need = ProgramOutput(commands, directory)
+        return self._listed("pyproject", setting, need, settings, seen=(text, uv_lock, poetry_lock))
 
     def _of_environment(self, settings: Settings) -> Source:
         """What the Python that the user works in has installed."""
@@ -254,10 +253,20 @@ class Sources:
             text = f"{setting} as a command is deprecated: write pip_freeze, uv_freeze or poetry_export"
             self.notes[Note("deprecated", setting, text)] = None
         need = ProgramOutput(freeze_commands(settings.replicated))
-        return self._listed("local-environment", setting, need, settings, ())
+        # Of Poetry's environment its files say what is to be in it; of others only they themselves.
+        names = (PYPROJECT, "poetry.lock") if settings.replicated == "poetry_export" else ()
+        seen = tuple(self.facts.ask(FileText(name)) for name in names)
+        return self._listed("local-environment", setting, need, settings, seen=seen, may_be_empty=True)
 
     def _listed(
-        self, source: str, setting: str, need: ProgramOutput, settings: Settings, seen: tuple[str | None, ...]
+        self,
+        source: str,
+        setting: str,
+        need: ProgramOutput,
+        settings: Settings,
+        *,
+        seen: tuple[str | None, ...],
+        may_be_empty: bool = False,
     ) -> Source:
         """What a program lists; where a lock has what it listed from the same inputs, no program is asked."""
         inputs = content_hash("observed", (need.commands, need.directory, settings.skips_local, seen))
@@ -270,7 +279,7 @@ class Sources:
                     "make one of these commands work" if len(need.commands) > 1 else "make this command work"
                 )
                 raise PlannerError([Problem.at(setting, found, fix)])
-            if seen and not printed.text.strip():
+            if not may_be_empty and not printed.text.strip():
                 found = f"`{printed.command}` printed nothing"
                 raise PlannerError([Problem.at(setting, found, "have it print a list of requirements")])
             listing = read_listing(

@@ -13,7 +13,7 @@ from typing import Any
 from attrs import field
 
 from planner.components import KINDS, Component, components_check, decoded_components
-from planner.errors import Problem
+from planner.errors import Problem, did_you_mean
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.mask import holds_login, quoted
@@ -78,6 +78,13 @@ def _registry(value: ContainerRegistry | Mapping[str, Any] | None) -> ContainerR
 _component = decoded(Component)
 
 
+def _advice(name: object) -> str:
+    for known in (Stack.settable(), KINDS):
+        if (near := did_you_mean(name, known)).startswith("did"):
+            return near
+    return f"a component of another kind is written components.{name}"
+
+
 @frozen(kw_only=True)
 class Stack(Checked):
     """Where a pipeline's images go, and what it runs on. Without a registry they stay in the local engine.
@@ -104,8 +111,10 @@ class Stack(Checked):
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
         """The components that are written by their kinds, put beside those in `components`."""
         named = {kind: data[kind] for kind in KINDS if kind in data}
-        fields = {name: value for name, value in data.items() if name not in named}
-        problems = [
+        fields = {name: value for name, value in data.items() if name in cls.settable()}
+        unknown = [name for name in data if name not in named and name not in fields]
+        problems = [Problem.at((str(name),), "unknown name", _advice(name)) for name in unknown]
+        problems += [
             problem.inside(kind) for kind, table in named.items() for problem in of_kind(Component)(table)
         ]
         others = fields.get("components", {})

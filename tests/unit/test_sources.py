@@ -233,7 +233,11 @@ def test_a_stack_is_written_with_its_components_by_their_kinds() -> None:
 @pytest.mark.parametrize(
     ("table", "found"),
     [
-        ({"orchestrater": {}}, "orchestrater: unknown name: "),
+        ({"orchestrater": {}}, "orchestrater: unknown name: did you mean 'orchestrator'?"),
+        (
+            {"vector_db": {}},
+            "vector_db: unknown name: a component of another kind is written components.vector_db",
+        ),
         ({"orchestrator": "kubernetes"}, "orchestrator: expected a table, found a string"),
         ({"orchestrator": {"flavour": "x"}}, "orchestrator.flavour: unknown name: did you mean 'flavor'?"),
         ({"orchestrator": {"flavor": "a b"}}, "orchestrator.flavor: not a flavor: 'a b'"),
@@ -723,6 +727,18 @@ def test_a_program_is_not_asked_again_for_what_the_lock_has() -> None:
     # Another pipeline has a list of its own.
     other = evolve(pipeline, name="other")
     assert any(isinstance(need, ProgramOutput) for need in observed(other, LOCAL, world, pins=pins).needs)
+
+
+def test_what_poetry_exports_of_its_environment_is_as_new_as_its_files() -> None:
+    texts = {"pyproject.toml": PROJECT, "poetry.lock": "1"}
+    pipeline = pipeline_of({"replicate_local_python_environment": "poetry_export"})
+    world = World(texts=texts, programs={POETRY: "six==1.17.0"})
+    spec = make_spec(pipeline, LOCAL, observed(pipeline, LOCAL, world, checkout=False))
+    pins = Pins(Lock([spec]))
+    for text, asked in (("1", 0), ("2", 1)):
+        later = evolve(world, texts={**texts, "poetry.lock": text})
+        needs = observed(pipeline, LOCAL, later, pins=pins).needs
+        assert sum(isinstance(need, ProgramOutput) for need in needs) == asked
 
 
 def test_steps_that_share_a_source_ask_once() -> None:
