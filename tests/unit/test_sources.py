@@ -29,6 +29,8 @@ from planner.integration_table import ALIASES, BUILT_IN, KNOWN
 from planner.integrations import Integration, Integrations
 from planner.requirements.lists import parse_list
 from planner.requirements.names import SETTING_OF
+from planner.settings.effective import settle
+from planner.sources import Source, Sources
 from tests.builders import LOCAL, WORLD, World, observed, pipeline_of
 
 PROD: Final = Stack(
@@ -464,11 +466,13 @@ hashes = {{ sha256 = "{"b" * 64}" }}
 """
 
 
-def source_of(table: Mapping[str, Any], world: World) -> InstallRequirements:
+def source_of(table: Mapping[str, Any], world: World) -> Source:
+    """The one source of a step, as it is read."""
     pipeline = pipeline_of(table)
-    (image,) = make_plan(pipeline, LOCAL, observed(pipeline, LOCAL, world)).images
-    (found,) = [item for item in image.spec.instructions if isinstance(item, InstallRequirements)]
-    return found
+    settings = settle(pipeline.layers(pipeline.steps[0]))
+    sources = Sources(pipeline, LOCAL, observed(pipeline, LOCAL, world), Pins())
+    (make,) = sources.of(settings)
+    return make()
 
 
 @pytest.mark.parametrize(
@@ -478,7 +482,7 @@ def source_of(table: Mapping[str, Any], world: World) -> InstallRequirements:
 )  # fmt: skip
 def test_a_pylock_is_read_with_its_hashes(table: Mapping[str, Any], source: str) -> None:
     found = source_of(table, World(texts={"pylock.toml": PYLOCK}))
-    assert found.source == source
+    assert found.name == source
     assert [package.line for package in found.requirements.packages] == [
         f'six==1.17.0; python_version >= "3.9" --hash=sha256:{"a" * 64} --hash=sha256:{"b" * 64}'
     ]
