@@ -15,7 +15,8 @@ from attrs import field
 
 from executor.engines.archive import DOCKERFILE, whole_dockerfile
 from executor.engines.protocol import OnLine
-from executor.errors import BuildFailed
+from executor.engines.pushes import passes
+from executor.errors import BuildFailed, Failure
 from planner.errors import Place, Problem
 from planner.image.instructions import InstallApt, InstallProject, InstallRequirements
 from planner.image.plan import ImagePlan
@@ -80,7 +81,10 @@ def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
     shown = [text for text in output if text.strip() and not _CLASSIC_NOTE.fullmatch(text)][-_SHOWN_LINES:]
     fix = "\n    ".join(["the last lines of its output:", *shown]) if shown else "it wrote nothing"
     where = Place(file=f"Dockerfile of {image.name}", line=line)
-    return BuildFailed([Problem(where, log.mask(said), log.mask(fix), "build-failed")])
+    # Only a parent comes from a registry: what a command of a step says is about something else.
+    later = instruction.startswith("FROM ") and passes(reason)
+    kind = Failure.REGISTRY_UNAVAILABLE if later else Failure.BUILD_FAILED
+    return BuildFailed([Problem(where, log.mask(said), log.mask(fix), "build-failed")], kind)
 
 
 def _said(image: ImagePlan, line: int | None, instruction: str, reason: str) -> str:

@@ -36,7 +36,7 @@ _PASSING: Final = re.compile(
 
 
 def passes(reason: str) -> bool:
-    """Whether trying again later may help, by the words of an engine that could not push."""
+    """Whether trying again later may help, by the words of an engine that could not push or pull."""
     return _PASSING.search(reason) is not None
 
 

@@ -89,6 +89,14 @@ def test_a_missing_parent(engine: Engine, registry: str, tmp_path: Path) -> None
     assert problem.where.line in (None, 1, 2)
 
 
+def test_a_parent_whose_registry_is_not_there_may_come(engine: Engine, tmp_path: Path) -> None:
+    image = planned(tmp_path, parent="localhost:1/nothing:1")
+    with pytest.raises(BuildFailed) as caught:
+        engine.build(job(image, tmp_path), lambda _: None)
+    assert "connection refused" in str(caught.value)
+    assert caught.value.exit_code == 75
+
+
 @pytest.mark.parametrize(
     "script", ["", f'echo sha256:{"1" * 64} > "${{4#--iidfile=}}"'], ids=["nothing", "an ID"]
 )

@@ -51,6 +51,17 @@ def test_what_is_no_secret_is_shown() -> None:
     assert Mask()(text) == text
 
 
+def test_only_a_parent_that_may_come_is_worth_trying_again() -> None:
+    refused = 'Get "http://localhost:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'
+    for instruction, reason, code in (
+        ("FROM localhost:1/base:1", refused, 75),
+        ("FROM localhost:1/base:1", "401 Unauthorized", 1),
+        ("RUN curl", refused, 1),
+    ):
+        log = logged(f"Step 1/4 : {instruction}")
+        assert build_failed(IMAGE, log, reason).exit_code == code
+
+
 def test_a_log_hides_keeps_and_passes_on() -> None:
     lines: list[str] = []
     log = Log(lines.append, Mask(SECRETS.values()))
