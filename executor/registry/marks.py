@@ -69,12 +69,13 @@ def mark(
 def marks(
     questions: Iterable[Question], *, timeout: float, environ: Mapping[str, str] | None = None
 ) -> dict[Question, Mark]:
-    """The same for several images, all asked at once."""
-    questions = list(questions)
+    """The same for several images, all asked at once: answers in the order of the questions."""
+    questions = list(dict.fromkeys(questions))
     answers = ask_locally(questions, _judge, seconds=timeout * _LOCAL_SHARE)
     rest = [question for question in questions if question not in answers]
     left = timeout * (1 - _LOCAL_SHARE) if any(is_local(each.ref.registry) for each in rest) else timeout
-    return {**answers, **ask_all(rest, _judge, timeout=left, environ=environ)}
+    found = {**answers, **ask_all(rest, _judge, timeout=left, environ=environ)}
+    return {question: found[question] for question in questions}
 
 
 def _judge(client: Reader, question: Question) -> Marked | Foreign:
