@@ -21,7 +21,8 @@ from tests.encodings import forms, found
 # With what encoders change, and long enough for a line of base64 to be cut in it.
 TOKEN: Final = "pl4nted+T0ken/with=\"quotes\" 'n' $igns & <more> \\ é " + "0123456789abcdefghijKLMNOP" * 3
 
-# Run in the image by a command that fails: it writes its environment down in many ways.
+# Run in the image by a command that fails: it writes its environment down in many ways. All of it goes to one
+# stream, since the classic builder reads two of them in any order.
 LEAK: Final = """
     import base64, html, json, os, shlex, sys, textwrap, urllib.parse
     token = os.environ["TOKEN"]
@@ -33,7 +34,7 @@ LEAK: Final = """
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             print(encode(text.encode()).decode(), urllib.parse.quote(encode(text.encode()), safe=""))
             for line in textwrap.wrap(encode(text.encode()).decode(), 76):
-                print(line, file=sys.stderr)
+                print(line)
     print("the last words", flush=True)
     sys.exit(3)
     """
@@ -42,7 +43,7 @@ LEAK: Final = """
 WATCHED: Final = """\
 #!/bin/sh
 {{ printf '%s\\0' "$@"; echo; }} >> '{log}'
-exec '{program}' "$@"
+exec {program} "$@"
 """
 
 
@@ -52,15 +53,19 @@ def leaking(request: pytest.FixtureRequest, project: Project, tmp_path: Path, ba
     name = "podman" if request.param == "podman" else "docker"
     engine = chosen_engine(name)
     programs, scratch = tmp_path / "programs", tmp_path / "scratch"
-    programs.mkdir()
     scratch.mkdir()
-    program = shutil.which(name)
-    (programs / name).write_text(WATCHED.format(log=tmp_path / "arguments", program=program))
-    (programs / name).chmod(0o755)
+    program = f"'{shutil.which(name)}'"
+    # Docker's builder is a plugin, which is started by itself. The real one is not where ours is looked for.
+    watched = {name: program, "cli-plugins/docker-buildx": f"env -u DOCKER_CONFIG {program} buildx"}
+    for path, real in watched.items():
+        (programs / path).parent.mkdir(parents=True, exist_ok=True)
+        (programs / path).write_text(WATCHED.format(log=tmp_path / "arguments", program=real))
+        (programs / path).chmod(0o755)
     project.env |= {
         "STOWPLAN_CONTAINER_ENGINE": name,
         "STOWPLAN_DOCKER_BUILDER": "auto" if request.param == "podman" else request.param,
         "TOKEN": TOKEN,
+        "DOCKER_CONFIG": str(programs),
         "PATH": f"{programs}:{os.environ['PATH']}",
         "TMPDIR": str(scratch),
     }
