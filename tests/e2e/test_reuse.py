@@ -238,8 +238,8 @@ def test_what_is_no_code_is_in_no_context(files: Project) -> None:
         "train.py",
     ]
     planned = files.ok("plan", "-o", "json")
-    assert [note["code"] for note in planned.data["notes"]] == ["default-ignore-rules"]
-    assert files.ok("plan").out.count("note: ") == 1
+    assert [note["code"] for note in planned.data["notes"]] == ["default-ignore-rules", "not-installed"]
+    assert files.ok("plan").out.count("note: ") == 2
     # What git does not keep does not count.
     (files.root / "empty/below").mkdir(parents=True)
     assert files.ok("plan", "-o", "json").data["plan"] == planned.data["plan"]
@@ -250,8 +250,9 @@ def test_what_is_no_code_is_in_no_context(files: Project) -> None:
     assert "stowplan.toml" not in shown
     assert ".git/config" in shown
     planned = files.ok("plan", "-o", "json")
-    (note,) = planned.data["notes"]
-    assert (note["code"], note["key"]) == ("suspicious-files", ".git")
+    notes = {note["code"]: note["key"] for note in planned.data["notes"]}
+    assert notes.keys() == {"suspicious-files", "not-installed"}
+    assert notes["suspicious-files"] == ".git"
 
 
 def test_output_may_go_to_a_file_of_the_project(files: Project, engine: str, parent: str) -> None:
