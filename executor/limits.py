@@ -35,6 +35,9 @@ ANSWER_BYTES: int = 1 << 20
 HELPER_SECONDS: float = 10.0
 """A credential helper; less where the question that wants the login has less time left."""
 
+PARENT_SECONDS: float = 600.0
+"""Pulling a parent image and running its Python once, where no setting and no registry names its version."""
+
 GREETING_SECONDS: float = 10.0
 """Whether an engine is there: the daemon's ping, `podman info`, `docker buildx version`."""
 

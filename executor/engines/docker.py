@@ -43,7 +43,6 @@ from executor.errors import BuildFailed, EngineRefused, ExecutorError, ProgramMi
 from executor.orphans import SCRATCH_VARIABLE, end_orphans
 from executor.process import Command, run
 from executor.registry.credentials import Login, docker_login
-from executor.scratch import name_of
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
 from planner.mask import Mask
@@ -96,7 +95,7 @@ def buildx_command(job: BuildJob, id_file: Path, program: tuple[str, ...] = _BUI
             # before 0.10 does not know.
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
             "DOCKER_DEFAULT_PLATFORM": "",
-            SCRATCH_VARIABLE: name_of(id_file.parent),
+            SCRATCH_VARIABLE: str(id_file.parent),
         }),
     )  # fmt: skip
 
@@ -244,12 +243,12 @@ class DockerEngine:
                 return False
         return True
 
-    def run(self, reference: str, argv: tuple[str, ...]) -> Finished:
+    def run(self, reference: str, argv: tuple[str, ...], *, network: bool = True) -> Finished:
         """Run a command in a new container; 127 when the container has no such program."""
         from docker.errors import APIError  # noqa: PLC0415
 
         with self._daemon.client(FOREVER) as api:
-            container = api.create_container(named(reference), list(argv))["Id"]
+            container = api.create_container(named(reference), list(argv), network_disabled=not network)["Id"]
             try:
                 try:
                     api.start(container)
@@ -291,6 +290,12 @@ class DockerEngine:
                 time.sleep(_SETTLING_SECONDS)
                 for container in before & lost():
                     api.remove_container(container, v=True, force=True)
+
+    def pull(self, reference: str) -> None:
+        """Pull through the daemon, with what `docker login` stored on this machine."""
+        ref = parsed(reference)
+        with self._daemon.client(FOREVER) as api:
+            api.pull(ref.name, str(ref.digest or ref.tag))
 
     def interrupt(self) -> None:
         """Stop builds and pushes."""

@@ -42,7 +42,6 @@ from executor.errors import (
 )
 from executor.orphans import SCRATCH_VARIABLE, end_orphans
 from executor.process import Command, Completed, run
-from executor.scratch import name_of
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
 from planner.mask import Mask
@@ -93,7 +92,7 @@ def build_command(job: BuildJob, directory: Path, image_format: Format = "oci") 
                 "SOURCE_DATE_EPOCH": "",
                 "DOCKER_DEFAULT_PLATFORM": "",
                 "TMPDIR": str(directory),
-                SCRATCH_VARIABLE: name_of(directory),
+                SCRATCH_VARIABLE: str(directory),
             }
         ),
     )
@@ -106,8 +105,8 @@ def push_command(ref: ImageRef, digest_file: Path) -> Command:
     """
     plain = ("--tls-verify=false",) if _LOOPBACK.fullmatch(ref.registry) else ()
     command = ("podman", "push", f"--digestfile={digest_file}", *plain, str(ref))
-    scratch = digest_file.parent
-    return Command(command, env=FrozenMapping({"TMPDIR": str(scratch), SCRATCH_VARIABLE: name_of(scratch)}))
+    scratch = str(digest_file.parent)
+    return Command(command, env=FrozenMapping({"TMPDIR": scratch, SCRATCH_VARIABLE: scratch}))
 
 
 class PodmanEngine:
@@ -279,10 +278,11 @@ class PodmanEngine:
             raise _failed(reference, done)
         return done.code == 0
 
-    def run(self, reference: str, argv: tuple[str, ...]) -> Finished:
+    def run(self, reference: str, argv: tuple[str, ...], *, network: bool = True) -> Finished:
         """Run a command in a new container; 127 when the container has no such program."""
         name = f"stowplan-{uuid.uuid4().hex}"
-        command = ("podman", "run", "--rm", "--pull=never", f"--name={name}", named(reference), *argv)
+        options = ("--rm", "--pull=never", f"--name={name}", *(() if network else ("--network=none",)))
+        command = ("podman", "run", *options, named(reference), *argv)
         try:
             done = run(Command(command), merged=True)
         except BaseException:
@@ -304,6 +304,12 @@ class PodmanEngine:
         listed = _podman("images", "--quiet", "--no-trunc", *filters)
         for found in listed.text.split() if listed.code == 0 else ():
             self._discard(found)
+
+    def pull(self, reference: str) -> None:
+        """Pull with what `podman login` stored for this user."""
+        done = _podman("pull", named(reference))
+        if done.code:
+            raise _failed(reference, done)
 
     def interrupt(self) -> None:
         """Stop builds and pushes."""
@@ -361,17 +367,8 @@ def _unpack(chunks: Iterator[bytes], directory: Path) -> None:
     try:
         directory.mkdir()
         with tarfile.open(fileobj=_Reader(chunks), mode="r|") as members:
-            directories = []
-            while (member := members.next()) is not None:
-                # Links may point anywhere: they are copied into the image as they are, and never followed.
-                members.extract(member, directory, filter="fully_trusted")
-                if member.isdir():
-                    directories.append(member)
-                # It keeps them all, which is a kilobyte for each file.
-                members.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
-            # What was put into them has changed their times.
-            for member in reversed(directories):
-                members.extract(member, directory, filter="fully_trusted")
+            # Links may point anywhere: they are copied into the image as they are, and never followed.
+            members.extractall(directory, filter="fully_trusted")  # noqa: S202
     except OSError as error:
         found = f"the build context cannot be written: {error.strerror}"
         raise ExecutorError.of(str(directory), found, "make room, or set TMPDIR to another place") from None
