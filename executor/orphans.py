@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from executor.scratch import owned
+from executor.scratch import named_by, owned
 
 __all__ = ["SCRATCH_VARIABLE", "end_orphans"]
 
-SCRATCH_VARIABLE: Final = "STOWPLAN_SCRATCH"
-"""The environment variable that names the temporary directory a program works for."""
+SCRATCH_VARIABLE: Final = "STOWPLAN_WORKS_FOR"
+"""The environment variable that names the temporary directory a program works for (`scratch.name_of`)."""
 
 # What builds and pushes. Such programs also start what serves others and lives on: Podman's pause process, an
 # agent that keeps keys.
@@ -49,9 +49,8 @@ def _orphans() -> Iterator[int]:
         # Those of other users cannot be read, and those that are gone by now have none.
         with contextlib.suppress(OSError):
             named = (each for each in path.read_bytes().split(b"\0") if each.startswith(mark))
-            scratch = os.fsdecode(next(named, b"")[len(mark) :])
-            # As the process itself sees it: in a container, the same path is another directory.
-            if scratch and _builds(path.parent) and not owned(Path(f"{path.parent}/root{scratch}")):
+            scratch = named_by(os.fsdecode(next(named, b"")[len(mark) :]))
+            if scratch is not None and _builds(path.parent) and not owned(scratch):
                 yield int(path.parent.name)
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["held", "owned", "sweep"]
+__all__ = ["held", "name_of", "named_by", "owned", "sweep"]
 
 _OWNER: Final = "owner"
 # What is swept has another name first: nobody can come to own it any more.
@@ -74,6 +74,30 @@ def owned(directory: Path) -> bool:
     finally:
         os.close(owner)
     return False
+
+
+def name_of(directory: Path) -> str:
+    """What a directory is called where other processes of this machine can read it.
+
+    In a container the same path is another directory, so that the name says whose view the path is of.
+    """
+    return f"{_view()}:{directory}"
+
+
+def named_by(name: str) -> Path | None:
+    """The directory of such a name; None if it is of another view, or no directory of ours."""
+    view, _, path = name.partition(":")
+    directory = Path(path)
+    known = re.fullmatch(rf"(stowplan-)?{_NAME}", directory.name)
+    return directory if view == str(_view()) and known else None
+
+
+def _view() -> int:
+    """The number of the mounts that this process sees; 0 where nothing tells."""
+    try:
+        return Path("/proc/self/ns/mnt").stat().st_ino
+    except OSError:
+        return 0
 
 
 def _sweep(directory: Path) -> None:

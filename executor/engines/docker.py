@@ -43,6 +43,7 @@ from executor.errors import BuildFailed, EngineRefused, ExecutorError, ProgramMi
 from executor.orphans import SCRATCH_VARIABLE, end_orphans
 from executor.process import Command, run
 from executor.registry.credentials import Login, docker_login
+from executor.scratch import name_of
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
 from planner.mask import Mask
@@ -95,7 +96,7 @@ def buildx_command(job: BuildJob, id_file: Path, program: tuple[str, ...] = _BUI
             # before 0.10 does not know.
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
             "DOCKER_DEFAULT_PLATFORM": "",
-            SCRATCH_VARIABLE: str(id_file.parent),
+            SCRATCH_VARIABLE: name_of(id_file.parent),
         }),
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from executor.process import Command, Completed, run
-from executor.scratch import owned
+from executor.scratch import name_of, named_by, owned
 
 __all__ = ["Podman", "build_secret", "remove_containers", "remove_half_written", "stop_commands"]
 
@@ -35,7 +35,7 @@ _WAITS: Final = (0.5, 1.0, 2.0)
 def build_secret(scratch: Path) -> str:
     """The secret by which the containers of a build are known. Its value is empty, and no command gets it."""
     # In digits: a path may have commas.
-    return f"id={_ID}{_view()}-{os.fsencode(scratch).hex()},src={os.devnull}"
+    return f"id={_ID}{os.fsencode(name_of(scratch)).hex()},src={os.devnull}"
 
 
 def stop_commands(runtime: str) -> None:
@@ -54,7 +54,7 @@ def remove_containers(podman: Podman, storage: Path) -> None:
     for file in storage.glob("*-containers/*/userdata/buildah.json"):
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             scratch = _scratch(json.loads(file.read_bytes()))
-            if scratch is not None and _is_dead(scratch):
+            if scratch is not None and not owned(scratch):
                 podman("rm", "--force", file.parents[1].name)
     # Whoever was killed before it could write down what a container is for has left one that nobody can use.
     # It is known to be such a one while nobody is making any.
@@ -104,20 +104,12 @@ def remove_half_written(podman: Podman) -> None:
 def _scratch(container: Any) -> Path | None:
     """The temporary directory of the build that made a working container; None if it is not ours."""
     for secret in container["CommonBuildOpts"]["Secrets"] or ():
-        match = re.match(rf"id={_ID}{_view()}-((?:[0-9a-f]{{2}})+),", secret)
+        match = re.match(rf"id={_ID}((?:[0-9a-f]{{2}})+),", secret)
         if match:
-            return Path(os.fsdecode(binascii.unhexlify(match[1])))
+            return named_by(os.fsdecode(binascii.unhexlify(match[1])))
     return None
-
-
-def _view() -> int:
-    """A number of the directories that this process sees: in a container, a path leads elsewhere."""
-    try:
-        return Path("/proc/self/ns/mnt").stat().st_ino
-    except OSError:
-        return 0
 
 
 def _is_dead(scratch: Path) -> bool:
     """Whether a directory is one of ours, by its name, and its owner is dead."""
-    return bool(re.fullmatch(r"(stowplan-)?[0-9a-f]{16}", scratch.name)) and not owned(scratch)
+    return named_by(name_of(scratch)) is not None and not owned(scratch)

@@ -42,6 +42,7 @@ from executor.errors import (
 )
 from executor.orphans import SCRATCH_VARIABLE, end_orphans
 from executor.process import Command, Completed, run
+from executor.scratch import name_of
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
 from planner.mask import Mask
@@ -92,7 +93,7 @@ def build_command(job: BuildJob, directory: Path, image_format: Format = "oci") 
                 "SOURCE_DATE_EPOCH": "",
                 "DOCKER_DEFAULT_PLATFORM": "",
                 "TMPDIR": str(directory),
-                SCRATCH_VARIABLE: str(directory),
+                SCRATCH_VARIABLE: name_of(directory),
             }
         ),
     )
@@ -105,8 +106,8 @@ def push_command(ref: ImageRef, digest_file: Path) -> Command:
     """
     plain = ("--tls-verify=false",) if _LOOPBACK.fullmatch(ref.registry) else ()
     command = ("podman", "push", f"--digestfile={digest_file}", *plain, str(ref))
-    scratch = str(digest_file.parent)
-    return Command(command, env=FrozenMapping({"TMPDIR": scratch, SCRATCH_VARIABLE: scratch}))
+    scratch = digest_file.parent
+    return Command(command, env=FrozenMapping({"TMPDIR": str(scratch), SCRATCH_VARIABLE: name_of(scratch)}))
 
 
 class PodmanEngine:
@@ -367,8 +368,17 @@ def _unpack(chunks: Iterator[bytes], directory: Path) -> None:
     try:
         directory.mkdir()
         with tarfile.open(fileobj=_Reader(chunks), mode="r|") as members:
-            # Links may point anywhere: they are copied into the image as they are, and never followed.
-            members.extractall(directory, filter="fully_trusted")  # noqa: S202
+            directories = []
+            while (member := members.next()) is not None:
+                # Links may point anywhere: they are copied into the image as they are, and never followed.
+                members.extract(member, directory, filter="fully_trusted")
+                if member.isdir():
+                    directories.append(member)
+                # It keeps them all, which is a kilobyte for each file.
+                members.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
+            # What was put into them has changed their times.
+            for member in reversed(directories):
+                members.extract(member, directory, filter="fully_trusted")
     except OSError as error:
         found = f"the build context cannot be written: {error.strerror}"
         raise ExecutorError.of(str(directory), found, "make room, or set TMPDIR to another place") from None

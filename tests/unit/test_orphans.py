@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from executor.orphans import SCRATCH_VARIABLE, end_orphans
-from executor.scratch import held
+from executor.scratch import held, name_of
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc")
 
@@ -23,11 +23,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     assert sleep is not None
     started: list[subprocess.Popen[bytes]] = []
 
-    def run(name: str, scratch: Path | None) -> subprocess.Popen[bytes]:
+    def run(name: str, scratch: str) -> subprocess.Popen[bytes]:
         program = tmp_path / str(len(started)) / name
         program.parent.mkdir()
         shutil.copy(os.path.realpath(sleep), program)
-        env = {SCRATCH_VARIABLE: str(scratch)} if scratch else {}
+        env = {SCRATCH_VARIABLE: scratch} if scratch else {}
         started.append(subprocess.Popen([program, "1000"], env=env))
         return started[-1]
 
@@ -45,10 +45,17 @@ def test_only_what_builds_for_a_dead_owner_is_ended(
     with held(place) as alive:
         with held(place) as dead:
             pass
-        orphan, deleted = start("podman", dead), start("docker-buildx", dead)
+        orphan, deleted = start("podman", name_of(dead)), start("docker-buildx", name_of(dead))
         # Of an engine that is updated meanwhile.
         (tmp_path / "1/docker-buildx").unlink()
-        others = [start("podman", alive), start("podman", None), start("gpg-agent", dead)]
+        others = [
+            start("podman", name_of(alive)),
+            start("podman", ""),
+            start("gpg-agent", name_of(dead)),
+            # In a container, with a directory of its own below the same path.
+            start("podman", f"1:{dead}"),
+            start("podman", name_of(tmp_path / "precious")),
+        ]
         end_orphans()
         assert [orphan.wait(), deleted.wait()] == [-9, -9]
-        assert [process.poll() for process in others] == [None] * 3
+        assert [process.poll() for process in others] == [None] * 5
