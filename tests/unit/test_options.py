@@ -14,6 +14,7 @@ from executor.engines.podman import build_command, push_command
 from executor.engines.protocol import HASH_LABEL, BuildJob
 from executor.errors import ExecutorError
 from executor.orphans import SCRATCH_VARIABLE
+from executor.scratch import name_of
 from planner.errors import PlannerError
 from planner.settings.build_options import BuildOptions
 from planner.settings.builders import builders_for, refusals
@@ -284,7 +285,7 @@ def test_the_command_of_podman(tmp_path: Path) -> None:
         "SOURCE_DATE_EPOCH": "",
         "DOCKER_DEFAULT_PLATFORM": "",
         "TMPDIR": str(tmp_path),
-        SCRATCH_VARIABLE: str(tmp_path),
+        SCRATCH_VARIABLE: name_of(tmp_path),
     }
     assert "hunter22" not in repr(command)
 
