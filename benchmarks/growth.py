@@ -23,7 +23,6 @@ from executor.workflow.locks import check_lock, write_lock
 from planner import (
     LOCK_NAME,
     Digest,
-    Facts,
     IgnoreRules,
     ImageRef,
     Lock,
@@ -39,6 +38,7 @@ from planner import (
 )
 from planner.lock.repair import repair
 from planner.requirements.files import included_files, parse_file
+from tests.builders import observed
 
 __all__ = ["CASES", "growing"]
 
@@ -247,6 +247,11 @@ def ledger(_: Path, count: int) -> Work:
     return work
 
 
+def _made(pipeline: Pipeline) -> PlanSpec:
+    """The spec of a pipeline, whose requirements come to packages of a world in memory."""
+    return make_spec(pipeline, Stack(), observed(pipeline, checkout=False))
+
+
 def _spec(count: int, offset: int) -> PlanSpec:
     settings = {
         "docker": {
@@ -260,7 +265,7 @@ def _spec(count: int, offset: int) -> PlanSpec:
         }
     }
     pipeline = Pipeline(name="p", steps=[f"s{index + offset}" for index in range(count)], settings=settings)
-    return make_spec(pipeline, Stack(), Facts())
+    return _made(pipeline)
 
 
 def comparing(_: Path, count: int) -> Work:
@@ -280,9 +285,7 @@ def repairing(_: Path, count: int) -> Work:
     plans = []
     for index in range(count):
         settings = {"docker": {"parent_image": PARENT, "requirements": [f"package-{index}==1"]}}
-        plans.append(
-            make_spec(Pipeline(name=f"p{index}", steps=["only"], settings=settings), Stack(), Facts())
-        )
+        plans.append(_made(Pipeline(name=f"p{index}", steps=["only"], settings=settings)))
     text = dumps(Lock(plans))
     middle = text.index("\n# 80\n")
     broken = f"{text[:middle]}\n<<<<<<< ours\n=======\n>>>>>>> theirs\n{text[middle:]}"
@@ -294,9 +297,7 @@ def versions(_: Path, count: int) -> Work:
     plans = []
     for index in range(count):
         settings = {"docker": {"parent_image": PARENT, "requirements": [f"package==1.{index}"]}}
-        plans.append(
-            make_spec(Pipeline(name=f"p{index}", steps=["only"], settings=settings), Stack(), Facts())
-        )
+        plans.append(_made(Pipeline(name=f"p{index}", steps=["only"], settings=settings)))
     lock = Lock(plans)
     return lambda: loads.__wrapped__(dumps(lock))
 
