@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from attrs import Factory, define, evolve
@@ -103,37 +103,37 @@ class _Reading:
             raise fault(
                 Place(file=root.path), "the requirements file is missing", "create it, or name another"
             )
-        key = (root.path, root.constrains)
-        if key in self._seen:
-            return
-        self._seen.add(key)
-        open_files = [(*key, logical_lines(self.texts[root.path]))]
-        names = {root.path}
-        while open_files:
-            file, constrains, lines = open_files[-1]
-            number, raw = next(lines, (0, ""))
-            if not number:
-                names.discard(open_files.pop()[0])
-                continue
-            includes: list[tuple[str, bool]] = []
-            where = Place(file=file, line=number)
+        # From the root to the file that is read, each at the line that includes the next one.
+        open_files: list[tuple[str, Iterator[File]]] = []
+        names: set[str] = set()
+        include: File | None = root
+        while include or open_files:
+            if include is None:
+                names.remove(open_files.pop()[0])
+            elif include.path in names:
+                # pip refuses it, and uv passes over it.
+                found, fix = f"{include.path} includes itself", "remove this line, or move what both need"
+                self.problems.append(Problem(include.where, found, fix))
+            elif (key := (include.path, include.constrains)) not in self._seen:
+                self._seen.add(key)
+                names.add(include.path)
+                open_files.append((include.path, self._take_in(include)))
+            include = next(open_files[-1][1], None) if open_files else None
+
+    def _take_in(self, file: File) -> Iterator[File]:
+        """Take in a file, line by line; each file that a line includes, before the next line is taken in."""
+        for number, raw in logical_lines(self.texts[file.path]):
+            where = Place(file=file.path, line=number)
             try:
-                if line := parse_line(raw, where):
-                    includes = self._line(line, where, constrains)
+                line = parse_line(raw, where)
+                includes = self._line(line, where, file.constrains) if line else []
             except PlannerError as error:
                 self.problems += error.problems
-            for include in reversed(includes):
-                if include[0] in names:
-                    # pip refuses it, and uv passes over it.
-                    found = f"{include[0]} includes itself"
-                    self.problems.append(Problem(where, found, "remove this line, or move what both need"))
-                elif include not in self._seen:
-                    self._seen.add(include)
-                    names.add(include[0])
-                    open_files.append((*include, logical_lines(self.texts[include[0]])))
+            else:
+                yield from includes
 
-    def _line(self, line: Line, where: Place, constrains: bool) -> list[tuple[str, bool]]:
-        """Take in one line; the files it includes, and whether as constraints."""
+    def _line(self, line: Line, where: Place, constrains: bool) -> list[File]:
+        """Take in one line; the files it includes."""
         if line.requirement:
             requirement = _requirement(line, where)
             if constrains:
@@ -147,7 +147,7 @@ class _Reading:
             else:
                 self.packages.append((where, requirement))
             return []
-        includes: list[tuple[str, bool]] = []
+        includes: list[File] = []
         for option in line.options:
             try:
                 if option.name in {"requirement", "constraint"}:
@@ -156,7 +156,7 @@ class _Reading:
                         raise fault(
                             where, f"the included file {path!r} is missing", "create it, or fix the path"
                         )
-                    includes.append((path, constrains or option.name == "constraint"))
+                    includes.append(File(path, constrains or option.name == "constraint", where))
                 elif option.name == "editable":
                     raise nameless(option.value or "", where, editable=True)
                 else:

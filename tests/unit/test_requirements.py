@@ -309,6 +309,14 @@ def test_a_file_that_includes_itself() -> None:
     assert problems("a\n-r r.txt") == [f"r.txt:2: {itself}"]
     assert problems("-c ./r.txt") == [f"r.txt:1: {itself}"]
     assert problems("-r a.txt\n-c b.txt", a_txt="-r b.txt", b_txt="x\n-r r.txt") == [f"b.txt:2: {itself}"] * 1
+    assert problems("-r a.txt -r b.txt", a_txt="-r b.txt", b_txt="-c a.txt") == [
+        "b.txt:1: a.txt includes itself: remove this line, or move what both need"
+    ]
+
+
+def test_a_file_that_is_included_twice_includes_itself_nowhere() -> None:
+    requirements = read("-r a.txt -r b.txt -r a.txt -c b.txt", a_txt="a\n-r b.txt", b_txt="b")
+    assert (to_lines(requirements), constraint_lines(requirements)) == (("a", "b"), ("b",))
 
 
 def test_a_long_chain_of_files() -> None:
