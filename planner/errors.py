@@ -94,9 +94,9 @@ class PlannerError(ValueError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """Advice for an unknown name: the nearest known one, or all of them when none is near."""
-    return KnownNames(known).advice(name)
+def did_you_mean(name: object, known: Iterable[str], otherwise: str | None = None) -> str:
+    """Advice for an unknown name: the nearest known one. When none is near, `otherwise`, else all of them."""
+    return KnownNames(known).advice(name, otherwise)
 
 
 class KnownNames:
@@ -105,15 +105,15 @@ class KnownNames:
     def __init__(self, known: Iterable[str]) -> None:
         self._names = sorted(known)
 
-    def advice(self, name: object) -> str:
-        """The nearest name, or those there are when none is near.
+    def advice(self, name: object, otherwise: str | None = None) -> str:
+        """The nearest name. When none is near, `otherwise`, else those there are.
 
         Of many names only those that begin like it are compared: each comparison takes its time.
         """
         import difflib  # noqa: PLC0415  # only what is misspelt needs it
 
         if not self._names:
-            return "there are none"
+            return "there are none" if otherwise is None else otherwise
         wanted = str(name)
         at = bisect(self._names, wanted)
         compared = self._names[max(0, at - _COMPARED) : at + _COMPARED]
@@ -121,5 +121,7 @@ class KnownNames:
         near = difflib.get_close_matches(wanted, compared, n=1) if len(wanted) <= _LONGEST else ()
         if near:
             return f"did you mean {near[0]!r}?"
+        if otherwise is not None:
+            return otherwise
         more = f" and {len(self._names) - _SHOWN} more" if len(self._names) > _SHOWN else ""
         return f"known names: {', '.join(self._names[:_SHOWN])}{more}"

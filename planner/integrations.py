@@ -59,7 +59,9 @@ class Integrations:
         if name in self.own:
             return self.own[name]
         if name not in KNOWN:
-            raise PlannerError([Problem(where, f"unknown integration {name!r}", self._advice(name))])
+            more = "add it to the project file: [integration.NAME] requirements = […]"
+            fix = did_you_mean(name, self.names, f"see `stowplan integrations list`, or {more}")
+            raise PlannerError([Problem(where, f"unknown integration {name!r}", fix)])
         return _known(name)
 
     def of_flavor(self, kind: str, flavor: str) -> Integration | None:
@@ -74,8 +76,3 @@ class Integrations:
     def flavors(self, kind: str) -> tuple[str, ...]:
         """The flavors that components of a kind may have, sorted."""
         return tuple(sorted({*self.names, *ALIASES, *_PLAIN, *BUILT_IN.get(kind, ())}))
-
-    def _advice(self, name: str) -> str:
-        near = did_you_mean(name, self.names)
-        more = "add it to the project file: [integration.NAME] requirements = […]"
-        return near if near.startswith("did") else f"see `stowplan integrations list`, or {more}"

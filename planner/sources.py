@@ -138,8 +138,8 @@ class Sources:
                 if integration is not None:
                     asked.append((place, integration))
                 elif component.empty:
-                    known = did_you_mean(component.flavor, self._integrations.flavors(kind))
-                    fix = known if known.startswith("did") else "give its requirements beside it"
+                    flavors = self._integrations.flavors(kind)
+                    fix = did_you_mean(component.flavor, flavors, "give its requirements beside it")
                     problems.append(Problem(place, f"unknown flavor {component.flavor!r}", fix))
             asked.append((where, component))
         if problems:

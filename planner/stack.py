@@ -79,10 +79,8 @@ _component = decoded(Component)
 
 
 def _advice(name: object) -> str:
-    for known in (Stack.settable(), KINDS):
-        if (near := did_you_mean(name, known)).startswith("did"):
-            return near
-    return f"a component of another kind is written components.{name}"
+    other = f"a component of another kind is written components.{name}"
+    return did_you_mean(name, Stack.settable(), did_you_mean(name, KINDS, other))
 
 
 @frozen(kw_only=True)

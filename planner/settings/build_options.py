@@ -122,8 +122,8 @@ def _misplaced(name: str, place: Sequence[str]) -> Problem | None:
         if "container_limits" in map(_ours, place[:-1]) and name not in CONTAINER_LIMITS:
             return Problem.at((), "is no limit of a container", "write it beside container_limits")
         return None
-    near = did_you_mean(name, {*BuildOptions.settable(), *OPTIONS}.difference(_TABLES))
-    fix = near if near.startswith("did") else "leave it out, or see the build options of the reference"
+    known = {*BuildOptions.settable(), *OPTIONS}.difference(_TABLES)
+    fix = did_you_mean(name, known, "leave it out, or see the build options of the reference")
     return Problem.at((), f"unknown build option {place[-1]!r}", fix)
 
 
