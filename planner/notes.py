@@ -10,7 +10,9 @@ from planner.files.defaults import suspicious
 from planner.files.tree import decode_node
 from planner.image.plan import ImagePlan, Note
 from planner.image.spec import ExternalImage
+from planner.pyproject import PYPROJECT
 from planner.settings.effective import Settings
+from planner.sources import REQUIREMENTS_FILE
 from planner.stack import LOCAL_REGISTRY
 from planner.values import Digest
 
@@ -121,8 +123,7 @@ def _not_installed(images: tuple[ImagePlan, ...], settings: Mapping[str, Setting
     roots: dict[Digest, frozenset[str]] = {}
     for image in images:
         asked = settings[image.name]
-        named = asked.replicated or asked.pyproject or asked.requirements
-        if named or any(layer.settings.gives((setting,)) for layer in asked.layers):
+        if asked.names_requirements or any(layer.settings.gives((setting,)) for layer in asked.layers):
             continue
         names: frozenset[str] = frozenset()
         for tree in image.checkout.trees.values():
@@ -131,10 +132,10 @@ def _not_installed(images: tuple[ImagePlan, ...], settings: Mapping[str, Setting
             names |= roots[tree.digest]
         # A pyproject.toml can be there for the settings of tools alone; one with a lock is not.
         locked = names.intersection(("uv.lock", "poetry.lock"))
-        file = "requirements.txt" if "requirements.txt" in names else "pyproject.toml" if locked else ""
+        file = REQUIREMENTS_FILE if REQUIREMENTS_FILE in names else PYPROJECT if locked else ""
         if file not in names:
             continue
-        how = f'requirements = "{file}"' if file == "requirements.txt" else f'pyproject_path = "{file}"'
+        how = f'requirements = "{file}"' if file == REQUIREMENTS_FILE else f'pyproject_path = "{file}"'
         text = (
             f"{file} is copied, and nothing in it is installed: set {how}, or {setting} = false to have it "
             "found (true silences this note)"

@@ -21,8 +21,18 @@ from planner.requirements.model import Option, Requirement, Requirements
 from planner.requirements.options import canonical_options, check_option
 from planner.requirements.pins import contradictions
 
-__all__ = ["Asked", "is_pylock", "needs_tool", "parse_toml", "read_project", "read_pylock", "wants_anything"]
+__all__ = [
+    "PYPROJECT",
+    "Asked",
+    "is_pylock",
+    "needs_tool",
+    "parse_toml",
+    "read_project",
+    "read_pylock",
+    "wants_anything",
+]
 
+PYPROJECT: Final = "pyproject.toml"
 _PYLOCK: Final = r"(?:.*/)?pylock(?:\.[^/.]+)?\.toml"
 # Settings of uv that change nothing of what the standard tables say.
 _PLAIN_UV: Final = frozenset(

@@ -25,6 +25,7 @@ from planner.integrations import Integrations
 from planner.lock.lock import Pins
 from planner.pipeline import Pipeline
 from planner.pyproject import (
+    PYPROJECT,
     Asked,
     is_pylock,
     needs_tool,
@@ -49,7 +50,6 @@ from planner.values import Digest, PythonPackageInstaller
 __all__ = ["REQUIREMENTS_FILE", "Source", "Sources"]
 
 REQUIREMENTS_FILE: Final = "requirements.txt"
-PYPROJECT: Final = "pyproject.toml"
 _REPLICATED: Final = SETTING_OF["local-environment"]
 
 
@@ -120,7 +120,7 @@ class Sources:
             yield self._pyproject(settings, settings.pyproject, SETTING_OF["pyproject"])
         if listed := settings.requirements:
             yield ("requirements",), ("requirements", listed), partial(self._of_requirements, listed)
-        if settings.detects and not (settings.replicated or settings.pyproject or settings.requirements):
+        if settings.detects and not settings.names_requirements:
             yield from self._detected(settings)
 
     # --- what integrations and components install
@@ -194,9 +194,10 @@ class Sources:
                     problems.append(Problem(where, found, fix))
         texts: dict[str, str] = {}
         locked: list[Requirements] = []
-        plain = [file for file in given.files if not is_pylock(file.path)]
+        plain: list[File] = []
         for file in given.files:
-            if file in plain:
+            if not is_pylock(file.path):
+                plain.append(file)
                 answers = self.facts.ask(RequirementsFile(file.path))
                 texts |= {path: text for path, text in answers.items() if text is not None}
             elif (text := self.facts.ask(FileText(file.path))) is not None:

@@ -24,13 +24,13 @@ from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
 from planner.integrations import Integration
 from planner.pipeline import Pipeline, name_check
+from planner.pyproject import PYPROJECT
 from planner.settings.checks import kind_of
 from planner.stack import Stack
 
 __all__ = ["Project", "find_project", "has_project", "load_project"]
 
 PROJECT_FILE: Final = "stowplan.toml"
-PYPROJECT: Final = "pyproject.toml"
 _EXAMPLE: Final = '[pipeline.training] with steps = ["load", "train"]'
 _TABLES: Final = ("integration", "pipeline", "stack")
 T = TypeVar("T")

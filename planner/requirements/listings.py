@@ -17,7 +17,7 @@ from planner.requirements.files import parse_file
 from planner.requirements.grammar import logical_lines
 from planner.requirements.model import Requirements
 
-__all__ = ["Listed", "export_commands", "freeze_commands", "read_listing"]
+__all__ = ["Listing", "export_commands", "freeze_commands", "read_listing"]
 
 Commands = tuple[tuple[str, ...], ...]
 
@@ -29,12 +29,11 @@ _POETRY: Final = (
     "--directory={directory}",
 )
 _OUTPUT: Final = "output"
-PYPROJECT: Final = "pyproject.toml"
 _UV_EXPORT: Final = (
-    *("--locked", "--format=requirements.txt", "--no-dev", "--no-emit-project", "--no-hashes"),
+    "uv", "export", "--locked", "--format=requirements.txt", "--no-dev", "--no-emit-project", "--no-hashes",
     "--no-annotate",
-)
-_UV_COMPILE: Final = ("--universal", "--no-annotate")
+)  # fmt: skip
+_UV_COMPILE: Final = ("uv", "pip", "compile", "pyproject.toml", "--universal", "--no-annotate")
 _UV_FREEZE: Final = ("uv", "pip", "freeze", "--python={python}")
 # A line that is of this machine alone: editable, a file, or a directory.
 _LOCAL: Final = re.compile(
@@ -45,7 +44,7 @@ _EDITABLE: Final = re.compile(r"# Editable .*\((?P<name>[\w.-]+)==")
 
 
 @frozen
-class Listed:
+class Listing:
     """What a program listed: requirements, and the names of packages of this machine that are left out."""
 
     requirements: Requirements
@@ -64,10 +63,10 @@ def export_commands(
     of_poetry = [*(f"--extras={name}" for name in extras), *(f"--with={name}" for name in groups)]
     poetry = (*_POETRY, *of_poetry)
     if uv_locked:
-        return (("uv", "export", *_UV_EXPORT, *chosen, "--directory={directory}"),)
+        return ((*_UV_EXPORT, *chosen, "--directory={directory}"),)
     if poetry_locked:
         return (poetry,)
-    return ("uv", "pip", "compile", PYPROJECT, *_UV_COMPILE, *chosen, "--directory={directory}"), poetry
+    return (*_UV_COMPILE, *chosen, "--directory={directory}"), poetry
 
 
 def freeze_commands(method: bool | str | Sequence[str]) -> Commands:
@@ -87,7 +86,7 @@ def freeze_commands(method: bool | str | Sequence[str]) -> Commands:
             return (tuple(method) if isinstance(method, list | tuple) else (),)
 
 
-def read_listing(text: str, command: str, *, setting: str, skip_local: bool = False) -> Listed:
+def read_listing(text: str, command: str, *, setting: str, skip_local: bool = False) -> Listing:
     """What a command printed, in the format of requirements files, without hashes: of the setting's source.
 
     Packages that are editable, local or files are left out with `skip_local`, and else are one problem that
@@ -123,7 +122,7 @@ def read_listing(text: str, command: str, *, setting: str, skip_local: bool = Fa
             )
             for problem in error.problems
         ) from None
-    return Listed(read, tuple(local))
+    return Listing(read, tuple(local))
 
 
 def _name(line: str, comment: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from planner.errors import Problem
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
-from planner.pyproject import is_pylock
+from planner.pyproject import PYPROJECT, is_pylock
 from planner.requirements.credentials import PRIVATE_INDEX
 from planner.requirements.lists import is_requirement
 from planner.settings.build_options import BuildConfig, check_arguments, env_name
@@ -88,7 +88,7 @@ def _pyproject(value: object) -> Iterator[Problem]:
     yield from problems
     if not problems and isinstance(value, str):
         name = value.rpartition("/")[2]
-        if name != "pyproject.toml" and not is_pylock(value):
+        if name != PYPROJECT and not is_pylock(value):
             found = f"not the path of a pyproject.toml or a pylock.toml: {value!r}"
             yield Problem.at((), found, 'write "pyproject.toml"; a requirements file belongs in requirements')
 

@@ -74,6 +74,11 @@ class Settings:
         return _placed(problem, self.layers)
 
     @property
+    def names_requirements(self) -> bool:
+        """Whether a setting says where the requirements of the project are: then none are looked for."""
+        return bool(self.replicated or self.pyproject or self.requirements)
+
+    @property
     def variables(self) -> Mapping[str, tuple[str, str]]:
         """The environment variables that are referred to, each with the setting that first does."""
         return {
