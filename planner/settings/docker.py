@@ -186,11 +186,11 @@ class DockerSettings(Layer):
     requirements: str | Sequence[str] | Unset = setting((), _requirements, COUNTED)
     """Requirements to install: the path of a requirements file, or a list of requirements and such paths."""
     required_integrations: Sequence[str] | Unset = setting((), list_of(text), COUNTED)
-    """Integrations whose requirements are installed. Not supported by this release."""
+    """Integrations whose requirements and Debian packages are installed."""
     install_stack_requirements: bool | Unset = setting(True, boolean, COUNTED)
-    """Install what the stack's components require. No component of this release requires any."""
+    """Install what the stack's components require."""
     install_deployment_requirements: bool | Unset = setting(True, boolean, COUNTED)
-    """Install what the stack's deployer requires. No component of this release requires any."""
+    """If the stack has a deployer, install what `settings.deployment` of the pipeline requires."""
     local_project_install_command: str | Unset | None = setting(None, optional(_command), COUNTED)
     """Shell command that installs the included files as a package, run in /app."""
     apt_packages: Sequence[str] | Unset = setting((), list_of(apt_package), COUNTED)
