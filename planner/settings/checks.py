@@ -64,9 +64,7 @@ def text(value: object) -> Iterator[Problem]:
     elif unencodable(value):
         yield _problem("is not valid Unicode text", "write it as UTF-8")
     elif holds_login(value):
-        yield _problem(
-            f"holds credentials: {quoted(value)}", "leave them out: whoever has the lock could read them"
-        )
+        yield _credentials(value, "leave them out: whoever has the lock could read them")
 
 
 def without_login(check: Check, fix: str) -> Check:
@@ -74,11 +72,15 @@ def without_login(check: Check, fix: str) -> Check:
 
     def check_login(value: object) -> Iterator[Problem]:
         if isinstance(value, str) and holds_login(value):
-            yield _problem(f"holds credentials: {quoted(value)}", fix)
+            yield _credentials(value, fix)
         else:
             yield from check(value)
 
     return check_login
+
+
+def _credentials(value: str, fix: str) -> Problem:
+    return _problem(f"holds credentials: {quoted(value)}", fix)
 
 
 def unencodable(value: str) -> bool:
@@ -155,20 +157,18 @@ def mapping_of(check_key: Check, check: Check) -> Check:
     return check_items
 
 
-def image_ref(value: object) -> Iterator[Problem]:
+def _image_ref(value: object) -> Iterator[Problem]:
     """The name of an image."""
     if not isinstance(value, str):
         yield from text(value)
-        return
-    if holds_login(value):
-        yield _problem(
-            f"holds credentials: {quoted(value)}", "leave them to `docker login` or `podman login`"
-        )
         return
     try:
         ImageRef.parse(value)
     except ValueError as error:
         yield _problem(str(error), "write it as registry/repository:tag, like 'python:3.11-slim'")
+
+
+image_ref: Final[Check] = without_login(_image_ref, "leave them to `docker login` or `podman login`")
 
 
 def project_path(value: object) -> Iterator[Problem]:
