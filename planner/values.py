@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Self, TypeVar
 
@@ -31,6 +31,7 @@ __all__ = [
     "build_argument",
     "dashed_arguments",
     "freeze",
+    "respelled",
 ]
 
 V = TypeVar("V")
@@ -240,18 +241,22 @@ def bare_flags(value: object) -> Any:
 
 
 def dashed_arguments(value: object) -> Any:
-    """Arguments of an installer under their names with dashes, so that layers agree on them.
-
-    Of two spellings of one name, neither becomes the other: the check reports them.
-    """
+    """Arguments of an installer under their names with dashes, so that layers agree on them."""
     given = bare_flags(value)
-    if not isinstance(given, FrozenMapping):
-        return given
-    count = Counter(map(_dashed, given))
-    return FrozenMapping({
-        _dashed(name) if count[_dashed(name)] == 1 else name: item for name, item in given.items()
-    })  # fmt: skip
+    return respelled(given, _dashed) if isinstance(given, FrozenMapping) else given
 
 
 def _dashed(name: object) -> Any:
     return name.replace("_", "-") if isinstance(name, str) else name
+
+
+def respelled(given: Mapping[Any, V], spell: Callable[[Any], Any]) -> FrozenMapping[V]:
+    """A mapping with one spelling of each name.
+
+    Of two spellings of one name, neither becomes the other: a check reports them.
+    """
+    names = {name: spell(name) for name in given}
+    count = Counter(names.values())
+    return FrozenMapping({
+        names[name] if count[names[name]] == 1 else name: item for name, item in given.items()
+    })  # fmt: skip

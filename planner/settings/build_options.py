@@ -7,7 +7,6 @@ how options reach one is written in its table.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -31,7 +30,7 @@ from planner.settings.checks import (
     without_login,
 )
 from planner.settings.option_table import CONTAINER_LIMITS, FIELD_SPELLINGS, OPTIONS, REFUSED
-from planner.values import FrozenMapping, freeze
+from planner.values import FrozenMapping, freeze, respelled
 
 __all__ = [
     "ENV_NAME", "LABEL_NAME", "OPTION_NAME", "PLATFORM", "TARGET", "BuildConfig", "BuildOptions",
@@ -148,16 +147,11 @@ def _read(value: object) -> Any:
     frozen_value = freeze(value)
     if not isinstance(frozen_value, FrozenMapping):
         return frozen_value
-    names = [_ours(given) for given in frozen_value]
-    count = Counter(names)
-    read = {}
-    for (given, item), name in zip(frozen_value.items(), names, strict=True):
-        if name not in OPTIONS:
-            read[given] = item
-        else:
-            # Of two spellings of one option, neither becomes the other: the check reports them.
-            read[name if count[name] == 1 else given] = OPTIONS[name].shape.read(item)
-    return FrozenMapping(read)
+    options = respelled(frozen_value, lambda given: ours if (ours := _ours(given)) in OPTIONS else given)
+    return FrozenMapping({
+        name: OPTIONS[_ours(name)].shape.read(item) if _ours(name) in OPTIONS else item
+        for name, item in options.items()
+    })  # fmt: skip
 
 
 def _named(counts: bool) -> Check:
