@@ -58,8 +58,6 @@ class Settings:
     installer_arguments: Mapping[str, Any]
     includes_files: bool
     project_command: str | None
-    project_calls_uv: bool
-    """Whether that command needs a uv on the PATH."""
     user: str | None
     dockerignore: str | None
     build_options: BuildOptions
@@ -77,6 +75,11 @@ class Settings:
     def names_requirements(self) -> bool:
         """Whether a setting says where the requirements of the project are: then none are looked for."""
         return bool(self.replicated or self.pyproject or self.requirements)
+
+    @property
+    def project_calls_uv(self) -> bool:
+        """Whether the project command needs a uv on the PATH."""
+        return calls_uv(self.project_command or "")
 
     @property
     def variables(self) -> Mapping[str, tuple[str, str]]:
@@ -121,7 +124,6 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         installer_arguments=merged.value("python_package_installer_args"),
         includes_files=merged.value("allow_including_files_in_images"),
         project_command=merged.value("local_project_install_command"),
-        project_calls_uv=calls_uv(merged.value("local_project_install_command") or ""),
         user=merged.value("user"),
         dockerignore=config.value("dockerignore"),
         build_options=config.value("build_options"),
