@@ -38,9 +38,10 @@ def parse(text: str) -> dict[str, Any]:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        at = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", str(error))
-        found = str(error)[: at.start()] if at and at[1] else str(error)
-        raise InvalidToml(f"not TOML: {found}", int(at[1]) if at and at[1] else None) from None
+        # At its end, a text has no line in what tomllib says.
+        at = re.search(r" \(at line (\d+), column \d+\)$", str(error))
+        found = str(error)[: at.start()] if at else str(error)
+        raise InvalidToml(f"not TOML: {found}", int(at[1]) if at else None) from None
     except RecursionError:
         raise InvalidToml(f"tables and lists nested more than {_DEEPEST} deep") from None
     except ValueError:
