@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from attrs import field
 
-from planner.image.instructions import CopyFiles, SetEnvironment, SetUser
+from planner.image.instructions import (
+    CopyFiles,
+    InstallApt,
+    InstallProject,
+    InstallRequirements,
+    SetEnvironment,
+    SetUser,
+)
 from planner.image.spec import ImageSpec
 from planner.immutable import frozen
 from planner.values import EnvTemplate, FrozenMapping, freeze
@@ -36,6 +44,8 @@ def planned_configuration(spec: ImageSpec) -> Configuration:
                 working_directory = item.destination
             case SetUser():
                 user = item.user
-            case _:
+            case InstallApt() | InstallRequirements() | InstallProject():
                 pass
+            case _:
+                assert_never(item)
     return Configuration(environment, spec.labels, user, working_directory)
