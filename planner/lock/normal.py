@@ -19,6 +19,7 @@ from planner.identity import content_hash
 from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.immutable import frozen
+from planner.lock.checks import unplanned
 from planner.lock.lock import LOCK_NAME, Lock, Pushed
 from planner.lock.records import (
     PACKAGE_LISTS,
@@ -33,7 +34,6 @@ from planner.lock.records import (
     requirement_of,
     write_instruction,
 )
-from planner.lock.texts import unplanned
 from planner.requirements.model import Requirement
 from planner.values import freeze
 
