@@ -113,12 +113,12 @@ class ExecutorError(Exception):
 
     @classmethod
     def joined(cls, errors: Iterable[ExecutorError | PlannerError]) -> ExecutorError:
-        """Several errors as one: each problem once, and their kind where they are of one."""
+        """Several errors as one: each problem once, and the first kind if all have its exit code."""
         given = tuple(errors)
-        kinds = {each.failure if isinstance(each, ExecutorError) else Failure.FAILED for each in given}
+        kinds = [each.failure if isinstance(each, ExecutorError) else Failure.FAILED for each in given]
         return cls(
             dict.fromkeys(problem for each in given for problem in each.problems),
-            kinds.pop() if len(kinds) == 1 else Failure.FAILED,
+            kinds[0] if len({FAILURES[kind].code for kind in kinds}) == 1 else Failure.FAILED,
         )
 
 

@@ -92,6 +92,23 @@ def test_an_error_has_the_kind_of_its_class_or_its_own() -> None:
     assert BuildFailed([], Failure.ENGINE_UNAVAILABLE).exit_code == 75
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "code"),
+    [
+        (RegistryUnavailable.of("x", "y", "z"), ExecutorError([], Failure.BUSY), 75),
+        (BuildFailed.of("x", "y", "z"), ExecutorError.of("x", "y", "z"), 1),
+        (RegistryUnavailable.of("x", "y", "z"), PlannerError([Problem.at("x", "y", "z")]), 1),
+        (BuildFailed.of("x", "y", "z"), ExecutorError([], Failure.DEFECT), 1),
+    ],
+)
+def test_errors_that_are_joined_have_the_exit_code_of_several_failures(
+    first: ExecutorError, second: ExecutorError | PlannerError, code: int
+) -> None:
+    """As of an image that was not pushed, and whose record could not be written."""
+    assert ExecutorError.joined([first, second]).exit_code == code
+    assert ExecutorError.joined([second, first]).exit_code == code
+
+
 def outcome(error: ExecutorError | PlannerError | None) -> Outcome:
     return Outcome("x", Digest("0" * 64), Action.BUILD, Result.FAILED, "localhost/x:1", error=error)
 
