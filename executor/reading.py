@@ -13,6 +13,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from executor.errors import remedy
+
 __all__ = ["LARGEST_TEXT_BYTES", "NotRead", "open_regular", "read_whole"]
 
 # What people write: ten thousand packages with all their hashes are about as much.
@@ -43,9 +45,10 @@ def read_whole(path: bytes | Path, most: int = LARGEST_TEXT_BYTES) -> bytes | No
     except IsADirectoryError:
         raise NotRead("is a directory, not a file", "put a regular file in its place") from None
     except OSError as error:
-        if error.errno == errno.EINVAL:
+        # ENXIO: a socket, or a device that this machine does not have, cannot even be opened.
+        if error.errno in (errno.EINVAL, errno.ENXIO):
             raise NotRead("is not a regular file", "put a regular file in its place") from None
-        raise NotRead(f"cannot be read: {error.strerror}", "check its permissions") from None
+        raise NotRead(f"cannot be read: {error.strerror}", remedy(error)) from None
     if data is None or len(data) > most:
         raise NotRead(f"is larger than {most >> 20} MiB, the most that is read", "make it smaller")
     return data

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import cProfile
 import os
 import pstats
+import socket
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -258,6 +260,11 @@ def _device(path: Path) -> None:
         pytest.skip("only root makes devices, and not everywhere")
 
 
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made, contextlib.chdir(path.parent):
+        made.bind(path.name)  # the whole path may be longer than an address of a socket
+
+
 def _large(path: Path) -> None:
     with path.open("wb") as file:
         file.write(b"# stowplan\n")
@@ -270,7 +277,11 @@ NO_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
     "a directory": (Path.mkdir, "is a directory, not a file"),
     "large": (_large, "is larger than 16 MiB, the most that is read: make it smaller"),
-    "a link to itself": (lambda path: path.symlink_to(path.name), "cannot be read: Too many levels"),
+    "a socket": (_socket, "is not a regular file"),
+    "a link to itself": (
+        lambda path: path.symlink_to(path.name),
+        "cannot be read: Too many levels of symbolic links: remove the link",
+    ),
 }
 
 
