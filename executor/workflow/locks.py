@@ -19,7 +19,7 @@ from planner.compare.changes import Change
 from planner.compare.layers import rebuilt_layers
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
-from planner.image.plan import BuildPlan, PlanSpec
+from planner.image.plan import BuildPlan, Note, PlanSpec
 from planner.image.spec import ExternalImage
 from planner.immutable import frozen
 from planner.lock.lock import Lock, Pins
@@ -102,6 +102,11 @@ class LockCheck:
     def compared(self) -> tuple[Comparison, ...]:
         """In what each plan differs from the lock."""
         return compare(self.lock or Lock(), self.plans, self.gone)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What is to be said of the plans; once, where it is the same on several stacks."""
+        return tuple(dict.fromkeys(note for made in self.plans for note in made.notes))
 
     @property
     def fresh(self) -> bool:

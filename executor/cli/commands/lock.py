@@ -103,7 +103,7 @@ def _show(checked: LockCheck, output: str, state: str) -> None:
         for dropped in repaired.dropped:
             print_note(f"dropped {dropped}")
     show_comparisons(checked.compared, output)
-    for note in dict.fromkeys(note for made in checked.plans for note in made.notes):
+    for note in checked.notes:
         print_note(note.text)
     for parent in unpinned(checked.plans):
         name, reason = parent.reference.familiar, unpinned_reason(parent)

@@ -138,9 +138,7 @@ def lock_data(checked: LockCheck, state: str) -> dict[str, Any]:
         "changes": [change for comparison in checked.compared for change in comparison_data(comparison)],
         "gone": [{"pipeline": name, "stack": stack} for name, stack in checked.gone],
         "repaired": {"kept": list(repaired.kept), "dropped": list(repaired.dropped)} if repaired else None,
-        "notes": [
-            note_data(note) for note in dict.fromkeys(note for made in checked.plans for note in made.notes)
-        ],
+        "notes": [note_data(note) for note in checked.notes],
     }
 
 
