@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from attrs import evolve
 
 from executor.registry.asking import Missing, Question, Unknown, ask_all
-from executor.registry.manifests import Kind, address, checked, fetch_manifest, kind_of
+from executor.registry.manifests import Kind, address, checked, fetch_manifest, kind_of, said_digest
 from planner.immutable import frozen
 from planner.values import Digest, ImageRef
 
@@ -62,8 +62,8 @@ def _look(client: Client, question: Question) -> Found:
     ref, platform = question.ref, question.platform
     headers = client.head_manifest(address(ref))
     kind = kind_of(headers.get("Content-Type", ""), ref)
-    if kind is not None and (said := headers.get("Docker-Content-Digest")):
-        digest = checked(Digest.parse(said), ref.digest, ref)
+    if kind is not None and (said := said_digest(headers)):
+        digest = checked(said, ref.digest, ref)
         if kind == "manifest" or platform is None:
             return Found(digest, kind)
         # By the digest and not by the tag, which may move between the two requests.

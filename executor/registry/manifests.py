@@ -32,6 +32,7 @@ __all__ = [
     "digest_of",
     "fetch_manifest",
     "kind_of",
+    "said_digest",
 ]
 
 Kind: TypeAlias = Literal["index", "manifest"]
@@ -102,6 +103,12 @@ def checked(found: Digest, wanted: Digest | None, ref: ImageRef) -> Digest:
     return found
 
 
+def said_digest(headers: Mapping[str, str]) -> Digest | None:
+    """The digest that a registry says a manifest has; None if it says none, or one of another algorithm."""
+    said = headers.get("Docker-Content-Digest", "")
+    return Digest.parse(said) if said.startswith("sha256:") else None
+
+
 def digest_of(content: bytes) -> Digest:
     """The digest that bytes have."""
     return Digest(hashlib.sha256(content).hexdigest())
@@ -115,9 +122,7 @@ def fetch_manifest(client: Reader, ref: ImageRef) -> Manifest:
     content, headers = client.fetch_manifest(address(ref))
     media_type = headers.get("Content-Type", "")
     kind = kind_of(media_type, ref)
-    said = headers.get("Docker-Content-Digest", "")
-    wanted = ref.digest or (Digest.parse(said) if said.startswith("sha256:") else None)
-    digest = checked(digest_of(content), wanted, ref)
+    digest = checked(digest_of(content), ref.digest or said_digest(headers), ref)
     document = json.loads(content)
     if kind is None:  # a server that sends it as any file, but it may say itself what it is
         media_type = document["mediaType"]

@@ -89,6 +89,8 @@ def test_a_registry_that_names_no_digest_is_asked_for_the_manifest(ask: Ask) -> 
     kind = {"Content-Type": SAID["Content-Type"]}
     assert ask(Reply(headers=kind), Reply(body=INDEX, headers=kind)) == HERE
     assert ask(Reply(405), Reply(body=INDEX, headers=kind)) == HERE
+    other = {**kind, "Docker-Content-Digest": f"sha512:{'0' * 128}"}
+    assert ask(Reply(headers=other), Reply(body=INDEX, headers=other)) == HERE
 
 
 @pytest.mark.parametrize(
