@@ -26,7 +26,17 @@ from planner.values import Digest, ImageRef
 if TYPE_CHECKING:
     from executor.registry.client import Client
 
-__all__ = ["Missing", "Question", "Reader", "Unknown", "Untold", "ask_all", "error_codes", "missing"]
+__all__ = [
+    "Missing",
+    "Question",
+    "Reader",
+    "Unknown",
+    "Untold",
+    "ask_all",
+    "error_codes",
+    "in_threads",
+    "missing",
+]
 
 T = TypeVar("T")
 
@@ -90,9 +100,8 @@ def ask_all(
 ) -> dict[Question, T | Missing | Unknown]:
     """What `ask` finds out about each, all at once; Missing or Unknown where it raises or takes too long.
 
-    In threads that nobody waits for any longer: a name server that hangs knows nothing of timeouts. A
-    credential helper that still runs then is killed. `environ` (by default this process's) says where the
-    user's logins are, and `actions` what they have to allow. Raises nothing.
+    A credential helper that still runs when the time is over is killed. `environ` (by default this process's)
+    says where the user's logins are, and `actions` what they have to allow. Raises nothing.
     """
     questions = list(dict.fromkeys(questions))
     if not questions:
@@ -103,26 +112,18 @@ def ask_all(
     environ = os.environ if environ is None else environ
     answers: dict[Question, T | Missing | Unknown] = {}
 
-    def run(question: Question, client: Client) -> None:
-        with client:
+    def run(question: Question) -> None:
+        with clients[question] as client:
             try:
                 answers[question] = ask(client, question)
             except Exception as error:  # an answer that is none makes dxf, and us, raise whatever it may
                 answers[question] = _why(error, client, question.ref)
 
-    end = time.monotonic() + timeout
     clients = {
         question: Client(question.ref, timeout=timeout, environ=environ, actions=actions)
         for question in questions
     }
-    threads = {
-        question: threading.Thread(target=run, args=(question, client), daemon=True)
-        for question, client in clients.items()
-    }
-    for thread in threads.values():
-        thread.start()
-    for thread in threads.values():
-        thread.join(max(0, end - time.monotonic()))
+    threads = in_threads(run, questions, seconds=timeout)
     silent = {
         question: Unknown(f"{client.waits_for} did not answer within {timeout:g} s")
         for question, client in clients.items()
@@ -131,6 +132,24 @@ def ask_all(
     for question in helped:
         threads[question].join(_LEAVE_SECONDS)
     return {**silent, **answers}
+
+
+def in_threads(
+    run: Callable[[Question], None], questions: Iterable[Question], *, seconds: float
+) -> dict[Question, threading.Thread]:
+    """Run each question in a thread of its own, all at once, and wait for `seconds` in all; the threads.
+
+    Nobody waits any longer for those that still run: a name server that hangs knows nothing of timeouts.
+    """
+    end = time.monotonic() + seconds
+    threads = {
+        question: threading.Thread(target=run, args=(question,), daemon=True) for question in questions
+    }
+    for thread in threads.values():
+        thread.start()
+    for thread in threads.values():
+        thread.join(max(0, end - time.monotonic()))
+    return threads
 
 
 def _why(error: Exception, client: Client, ref: ImageRef) -> Missing | Unknown:

@@ -10,13 +10,20 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ipaddress
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Self, TypeVar, cast
 
 from executor import limits
-from executor.registry.asking import Missing, Question, Reader, Unknown, Untold, error_codes, missing
+from executor.registry.asking import (
+    Missing,
+    Question,
+    Reader,
+    Unknown,
+    Untold,
+    error_codes,
+    in_threads,
+    missing,
+)
 from executor.registry.manifests import ACCEPTED
 from planner.values import Digest, ImageRef
 
@@ -48,12 +55,8 @@ def ask_locally(
                 answers[question] = error.answer
 
     local = [question for question in dict.fromkeys(questions) if is_local(question.ref.registry)]
-    threads = [threading.Thread(target=run, args=(question,), daemon=True) for question in local]
-    end = time.monotonic() + seconds
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0, end - time.monotonic()))
+    in_threads(run, local, seconds=seconds)
+    # Those that nobody waits for any longer may still answer.
     return dict(answers)
 
 
