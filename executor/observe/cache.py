@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from executor.errors import ExecutorError
-from executor.state import STATE_DIRECTORY, state_directory
+from executor.state import state_directory
 
 __all__ = ["CACHE_NAME", "Cache", "Hashed", "Row", "Stamp", "SubDirectory"]
 
@@ -83,11 +83,11 @@ class Cache:
     def __init__(self, root: Path) -> None:
         self._path: Path | None = None
         self._database: sqlite3.Connection | None = None
-        path = root / STATE_DIRECTORY / CACHE_NAME
         with contextlib.suppress(OSError, ExecutorError):
+            path = state_directory(root) / CACHE_NAME
             # A link could lead to a database that is not ours to write.
-            if not any(each.is_symlink() for each in (path.parent, path)):
-                self._path = state_directory(root) / CACHE_NAME
+            if not path.is_symlink():
+                self._path = path
         self._connect()
 
     def __enter__(self) -> Self:
