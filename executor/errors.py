@@ -77,7 +77,7 @@ FAILURES: Final[Mapping[Failure, Ending]] = {
         75, "no engine answers, or the engine was lost while it built or pushed"
     ),
     Failure.PROGRAM_SILENT: Ending(75, "another program that stowplan runs does not end in its time"),
-    Failure.BUSY: Ending(75, "another process keeps the records locked"),
+    Failure.BUSY: Ending(75, "another process keeps the lock or the records locked"),
 }
 """What each kind of failure leads to, in every command. 64, 70 and 75 are those of sysexits.h."""
 

@@ -35,6 +35,9 @@ ANSWER_BYTES: int = 1 << 20
 HELPER_SECONDS: float = 10.0
 """A credential helper; less where the question that wants the login has less time left."""
 
+WRITER_SECONDS: float = 60.0
+"""Another stowplan that writes the lock, or the records, of the same project."""
+
 GREETING_SECONDS: float = 10.0
 """Whether an engine is there: the daemon's ping, `podman info`, `docker buildx version`."""
 

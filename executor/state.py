@@ -16,10 +16,11 @@ from typing import Final
 
 from attrs import evolve
 
-from executor.errors import ExecutorError, remedy
+from executor import limits
+from executor.errors import ExecutorError, Failure, remedy
 from executor.reading import NotRead, read_whole
 from executor.scratch import held, sweep
-from planner.errors import PlannerError, Problem
+from planner.errors import Place, PlannerError, Problem
 from planner.lock.lock import LOCK_NAME, Lock
 from planner.lock.records import RESTORE
 from planner.lock.text import dumps, loads
@@ -40,7 +41,6 @@ STATE_DIRECTORY: Final = ".stowplan"
 _SCRATCH: Final = "tmp"
 # What is in a directory that others use too says whose it is.
 _PREFIX: Final = "stowplan-"
-_WAIT_SECONDS: Final = 60.0
 # What records and lock of a large plan take.
 _ROOM_BYTES: Final = 1024 * 1024
 # A lock of 10,000 images is a few MB.
@@ -244,13 +244,13 @@ def _exclusively(directory: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout  # noqa: PLC0415  # only writing needs it
 
     path = directory / "writer"
-    lock = FileLock(path, timeout=_WAIT_SECONDS)
+    lock = FileLock(path, timeout=limits.WRITER_SECONDS)
     try:
         lock.acquire()
     except Timeout:
-        raise ExecutorError.of(
-            LOCK_NAME, "another stowplan has been writing it for a minute", "wait for it, or stop it"
-        ) from None
+        found = f"another stowplan has been writing it for {limits.WRITER_SECONDS:g} s"
+        busy = Problem(Place(file=LOCK_NAME), found, "wait for it, or stop it")
+        raise ExecutorError([busy], Failure.BUSY) from None
     except (OSError, NotImplementedError) as error:
         # filelock's word for a file system without locks.
         os_error = error if isinstance(error, OSError) else OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

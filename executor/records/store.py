@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from attrs import Factory, field
 
+from executor import limits
 from executor.apply.outcome import Result
 from executor.errors import ExecutorError
 from executor.records.database import LARGEST_INTEGER, PERMISSIONS, Database, OnWarning, show_warning
@@ -74,14 +75,15 @@ class Records:
     """The records of one project. Made when first written; reading where there are none makes nothing.
 
     `on_warning` is told what was put right, and what a plan could not look at. `wait_seconds` is how long to
-    wait for another process that writes. ExecutorError if the records cannot be used; planning, which can do
-    without, finds none where permissions are what is missing.
+    wait for another process that writes, by default `limits.WRITER_SECONDS`. ExecutorError if the records
+    cannot be used; planning, which can do without, finds none where permissions are what is missing.
     """
 
     def __init__(
-        self, root: Path, *, on_warning: OnWarning = show_warning, wait_seconds: float = 60.0
+        self, root: Path, *, on_warning: OnWarning = show_warning, wait_seconds: float | None = None
     ) -> None:
-        self._database = Database(root, on_warning, wait_seconds)
+        seconds = limits.WRITER_SECONDS if wait_seconds is None else wait_seconds
+        self._database = Database(root, on_warning, seconds)
         self._on_warning = on_warning
 
     @property

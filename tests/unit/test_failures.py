@@ -57,6 +57,7 @@ def test_the_reference_prints_the_limits() -> None:
         "PLAN_REGISTRY",
         "REGISTRY",
         "HELPER",
+        "WRITER",
         "GREETING",
         "ANSWER",
         "STORAGE",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from executor import limits
 from executor.errors import ExecutorError
 from executor.state import STATE_DIRECTORY, lock_text, read_lock, read_lock_file, state_directory, update_lock
 from planner import LOCK_NAME, Lock, PlannerError, dumps
@@ -74,6 +76,21 @@ def test_a_lock_is_written_once(tmp_path: Path) -> None:
     assert (tmp_path / LOCK_NAME).stat().st_mtime_ns == before.st_mtime_ns
     assert beside(tmp_path) <= KEPT
     assert (tmp_path / STATE_DIRECTORY / ".gitignore").read_text() == "*\n"
+
+
+def test_a_lock_that_another_process_keeps_may_be_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "WRITER_SECONDS", 0.0)
+    assert update_lock(tmp_path, put)
+    with (tmp_path / STATE_DIRECTORY / "writer").open("wb") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        with pytest.raises(
+            ExecutorError, match=r"^stowplan\.lock: another stowplan .* for 0 s: wait"
+        ) as caught:
+            update_lock(tmp_path, keep)
+    assert caught.value.exit_code == 75
+    assert not update_lock(tmp_path, keep)
 
 
 @pytest.mark.parametrize("fails", [False, True])
