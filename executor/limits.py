@@ -38,6 +38,12 @@ HELPER_SECONDS: float = 10.0
 WRITER_SECONDS: float = 60.0
 """Another stowplan that writes the lock, or the records, of the same project."""
 
+PROGRAM_SECONDS: float = 300.0
+"""A program that lists packages: without a lock, uv and Poetry resolve first."""
+
+PROGRAM_BYTES: int = 16 << 20
+"""What such a program may print. Requirements files may be as long."""
+
 GREETING_SECONDS: float = 10.0
 """Whether an engine is there: the daemon's ping, `podman info`, `docker buildx version`."""
 

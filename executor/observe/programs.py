@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from executor import limits
 from executor.errors import ExecutorError
 from executor.process import Command, run
 from planner.facts.answers import Printed
@@ -24,24 +25,17 @@ from planner.mask import without_logins
 __all__ = ["PYTHON_VARIABLE", "output_of", "user_python"]
 
 PYTHON_VARIABLE: Final = "STOWPLAN_PYTHON"
-_SECONDS: Final = 300.0
-_LARGEST_BYTES: Final = 16 * 1024 * 1024
 _SHOWN_LINES: Final = 4
 # What tools leave in the environments that they make for one program.
 _RECEIPTS: Final = ("uv-receipt.toml", "pipx_metadata.json")
 
 
 def output_of(
-    need: ProgramOutput,
-    root: Path,
-    environ: Mapping[str, str],
-    *,
-    offline: bool = False,
-    timeout: float = _SECONDS,
+    need: ProgramOutput, root: Path, environ: Mapping[str, str], *, offline: bool = False
 ) -> Printed:
     """What the first command prints that works; why none did is an answer as well.
 
-    Each may take `timeout` seconds. With `offline` uv is told to ask nobody.
+    With `offline` uv is told to ask nobody.
     """
     directory = Path(os.path.realpath(root / need.directory))
     failures: list[str] = []
@@ -52,14 +46,14 @@ def output_of(
         )
         try:
             command = _command(words, directory, environ, {"UV_OFFLINE": "1"} if offline else {})
-            done = run(command, timeout=timeout)
+            done = run(command, timeout=limits.PROGRAM_SECONDS)
         except ExecutorError as error:
             failures.append(f"`{shown}`: {'; '.join(problem.found for problem in error.problems)}")
             continue
         if done.code:
             failures.append(f"`{shown}`: exit code {done.code}{_said(done.stderr)}")
-        elif len(done.stdout) > _LARGEST_BYTES:
-            failures.append(f"`{shown}`: printed more than {_LARGEST_BYTES} bytes")
+        elif len(done.stdout) > limits.PROGRAM_BYTES:
+            failures.append(f"`{shown}`: printed more than {limits.PROGRAM_BYTES} bytes")
         else:
             try:
                 return Printed(done.stdout.decode(), shown, tuple(failures))

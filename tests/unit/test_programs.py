@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from executor import limits
 from executor.errors import ExecutorError
 from executor.observe.programs import PYTHON_VARIABLE, output_of, user_python
 from executor.observe.world import WorkingTree, answer
@@ -25,8 +26,8 @@ def script(path: Path, text: str) -> str:
     return str(path)
 
 
-def asked(root: Path, *commands: tuple[str, ...], directory: str = ".", timeout: float = 60) -> Printed:
-    return output_of(ProgramOutput(commands, directory), root, dict(os.environ), timeout=timeout)
+def asked(root: Path, *commands: tuple[str, ...], directory: str = ".") -> Printed:
+    return output_of(ProgramOutput(commands, directory), root, dict(os.environ))
 
 
 def test_a_program_runs_in_its_directory_and_without_a_shell(tmp_path: Path) -> None:
@@ -76,9 +77,10 @@ def test_what_is_no_text_is_no_answer(tmp_path: Path) -> None:
     )
 
 
-def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
+def test_a_program_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PROGRAM_SECONDS", 0.5)
     waits = script(tmp_path / "waits", "import time; time.sleep(600)")
-    (failure,) = asked(tmp_path, (waits,), timeout=0.5).failures
+    (failure,) = asked(tmp_path, (waits,)).failures
     assert failure == f"`{waits}`: did not end within 0.5 s"
 
 
