@@ -24,11 +24,9 @@ from executor.errors import ExecutorError
 from executor.state import read_lock_file
 from planner import PlannerError
 from tests.property.hostile import PASSWORD, VALUE, Case, Mutation, Odd
-from tests.torture.campaign import Verdict
+from tests.torture.campaign import CODES, Verdict
 
 __all__ = ["Ran", "Run", "play"]
-
-_CODES: Final = {0, 1, 2, 64, 75}
 
 
 @frozen
@@ -219,7 +217,7 @@ def _judge(
 
 def _answers(argv: tuple[str, ...], ran: Ran) -> Iterator[tuple[str, str]]:
     both = ran.out + ran.err
-    if ran.code not in _CODES or b"Traceback (most recent" in both or b"defect of stowplan" in both:
+    if ran.code not in CODES or b"Traceback (most recent" in both or b"defect of stowplan" in both:
         yield "traceback", f"code {ran.code}: {both[-600:]!r}"
     elif b"the details are in" in both:
         yield "traceback", f"without words of its own: {both[-600:]!r}"

@@ -13,7 +13,10 @@ from typing import Final, Protocol
 
 from attrs import asdict, frozen
 
-__all__ = ["Campaign", "Journal", "Verdict", "drawn", "table"]
+__all__ = ["CODES", "Campaign", "Journal", "Verdict", "drawn", "run", "table"]
+
+CODES: Final = frozenset({0, 1, 2, 64, 75})
+"""The exit codes that a command may have, whatever fails around it."""
 
 
 @frozen

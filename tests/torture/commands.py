@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing.reduction import DupFd
@@ -15,18 +13,14 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from executor import limits
-from executor.cli.main import main
+from tests.e2e.command import PROCESSES, be_command
+from tests.torture.campaign import CODES
 
 __all__ = ["MARK", "Ran", "fault_of", "leftovers", "run"]
-
-# Forked where everything is imported: most of the time of a command is that of its imports.
-_PROCESSES: Final = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.e2e.preloaded"])
 
 MARK: Final = "STOWPLAN_TORTURE_CASE"
 """The variable by which the processes of a case are known, what they started included."""
 
-_CODES: Final = frozenset({0, 1, 2, 64, 75})
 # For processes that were killed to be gone from the list of processes.
 _LEAVE_SECONDS: Final = 3.0
 
@@ -42,27 +36,13 @@ class Ran:
     seconds: float = 0.0
 
 
-@frozen
-class _Task:
-    argv: tuple[str, ...]
-    cwd: str
-    environ: Mapping[str, str]
-    limits: Mapping[str, float]
-
-
-def _be(task: _Task, out: Any, err: Any) -> None:
+def _be(limits_of_it: Mapping[str, float], *command: Any) -> None:
     """Be stowplan, in a new process and a group of its own."""
     os.setsid()
-    for number, file in enumerate((os.open(os.devnull, os.O_RDONLY), out.detach(), err.detach())):
-        os.dup2(file, number)
-    sys.stdin, sys.stdout, sys.stderr = map(os.fdopen, range(3), "rww")
-    os.chdir(task.cwd)
-    os.environ.clear()
-    os.environ.update(task.environ)
-    for name, value in task.limits.items():
+    for name, value in limits_of_it.items():
         assert hasattr(limits, name)
         setattr(limits, name, value)
-    main(list(task.argv))
+    be_command(*command)
 
 
 def run(
@@ -76,9 +56,10 @@ def run(
     """Run a command with other limits (constants of `executor.limits`); killed after `deadline` seconds."""
     out, err = cwd.parent / f"{cwd.name}.out", cwd.parent / f"{cwd.name}.err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
-        task = _Task(tuple(argv), str(cwd), dict(environ), dict(limits_of_it))
-        pipes = (DupFd(stdout.fileno()), DupFd(stderr.fileno()))
-        process = _PROCESSES.Process(target=_be, args=(task, *pipes))
+        files = (DupFd(stdout.fileno()), DupFd(stderr.fileno()))
+        process = PROCESSES.Process(
+            target=_be, args=(dict(limits_of_it), tuple(argv), str(cwd), dict(environ), *files)
+        )
         started = time.monotonic()
         process.start()
         process.join(deadline)
@@ -98,7 +79,7 @@ def fault_of(ran: Ran) -> dict[str, str]:
     said = f"{ran.argv} after {ran.seconds:.1f} s: {ran.err[-2000:]}"
     if ran.code is None:
         return {"hung": said}
-    if "Traceback (most recent call last)" in ran.out + ran.err or ran.code not in _CODES:
+    if "Traceback (most recent call last)" in ran.out + ran.err or ran.code not in CODES:
         return {"traceback": f"exit code {ran.code}: {said}"}
     return {}
 
