@@ -11,9 +11,10 @@ import subprocess
 import tarfile
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, Protocol
+from typing import ClassVar, Final
 
 from attrs import define, field
 
@@ -43,36 +44,6 @@ def fast_place() -> Path:
     return Path("/tmp")  # noqa: S108  # as above
 
 
-class PrivateEngine(Protocol):
-    """An engine with a storage of its own. `env` is what makes programs use it."""
-
-    env: Mapping[str, str]
-
-    def strays(self) -> list[str]:
-        """Processes that run in containers of it, or work for it, and are not the engine itself."""
-
-    def ask(self, *arguments: str, stdin: bytes | None = None) -> str:
-        """What its command line says; AssertionError if it fails."""
-
-    def containers(self) -> list[str]:
-        """All containers, builds included."""
-
-    def dangling(self) -> list[str]:
-        """All images without a name, but for those that another image is built on."""
-
-    def planned(self) -> list[str] | None:
-        """The planned tags that there are; None if the engine cannot list any."""
-
-    def app(self, reference: str) -> dict[str, bytes | None] | None:
-        """The files below /app of an image, and None for each directory; None if there is no such image."""
-
-    def heal(self) -> None:
-        """Start what was killed."""
-
-    def close(self) -> None:
-        """Take it down, and what it has."""
-
-
 def _files(archive: bytes) -> dict[str, bytes | None]:
     found: dict[str, bytes | None] = {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as members:
@@ -89,18 +60,66 @@ def _run(argv: tuple[str, ...], env: Mapping[str, str], stdin: bytes | None = No
     return done.code, done.stdout, done.stderr
 
 
-def _planned(program: str, env: Mapping[str, str]) -> list[str] | None:
-    names = "--format={{.Repository}}:{{.Tag}}"
-    code, out, _ = _run((program, "images", names, "--filter=reference=localhost/stowplan"), env)
-    return out.decode().split() if code == 0 else None
+@define
+class PrivateEngine(ABC):
+    """An engine with a storage of its own. `env` is what makes programs use it."""
+
+    program: ClassVar[str]
+    work: Path
+    env: Mapping[str, str] = field(init=False)
+
+    @abstractmethod
+    def strays(self) -> list[str]:
+        """Processes that run in containers of it, or work for it, and are not the engine itself."""
+
+    @abstractmethod
+    def containers(self) -> list[str]:
+        """All containers, builds included."""
+
+    @abstractmethod
+    def heal(self) -> None:
+        """Start what was killed."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Take it down, and what it has."""
+
+    def ask(self, *arguments: str, stdin: bytes | None = None) -> str:
+        """What its command line says; AssertionError if it fails."""
+        code, out, err = _run((self.program, *arguments), self.env, stdin)
+        assert code == 0, f"{self.program} {' '.join(arguments)}: {err}"
+        return out.decode()
+
+    def dangling(self) -> list[str]:
+        """All images without a name, but for those that another image is built on."""
+        return self.ask("images", "--quiet", "--filter=dangling=true").split()
+
+    def planned(self) -> list[str] | None:
+        """The planned tags that there are; None if the engine cannot list any."""
+        names = "--format={{.Repository}}:{{.Tag}}"
+        listing = (self.program, "images", names, "--filter=reference=localhost/stowplan")
+        code, out, _ = _run(listing, self.env)
+        return out.decode().split() if code == 0 else None
+
+    def app(self, reference: str) -> dict[str, bytes | None] | None:
+        """The files below /app of an image, and None for each directory; None if there is no such image."""
+        code, out, _ = _run((self.program, "create", "--pull=never", reference, "true"), self.env)
+        if code:
+            return None
+        container = out.decode().strip()
+        try:
+            code, archive, err = _run((self.program, "cp", f"{container}:/app", "-"), self.env)
+            assert code == 0, err
+            return _files(archive)
+        finally:
+            self.ask("rm", "--force", container)
 
 
 @define
-class Docker:
+class Docker(PrivateEngine):
     """A Docker daemon without networks, whose builds have that of the machine."""
 
-    work: Path
-    env: Mapping[str, str] = field(init=False)
+    program = "docker"
     process: subprocess.Popen[bytes] | None = None
     _socket: str = field(init=False)
     directory: str = field(init=False)
@@ -166,33 +185,10 @@ class Docker:
     def _own(self, name: str) -> list[int]:
         return [pid for pid, comm in processes_of(self.directory) if comm == name]
 
-    def ask(self, *arguments: str, stdin: bytes | None = None) -> str:
-        code, out, err = _run(("docker", *arguments), self.env, stdin)
-        assert code == 0, f"docker {' '.join(arguments)}: {err}"
-        return out.decode()
-
     def containers(self) -> list[str]:
         listed = self.ask("ps", "--all", "--format={{.ID}} {{.Image}} {{.Status}} {{.Command}}").splitlines()
         # What the classic builder makes for an instruction that runs nothing has no mark (docs/reference.md).
         return [line for line in listed if "Created" not in line or "#(nop)" not in line]
-
-    def dangling(self) -> list[str]:
-        return self.ask("images", "--quiet", "--filter=dangling=true").split()
-
-    def planned(self) -> list[str] | None:
-        return _planned("docker", self.env)
-
-    def app(self, reference: str) -> dict[str, bytes | None] | None:
-        code, out, _ = _run(("docker", "create", reference, "true"), self.env)
-        if code:
-            return None
-        container = out.decode().strip()
-        try:
-            code, archive, err = _run(("docker", "cp", f"{container}:/app", "-"), self.env)
-            assert code == 0, err
-            return _files(archive)
-        finally:
-            self.ask("rm", "--force", container)
 
     def strays(self) -> list[str]:
         return [f"{name} {pid}" for pid, name in processes_of(self.directory) if name not in _ENGINES]
@@ -210,11 +206,10 @@ class Docker:
 
 
 @define
-class Podman:
+class Podman(PrivateEngine):
     """Podman with a storage of its own."""
 
-    work: Path
-    env: Mapping[str, str] = field(init=False)
+    program = "podman"
 
     def __attrs_post_init__(self) -> None:
         self.work.mkdir(parents=True, exist_ok=True)
@@ -226,11 +221,6 @@ class Podman:
     def heal(self) -> None:
         """It has no daemon."""
 
-    def ask(self, *arguments: str, stdin: bytes | None = None) -> str:
-        code, out, err = _run(("podman", *arguments), self.env, stdin)
-        assert code == 0, f"podman {' '.join(arguments)}: {err}"
-        return out.decode()
-
     def containers(self) -> list[str]:
         listed = self.ask("ps", "--all", "--external", "--no-trunc", "--format={{.ID}} {{.Image}} {{.Names}}")
         return [f"{line}{self._notes(line.split()[0])}" for line in listed.splitlines()]
@@ -239,24 +229,6 @@ class Podman:
         """Whether Podman has written down what a working container is for."""
         written = any(self.work.glob(f"root/*-containers/{container}/userdata/buildah.json"))
         return "" if written else " (without buildah.json)"
-
-    def dangling(self) -> list[str]:
-        return self.ask("images", "--quiet", "--filter=dangling=true").split()
-
-    def planned(self) -> list[str] | None:
-        return _planned("podman", self.env)
-
-    def app(self, reference: str) -> dict[str, bytes | None] | None:
-        code, out, _ = _run(("podman", "create", "--pull=never", reference, "true"), self.env)
-        if code:
-            return None
-        container = out.decode().strip()
-        try:
-            code, archive, err = _run(("podman", "cp", f"{container}:/app", "-"), self.env)
-            assert code == 0, err
-            return _files(archive)
-        finally:
-            self.ask("rm", "--force", container)
 
     def strays(self) -> list[str]:
         return [f"{name} {pid}" for pid, name in processes_of(str(self.work))]
