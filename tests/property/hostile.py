@@ -194,22 +194,20 @@ _REQUIREMENTS: Final = (
     "six ; python_version < '3'", "six \\", "# comment", "six[a,b]>=1,<2", "-r", "--hash", "six==", "git+ssh://x/y",
     "six==" + "1." * 3000, "-r " + "a/" * 2000, "six; " + "(" * 500 + "python_version<'3'" + ")" * 500,
 )  # fmt: skip
-requirement_files = (
-    st.lists(st.sampled_from(_REQUIREMENTS) | line, max_size=5).map(
-        lambda lines: "\n".join(lines).encode("utf-8", "surrogatepass")
-    )
-    | raw
-)
 _PATTERNS: Final = (
     "*", "**", "!**", "*.pyc", "a/**/b", "!train.py", "/", ".", "..", "[a", "[^x]*" * 7, "*" * 40 + "b", "\\", "a\\",
     "**/" * 30 + "x", "!.stowplan/**", "!stowplan.lock", "# no", " ", "[a-", "[]]", "{a,b}", "?" * 100,
 )  # fmt: skip
-ignore_files = (
-    st.lists(st.sampled_from(_PATTERNS) | line, max_size=5).map(
-        lambda lines: "\n".join(lines).encode("utf-8", "surrogatepass")
-    )
-    | raw
-)
+
+
+def _lines(usual: tuple[str, ...]) -> SearchStrategy[bytes]:
+    """A file of some usual lines and of others, or no text at all."""
+    lines = st.lists(st.sampled_from(usual) | line, max_size=5)
+    return lines.map(lambda drawn: "\n".join(drawn).encode("utf-8", "surrogatepass")) | raw
+
+
+requirement_files, ignore_files = _lines(_REQUIREMENTS), _lines(_PATTERNS)
+
 _PATHS: Final = (
     "train.py", "load.py", "more.txt", "more/requirements.txt", "é.py", "e\u0301.py", "日本/🚢.py", "a b.py", "a\nb.py",
     "\x1b[31mred.py", "\udcff.py", ".wh.x", "-x", "x" * 255, "a/" * 40 + "deep.py", ".env", "id_rsa", "'.py", '".py',
