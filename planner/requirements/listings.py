@@ -110,7 +110,7 @@ def read_listing(text: str, command: str, *, setting: str, skip_local: bool = Fa
             "local_project_install_command or publish them"
         )
         raise PlannerError([Problem.at(setting, f"{count}: {names}", fix)])
-    # What is resolved gets hashes from the index: those of the program would stand in the lock a second time.
+    # Hashes are left out: docs/decisions/0013-programs-are-asked-when-locking.md
     plain = [re.sub(r"\s--hash[=\s]\S+|^\s*--require-hashes\s*$", "", line) for line in kept]
     try:
         read = parse_file(_OUTPUT, {_OUTPUT: "\n".join(plain)})

@@ -78,7 +78,7 @@ class Requirement:
     """One requirement (PEP 508): `requests[socks]<3,>=2; python_version < "3.12"`.
 
     The name is that of PEP 503, extras those of PEP 685. It has either clauses or a URL, or neither, which
-    is any version. Of a URL that does not say what it holds the name is "", and learnt when it is resolved.
+    is any version. Of a URL that does not say what it holds the name is "": only the installer learns it.
     Hashes are `algorithm:hex`.
     """
 
