@@ -6,8 +6,6 @@ in it, nothing is left behind, and what could be read before can be read after.
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import shutil
 import sqlite3
@@ -16,13 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from attrs import frozen
 
 from executor.errors import ExecutorError
 from executor.state import read_lock_file
 from planner import PlannerError
+from tests.encodings import found
 from tests.property.hostile import PASSWORD, VALUE, Case, Mutation, Odd
 from tests.torture.campaign import CODES, Verdict
 
@@ -77,7 +75,7 @@ def play(case: Case, work: Path, run: Run) -> Verdict:
     if not any(faults.values()):
         shutil.rmtree(work, ignore_errors=True)
         return Verdict(f"{len(case.commands)} commands")
-    return Verdict(str(case), **{kind: "; ".join(found) for kind, found in faults.items()})
+    return Verdict(str(case), **{kind: "; ".join(words) for kind, words in faults.items()})
 
 
 def _put(root: Path, path: str, content: bytes) -> None:
@@ -241,10 +239,8 @@ def _secrets(
         for name, hidden in (("a login", PASSWORD), ("a value", value if VALUE in value else "")):
             if name == "a login" and any(PASSWORD in word for word in argv):
                 continue
-            for form in _forms(hidden) if hidden else ():
-                if form in data:
-                    yield "leaked", f"{where} {name}: {_around(data, form)!r}"
-                    break
+            if hidden and (forms := found(hidden, data)):
+                yield "leaked", f"{where} {name}: {_around(data, forms[0].encode())!r}"
     exact = "--dockerfile" in argv or "--context" in argv
     for number in (*range(9), *range(11, 32), 127):
         if bytes([number]) in (ran.err if exact else ran.out + ran.err) and not (
@@ -257,13 +253,3 @@ def _secrets(
 def _around(data: bytes, part: bytes) -> bytes:
     place = data.find(part)
     return data[max(0, place - 80) : place + 80]
-
-
-def _forms(value: str) -> Iterator[bytes]:
-    """A value as it could be written."""
-    plain = value.encode("utf-8", "surrogateescape")
-    yield plain
-    yield base64.b64encode(plain)
-    yield plain.hex().encode()
-    yield quote(plain, safe="").encode()
-    yield json.dumps(value)[1:-1].encode()
