@@ -10,7 +10,7 @@ import argparse
 import gc
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -43,6 +43,8 @@ from planner.requirements.files import included_files, parse_file
 __all__ = ["CASES", "growing"]
 
 PARENT: Final = "python:3.11-slim@sha256:" + "0" * 64
+ONE: Final = f'[pipeline.p]\nsteps = ["only"]\n[pipeline.p.settings.docker]\nparent_image = "{PARENT}"\n'
+"""A project of one step; what follows is of its settings."""
 Work = Callable[[], object]
 
 
@@ -77,10 +79,7 @@ def pipelines(root: Path, count: int) -> Work:
 def variables(root: Path, count: int) -> Work:
     """The same of one pipeline with so many variables."""
     lines = "".join(f'V{index} = "{index}"\n' for index in range(count))
-    return _locking(root, (
-        f'[pipeline.p]\nsteps = ["only"]\n[pipeline.p.settings.docker]\nparent_image = "{PARENT}"\n'
-        f"[pipeline.p.settings.docker.environment]\n{lines}"
-    ))  # fmt: skip
+    return _locking(root, f"{ONE}[pipeline.p.settings.docker.environment]\n{lines}")
 
 
 def steps(root: Path, count: int) -> Work:
@@ -99,10 +98,7 @@ def steps(root: Path, count: int) -> Work:
 def packages(root: Path, count: int) -> Work:
     """The same of one pipeline with so many packages in a list."""
     lines = "".join(f'  "package-{index}==1.{index}",\n' for index in range(count))
-    return _locking(root, (
-        f'[pipeline.p]\nsteps = ["only"]\n[pipeline.p.settings.docker]\nparent_image = "{PARENT}"\n'
-        f"requirements = [\n{lines}]\n"
-    ))  # fmt: skip
+    return _locking(root, f"{ONE}requirements = [\n{lines}]\n")
 
 
 def files(root: Path, count: int) -> Work:
@@ -123,10 +119,7 @@ def includes(root: Path, count: int) -> Work:
     for index in range(count):
         (root / f"r{index}.txt").write_text(f"package-{index}==1\n-r r{index + 1}.txt\n")
     (root / f"r{count}.txt").write_text("six\n")
-    return _locking(root, (
-        f'[pipeline.p]\nsteps = ["only"]\n'
-        f'settings.docker = {{ parent_image = "{PARENT}", requirements = "r0.txt" }}\n'
-    ))  # fmt: skip
+    return _locking(root, f'{ONE}requirements = "r0.txt"\n')
 
 
 def _failing(root: Path, text: str) -> Work:
@@ -142,25 +135,19 @@ def _failing(root: Path, text: str) -> Work:
 def bad_settings(root: Path, count: int) -> Work:
     """Reading a project file with so many misspelt settings, each said with its line."""
     lines = "".join(f"enviroment{index} = 1\n" for index in range(count))
-    return _failing(root, f'[pipeline.p]\nsteps = ["only"]\n[pipeline.p.settings.docker]\n{lines}')
+    return _failing(root, f"{ONE}{lines}")
 
 
-def bad_values(root: Path, count: int) -> Work:
-    """Reading a project file with so many values that are none."""
+def bad_names(root: Path, count: int) -> Work:
+    """Reading a project file with so many invalid names of variables."""
     lines = "".join(f'"not a name {index}" = "1"\n' for index in range(count))
-    return _failing(root, (
-        f'[pipeline.p]\nsteps = ["only"]\n[pipeline.p.settings.docker]\nparent_image = "{PARENT}"\n'
-        f"[pipeline.p.settings.docker.environment]\n{lines}"
-    ))  # fmt: skip
+    return _failing(root, f"{ONE}[pipeline.p.settings.docker.environment]\n{lines}")
 
 
 def bad_options(root: Path, count: int) -> Work:
-    """Reading a project file with so many build options that are none."""
+    """Reading a project file with so many unknown build options."""
     lines = "".join(f'option_{index} = "1"\n' for index in range(count))
-    return _failing(root, (
-        f'[pipeline.p]\nsteps = ["only"]\n[pipeline.p.settings.docker]\nparent_image = "{PARENT}"\n'
-        f"[pipeline.p.settings.docker.build_config.build_options]\n{lines}"
-    ))  # fmt: skip
+    return _failing(root, f"{ONE}[pipeline.p.settings.docker.build_config.build_options]\n{lines}")
 
 
 def bad_steps(root: Path, count: int) -> Work:
@@ -173,10 +160,7 @@ def bad_steps(root: Path, count: int) -> Work:
 def bad_list(root: Path, count: int) -> Work:
     """Planning so many requirements that contradict one."""
     lines = "".join(f'  "package==1.{index}",\n' for index in range(count))
-    return _failing(root, (
-        f'[pipeline.p]\nsteps = ["only"]\n[pipeline.p.settings.docker]\nparent_image = "{PARENT}"\n'
-        f"requirements = [\n{lines}]\n"
-    ))  # fmt: skip
+    return _failing(root, f"{ONE}requirements = [\n{lines}]\n")
 
 
 def line_of_output(_: Path, count: int) -> Work:
@@ -275,15 +259,19 @@ def comparing_none(_: Path, count: int) -> Work:
     return lambda: diff(old, new)
 
 
+def _lock(requirements: Iterable[str]) -> Lock:
+    """A lock of one pipeline for each requirement."""
+    plans = []
+    for index, requirement in enumerate(requirements):
+        settings = {"docker": {"parent_image": PARENT, "requirements": [requirement]}}
+        pipeline = Pipeline(name=f"p{index}", steps=["only"], settings=settings)
+        plans.append(make_spec(pipeline, Stack(), Facts()))
+    return Lock(plans)
+
+
 def repairing(_: Path, count: int) -> Work:
     """Repairing a lock of so many images with a conflict in the middle."""
-    plans = []
-    for index in range(count):
-        settings = {"docker": {"parent_image": PARENT, "requirements": [f"package-{index}==1"]}}
-        plans.append(
-            make_spec(Pipeline(name=f"p{index}", steps=["only"], settings=settings), Stack(), Facts())
-        )
-    text = dumps(Lock(plans))
+    text = dumps(_lock(f"package-{index}==1" for index in range(count)))
     middle = text.index("\n# 80\n")
     broken = f"{text[:middle]}\n<<<<<<< ours\n=======\n>>>>>>> theirs\n{text[middle:]}"
     return lambda: repair(broken)
@@ -291,13 +279,7 @@ def repairing(_: Path, count: int) -> Work:
 
 def versions(_: Path, count: int) -> Work:
     """Reading and writing a lock with so many versions of one package."""
-    plans = []
-    for index in range(count):
-        settings = {"docker": {"parent_image": PARENT, "requirements": [f"package==1.{index}"]}}
-        plans.append(
-            make_spec(Pipeline(name=f"p{index}", steps=["only"], settings=settings), Stack(), Facts())
-        )
-    lock = Lock(plans)
+    lock = _lock(f"package==1.{index}" for index in range(count))
     return lambda: loads.__wrapped__(dumps(lock))
 
 
@@ -373,8 +355,8 @@ CASES: Final[dict[str, tuple[Callable[[Path, int], Work], int]]] = {
     "includes": (includes, 100),
     "misspelt settings": (bad_settings, 1000),
     "misspelt steps": (bad_steps, 1000),
-    "values that are none": (bad_values, 1000),
-    "options that are none": (bad_options, 1000),
+    "invalid names": (bad_names, 1000),
+    "unknown options": (bad_options, 1000),
     "contradictions": (bad_list, 1000),
     "requirement lines": (requirement_lines, 1000),
     "ledger": (ledger, 1000),
