@@ -14,10 +14,9 @@ from attrs import field
 from planner.errors import Problem
 from planner.identity import COUNTED
 from planner.immutable import frozen
-from planner.settings.checked import declared, decoded, of_kind
+from planner.settings.checked import declared, each_decoded, of_kind
 from planner.settings.checks import kind_of, matching, optional
 from planner.settings.dependencies import Dependencies
-from planner.values import FrozenMapping
 
 __all__ = ["KINDS", "Component", "components_check", "decoded_components"]
 
@@ -54,15 +53,12 @@ class Component(Dependencies):
     )
 
 
-_component: Final = decoded(Component)
 _is_component: Final = of_kind(Component)
 
 
 def decoded_components(value: Any) -> Any:
     """A converter: tables by kind become components. What is wrong stays as it is, for the check."""
-    if not isinstance(value, Mapping):
-        return value
-    return FrozenMapping({kind: _component(item) for kind, item in value.items()})
+    return each_decoded(Component, value)
 
 
 def components_check(value: object) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from planner.errors import KnownNames, Place, PlannerError, Problem, did_you_mea
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.integrations import Integration
-from planner.settings.checked import Checked, declared, decoded, of_kind
+from planner.settings.checked import Checked, declared, decoded, each_decoded, of_kind
 from planner.settings.checks import kind_of, list_of, mapping_of, matching
 from planner.settings.dependencies import Dependencies
 from planner.settings.docker import DockerSettings
@@ -107,9 +107,6 @@ class DeploymentSettings(Dependencies):
     """What the application needs that a deployer runs a pipeline in."""
 
 
-_integration = decoded(Integration)
-
-
 def _deployment(value: Any) -> Any:
     """A converter: a table becomes settings. What is wrong stays as it is, for the check."""
     return decoded(DeploymentSettings)(value)
@@ -117,9 +114,7 @@ def _deployment(value: Any) -> Any:
 
 def _own_integrations(value: Any) -> Any:
     """A converter: tables become integrations. What is wrong stays as it is, for the check."""
-    if not isinstance(value, Mapping):
-        return value
-    return FrozenMapping({name: _integration(item) for name, item in value.items()})
+    return each_decoded(Integration, value)
 
 
 @frozen(kw_only=True)

@@ -20,7 +20,7 @@ from planner.immutable import frozen
 from planner.settings.checks import Check, kind_of
 from planner.values import FrozenMapping, freeze
 
-__all__ = ["UNSET", "Checked", "Layer", "Unset", "declared", "decoded", "of_kind", "setting"]
+__all__ = ["UNSET", "Checked", "Layer", "Unset", "declared", "decoded", "each_decoded", "of_kind", "setting"]
 
 _CHECK: Final = "stowplan.check"
 _DEFAULT: Final = "stowplan.default"
@@ -167,6 +167,14 @@ def decoded(kind: type[C]) -> Callable[[Any], Any]:
             return value
 
     return convert
+
+
+def each_decoded(kind: type[C], value: Any) -> Any:
+    """Tables by name as values of a Checked class. What is wrong stays as it is, for the check."""
+    if not isinstance(value, Mapping):
+        return value
+    convert = decoded(kind)
+    return FrozenMapping({name: convert(item) for name, item in value.items()})
 
 
 def of_kind(kind: type[Checked]) -> Check:
