@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from executor.engines.platforms import normal
 from planner.image.configuration import planned_configuration
 from planner.image.plan import ImagePlan
 from planner.values import EnvTemplate, Literal
@@ -59,5 +60,5 @@ def _value(template: EnvTemplate, variables: Mapping[str, str] | None, *, otherw
 
 def _same_platform(found: str, wanted: str) -> bool:
     """Whether an engine's platform is the one that was planned; an engine may leave a variant out."""
-    short, long = sorted((found, wanted), key=len)
+    short, long = sorted((found, normal(wanted)), key=len)
     return long == short or (long.startswith(f"{short}/") and short.count("/") == 1)

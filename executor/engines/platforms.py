@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["platform"]
+__all__ = ["normal", "platform"]
 
 _ARCHITECTURES: Final = {
     "x86_64": ("amd64", ""),
@@ -32,3 +32,8 @@ def platform(system: str, architecture: str, variant: str = "") -> str:
     if (architecture, variant) in _USUAL:
         variant = ""
     return "/".join(part for part in (system.lower(), architecture, variant) if part)
+
+
+def normal(written: str) -> str:
+    """A platform that somebody wrote, such as `linux/aarch64`, in that spelling."""
+    return platform(*written.split("/"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from attrs import field
 
-from executor.engines.platforms import platform
+from executor.engines.platforms import normal, platform
 from executor.registry.asking import Untold
 from planner.immutable import frozen
 from planner.values import Digest, ImageRef
@@ -79,8 +79,8 @@ class Manifest:
 
     def image_for(self, wanted: str) -> Digest | None:
         """The manifest of an index for a platform; None if it has none. The first one counts."""
-        wanted = platform(*wanted.split("/"))
-        return next((image.digest for image in self.images if image.platform == wanted), None)
+        name = normal(wanted)
+        return next((image.digest for image in self.images if image.platform == name), None)
 
 
 def kind_of(media_type: str, ref: ImageRef) -> Kind | None:

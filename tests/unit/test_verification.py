@@ -82,3 +82,19 @@ def test_a_variant_may_be_left_out() -> None:
     for platform, same in (("linux/arm64", True), ("linux/arm64/v8", True), ("linux/arm/v7", False)):
         info = ImageInfo("x", platform=platform, mark=image.hash, working_directory="/app")
         assert (difference(image, info) is None) is same
+
+
+@pytest.mark.parametrize(
+    ("written", "built"),
+    [
+        ("linux/aarch64", "linux/arm64"),
+        ("linux/x86_64", "linux/amd64"),
+        ("linux/amd64/v1", "linux/amd64"),
+        ("linux/arm", "linux/arm/v7"),
+    ],
+)
+def test_a_platform_may_be_written_in_another_spelling(written: str, built: str) -> None:
+    image = image_of({"build_config": {"build_options": {"platform": written}}})
+    info = ImageInfo("x", platform=built, mark=image.hash, working_directory="/app")
+    assert difference(image, info) is None
+    assert difference(image, evolve(info, platform="linux/386")) is not None
