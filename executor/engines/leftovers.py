@@ -30,6 +30,8 @@ _ID: Final = "stowplan-"
 _HALF_WRITTEN: Final = re.compile(r'image with ID "([0-9a-f]{64})"')
 # Seconds between looks at a list of images that fails: it does while another build is committing one.
 _WAITS: Final = (0.5, 1.0, 2.0)
+# What reading JSON of others raises that does not say what it should.
+_UNREADABLE: Final = (ValueError, TypeError, KeyError, RecursionError)
 
 
 def build_secret(scratch: Path) -> str:
@@ -41,7 +43,7 @@ def build_secret(scratch: Path) -> str:
 def stop_commands(runtime: str) -> None:
     """End commands that run for builds whose owners are dead, and have the runtime forget them."""
     listed = run(Command((runtime, "list", "--format=json")), timeout=60)
-    with contextlib.suppress(ValueError, TypeError, KeyError):
+    with contextlib.suppress(*_UNREADABLE):
         for container in json.loads(listed.stdout) or ():
             bundle = Path(container["bundle"])
             # Podman makes its directories in the one that it is told to use for what is temporary.
@@ -52,7 +54,7 @@ def stop_commands(runtime: str) -> None:
 def remove_containers(podman: Podman, storage: Path) -> None:
     """Remove the working containers of builds whose owners are dead."""
     for file in storage.glob("*-containers/*/userdata/buildah.json"):
-        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        with contextlib.suppress(OSError, *_UNREADABLE):
             scratch = _scratch(json.loads(file.read_bytes()))
             if scratch is not None and not owned(scratch):
                 podman("rm", "--force", file.parents[1].name)
