@@ -53,6 +53,9 @@ ANSWER_SECONDS: float = 60.0
 STORAGE_SECONDS: float = 600.0
 """Any other answer of Podman: while a build commits a large layer, all else waits for the storage."""
 
+RUNTIME_SECONDS: float = 60.0
+"""Any answer of the program that runs Podman's containers: what it lists, and that it ended one."""
+
 WATCH_SECONDS: float = 30.0
 """Between looks whether the daemon still answers, while it builds or pushes."""
 
@@ -67,3 +70,12 @@ PUSH_RETRY_SECONDS: float = 30.0
 
 PUSH_BACKOFF_SECONDS: float = 2.0
 """The wait before the first of these; each further wait is twice as long."""
+
+SETPRIV_SECONDS: float = 5.0
+"""Whether there is a `setpriv` by which programs end with this one. If it does not say so, they do not."""
+
+ENDING_SECONDS: float = 5.0
+"""A program that was asked to end (TERM), until it is made to (KILL); none for a credential helper."""
+
+ORPHAN_SECONDS: float = 10.0
+"""Programs of a killed stowplan that were made to end, until the kernel has let go of what they had."""

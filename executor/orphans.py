@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from executor import limits
 from executor.scratch import named_by, owned
 
 __all__ = ["SCRATCH_VARIABLE", "end_orphans"]
@@ -26,15 +27,13 @@ SCRATCH_VARIABLE: Final = "STOWPLAN_WORKS_FOR"
 # agent that keeps keys.
 _PROGRAMS: Final = frozenset({"podman", "buildah", "docker", "docker-buildx", "runc", "crun"})
 
-# A killed process is gone as soon as the kernel has let go of what it had.
-_WAIT_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.05
 
 
 def end_orphans() -> None:
     """Kill this user's orphans, and wait until they are gone."""
     killed: set[int] = set()
-    until = time.monotonic() + _WAIT_SECONDS
+    until = time.monotonic() + limits.ORPHAN_SECONDS
     while (found := set(_orphans())) and time.monotonic() < until:
         for process in found - killed:
             with contextlib.suppress(ProcessLookupError, PermissionError):

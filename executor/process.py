@@ -24,6 +24,7 @@ from typing import IO, Final
 
 from attrs import field
 
+from executor import limits
 from executor.errors import ExecutorError, ProgramMissing, ProgramSilent
 from planner.immutable import frozen
 from planner.values import FrozenMapping
@@ -33,8 +34,6 @@ __all__ = ["Command", "Completed", "Stop", "run"]
 Stop = Callable[[], None]
 """Ends what it belongs to, from any thread; does nothing when that has ended already."""
 
-# How long a child that was asked to end (TERM) may take by default before it is made to (KILL).
-_GRACE_SECONDS: Final = 5.0
 _READ_BYTES: Final = 1 << 16
 _LONGEST_LINE: Final = 1 << 16
 
@@ -148,7 +147,9 @@ def _with_parent() -> tuple[str, ...]:
     prefix = (program, "--pdeathsig", "TERM", "--")
     try:
         # busybox has a setpriv that does not know the option.
-        done = subprocess.run((*prefix, "true"), capture_output=True, check=False, timeout=5)  # noqa: S603
+        done = subprocess.run(  # noqa: S603  # no shell
+            (*prefix, "true"), capture_output=True, check=False, timeout=limits.SETPRIV_SECONDS
+        )
     except (OSError, subprocess.SubprocessError):
         return ()
     return prefix if done.returncode == 0 else ()
@@ -210,7 +211,7 @@ class _Child:
     def __init__(
         self, command: Command, fed: bool, merged: bool, prefix: tuple[str, ...], grace: float | None
     ) -> None:
-        self._grace = _GRACE_SECONDS if grace is None else grace
+        self._grace = limits.ENDING_SECONDS if grace is None else grace
         self.error: BaseException | None = None
         self.timed_out = False
         self._lock = threading.Lock()

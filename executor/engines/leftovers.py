@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from executor import limits
 from executor.process import Command, Completed, run
 from executor.scratch import name_of, named_by, owned
 
@@ -42,13 +43,13 @@ def build_secret(scratch: Path) -> str:
 
 def stop_commands(runtime: str) -> None:
     """End commands that run for builds whose owners are dead, and have the runtime forget them."""
-    listed = run(Command((runtime, "list", "--format=json")), timeout=60)
+    listed = run(Command((runtime, "list", "--format=json")), timeout=limits.RUNTIME_SECONDS)
     with contextlib.suppress(*_UNREADABLE):
         for container in json.loads(listed.stdout) or ():
             bundle = Path(container["bundle"])
             # Podman makes its directories in the one that it is told to use for what is temporary.
             if container["id"] == f"buildah-{bundle.name}" and _is_dead(bundle.parent):
-                run(Command((runtime, "delete", "--force", container["id"])), timeout=60)
+                run(Command((runtime, "delete", "--force", container["id"])), timeout=limits.RUNTIME_SECONDS)
 
 
 def remove_containers(podman: Podman, storage: Path) -> None:

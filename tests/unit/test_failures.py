@@ -63,6 +63,10 @@ def test_the_reference_prints_the_limits() -> None:
         "STORAGE",
         "WATCH",
         "PUSH_SILENCE",
+        "RUNTIME",
+        "SETPRIV",
+        "ENDING",
+        "ORPHAN",
     ):
         assert getattr(limits, f"{name}_SECONDS") in numbers
     for size in (limits.MANIFEST_BYTES, limits.CONFIG_BYTES, limits.ANSWER_BYTES):

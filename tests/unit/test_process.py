@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from executor import limits
 from executor.errors import ExecutorError, FilesChanged
 from executor.process import Command, Completed, Stop, run
 from planner.values import FrozenMapping
@@ -177,7 +178,7 @@ def test_stop_from_another_thread_ends_the_whole_group() -> None:
 
 
 def test_stop_ends_a_child_that_ignores_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("executor.process._GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "ENDING_SECONDS", 0.1)
     stops: list[Stop] = []
     script = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
     assert run(sh(script), on_line=lambda _: stops[0](), stoppable=stops.append).code == -9
@@ -201,7 +202,7 @@ def test_stop_ends_what_left_the_group_and_lets_the_child_tidy_up() -> None:
 
 def test_stop_does_not_wait_for_what_nobody_can_find(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that left the group and whose parent has ended still holds the pipe."""
-    monkeypatch.setattr("executor.process._GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(limits, "ENDING_SECONDS", 0.1)
     stops: list[Stop] = []
     pids: list[int] = []
 
