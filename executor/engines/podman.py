@@ -133,9 +133,10 @@ class PodmanEngine:
         try:
             found = run(command, timeout=limits.GREETING_SECONDS)
         except ExecutorError as error:
-            absent = isinstance(error, ProgramMissing)
             said = error.problems[0].found
-            return Unusable(said if absent else f"`podman info` {said}", _INSTALL, absent=absent)
+            if isinstance(error, ProgramMissing):
+                return Unusable(said, _INSTALL, absent=True)
+            return Unusable(f"`podman info` {said}", _MEND)
         if found.code:
             return Unusable(f"`podman info` fails: {_reason(found)}", _MEND)
         version, _, rest = found.text.strip().partition("\t")

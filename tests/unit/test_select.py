@@ -418,8 +418,10 @@ def test_what_is_no_daemon_is_no_traceback(
 @pytest.mark.usefixtures("soon")
 def test_podman_that_hangs_says_so_and_is_gone(programs: Path) -> None:
     install(programs, "podman", f"echo $$ > {programs}/pid\nexec /bin/sleep 300")
-    with pytest.raises(EngineUnavailable, match=r"`podman info` did not end within 0\.3 s"):
+    with pytest.raises(EngineUnavailable, match=r"`podman info` did not end within 0\.3 s") as caught:
         choose("podman")
+    # It is installed.
+    assert caught.value.problems[0].fix == "see what `podman info` says by itself"
     assert not Path("/proc", (programs / "pid").read_text().strip()).exists()
 
 
