@@ -18,6 +18,7 @@ from attrs import evolve
 
 from executor import limits
 from executor.errors import ExecutorError, Failure, remedy
+from executor.mutex import locked
 from executor.reading import NotRead, read_whole
 from executor.scratch import held, sweep
 from planner.errors import Place, PlannerError, Problem
@@ -241,22 +242,17 @@ def _repaired(text: str) -> Lock:
 
 @contextlib.contextmanager
 def _exclusively(directory: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout  # noqa: PLC0415  # only writing needs it
-
     path = directory / "writer"
-    lock = FileLock(path, timeout=limits.WRITER_SECONDS)
     try:
-        lock.acquire()
-    except Timeout:
+        lock = locked(path, limits.WRITER_SECONDS)
+    except OSError as error:
+        raise ExecutorError.of(
+            str(path), f"cannot be locked: {error.strerror or error}", remedy(error)
+        ) from None
+    if lock is None:
         found = f"another stowplan has been writing it for {limits.WRITER_SECONDS:g} s"
         busy = Problem(Place(file=LOCK_NAME), found, "wait for it, or stop it")
-        raise ExecutorError([busy], Failure.BUSY) from None
-    except (OSError, NotImplementedError) as error:
-        # filelock's word for a file system without locks.
-        os_error = error if isinstance(error, OSError) else OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-        raise ExecutorError.of(
-            str(path), f"cannot be locked: {os_error.strerror}", remedy(os_error)
-        ) from None
+        raise ExecutorError([busy], Failure.BUSY)
     try:
         yield
     finally:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from executor.errors import ExecutorError
+from executor.mutex import locked
 from planner.values import Digest
 
 if TYPE_CHECKING:
@@ -44,19 +45,19 @@ def alone(
     if place is None:
         yield False
         return
-    lock = _lock(place, engine, image)
-    waited = False
+    lock, waited = None, False
     try:
-        while not _taken(lock, _LOOK_SECONDS if waited else 0):
+        while (lock := _locked(place, engine, image, _LOOK_SECONDS if waited else 0)) is None:
             if not waited:
                 on_wait()
             waited = True
             check()
         file = place / f"{_of(engine)}-{image.hex}{_UNFINISHED}"
         file.touch()
-    except (OSError, NotImplementedError) as error:  # the second is filelock's word for no such thing
+    except OSError as error:
         _warn(place, error)
-        lock.release()
+        if lock is not None:
+            lock.release()
         yield waited
         return
     try:
@@ -75,11 +76,11 @@ def tidy(engine: Engine) -> None:
     place = _place()
     if place is None:
         return
-    with contextlib.suppress(OSError, NotImplementedError):
+    with contextlib.suppress(OSError):
         for file in sorted(place.glob(f"{_of(engine)}-*{_UNFINISHED}")):
             image = Digest(file.name.removesuffix(_UNFINISHED).rpartition("-")[2])
-            lock = _lock(place, engine, image)
-            if _taken(lock, 0):
+            lock = _locked(place, engine, image, 0)
+            if lock is not None:
                 try:
                     with contextlib.suppress(ExecutorError):
                         engine.tidy(image)
@@ -110,25 +111,14 @@ def _of(engine: Engine) -> str:
     return f"{engine.name}-{hashlib.sha256(engine.place.encode()).hexdigest()[:8]}"
 
 
-def _lock(place: Path, engine: Engine, image: Digest) -> BaseFileLock:
-    from filelock import FileLock  # noqa: PLC0415  # only building needs it
-
+def _locked(place: Path, engine: Engine, image: Digest, seconds: float) -> BaseFileLock | None:
+    """The lock of an image; None if another has it for so long."""
     # 256 files at most, however many images there are: nobody can remove a lock that another may wait for.
-    return FileLock(place / f"{_of(engine)}-{image.hex[:2]}.lock")
+    return locked(place / f"{_of(engine)}-{image.hex[:2]}.lock", seconds)
 
 
-def _taken(lock: BaseFileLock, seconds: float) -> bool:
-    from filelock import Timeout  # noqa: PLC0415  # as above
-
-    try:
-        lock.acquire(timeout=seconds)
-    except Timeout:
-        return False
-    return True
-
-
-def _warn(place: Path, error: Exception) -> None:
-    reason = getattr(error, "strerror", None) or error
+def _warn(place: Path, error: OSError) -> None:
+    reason = error.strerror or error
     words = (
         f"cannot be written to ({reason}): two that build the same image at once do not wait for each other"
     )
