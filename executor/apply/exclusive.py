@@ -31,6 +31,7 @@ __all__ = ["alone", "tidy"]
 # Between looks whether whoever waits was interrupted.
 _LOOK_SECONDS: Final = 0.5
 _UNFINISHED: Final = ".unfinished"
+_ANY_IMAGE: Final = "[0-9a-f]" * 64
 
 
 @contextlib.contextmanager
@@ -77,7 +78,7 @@ def tidy(engine: Engine) -> None:
     if place is None:
         return
     with contextlib.suppress(OSError):
-        for file in sorted(place.glob(f"{_of(engine)}-*{_UNFINISHED}")):
+        for file in sorted(place.glob(f"{_of(engine)}-{_ANY_IMAGE}{_UNFINISHED}")):
             image = Digest(file.name.removesuffix(_UNFINISHED).rpartition("-")[2])
             lock = _locked(place, engine, image, 0)
             if lock is not None:

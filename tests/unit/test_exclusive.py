@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.apply.exclusive import alone
+from executor.apply.exclusive import alone, tidy
 from executor.engines.docker import DockerEngine
 from executor.errors import BuildFailed
 from planner.values import Digest
@@ -141,6 +141,15 @@ def test_without_a_place_for_locks_work_goes_on(place: Path, obstacle: str) -> N
         alone(DockerEngine(), IMAGE, check=never, on_wait=never) as waited,
     ):
         assert not waited
+
+
+def test_a_file_that_is_none_of_ours_is_left_alone(place: Path) -> None:
+    """A copy, say, that somebody made: its name says of no image that it is unfinished."""
+    strays = [place / f"{lock_name()}-{name}.unfinished" for name in ("", "copy", "A" * 64, "0" * 65)]
+    for stray in strays:
+        stray.touch()
+    tidy(DockerEngine())
+    assert all(stray.exists() for stray in strays)
 
 
 def lock_name() -> str:
