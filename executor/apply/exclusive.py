@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from executor.errors import ExecutorError
+from executor.home import in_home
 from executor.mutex import locked
 from planner.values import Digest
 
@@ -93,10 +94,9 @@ def tidy(engine: Engine) -> None:
 def _place() -> Path | None:
     """Where the locks are, made if it is not there; None if it cannot be."""
     base = os.environ.get("XDG_CACHE_HOME") or ""
-    try:
-        # XDG Base Directory Specification: what is not absolute does not count.
-        cache = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
-    except RuntimeError:  # nobody knows where this user's home is
+    # XDG Base Directory Specification: what is not absolute does not count.
+    cache = Path(base) if Path(base).is_absolute() else in_home(os.environ, ".cache")
+    if cache is None:
         return None
     place = cache / "stowplan" / "building"
     try:

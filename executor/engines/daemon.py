@@ -28,6 +28,7 @@ from executor.errors import (
     ExecutorError,
     Failure,
 )
+from executor.home import docker_directory
 from planner.errors import Place, Problem
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Daemon:
             if isinstance(error, DockerException | requests.RequestException | OSError):
                 raise _away(str(error)) from None
             found = f"the docker SDK cannot use this configuration ({type(error).__name__})"
-            where = Place(file=str(host.configuration_directory() or "docker"))
+            where = Place(file=str(docker_directory(os.environ) or "docker"))
             problem = Problem(where, found, "correct config.json, or move it away")
             raise EngineUnavailable([problem], Failure.ENGINE_REFUSED) from None
         self._version = api.api_version

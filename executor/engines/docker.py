@@ -29,7 +29,7 @@ from executor.engines.daemon import (
     understood,
     use_only,
 )
-from executor.engines.host import configuration_directory, local_socket, unusable
+from executor.engines.host import local_socket, unusable
 from executor.engines.interrupts import Task, Tasks
 from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed
 from executor.engines.mark import mark
@@ -40,6 +40,7 @@ from executor.engines.pushes import pushed, unheard
 from executor.engines.references import environment, image_id, named, only_digest, parsed, references
 from executor.engines.watch import check_lost, watched
 from executor.errors import BuildFailed, EngineRefused, ExecutorError, ProgramMissing
+from executor.home import docker_directory
 from executor.orphans import SCRATCH_VARIABLE, end_orphans
 from executor.process import Command, run
 from executor.registry.credentials import Login, docker_login
@@ -344,7 +345,7 @@ def _buildx_program() -> tuple[str, ...]:
 
 
 def _plugin_files() -> Iterator[Path]:
-    config = configuration_directory()
+    config = docker_directory(os.environ)
     for directory in (*([config / "cli-plugins"] if config else ()), *map(Path, _PLUGINS)):
         yield directory / "docker-buildx"
 

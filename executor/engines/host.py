@@ -17,10 +17,11 @@ from executor import limits
 from executor.engines.names import DAEMON_VARIABLES
 from executor.engines.protocol import Unusable
 from executor.errors import Failure
+from executor.home import docker_directory
 from executor.reading import LARGEST_TEXT_BYTES, NotRead, open_regular, read_whole
 from planner.mask import typed
 
-__all__ = ["away", "configuration_directory", "fix", "local_socket", "refusal", "unusable", "wrong_address"]
+__all__ = ["away", "fix", "local_socket", "refusal", "unusable", "wrong_address"]
 
 _SOCKET: Final = Path("/var/run/docker.sock")
 _ADDRESSES: Final = "write unix:///path/of/docker.sock, or tcp://host:port"
@@ -125,19 +126,9 @@ def fix() -> str:
     return "install Docker and start its daemon (docs.docker.com/engine/install), or set DOCKER_HOST"
 
 
-def configuration_directory() -> Path | None:
-    """Where Docker's command line keeps what is this user's; None for a user who has no home."""
-    if named := os.environ.get("DOCKER_CONFIG"):
-        return Path(named)
-    try:
-        return Path.home() / ".docker"
-    except RuntimeError:
-        return None
-
-
 def _endless_configuration() -> Unusable | None:
     """Why neither the SDK nor Docker's command line would come to the end of `config.json`."""
-    directory = configuration_directory()
+    directory = docker_directory(os.environ)
     if directory is None:
         return None
     path = directory / "config.json"
@@ -155,7 +146,7 @@ def _endless_configuration() -> Unusable | None:
 
 def _names_context() -> bool:
     """Whether `docker context use` chose a daemon."""
-    directory = configuration_directory()
+    directory = docker_directory(os.environ)
     try:
         config = json.loads(read_whole(directory / "config.json") or b"{}") if directory else {}
     except (NotRead, ValueError, RecursionError):

@@ -17,6 +17,7 @@ from attrs import field
 
 from executor import limits
 from executor.errors import ExecutorError, ProgramMissing, ProgramSilent
+from executor.home import docker_directory, in_home
 from executor.process import Command, Stop, run
 from planner.immutable import frozen
 from planner.values import ImageRef
@@ -79,7 +80,7 @@ def find_login(ref: ImageRef, environ: Mapping[str, str], helpers: Helpers | Non
 
 def docker_login(ref: ImageRef, environ: Mapping[str, str], helpers: Helpers | None = None) -> Login:
     """The same of Docker alone, for its daemon."""
-    return _first([_docker_file(environ)], ref, helpers)
+    return _first(_docker_files(environ), ref, helpers)
 
 
 def _first(paths: Iterable[Path], ref: ImageRef, helpers: Helpers | None) -> Login:
@@ -104,23 +105,20 @@ def _first(paths: Iterable[Path], ref: ImageRef, helpers: Helpers | None) -> Log
 
 def _files(environ: Mapping[str, str]) -> Iterator[Path]:
     """The files that hold logins (docker-login(1); containers-auth.json(5)), the first in effect first."""
-    yield _docker_file(environ)
+    yield from _docker_files(environ)
     if environ.get("REGISTRY_AUTH_FILE"):
         yield Path(environ["REGISTRY_AUTH_FILE"])
     if environ.get("XDG_RUNTIME_DIR"):
         yield Path(environ["XDG_RUNTIME_DIR"]) / "containers" / "auth.json"
     else:
         yield Path(f"/run/containers/{os.geteuid()}/auth.json")
-    yield Path(environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config") / "containers" / "auth.json"
+    if config := environ.get("XDG_CONFIG_HOME") or in_home(environ, ".config"):
+        yield Path(config) / "containers" / "auth.json"
 
 
-def _docker_file(environ: Mapping[str, str]) -> Path:
-    return Path(environ.get("DOCKER_CONFIG") or _home(environ) / ".docker") / "config.json"
-
-
-def _home(environ: Mapping[str, str]) -> Path:
-    # As a shell has it, which leaves the tilde where there is no home.
-    return Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111  # Path.home raises there
+def _docker_files(environ: Mapping[str, str]) -> Iterator[Path]:
+    if directory := docker_directory(environ):
+        yield directory / "config.json"
 
 
 def _read(path: Path, ref: ImageRef, helpers: Helpers) -> dict[str, Any]:
