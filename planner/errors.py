@@ -13,7 +13,7 @@ from typing import Final, Self
 from attrs import evolve, field
 
 from planner.immutable import frozen
-from planner.mask import without_logins
+from planner.logins import without_logins
 
 __all__ = ["KnownNames", "Place", "PlannerError", "Problem", "did_you_mean"]
 

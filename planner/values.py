@@ -17,7 +17,7 @@ from attrs import evolve, field
 from attrs.validators import matches_re, optional
 
 from planner.immutable import frozen
-from planner.mask import quoted
+from planner.logins import quoted
 
 __all__ = [
     "Digest",

@@ -19,7 +19,7 @@ from executor.engines.protocol import Unusable
 from executor.errors import Failure
 from executor.home import docker_directory
 from executor.reading import LARGEST_TEXT_BYTES, NotRead, open_regular, read_whole
-from planner.mask import typed
+from planner.logins import typed
 
 __all__ = ["away", "fix", "local_socket", "refusal", "unusable", "wrong_address"]
 

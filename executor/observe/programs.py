@@ -20,7 +20,7 @@ from executor.errors import ExecutorError
 from executor.process import Command, run
 from planner.facts.answers import Printed
 from planner.facts.needs import ProgramOutput
-from planner.mask import without_logins
+from planner.logins import without_logins
 
 __all__ = ["PYTHON_VARIABLE", "output_of", "user_python"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from planner.errors import Place, PlannerError, Problem
-from planner.mask import holds_login, typed
+from planner.logins import holds_login, typed
 
 __all__ = ["PRIVATE_INDEX", "fault", "refuse_controls", "refuse_unreadable"]
 

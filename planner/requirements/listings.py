@@ -12,7 +12,7 @@ from typing import Final
 
 from planner.errors import Place, PlannerError, Problem
 from planner.immutable import frozen
-from planner.mask import typed
+from planner.logins import typed
 from planner.requirements.files import parse_file
 from planner.requirements.grammar import logical_lines
 from planner.requirements.model import Requirements

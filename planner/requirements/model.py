@@ -21,7 +21,7 @@ from packaging.version import Version
 from planner.errors import Place, PlannerError, Problem
 from planner.identity import COUNTED
 from planner.immutable import frozen
-from planner.mask import typed
+from planner.logins import typed
 from planner.requirements.credentials import fault, refuse_unreadable
 from planner.requirements.markers import InvalidMarker, Marker, refuse_nested
 from planner.requirements.urls import check_url, is_local, is_nameless, name_of, nameless

@@ -15,7 +15,7 @@ from attrs import evolve
 from packaging.utils import canonicalize_name
 
 from planner.errors import Place, PlannerError, Problem, did_you_mean
-from planner.mask import HOST_PORT
+from planner.logins import HOST_PORT
 from planner.requirements.credentials import fault, refuse_unreadable
 from planner.requirements.model import Option, Requirements
 

@@ -13,7 +13,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from planner.errors import Place, PlannerError
 from planner.immutable import frozen
-from planner.mask import HOST_PORT, typed
+from planner.logins import HOST_PORT, typed
 from planner.requirements.credentials import fault
 
 __all__ = [

@@ -13,7 +13,7 @@ from typing import Any, Final
 from planner.errors import Problem, did_you_mean
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
-from planner.mask import quoted
+from planner.logins import quoted
 from planner.requirements.credentials import PRIVATE_INDEX
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (

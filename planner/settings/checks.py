@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final
 
 from planner.errors import Problem, did_you_mean
-from planner.mask import holds_login, quoted
+from planner.logins import holds_login, quoted
 from planner.values import ImageRef
 
 __all__ = [

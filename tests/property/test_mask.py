@@ -11,7 +11,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from planner.mask import HIDDEN, Mask, holds_login, without_logins
+from planner.logins import HIDDEN, holds_login, without_logins
+from planner.mask import Mask
 from tests.encodings import ENCODERS
 from tests.property import strategies as some
 

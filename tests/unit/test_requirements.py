@@ -9,7 +9,7 @@ import pytest
 from packaging.version import Version
 
 from planner.errors import Place, PlannerError
-from planner.mask import typed
+from planner.logins import typed
 from planner.requirements.files import included_files, parse_file
 from planner.requirements.grammar import logical_lines
 from planner.requirements.lists import parse_list

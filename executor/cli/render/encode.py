@@ -56,7 +56,7 @@ def json_text(data: Mapping[str, Any]) -> str:
 def _without_logins(text: str) -> str:
     if "@" not in text and "=" not in text:
         return text
-    from planner.mask import without_logins  # noqa: PLC0415  # `stowplan --version` loads no planner
+    from planner.logins import without_logins  # noqa: PLC0415  # `stowplan --version` loads no planner
 
     return without_logins(text)
 
