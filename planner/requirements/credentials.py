@@ -46,6 +46,8 @@ def refuse_unreadable(text: str, where: Place) -> None:
             "variables in requirements files are not supported; set UV_INDEX (or PIP_EXTRA_INDEX_URL for "
             "pip) with ${VAR} in `environment` instead",
         )
+    # Stricter than what may be shown: of other schemes an account is refused too, and so is `$NAME`, which no
+    # installer expands.
     for match in re.finditer(_WITH_USER, text):
         # `git+ssh://git@host` names an account, not a secret: ssh keeps its keys elsewhere.
         if not (match["scheme"].lower().endswith("ssh") and re.fullmatch(r"[\w.-]+", match["user"])):
