@@ -247,6 +247,15 @@ def requirements_of(table: dict[str, Any], world: World) -> list[str]:
     ]
 
 
+def refusals(requirements: list[str], world: World) -> list[str]:
+    """What is wrong with such a list, from the name of the setting on."""
+    with pytest.raises(PlannerError) as refused:
+        spec_of({"requirements": requirements}, world=world)
+    return [
+        str(problem).removeprefix("pipeline.training.settings.docker.") for problem in refused.value.problems
+    ]
+
+
 def test_a_list_names_files_too() -> None:
     """A path is no package: `requirements.txt` would be installed from the index as requirements-txt."""
     world = World(texts={**TEXTS, "dev.in": "--pre\npytest", "my reqs": "click", "c.txt": "six<2\n"})
@@ -260,31 +269,22 @@ def test_a_list_names_files_too() -> None:
 
 def test_what_a_list_and_its_files_say_together() -> None:
     world = World(texts={"a.txt": "x\nsix==1.0\n", "b.txt": "-e .\n"})
-    with pytest.raises(PlannerError) as refused:
-        spec_of({"requirements": ["no.txt", "a.txt", "-r none/r.txt"]}, world=world)
-    assert [
-        str(problem).removeprefix("pipeline.training.settings.docker.") for problem in refused.value.problems
-    ] == [
+    assert refusals(["no.txt", "a.txt", "-r none/r.txt"], world) == [
         "requirements[0]: no.txt does not exist: create it, or name another",
         "requirements[2]: none/r.txt does not exist: create it, or name another",
     ]
-    with pytest.raises(PlannerError) as refused:
-        spec_of({"requirements": ["a.txt", "six==2.0", "b.txt"]}, world=world)
-    assert [str(problem) for problem in refused.value.problems][1:] == [
+    assert refusals(["a.txt", "six==2.0", "b.txt"], world) == [
         (
-            "pipeline.training.settings.docker.requirements[1]: six==2.0 contradicts six==1.0 at a.txt:2: "
-            "keep one, or give each a marker"
-        )
+            "b.txt:1: the local package '-e .': it does not exist in the image; include its files and "
+            "install them with `local_project_install_command`, or publish the package"
+        ),
+        "requirements[1]: six==2.0 contradicts six==1.0 at a.txt:2: keep one, or give each a marker",
     ]
 
 
 def test_a_name_that_is_also_a_file_has_to_say_which_is_meant() -> None:
     world = World(texts={"discord.py": "", "deps": "click"})
-    with pytest.raises(PlannerError) as refused:
-        spec_of({"requirements": ["discord.py", "deps", "six"]}, world=world)
-    assert [
-        str(problem).removeprefix("pipeline.training.settings.docker.") for problem in refused.value.problems
-    ] == [
+    assert refusals(["discord.py", "deps", "six"], world) == [
         (
             "requirements[0]: 'discord.py' is a file of the project, and could be a package: "
             'write "-r discord.py" for the file, or "discord.py>=0" for the package'
