@@ -169,10 +169,17 @@ class Pipeline(Checked):
 
     @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
-        """The `[pipeline.NAME.step.STEP]` tables of a configuration file, put into the steps they name."""
+        """The tables of a configuration file, put into the fields they are for.
+
+        Those of `[pipeline.NAME.step.STEP]` go into the steps they name, and `settings.deployment` becomes
+        `deployment`.
+        """
         tables = data.get("step", {})
-        fields = {name: value for name, value in data.items() if name != "step"}
-        problems = list(_take_deployment(fields))
+        fields = {name: value for name, value in data.items() if name not in ("step", *_WRITTEN)}
+        problems = [
+            Problem.at(name, "is not written here", fix) for name, fix in _WRITTEN.items() if name in data
+        ]
+        problems += _take_deployment(fields)
         listed = fields.get("steps", ())
         if not isinstance(tables, Mapping):
             return fields, [
@@ -194,6 +201,13 @@ class Pipeline(Checked):
         if isinstance(listed, list | tuple):
             fields["steps"] = [steps.get(item, item) if isinstance(item, str) else item for item in listed]
         return fields, problems
+
+
+# Fields that a file has in another place.
+_WRITTEN: Final = {
+    "deployment": "write it as settings.deployment",
+    "integrations": "write [integration.NAME], which all pipelines have",
+}
 
 
 def _take_deployment(fields: dict[str, Any]) -> Iterator[Problem]:

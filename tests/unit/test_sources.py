@@ -267,6 +267,18 @@ def test_what_is_no_component(table: Mapping[str, Any], found: str) -> None:
 # --- deployment
 
 
+def test_a_file_says_in_one_place_what_a_deployment_and_integrations_need() -> None:
+    """Elsewhere it would be taken back by what the place of its own says, or not be used at all."""
+    asked = {"requirements": ["click"]}
+    table = {"name": "p", "steps": ["a"], "deployment": asked, "integrations": {"own": asked}}
+    with pytest.raises(PlannerError) as refused:
+        Pipeline.decode({**table, "settings": {"deployment": asked}})
+    assert [str(problem) for problem in refused.value.problems] == [
+        "deployment: is not written here: write it as settings.deployment",
+        "integrations: is not written here: write [integration.NAME], which all pipelines have",
+    ]
+
+
 def test_the_deployment_of_a_pipeline_is_written_among_its_settings() -> None:
     settings = {
         "docker": {"user": "1"},
