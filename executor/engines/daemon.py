@@ -73,8 +73,8 @@ class Daemon:
             with self.local(path, seconds) as api:
                 api.ping()
             return
-        with self.client(seconds):
-            pass
+        with self._remembered():
+            self._connected(seconds).close()
 
     @contextlib.contextmanager
     def local(self, path: str, timeout: float | None = None) -> Iterator[SocketApi]:
@@ -92,14 +92,12 @@ class Daemon:
         what the daemon says is passed on: the SDK's own text of an error has the URL in it, which holds
         the build arguments.
         """
-        if unusable := host.unusable():
-            raise _error(unusable)
-        import requests  # noqa: PLC0415
-        import urllib3  # noqa: PLC0415
-        from docker.errors import APIError, DockerException  # noqa: PLC0415
-
         with self._remembered():
             api = self._connected(limits.GREETING_SECONDS)
+            import requests  # noqa: PLC0415
+            import urllib3  # noqa: PLC0415
+            from docker.errors import APIError, DockerException  # noqa: PLC0415
+
             seconds = limits.ANSWER_SECONDS if timeout is None else timeout
             # The SDK's own annotation knows whole seconds only.
             api.timeout = None if seconds == FOREVER else seconds  # type: ignore[assignment]
@@ -118,7 +116,9 @@ class Daemon:
                 api.close()
 
     def _connected(self, seconds: float) -> APIClient:
-        """A client of a daemon that answers."""
+        """A client of a daemon that answers, the first time, within so many seconds."""
+        if unusable := host.unusable():
+            raise _error(unusable)
         import requests  # noqa: PLC0415
         from docker.errors import DockerException  # noqa: PLC0415
 

@@ -14,6 +14,7 @@ import pytest
 
 from executor import limits
 from executor.engines import host
+from executor.engines.daemon import Daemon
 from executor.engines.docker import DockerEngine
 from executor.engines.names import asked_engine, possible_builders
 from executor.engines.podman import PodmanEngine
@@ -378,6 +379,23 @@ def test_a_daemon_that_hangs_costs_one_wait(
             engine.inspect(f"localhost/x:{number}")
     # The first is only a connection, made to see whether anybody listens.
     assert [line[:10] for line in asked] == [b"", b"GET /_ping", b"GET /image"]
+
+
+@pytest.mark.usefixtures("programs", "soon")
+@pytest.mark.parametrize("where", ["unix", "tcp"])
+def test_a_daemon_that_works_is_given_more_time_wherever_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """While it builds, a sign of life may take longer than a greeting does."""
+    with socket.socket(socket.AF_UNIX if where == "unix" else socket.AF_INET) as silent:
+        silent.bind(str(tmp_path / "docker.sock") if where == "unix" else ("127.0.0.1", 0))
+        silent.listen()
+        name = silent.getsockname()
+        monkeypatch.setenv(
+            "DOCKER_HOST", f"unix://{name}" if where == "unix" else f"tcp://{name[0]}:{name[1]}"
+        )
+        with pytest.raises(EngineUnavailable, match=r"does not answer within 0\.7 s"):
+            Daemon().greet(0.7)
 
 
 @pytest.mark.usefixtures("soon")
