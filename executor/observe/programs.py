@@ -91,14 +91,19 @@ def _uv(environ: Mapping[str, str]) -> str:
 def user_python(environ: Mapping[str, str]) -> Path:
     """The Python that the user works in: STOWPLAN_PYTHON (`--python`), VIRTUAL_ENV, else the one on the PATH.
 
-    ExecutorError if there is none.
+    An absolute path. ExecutorError if there is none.
     """
+    # It is started in another directory, and its links say which environment it is of.
+    return Path(os.path.abspath(_found_python(environ)))  # noqa: PTH100
+
+
+def _found_python(environ: Mapping[str, str]) -> Path | str:
+    """The same, as it is written."""
     if named := environ.get(PYTHON_VARIABLE):
         found = shutil.which(named, path=environ.get("PATH"))
         if found is None:
             raise ExecutorError.of("--python", f"there is no Python {named!r}", "name one, or its path")
-        # It is started in another directory, and its links say which environment it is of.
-        return Path(os.path.abspath(found))  # noqa: PTH100
+        return found
     if active := environ.get("VIRTUAL_ENV"):
         for name in ("bin/python", "Scripts/python.exe"):
             if (python := Path(active) / name).exists() and not _own(Path(active)):
@@ -107,7 +112,7 @@ def user_python(environ: Mapping[str, str]) -> Path:
         for name in ("python3", "python"):
             found = shutil.which(name, path=directory) if directory else None
             if found is not None and not _own(Path(directory).parent):
-                return Path(found)
+                return found
     fix = "activate the environment of the project, or name its Python with --python"
     raise ExecutorError.of("the local Python", "there is none on the PATH", fix)
 

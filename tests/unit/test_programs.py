@@ -107,6 +107,9 @@ def test_which_python_the_user_works_in(environment: Path, tmp_path: Path) -> No
     assert user_python({**on_path, PYTHON_VARIABLE: "python3"}) == other / "python3"
     with contextlib.chdir(tmp_path):
         assert user_python({PYTHON_VARIABLE: "bin/python3"}) == other / "python3"
+        assert user_python({"PATH": "bin"}) == other / "python3"
+    with contextlib.chdir(environment.parent):
+        assert user_python({**on_path, "VIRTUAL_ENV": "venv"}) == environment / "bin/python"
     # One that is gone.
     assert user_python({**on_path, "VIRTUAL_ENV": str(tmp_path / "gone")}) == other / "python3"
     with pytest.raises(ExecutorError, match=r"--python: there is no Python 'python9'"):
