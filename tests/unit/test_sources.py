@@ -63,11 +63,13 @@ def layers(
     return found
 
 
-def problems(table: Mapping[str, Any], stack: Stack = LOCAL, **of_pipeline: Any) -> list[str]:
+def problems(
+    table: Mapping[str, Any], stack: Stack = LOCAL, world: World = WORLD, **of_pipeline: Any
+) -> list[str]:
     """All that is wrong with the sources of one step."""
     pipeline = evolve(pipeline_of(table), **of_pipeline)
     with pytest.raises(PlannerError) as refused:
-        observed(pipeline, stack, WORLD)
+        observed(pipeline, stack, world)
     return [
         str(problem).removeprefix("pipeline.training.settings.docker.") for problem in refused.value.problems
     ]
@@ -331,11 +333,7 @@ def of_pyproject(
 
 def refused(table: Mapping[str, Any], world: World) -> list[str]:
     """All that is wrong in a world."""
-    with pytest.raises(PlannerError) as caught:
-        observed(pipeline_of(table), LOCAL, world)
-    return [
-        str(problem).removeprefix("pipeline.training.settings.docker.") for problem in caught.value.problems
-    ]
+    return problems(table, world=world)
 
 
 def test_standard_tables_are_read_without_a_program() -> None:
