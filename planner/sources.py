@@ -10,14 +10,14 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from attrs import Factory, define, evolve, field
 
 from planner.components import KINDS
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.facts.facts import Facts, Unanswered
-from planner.facts.needs import FileText, ProgramOutput, ProjectFiles, RequirementsFile
+from planner.facts.needs import FileText, Need, ProgramOutput, ProjectFiles, RequirementsFile
 from planner.identity import content_hash
 from planner.image.plan import Note
 from planner.immutable import frozen
@@ -185,24 +185,28 @@ class Sources:
 
     def _read(self, given: Listed) -> Requirements:
         problems: list[Problem] = []
+        needs: list[Need[Any]] = [
+            FileText(file.path) if is_pylock(file.path) else RequirementsFile(file.path)
+            for file in given.files
+        ]
         if given.names:
-            files = self.facts.ask(ProjectFiles(tuple(name for name, _ in given.names)))
-            for name, where in given.names:
-                if name in files:
-                    found = f"{name!r} is a file of the project, and could be a package"
-                    fix = f'write "-r {name}" for the file, or "{name}>=0" for the package'
-                    problems.append(Problem(where, found, fix))
+            needs.append(ProjectFiles(tuple(name for name, _ in given.names)))
+        answers = self.facts.ask_all(needs)
+        for name, where in given.names:
+            if name in answers[-1]:
+                found = f"{name!r} is a file of the project, and could be a package"
+                fix = f'write "-r {name}" for the file, or "{name}>=0" for the package'
+                problems.append(Problem(where, found, fix))
         texts: dict[str, str] = {}
         locked: list[Requirements] = []
         plain: list[File] = []
-        for file in given.files:
+        for file, answer in zip(given.files, answers, strict=False):
             if not is_pylock(file.path):
                 plain.append(file)
-                answers = self.facts.ask(RequirementsFile(file.path))
-                texts |= {path: text for path, text in answers.items() if text is not None}
-            elif (text := self.facts.ask(FileText(file.path))) is not None:
-                texts[file.path] = text
-                locked.append(read_pylock(file.path, text))
+                texts |= {path: text for path, text in answer.items() if text is not None}
+            elif answer is not None:
+                texts[file.path] = answer
+                locked.append(read_pylock(file.path, answer))
             if file.path not in texts:
                 fix = "create it, or name another"
                 if len(file.where.path) == 1 and "." not in file.path:
@@ -220,19 +224,21 @@ class Sources:
         return (setting,), key, partial(self._of_pyproject, settings, asked, setting)
 
     def _of_pyproject(self, settings: Settings, asked: Asked, setting: str) -> Source:
-        text = self.facts.ask(FileText(asked.path))
+        directory = posixpath.dirname(asked.path) or "."
+        paths = [asked.path]
+        if not is_pylock(asked.path):
+            # A workspace has one lock of uv, above its members.
+            above = (directory, *_parents(directory))
+            paths += [f"{directory}/poetry.lock", *(f"{each}/uv.lock" for each in above)]
+        text, *locks = self.facts.ask_all(FileText(posixpath.normpath(path)) for path in paths)
         if text is None:
             raise PlannerError([
                 Problem.at(setting, f"{asked.path} does not exist", "create it, or name another")
             ])  # fmt: skip
         if is_pylock(asked.path):
             return Source("pyproject", read_pylock(asked.path, text))
-        directory = posixpath.dirname(asked.path) or "."
-        # A workspace has one lock, above its members.
-        above = [directory, *(parent for parent in _parents(directory))]
-        uv_locks = [self.facts.ask(FileText(posixpath.normpath(f"{each}/uv.lock"))) for each in above]
+        poetry_lock, *uv_locks = locks
         uv_lock = next((each for each in uv_locks if each is not None), None)
-        poetry_lock = self.facts.ask(FileText(posixpath.normpath(f"{directory}/poetry.lock")))
         commands: tuple[tuple[str, ...], ...] = (settings.export_command,)
         if not settings.export_command:
             data = parse_toml(asked.path, text)
@@ -256,7 +262,7 @@ class Sources:
         need = ProgramOutput(freeze_commands(settings.replicated))
         # Of Poetry's environment its files say what is to be in it; of others only they themselves.
         names = (PYPROJECT, "poetry.lock") if settings.replicated == "poetry_export" else ()
-        seen = tuple(self.facts.ask(FileText(name)) for name in names)
+        seen = self.facts.ask_all(map(FileText, names))
         return self._listed("local-environment", setting, need, settings, seen=seen, may_be_empty=True)
 
     def _listed(

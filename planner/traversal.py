@@ -163,7 +163,7 @@ class Traversal:
         try:
             return make()
         except Unanswered as missing:
-            self.needs[missing.need] = None
+            self.needs |= dict.fromkeys(missing.needs)
         except PlannerError as error:
             placed = (settings.placed(problem) if settings else problem for problem in error.problems)
             self.problems |= dict.fromkeys(placed)

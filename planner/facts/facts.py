@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self, TypeVar, cast
 
 from attrs import field
@@ -16,11 +16,11 @@ T = TypeVar("T")
 
 
 class Unanswered(Exception):
-    """A need was asked for that has not been observed."""
+    """Needs were asked for that have not been observed."""
 
-    def __init__(self, need: Need[Any]) -> None:
-        self.need = need
-        super().__init__(f"not observed: {need}")
+    def __init__(self, *needs: Need[Any]) -> None:
+        self.needs = needs
+        super().__init__(f"not observed: {', '.join(map(str, needs))}")
 
 
 def _copy(answers: Mapping[Need[Any], Any]) -> Mapping[Need[Any], Any]:
@@ -55,6 +55,12 @@ class Facts:
 
     def ask(self, need: Need[T]) -> T:
         """The answer to a need. Unanswered when it has not been observed."""
-        if need not in self._answers:
-            raise Unanswered(need)
-        return cast(T, self._answers[need])
+        (answer,) = self.ask_all([need])
+        return answer
+
+    def ask_all(self, needs: Iterable[Need[T]]) -> tuple[T, ...]:
+        """The answers to needs, in their order. Unanswered with all of them that have not been observed."""
+        asked = tuple(needs)
+        if missing := [need for need in asked if need not in self._answers]:
+            raise Unanswered(*missing)
+        return tuple(cast(T, self._answers[need]) for need in asked)

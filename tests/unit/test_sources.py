@@ -12,16 +12,21 @@ from planner import (
     Component,
     DeploymentSettings,
     DockerSettings,
+    Facts,
+    FileText,
     Lock,
     Pins,
     Pipeline,
     PlannerError,
     ProgramOutput,
+    ProjectFiles,
+    RequirementsFile,
     Stack,
     dumps,
     loads,
     make_plan,
     make_spec,
+    needs,
 )
 from planner.components import KINDS
 from planner.image.instructions import InstallApt, InstallRequirements
@@ -751,8 +756,31 @@ def test_what_poetry_exports_of_its_environment_is_as_new_as_its_files() -> None
     pins = Pins(Lock([spec]))
     for text, asked in (("1", 0), ("2", 1)):
         later = evolve(world, texts={**texts, "poetry.lock": text})
-        needs = observed(pipeline, LOCAL, later, pins=pins).needs
-        assert sum(isinstance(need, ProgramOutput) for need in needs) == asked
+        facts = observed(pipeline, LOCAL, later, pins=pins)
+        assert sum(isinstance(need, ProgramOutput) for need in facts.needs) == asked
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"pyproject_path": "libs/a/pyproject.toml"},
+        {"requirements": ["r.txt", "-c c.txt", "pylock.toml", "six"]},
+        {"replicate_local_python_environment": "poetry_export"},
+    ],
+)
+def test_all_that_a_source_reads_is_asked_for_at_once(table: Mapping[str, Any]) -> None:
+    """A round of questions is a look at each step of a pipeline."""
+    pipeline = pipeline_of(table)
+    texts = {
+        "libs/a/pyproject.toml": PROJECT, "r.txt": "click", "c.txt": "click<9", "pylock.toml": PYLOCK,
+        "pyproject.toml": PROJECT, "poetry.lock": "",
+    }  # fmt: skip
+    world = World(texts=texts)
+    first = needs(pipeline, LOCAL, Facts(), checkout=False)
+    facts = Facts().also({need: world.answer(need) for need in first})
+    assert not {type(need) for need in needs(pipeline, LOCAL, facts, checkout=False)} & {
+        FileText, ProjectFiles, RequirementsFile,
+    }  # fmt: skip
 
 
 def test_steps_that_share_a_source_ask_once() -> None:
