@@ -10,9 +10,7 @@ import errno
 import json
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +18,7 @@ import pytest
 
 from executor.cli.main import run
 from executor.state import read_lock
+from tests.audit import watched
 
 SECRET: Final = "hunter22-s3cret"
 EVENTS: Final = frozenset({
@@ -55,37 +54,18 @@ COMMANDS: Final = {
 
 
 class World:
-    """Fails once, at the n-th event."""
+    """Fails once, at the event of a number, from 1; at none for 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, fails_at: int, fault: Callable[[], BaseException] = MemoryError) -> None:
         self.seen = 0
-        self.fails_at = 0
-        self.fault: Callable[[], BaseException] = MemoryError
-        self.listens = False
+        self._fails_at = fails_at
+        self._fault = fault
 
     def __call__(self, event: str, _: tuple[object, ...]) -> None:
-        if self.listens and event in EVENTS:
+        if event in EVENTS:
             self.seen += 1
-            if self.seen == self.fails_at:
-                raise self.fault()
-
-    @contextmanager
-    def failing(self, number: int, fault: Callable[[], BaseException] = MemoryError) -> Iterator[None]:
-        """Fail at the event of this number, from 1; at none for 0."""
-        self.seen, self.fails_at, self.fault = 0, number, fault
-        self.listens = True
-        try:
-            yield
-        finally:
-            self.listens = False
-
-
-@pytest.fixture(scope="module")
-def world() -> World:
-    """A hook that can never be taken away, and that does nothing after this module."""
-    made = World()
-    sys.addaudithook(made)
-    return made
+            if self.seen == self._fails_at:
+                raise self._fault()
 
 
 @pytest.fixture
@@ -112,8 +92,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield root
 
 
-def test_the_hook_is_not_blind(project: Path, world: World) -> None:
-    with world.failing(0):
+def test_the_hook_is_not_blind(project: Path) -> None:
+    world = World(0)
+    with watched(world):
         assert run(["lock", "--allow-unpinned"]) == 0
     assert world.seen > 10
     assert (project / "stowplan.lock").exists()
@@ -123,7 +104,7 @@ def test_the_hook_is_not_blind(project: Path, world: World) -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_ends_in_words_wherever_the_world_fails(
-    project: Path, world: World, name: str, capfd: pytest.CaptureFixture[str]
+    project: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     argv = COMMANDS[name]
     run(["lock", "--allow-unpinned"])
@@ -138,7 +119,8 @@ def test_a_command_ends_in_words_wherever_the_world_fails(
         if name == "lock":
             (project / "stowplan.lock").unlink(missing_ok=True)
         capfd.readouterr()
-        with world.failing(number, FAULTS[fault]):
+        world = World(number, FAULTS[fault])
+        with watched(world):
             code = run(argv)
         happened = world.seen >= number
         out, err = capfd.readouterr()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from executor.records.store import Record, Records
 from executor.state import lock_text, read_lock_file, update_lock
 from planner import ImagePlan, Lock, PlannerError, make_plan
 from planner.lock.text import loads
+from tests.audit import watched
 
 PARENTS: Final = [f"python@sha256:{digit * 64}" for digit in "01"]
 
@@ -30,33 +30,19 @@ def project_file(parent: str) -> str:
     return f'[pipeline.p]\nsteps = ["a"]\nsettings.docker = {settings}\n'
 
 
-class Opened:
-    """Counts how often each file of a directory is opened."""
+@contextmanager
+def counted_openings(root: Path) -> Iterator[Counter[str]]:
+    """How often each file of a directory is opened meanwhile."""
+    counts: Counter[str] = Counter()
 
-    def __init__(self) -> None:
-        self.root: Path | None = None
-        self.counts: Counter[str] = Counter()
-
-    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        if self.root is not None and event in {"open", "sqlite3.connect"}:
+    def count(event: str, arguments: tuple[object, ...]) -> None:
+        if event in {"open", "sqlite3.connect"}:
             name = str(arguments[0]).removeprefix("file://").partition("?")[0]
-            if name.startswith(str(self.root)):
-                self.counts[name.removeprefix(f"{self.root}/")] += 1
+            if name.startswith(str(root)):
+                counts[name.removeprefix(f"{root}/")] += 1
 
-    @contextmanager
-    def counting(self, root: Path) -> Iterator[Counter[str]]:
-        self.root, self.counts = root, Counter()
-        try:
-            yield self.counts
-        finally:
-            self.root = None
-
-
-@pytest.fixture(scope="module")
-def opened() -> Opened:
-    made = Opened()
-    sys.addaudithook(made)
-    return made
+    with watched(count):
+        yield counts
 
 
 @pytest.fixture
@@ -100,14 +86,14 @@ def record(root: Path, made: ImagePlan) -> int:
 
 @pytest.mark.parametrize("name", ["stowplan.toml", "pyproject.toml"])
 @pytest.mark.parametrize("argv", [["plan"], ["show", "a"], ["diff"], ["lock", "--check"]], ids=" ".join)
-def test_each_file_of_the_state_is_read_once(root: Path, opened: Opened, name: str, argv: list[str]) -> None:
+def test_each_file_of_the_state_is_read_once(root: Path, name: str, argv: list[str]) -> None:
     record(root, image(root))
     if name == "pyproject.toml":
         text = (root / "stowplan.toml").read_text().replace("[pipeline.p]", "[tool.stowplan.pipeline.p]")
         (root / "stowplan.toml").unlink()
         (root / name).write_text(text)
     run(["lock"])
-    with opened.counting(root) as counts:
+    with counted_openings(root) as counts:
         assert run(argv) == 0
     assert counts["stowplan.lock"] == 1
     assert counts[".stowplan/records.sqlite3"] == (argv[0] in {"plan", "show"})

@@ -8,7 +8,6 @@ import resource
 import shutil
 import signal
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +35,7 @@ from planner import (
 )
 from planner.compare.presence import History, Recorded
 from planner.image.instructions import CopyFiles, InstallApt, SetEnvironment
+from tests.audit import watched
 from tests.builders import World, digest, file, image_of, link, plan_of, ref
 
 AWKWARD: Final = 'it\'s "quoted" $HOME \\ # = \t\x7f \u65e5\u672c ${TOKEN}'
@@ -432,26 +432,17 @@ def test_many_images_are_asked_for_at_once(project: Project) -> None:
     assert plans == {image.name: image for image in images[::2]}
 
 
-_watching: list[list[object]] = []
-
-
-def _watch(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "sqlite3.connect" and _watching:
-        _watching[-1].append(arguments)
-
-
-sys.addaudithook(_watch)
-
-
 @contextlib.contextmanager
 def counted_openings() -> Iterator[list[object]]:
     """The databases that are opened meanwhile."""
     openings: list[object] = []
-    _watching.append(openings)
-    try:
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "sqlite3.connect":
+            openings.append(arguments)
+
+    with watched(note):
         yield openings
-    finally:
-        _watching.pop()
 
 
 # Deleting

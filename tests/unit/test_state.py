@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from executor import limits
 from executor.errors import ExecutorError
 from executor.state import STATE_DIRECTORY, lock_text, read_lock, read_lock_file, state_directory, update_lock
 from planner import LOCK_NAME, Lock, PlannerError, dumps
+from tests.audit import watched
 from tests.builders import spec_of
 
 LOCK = Lock((
@@ -108,19 +108,21 @@ def test_temporary_files_are_in_the_state_directory_only(
             if writes and str(path).startswith(root):
                 written.append(Path(str(path)).relative_to(root))
 
-    sys.addaudithook(hook)
     if fails:
 
         def full(_: int) -> None:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(os, "fsync", full)
-        with pytest.raises(ExecutorError, match="cannot be written: No space left on device"):
+        with (
+            watched(hook),
+            pytest.raises(ExecutorError, match="cannot be written: No space left on device"),
+        ):
             update_lock(tmp_path, put)
         assert {path.name for path in tmp_path.iterdir()} <= {STATE_DIRECTORY}
     else:
-        update_lock(tmp_path, put)
-    root = "no longer looked at"
+        with watched(hook):
+            update_lock(tmp_path, put)
     assert written
     assert {path.parts[0] for path in written} == {STATE_DIRECTORY}
     assert beside(tmp_path) <= KEPT
