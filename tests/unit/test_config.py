@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import cProfile
 import os
 import pstats
-import socket
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from executor.config.project import find_project, load_project
 from executor.errors import ExecutorError
 from executor.workflow.plans import Planned, plan
 from planner import PlannerError
+from tests.irregular import make_device, make_socket
 
 PARENT = f"base:1@sha256:{'1' * 64}"
 
@@ -252,19 +251,6 @@ def test_the_lines_of_a_pyproject_are_those_of_that_file(tmp_path: Path) -> None
 # --- what is no project file
 
 
-def _device(path: Path) -> None:
-    try:
-        os.mknod(path, 0o20666, os.makedev(1, 5))  # /dev/zero, which does not end
-        path.open("rb").close()
-    except PermissionError:
-        pytest.skip("only root makes devices, and not everywhere")
-
-
-def _socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as made, contextlib.chdir(path.parent):
-        made.bind(path.name)  # the whole path may be longer than an address of a socket
-
-
 def _large(path: Path) -> None:
     with path.open("wb") as file:
         file.write(b"# stowplan\n")
@@ -273,11 +259,11 @@ def _large(path: Path) -> None:
 
 NO_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a fifo": (os.mkfifo, "is not a regular file"),
-    "a device": (_device, "is not a regular file"),
+    "a device": (make_device, "is not a regular file"),
     "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
     "a directory": (Path.mkdir, "is a directory, not a file"),
     "large": (_large, "is larger than 16 MiB, the most that is read: make it smaller"),
-    "a socket": (_socket, "is not a regular file"),
+    "a socket": (make_socket, "is not a regular file"),
     "a link to itself": (
         lambda path: path.symlink_to(path.name),
         "cannot be read: Too many levels of symbolic links: remove the link",

@@ -17,6 +17,7 @@ from executor.state import STATE_DIRECTORY, lock_text, read_lock, read_lock_file
 from planner import LOCK_NAME, Lock, PlannerError, dumps
 from tests.audit import watched
 from tests.builders import spec_of
+from tests.irregular import make_device, make_socket
 
 LOCK = Lock((
     spec_of({"requirements": ["six==1.16.0", "attrs==25.1"], "environment": {"A": "1"}}),
@@ -204,14 +205,6 @@ def large(path: Path) -> None:
         file.truncate(100 * 1024 * 1024)
 
 
-def device(path: Path) -> None:
-    try:
-        os.mknod(path, 0o20666, os.makedev(1, 5))  # /dev/zero, which does not end
-        path.open("rb").close()
-    except PermissionError:
-        pytest.skip("only root makes devices, and not everywhere")
-
-
 def out(path: Path) -> None:
     outside = path.parents[1] / "outside.lock"
     outside.write_text(dumps(LOCK))
@@ -225,7 +218,8 @@ def dangling(path: Path) -> None:
 OUTSIDE = r"stowplan\.lock: is a link to .*, outside the project: make it a file"
 NO_LOCKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "fifo": (os.mkfifo, r"stowplan\.lock: is not a regular file"),
-    "device": (device, r"stowplan\.lock: is not a regular file"),
+    "device": (make_device, r"stowplan\.lock: is not a regular file"),
+    "socket": (make_socket, r"stowplan\.lock: is not a regular file"),
     "directory": (Path.mkdir, r"stowplan\.lock: is a directory, not a file"),
     "large": (large, r"stowplan\.lock: is larger than 64 MiB, the most that is read"),
     "link to itself": (lambda path: path.symlink_to(path.name), r"stowplan\.lock: cannot be read: Too many"),
