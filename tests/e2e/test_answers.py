@@ -41,6 +41,18 @@ def shell(project: Project, line: str, **env: str) -> subprocess.CompletedProces
     )
 
 
+def python(project: Project, program: str) -> subprocess.CompletedProcess[str]:
+    """Run a program that begins the command line itself."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=project.root,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 STREAMS = {
     "full": ("stowplan plan > /dev/full", 74, FULL),
     "closed": ("stowplan plan >&-", 74, CLOSED),
@@ -118,14 +130,7 @@ main()
 )
 def test_ctrl_c_while_the_command_is_being_imported(project: Project, name: str, signal: str) -> None:
     project.write({"stowplan.toml": GOOD})
-    ran = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED.format(name=name, signal=signal)],
-        cwd=project.root,
-        env=project.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = python(project, INTERRUPTED.format(name=name, signal=signal))
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "interrupted\n")
 
 
@@ -139,14 +144,7 @@ def test_ctrl_c_while_the_process_ends(project: Project) -> None:
         "main()\n"
     )
     project.write({"stowplan.toml": GOOD})
-    ran = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=project.root,
-        env=project.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = python(project, program)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "Plan: " in ran.stdout
 
@@ -193,14 +191,7 @@ main()
 
 
 def test_a_command_line_that_cannot_be_loaded(project: Project) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", UNLOADABLE],
-        cwd=project.root,
-        env=project.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = python(project, UNLOADABLE)
     assert ran.returncode == 70
     assert ran.stderr.startswith("error: stowplan cannot be loaded (OSError)\n")
 
