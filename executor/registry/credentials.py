@@ -19,6 +19,7 @@ from executor import limits
 from executor.errors import ExecutorError, ProgramMissing, ProgramSilent
 from executor.home import docker_directory, in_home
 from executor.process import Command, Stop, run
+from executor.reading import NotRead, read_whole
 from planner.immutable import frozen
 from planner.values import ImageRef
 
@@ -88,7 +89,10 @@ def _first(paths: Iterable[Path], ref: ImageRef, helpers: Helpers | None) -> Log
     token = problem = ""
     for path in paths:
         try:
-            found = _read(path, ref, helpers) if path.is_file() else {}
+            found = _read(path, ref, helpers)
+        except NotRead as error:
+            problem = problem or f"{path} {error.found}"
+            continue
         except ExecutorError as error:
             problem = problem or _blamed(error, path)
             continue
@@ -122,10 +126,17 @@ def _docker_files(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _read(path: Path, ref: ImageRef, helpers: Helpers) -> dict[str, Any]:
-    """What a file says of the registry of an image, its keys in lower case; empty if nothing."""
+    """What a file says of the registry of an image, its keys in lower case; empty if nothing.
+
+    NotRead if it cannot be read, ExecutorError if a credential helper fails. What is not as `docker login`
+    writes it raises whatever the SDK raises.
+    """
+    data = read_whole(path)
+    if not data or not (settings := json.loads(data)):
+        return {}
     from docker import auth  # noqa: PLC0415  # a seventh of a second, and only a registry that asks needs it
 
-    config = auth.load_config(str(path))
+    config = auth.load_config(config_dict=settings)
     # Podman keeps logins for a part of a registry too: the longest name that fits counts.
     name, found = ref.name, None
     while "/" in name and not found:

@@ -18,6 +18,7 @@ from attrs import evolve
 
 from executor.engines.protocol import HASH_LABEL
 from executor.errors import ExecutorError
+from executor.reading import LARGEST_TEXT_BYTES
 from executor.registry.lookup import Answer, Found, Missing, Question, Unknown, head, heads
 from executor.registry.manifests import Descriptor
 from executor.registry.marks import Foreign, Mark, Marked, mark
@@ -687,6 +688,29 @@ def test_a_login_that_does_not_help_is_named_and_not_shown(home: Path, config: o
     assert words in answer.reason
     assert PLANTED not in repr(answer)
     assert not answer.transient
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.write_text(path.read_text() + " " * LARGEST_TEXT_BYTES), "is larger than 16 MiB"),
+        (lambda path: path.write_text(path.read_text()[:-1]), "cannot be read"),
+        (lambda path: path.unlink() or path.mkdir(), "is a directory, not a file"),
+    ],
+    ids=["large", "broken", "directory"],
+)
+def test_a_file_of_logins_that_is_not_read_is_named(
+    home: Path, make: Callable[[Path], object], words: str
+) -> None:
+    path = home / ".docker/config.json"
+    with serving(guarded) as site:
+        write_config(path, {"auths": {site.address: entry()}})
+        assert look(site.address, home) == HERE
+        make(path)
+        answer = look(site.address, home)
+    assert isinstance(answer, Unknown)
+    assert f"{path} {words}" in answer.reason
+    assert PLANTED not in repr(answer)
 
 
 def test_a_broken_login_does_not_hide_a_public_image(home: Path) -> None:
