@@ -29,7 +29,7 @@ from executor.engines.daemon import (
     understood,
     use_only,
 )
-from executor.engines.host import local_socket, unusable
+from executor.engines.host import current_context, local_socket, unusable
 from executor.engines.interrupts import Task, Tasks
 from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed
 from executor.engines.mark import mark
@@ -117,9 +117,8 @@ class DockerEngine:
     @property
     def place(self) -> str:
         """The daemon, by what names it."""
-        return (
-            local_socket() or os.environ.get("DOCKER_CONTEXT") or os.environ.get("DOCKER_HOST") or "context"
-        )
+        names = (os.environ.get("DOCKER_CONTEXT"), os.environ.get("DOCKER_HOST"), current_context())
+        return local_socket() or next(filter(None, names), "context")
 
     @property
     def uses_buildkit(self) -> bool:

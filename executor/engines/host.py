@@ -21,7 +21,7 @@ from executor.home import docker_directory
 from executor.reading import LARGEST_TEXT_BYTES, NotRead, open_regular, read_whole
 from planner.logins import typed
 
-__all__ = ["away", "fix", "local_socket", "refusal", "unusable", "wrong_address"]
+__all__ = ["away", "current_context", "fix", "local_socket", "refusal", "unusable", "wrong_address"]
 
 _SOCKET: Final = Path("/var/run/docker.sock")
 _ADDRESSES: Final = "write unix:///path/of/docker.sock, or tcp://host:port"
@@ -36,7 +36,7 @@ def unusable() -> Unusable | None:
     host = os.environ.get("DOCKER_HOST")
     if host:
         return wrong_address("DOCKER_HOST", host) or refusal(host)
-    if _names_context():
+    if current_context() is not None:
         return None
     if not os.path.exists(_SOCKET):  # noqa: PTH110  # Path.exists raises where it may not look
         found = f"there is no {_SOCKET}, and neither DOCKER_HOST nor a docker context names a daemon"
@@ -52,7 +52,7 @@ def local_socket() -> str | None:
     if host:
         kind, _, path = host.partition("unix://")
         return path or None if not kind else None
-    return None if _names_context() else str(_SOCKET)
+    return str(_SOCKET) if current_context() is None else None
 
 
 def wrong_address(name: str, host: str) -> Unusable | None:
@@ -119,7 +119,7 @@ def fix() -> str:
     for name in DAEMON_VARIABLES:
         if value := os.environ.get(name):
             return f"see that the daemon runs that {name} names ({typed(value)}), or unset it"
-    if _names_context():
+    if current_context() is not None:
         return "see that the daemon runs that the current context names, or choose one: docker context use"
     if os.path.exists(_SOCKET):  # noqa: PTH110  # as above
         return "see that the daemon runs (systemctl status docker) and that you may use its socket"
@@ -144,11 +144,12 @@ def _endless_configuration() -> Unusable | None:
     return Unusable(found, "put a regular file in its place, or remove it", Failure.ENGINE_REFUSED)
 
 
-def _names_context() -> bool:
-    """Whether `docker context use` chose a daemon."""
+def current_context() -> str | None:
+    """The name of the context that `docker context use` chose; None if it chose none."""
     directory = docker_directory(os.environ)
     try:
         config = json.loads(read_whole(directory / "config.json") or b"{}") if directory else {}
     except (NotRead, ValueError, RecursionError):
-        return False
-    return isinstance(config, dict) and config.get("currentContext", "default") != "default"
+        return None
+    name = config.get("currentContext", "default") if isinstance(config, dict) else "default"
+    return None if name == "default" else str(name)

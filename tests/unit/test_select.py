@@ -192,6 +192,18 @@ def test_docker_that_does_not_answer(
     assert expected[reached] in reason.reason
 
 
+@pytest.mark.usefixtures("programs")
+def test_where_docker_builds_is_named_by_its_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed build has left is looked for in the daemon that it was built by, and in no other."""
+    places = []
+    for name in ("ship", "shore"):
+        (tmp_path / "config.json").write_text(json.dumps({"currentContext": name}))
+        places.append(DockerEngine().place)
+    assert places[0] != places[1]
+    monkeypatch.setenv("DOCKER_CONTEXT", "ship")
+    assert DockerEngine().place == places[0]
+
+
 # --- what is wrong with the address of a daemon
 
 
