@@ -38,6 +38,7 @@ from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine, Unusable
 from executor.engines.pushes import pushed, unheard
 from executor.engines.references import environment, image_id, named, only_digest, parsed, references
+from executor.engines.tags import tagged
 from executor.engines.watch import check_lost, watched
 from executor.errors import BuildFailed, EngineRefused, ExecutorError, ProgramMissing
 from executor.home import docker_directory
@@ -185,7 +186,12 @@ class DockerEngine:
         target = parsed(new)
         before = self.inspect(new)
         with self._daemon.client() as api:
-            api.tag(named(reference), target.name, target.tag, force=True)
+            image = named(reference) if image_id(reference) else inspected(api, named(reference))["Id"]
+
+            def tag() -> None:
+                api.tag(image, target.name, target.tag, force=True)
+
+            tagged(image, new, tag, self.inspect, self.name)
         if before is not None and len(before.tags) == 1:
             self._discard(before.id)
 

@@ -32,6 +32,7 @@ from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine, Unusable
 from executor.engines.pushes import pushed
 from executor.engines.references import environment, image_id, named, only_digest, parsed, references
+from executor.engines.tags import tagged
 from executor.errors import (
     EngineSilent,
     EngineUnavailable,
@@ -238,10 +239,14 @@ class PodmanEngine:
     def tag(self, reference: str, new: str) -> None:
         """Give a local image another reference. An image that loses its only one to it is removed."""
         target = str(parsed(new))
-        before = _inspected(target)
-        done = _podman("tag", named(reference), target)
-        if done.code:
-            raise _failed(reference, done)
+        before, image = _inspected(target), self._id(reference)
+
+        def tag() -> None:
+            done = _podman("tag", image, target)
+            if done.code:
+                raise _failed(reference, done)
+
+        tagged(image, target, tag, self.inspect, self.name)
         if before is not None and len(before.get("RepoTags") or ()) == 1:
             self._discard(before["Id"])
 
@@ -309,6 +314,15 @@ class PodmanEngine:
     def interrupt(self) -> None:
         """Stop builds and pushes."""
         self._tasks.interrupt()
+
+    def _id(self, reference: str) -> str:
+        """The ID of a local image. ExecutorError if there is none."""
+        if (digits := image_id(reference)) is not None:
+            return digits
+        found = _inspected(reference)
+        if found is None:
+            raise ExecutorError.of(reference, "is not in podman", "build or pull it")
+        return str(found["Id"])
 
     def _discard(self, image: str) -> None:
         """Remove an image that nothing refers to, unless something still uses it."""

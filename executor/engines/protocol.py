@@ -137,7 +137,8 @@ class ImageStore(Protocol):
     def tag(self, reference: str, new: str) -> None:
         """Give a local image, named by a reference or an ID, another reference.
 
-        An image that loses its only reference to it is removed.
+        An image that loses its only reference to it is removed. BuildFailed if the image is not found
+        under the reference afterwards.
         """
 
     def push(self, reference: str, on_line: OnLine, root: Path | None = None) -> Digest:

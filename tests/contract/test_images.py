@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from executor.engines.podman import PodmanEngine
 from executor.engines.protocol import HASH_LABEL, Engine
+from executor.errors import BuildFailed
 from executor.process import Command, run
 from planner.values import ImageRef
-from tests.contract.conftest import variable
+from tests.contract.conftest import absent, reason_against, variable
 from tests.contract.images import TEST_BASE, build, build_text, job, planned, quiet, told
 
 AWKWARD = {
@@ -359,3 +363,37 @@ def test_a_rebuild_leaves_no_image_without_a_name(engine: Engine, tag: str, tmp_
     assert after is not None
     assert before.id != after.id
     assert engine.inspect(before.id) is None
+
+
+# What Podman says while another process commits the same image: that it is done.
+FORGETFUL = """#!/bin/sh
+case $1 in tag) echo >>{said}; [ $(wc -l <{said}) -gt {times} ] || exit 0 ;; esac
+exec {podman} "$@"
+"""
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_tag_that_podman_forgets(
+    new_tag: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Once, and each time: it is tagged again, and then the tag is said to be lost."""
+    if reason := reason_against("podman"):
+        absent(f"podman: {reason}")
+    engine, kept, lost = PodmanEngine(), new_tag("localhost"), new_tag("localhost")
+    build(engine, kept, tmp_path)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    script = FORGETFUL.format(said=tmp_path / "said", times=times, podman=shutil.which("podman"))
+    (programs / "podman").write_text(script)
+    (programs / "podman").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    if times == 1:
+        engine.tag(kept, lost)
+        assert engine.inspect(lost) == engine.inspect(kept)
+        engine.remove(lost)
+    else:
+        with pytest.raises(BuildFailed) as caught:
+            engine.tag(kept, lost)
+        assert caught.value.problems[0].code == "tag-lost"
+        assert engine.inspect(lost) is None
+    engine.remove(kept)

@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 import requests
 
+from executor.apply.exclusive import alone
 from executor.engines import daemon
 from executor.engines.archive import DOCKERFILE, archive, whole_dockerfile
 from executor.engines.docker import DockerEngine, buildx_command
@@ -104,7 +105,10 @@ def test_builds_of_one_image_at_once_keep_their_tags(
     tmp_path: Path,
     anew: bool,
 ) -> None:
-    """As several processes build it. Podman gives a name to what it commits, and takes it away again."""
+    """As several processes build it, one after the other.
+
+    Podman gives a name to what it commits, and takes it away again, with a tag that came in between.
+    """
     (tmp_path / "one.py").write_text(str(uuid4()))
     image = planned(tmp_path, {"build_config": {"build_options": {"no_cache": anew}}})
     tags = [new_tag("localhost") for _ in range(4)]
@@ -112,7 +116,8 @@ def test_builds_of_one_image_at_once_keep_their_tags(
 
     def build_and_tag(tag: str) -> None:
         builder = another()
-        builder.tag(builder.build(job(image, tmp_path), quiet).id, tag)
+        with alone(builder, image.hash, check=lambda: None, on_wait=lambda: None):
+            builder.tag(builder.build(job(image, tmp_path), quiet).id, tag)
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(build_and_tag, tags))
