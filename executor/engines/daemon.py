@@ -20,9 +20,9 @@ from executor.engines.host import local_socket
 from executor.engines.interrupts import Task
 from executor.engines.logs import Log
 from executor.engines.protocol import Unusable
+from executor.engines.references import readable
 from executor.errors import (
     BuildFailed,
-    EngineRefused,
     EngineSilent,
     EngineUnavailable,
     ExecutorError,
@@ -151,14 +151,9 @@ class Daemon:
             raise
 
 
-@contextlib.contextmanager
-def understood() -> Iterator[None]:
-    """Read what a daemon says: what is none of a daemon's answers raises whatever reading it raises."""
-    try:
-        yield
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        found = f"what answers does not answer like a Docker daemon ({type(error).__name__})"
-        raise EngineRefused.of("docker", found, host.fix()) from None
+def understood() -> contextlib.AbstractContextManager[None]:
+    """Read what a daemon says."""
+    return readable("docker", "what answers does not answer like a Docker daemon", host.fix)
 
 
 def _connect(version: str | None, seconds: float) -> APIClient:

@@ -37,7 +37,7 @@ from executor.engines.options import cli_options, sdk_options
 from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine, Unusable
 from executor.engines.pushes import pushed, unheard
-from executor.engines.references import environment, image_id, named, only_digest, parsed, references
+from executor.engines.references import environment, image_id, named, only_digest, own_id, parsed, references
 from executor.engines.tags import tagged
 from executor.engines.watch import check_lost, watched
 from executor.errors import BuildFailed, EngineRefused, ExecutorError, ProgramMissing
@@ -328,7 +328,7 @@ def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
     config = found["Config"]
     labels = FrozenMapping(config.get("Labels") or {})
     return ImageInfo(
-        id=found["Id"],
+        id=own_id(found["Id"]),
         labels=labels,
         tags=tuple(found.get("RepoTags") or ()),
         digests=references(found.get("RepoDigests")),

@@ -31,7 +31,16 @@ from executor.engines.options import cli_options
 from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine, Unusable
 from executor.engines.pushes import pushed
-from executor.engines.references import environment, image_id, named, only_digest, parsed, references
+from executor.engines.references import (
+    environment,
+    image_id,
+    named,
+    only_digest,
+    own_id,
+    parsed,
+    readable,
+    references,
+)
 from executor.engines.tags import tagged
 from executor.errors import (
     EngineSilent,
@@ -155,25 +164,8 @@ class PodmanEngine:
         found = _inspected(reference)
         if found is None:
             return None
-        labels = FrozenMapping(found.get("Labels") or {})
-        history = found.get("History") or [{}]  # the oldest first
-        config = found.get("Config") or {}
-        # What was built here has, in this list, a digest that no registry knows: that of the image in the
-        # local storage, where layers are not compressed. It stays when the image is pushed under another.
-        built = HASH_LABEL in labels or _BUILT_LABEL in labels
-        return ImageInfo(
-            id=found["Id"],
-            labels=labels,
-            tags=tuple(found.get("RepoTags") or ()),
-            digests=()
-            if built
-            else tuple(ref for ref in references(found.get("RepoDigests")) if ref.registry != "localhost"),
-            platform=platform(found.get("Os", ""), found.get("Architecture", ""), found.get("Variant") or ""),
-            mark=mark(labels, history[-1].get("created_by") or ""),
-            environment=environment(config.get("Env")),
-            user=config.get("User") or "",
-            working_directory=config.get("WorkingDir") or "",
-        )
+        with _readable():
+            return _info(found)
 
     def digest(self, ref: ImageRef) -> Digest | None:
         """The digest under which the image was pulled; None if it was built, here or by Podman elsewhere."""
@@ -239,7 +231,7 @@ class PodmanEngine:
     def tag(self, reference: str, new: str) -> None:
         """Give a local image another reference. An image that loses its only one to it is removed."""
         target = str(parsed(new))
-        before, image = _inspected(target), self._id(reference)
+        before, image = self.inspect(target), self._id(reference)
 
         def tag() -> None:
             done = _podman("tag", image, target)
@@ -247,8 +239,8 @@ class PodmanEngine:
                 raise _failed(reference, done)
 
         tagged(image, target, tag, self.inspect, self.name)
-        if before is not None and len(before.get("RepoTags") or ()) == 1:
-            self._discard(before["Id"])
+        if before is not None and len(before.tags) == 1:
+            self._discard(before.id)
 
     def push(self, reference: str, on_line: OnLine, root: Path | None = None) -> Digest:
         """Push with what `podman login` stored for this user."""
@@ -275,8 +267,8 @@ class PodmanEngine:
         What leads to an ID stays: the next build goes on from there.
         """
         if image_id(reference):
-            found = _inspected(reference)
-            if found is None or found.get("RepoTags"):
+            found = self.inspect(reference)
+            if found is None or found.tags:
                 return False
             done = _podman("rmi", "--no-prune", named(reference))
         else:
@@ -319,10 +311,10 @@ class PodmanEngine:
         """The ID of a local image. ExecutorError if there is none."""
         if (digits := image_id(reference)) is not None:
             return digits
-        found = _inspected(reference)
+        found = self.inspect(reference)
         if found is None:
             raise ExecutorError.of(reference, "is not in podman", "build or pull it")
-        return str(found["Id"])
+        return found.id
 
     def _discard(self, image: str) -> None:
         """Remove an image that nothing refers to, unless something still uses it."""
@@ -340,8 +332,36 @@ def _inspected(reference: str) -> Mapping[str, Any] | None:
         done = _podman("image", "inspect", named(reference))
     if done.code:
         raise _failed(reference, done)
-    found: Mapping[str, Any] = json.loads(done.stdout)[0]
-    return found
+    with _readable():
+        (found,) = json.loads(done.stdout)
+        return {**found}
+
+
+def _info(found: Mapping[str, Any]) -> ImageInfo:
+    """An image by what `podman image inspect` says of it."""
+    labels = FrozenMapping(found.get("Labels") or {})
+    history = found.get("History") or [{}]  # the oldest first
+    config = found.get("Config") or {}
+    # What was built here has, in this list, a digest that no registry knows: that of the image in the
+    # local storage, where layers are not compressed. It stays when the image is pushed under another.
+    built = HASH_LABEL in labels or _BUILT_LABEL in labels
+    return ImageInfo(
+        id=own_id(found["Id"]),
+        labels=labels,
+        tags=tuple(found.get("RepoTags") or ()),
+        digests=()
+        if built
+        else tuple(ref for ref in references(found.get("RepoDigests")) if ref.registry != "localhost"),
+        platform=platform(found.get("Os", ""), found.get("Architecture", ""), found.get("Variant") or ""),
+        mark=mark(labels, history[-1].get("created_by") or ""),
+        environment=environment(config.get("Env")),
+        user=config.get("User") or "",
+        working_directory=config.get("WorkingDir") or "",
+    )
+
+
+def _readable() -> contextlib.AbstractContextManager[None]:
+    return readable("podman", "`podman image inspect` does not answer like Podman", lambda: _MEND)
 
 
 def _format(parent: str) -> Format | None:

@@ -1,4 +1,4 @@
-"""Image references as engines take and give them.
+"""What engines take and give in their own words: image references, environments.
 
 Every engine is given full names, so that a short one means the same to all of them. Refuses an ID that
 is cut short.
@@ -6,13 +6,14 @@ is cut short.
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from executor.errors import ExecutorError
+from executor.errors import EngineRefused, ExecutorError
 from planner.values import Digest, FrozenMapping, ImageRef
 
-__all__ = ["environment", "image_id", "named", "only_digest", "parsed", "references"]
+__all__ = ["environment", "image_id", "named", "only_digest", "own_id", "parsed", "readable", "references"]
 
 
 def parsed(reference: str) -> ImageRef:
@@ -28,6 +29,13 @@ def image_id(reference: str) -> str | None:
     """The 64 digits of an engine's own ID of an image, with or without `sha256:`; None for a reference."""
     match = re.fullmatch(r"(?:sha256:)?([0-9a-f]{64})", reference)
     return match[1] if match else None
+
+
+def own_id(told: str) -> str:
+    """An image's ID as its engine writes it; ValueError if it is none."""
+    if image_id(told) is None:
+        raise ValueError(told)
+    return told
 
 
 def named(reference: str) -> str:
@@ -59,6 +67,18 @@ def only_digest(ref: ImageRef, known: Iterable[ImageRef]) -> Digest | None:
     if ref.digest in digests:
         return ref.digest
     return digests.pop() if len(digests) == 1 else None
+
+
+@contextlib.contextmanager
+def readable(engine: str, found: str, fix: Callable[[], str]) -> Iterator[None]:
+    """Read what an engine says: what is none of its answers raises whatever reading it raises.
+
+    EngineRefused, which says what was `found` and how to `fix` it.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise EngineRefused.of(engine, f"{found} ({type(error).__name__})", fix()) from None
 
 
 def environment(listed: Iterable[str] | None) -> FrozenMapping[str]:

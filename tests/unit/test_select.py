@@ -18,7 +18,9 @@ from executor.engines.docker import DockerEngine
 from executor.engines.names import asked_engine, possible_builders
 from executor.engines.podman import PodmanEngine
 from executor.engines.select import choose
-from executor.errors import EngineUnavailable, ExecutorError, Failure, UsageError
+from executor.errors import EngineRefused, EngineUnavailable, ExecutorError, Failure, UsageError
+
+AN_ID = "a" * 64
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def test_one_that_is_there_and_does_not_work(programs: Path) -> None:
 def test_an_image_that_comes_while_podman_looks_for_it(programs: Path) -> None:
     """Another build pulls it between two questions."""
     asked = programs.parent / "asked"
-    answer = '[{"Id": "1", "Os": "linux", "Architecture": "amd64"}]'
+    answer = json.dumps([{"Id": AN_ID, "Os": "linux", "Architecture": "amd64"}])
     install(
         programs,
         "podman",
@@ -110,7 +112,7 @@ def test_an_image_that_comes_while_podman_looks_for_it(programs: Path) -> None:
     )
     info = PodmanEngine().inspect("localhost/x:1")
     assert info is not None
-    assert info.id == "1"
+    assert info.id == AN_ID
 
 
 def test_an_image_that_podman_cannot_read(programs: Path) -> None:
@@ -433,6 +435,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
     [
         (OK + b"Content-Length: 2\r\n\r\n{}", "does not answer like a Docker daemon"),
         (OK + b"Content-Length: 2\r\n\r\n[]", "does not answer like a Docker daemon"),
+        (OK + b'Content-Length: 22\r\n\r\n{"Config":{},"Id":"a"}', "does not answer like a Docker daemon"),
         (OK + b'Content-Length: 15\r\n\r\n{"Config":null}', "does not answer like a Docker daemon"),
         (OK + b"Content-Length: 5\r\n\r\n<h1/>", "not in the words of a Docker daemon"),
         (b"HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\n<h1/>", "answers with status 404"),
@@ -467,3 +470,17 @@ def test_a_plugin_that_hangs_is_not_taken_for_none(programs: Path, monkeypatch: 
     install(programs, "docker", "exec /bin/sleep 300")
     with pytest.raises(ExecutorError, match=r"did not end within 0\.3 s"):
         _ = DockerEngine().uses_buildkit
+
+
+@pytest.mark.parametrize(
+    "printed",
+    ["", "{", "[]", "{}", "[7]", "[[]]", "[{}]", '[{"Id": 1}]', '[{"Id": "a"}]', "[" * 200_000,
+     json.dumps([{"Id": AN_ID, "Labels": 7}]), json.dumps([{"Id": AN_ID, "History": [7]}])],
+)  # fmt: skip
+def test_a_podman_that_prints_what_is_no_image(programs: Path, tmp_path: Path, printed: str) -> None:
+    (tmp_path / "printed").write_text(printed)
+    install(programs, "podman", f"/bin/cat {tmp_path}/printed")
+    with pytest.raises(EngineRefused) as caught:
+        PodmanEngine().inspect("localhost/a:1")
+    assert "`podman image inspect` does not answer like Podman" in str(caught.value)
+    assert caught.value.exit_code == 1
