@@ -44,6 +44,7 @@ class Failure(StrEnum):
     DEFECT = "defect"
     REGISTRY_UNAVAILABLE = "registry-unavailable"
     ENGINE_UNAVAILABLE = "engine-unavailable"
+    INDEX_UNAVAILABLE = "index-unavailable"
     PROGRAM_SILENT = "program-silent"
     BUSY = "busy"
 
@@ -75,6 +76,9 @@ FAILURES: Final[Mapping[Failure, Ending]] = {
     ),
     Failure.ENGINE_UNAVAILABLE: Ending(
         75, "no engine answers, or the engine was lost while it built or pushed"
+    ),
+    Failure.INDEX_UNAVAILABLE: Ending(
+        75, "a package index is not asked or cannot be reached, and the lock lacks packages of an image"
     ),
     Failure.PROGRAM_SILENT: Ending(75, "another program that stowplan runs does not end in its time"),
     Failure.BUSY: Ending(75, "another process keeps the lock or the records locked"),

@@ -44,6 +44,9 @@ PROGRAM_SECONDS: float = 300.0
 PROGRAM_BYTES: int = 16 << 20
 """What such a program may print. Requirements files may be as long."""
 
+PARENT_SECONDS: float = 600.0
+"""Pulling a parent image and running its Python once, where no setting and no registry names its version."""
+
 GREETING_SECONDS: float = 10.0
 """Whether an engine is there: the daemon's ping, `podman info`, `docker buildx version`."""
 

@@ -6,14 +6,14 @@ what happens to each image, and `dumps` and `loads` write and read the lock. `ex
 
 >>> from planner import Digest, Facts, ImageDigest, Lock, Pin, Pins, Pipeline, Stack, make_spec, needs
 >>> pipeline = Pipeline(name="report", steps=["write"], settings={"docker": {
-...     "parent_image": "python:3.11-slim", "requirements": ["six==1.16.0"],
+...     "parent_image": "python:3.11-slim", "apt_packages": ["git"],
 ...     "allow_including_files_in_images": False}})
 >>> (need,) = needs(pipeline, Stack(), checkout=False)
 >>> need.ref.familiar
 'python:3.11-slim'
 >>> spec = make_spec(pipeline, Stack(), Facts().also({need: Pin(Digest("0" * 64))}))
 >>> [item.kind for item in spec.images[0].spec.instructions]
-['requirements']
+['apt']
 >>> lock = loads(dumps(Lock((spec,))))
 >>> diff(lock.plan("report", "default"), spec)
 ()
@@ -31,7 +31,7 @@ from planner.compare.presence import Presence
 from planner.compare.report import Report
 from planner.components import Component
 from planner.errors import Place, PlannerError, Problem
-from planner.facts.answers import HiddenValue, ImageId, Pin, Printed
+from planner.facts.answers import HiddenValue, ImageId, ImagePython, Pin, Printed
 from planner.facts.facts import Facts
 from planner.facts.needs import (
     FileText,
@@ -42,8 +42,10 @@ from planner.facts.needs import (
     Need,
     ProgramOutput,
     ProjectFiles,
+    PythonOf,
     PythonVersion,
     RequirementsFile,
+    Resolve,
     Variable,
 )
 from planner.files.ignore import IgnoreRules
@@ -56,6 +58,7 @@ from planner.lock.text import dumps, loads
 from planner.pipeline import DeploymentSettings, Pipeline, Step
 from planner.planning import make_plan, make_spec, needs
 from planner.render.dockerfile import context_files, dockerfile
+from planner.requirements.resolution import Resolution
 from planner.settings.build_options import BuildConfig, BuildOptions
 from planner.settings.docker import DockerSettings
 from planner.stack import ContainerRegistry, Stack
@@ -65,10 +68,11 @@ __all__ = [
     "LOCK_NAME", "Action", "BuildConfig", "BuildOptions", "BuildPlan", "Change", "Checkout", "Component",
     "ContainerRegistry", "Decision", "DeploymentSettings", "Destination", "Digest", "DockerSettings",
     "Entry", "EnvTemplate", "ExternalImage", "Facts", "FileText", "FileTree", "FrozenMapping",
-    "HiddenValue", "HostPlatform", "IgnoreRules", "ImageDigest", "ImageId", "ImagePlan", "ImageRef",
-    "ImageSpec", "Integration", "Kind", "LocalImage", "Lock", "NamedSpec", "Need", "Note", "Pin", "Pins",
-    "Pipeline", "Place", "PlanSpec", "PlannerError", "Presence", "Printed", "Problem", "ProgramOutput",
-    "ProjectFiles", "Pushed", "PythonPackageInstaller", "PythonVersion", "Report", "RequirementsFile",
-    "Stack", "Step", "Tree", "Variable", "context_files", "decide", "diff", "dockerfile", "dumps", "loads",
-    "make_plan", "make_spec", "needs", "rebuilt_layers",
+    "HiddenValue", "HostPlatform", "IgnoreRules", "ImageDigest", "ImageId", "ImagePlan", "ImagePython",
+    "ImageRef", "ImageSpec", "Integration", "Kind", "LocalImage", "Lock", "NamedSpec", "Need", "Note",
+    "Pin", "Pins", "Pipeline", "Place", "PlanSpec", "PlannerError", "Presence", "Printed", "Problem",
+    "ProgramOutput", "ProjectFiles", "Pushed", "PythonOf", "PythonPackageInstaller", "PythonVersion",
+    "Report", "RequirementsFile", "Resolution", "Resolve", "Stack", "Step", "Tree", "Variable",
+    "context_files", "decide", "diff", "dockerfile", "dumps", "loads", "make_plan", "make_spec", "needs",
+    "rebuilt_layers",
 ]  # fmt: skip

@@ -37,6 +37,8 @@ def notes_of(
     """
     notes = [
         *_parents(images),
+        *_pythons(images),
+        *_built(images),
         *_skipped(settings),
         *([_DEFAULT_RULES] if default_rules else ()),
         *_files(images),
@@ -71,6 +73,29 @@ def _parents(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
         elif parent.pin.kind == "manifest" and _differ(parent.pin.platform, image.platform):
             text = f"{name} is pinned to a single manifest, which was looked up for {parent.pin.platform}"
             yield Note("other-platform", str(parent.reference), text)
+
+
+def _pythons(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
+    """Requirements that are resolved for a Python that nobody has seen."""
+    for image in images:
+        resolved = image.spec.resolved
+        if resolved is not None and resolved.python.assumed:
+            parent = image.spec.external.reference.familiar
+            text = (
+                f"the Python of {parent} is not known: requirements are resolved for Python "
+                f"{resolved.python.version} on {resolved.python.platform}; set python_version, or lock where "
+                f"an engine can run {parent}"
+            )
+            yield Note("assumed-python", parent, text)
+
+
+def _built(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
+    """Packages that are built while the image is, with build tools that no lock has."""
+    for image in images:
+        names = [package.name for package in image.spec.packages if package.kind != "wheel"]
+        if names:
+            text = f"{image.name}: built in the image, since they have no wheel that fits: {', '.join(names)}"
+            yield Note("built-packages", image.name, text)
 
 
 def _differ(looked_up: str | None, planned: str | None) -> bool:

@@ -14,6 +14,8 @@ from planner.facts.needs import (
     ImageDigest,
     LocalImage,
     Need,
+    PythonOf,
+    Resolve,
 )
 from planner.image.plan import BuildPlan, NamedSpec, PlanSpec
 from planner.lock.lock import Pins
@@ -44,7 +46,11 @@ def needs(
     """
     traversal = Traversal(pipeline, stack, facts, pins, frozen, hashes=False)
     traversal.run(checkout=checkout)
-    local = tuple(need for need in traversal.needs if not isinstance(need, ImageDigest | LocalImage))
+    local = tuple(
+        need
+        for need in traversal.needs
+        if not isinstance(need, ImageDigest | LocalImage | PythonOf | Resolve)
+    )
     if not local and traversal.problems:
         raise PlannerError(traversal.problems)
     return local or tuple(traversal.needs)

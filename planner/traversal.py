@@ -15,6 +15,7 @@ from attrs import Factory, define, field
 
 from planner.code import ignore_path, tree_need
 from planner.errors import Place, PlannerError, Problem
+from planner.facts.answers import ImagePython
 from planner.facts.facts import Facts, Unanswered
 from planner.facts.needs import (
     FileText,
@@ -22,7 +23,9 @@ from planner.facts.needs import (
     ImageDigest,
     LocalImage,
     Need,
+    PythonOf,
     PythonVersion,
+    Resolve,
     Variable,
 )
 from planner.identity import variable_fingerprint
@@ -38,10 +41,13 @@ from planner.image.instructions import (
     SetUser,
 )
 from planner.image.plan import Checkout, Destination, ImagePlan, NamedSpec, Note
-from planner.image.spec import ExternalImage, ImageSpec
+from planner.image.spec import ExternalImage, ImageSpec, Resolved
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Pins
 from planner.pipeline import Pipeline, Step
+from planner.requirements.options import canonical_options, resolving
+from planner.requirements.packages import Closure
+from planner.requirements.resolution import Inputs, Resolution, contradiction, divided
 from planner.settings.builders import refusals
 from planner.settings.checks import unencodable
 from planner.settings.effective import Settings, settle
@@ -114,6 +120,7 @@ class Traversal:
     default_rules: bool = False
     """Whether some tree has the default rules, since the project has no ignore file."""
     _sources: Sources = field(init=False)
+    _divided: dict[tuple[Inputs, Resolution], Mapping[str, Closure]] = Factory(dict)
     _fingerprints: dict[str, Digest] = Factory(dict)
 
     def __attrs_post_init__(self) -> None:
@@ -214,11 +221,22 @@ class Traversal:
 
     def _spec(self, step: Step, settings: Settings) -> ImageSpec | None:
         parent = self._attempt(settings, lambda: self._parent(step, settings))
-        instructions: tuple[Instruction, ...] | None = ()
+        sources: tuple[Source, ...] | None = ()
         if not settings.skip_build:
-            instructions = self._layers(step, settings)
-        if parent is None or instructions is None:
+            sources = self._asked(settings)
+        if parent is None or sources is None:
             return None
+        resolved: Resolved | None = None
+        closures: Mapping[str, Closure] = {}
+        asking = tuple(source for source in sources if source.requirements.packages)
+        if asking:
+            found = self._attempt(settings, lambda: self._resolution(step, settings, parent, asking))
+            if found is None:
+                return None
+            resolved, closures = found
+        instructions: tuple[Instruction, ...] = ()
+        if not settings.skip_build:
+            instructions = tuple(self._instructions(step, settings, sources, closures))
         options = settings.build_options
         platform = options.value("platform")
         labels = {} if settings.skip_build else options.value("labels")
@@ -232,6 +250,7 @@ class Traversal:
             labels=labels,
             target=options.value("target"),
             options=options.counted,
+            resolved=resolved,
         )
 
     def _parent(self, step: Step, settings: Settings) -> ExternalImage:
@@ -249,24 +268,79 @@ class Traversal:
         pin = self.facts.ask(ImageDigest(reference, platform))
         return ExternalImage(reference, pin.digest, pin)
 
-    def _layers(self, step: Step, settings: Settings) -> tuple[Instruction, ...] | None:
-        """The instructions of an image; None where something of its sources is missing or wrong."""
+    def _asked(self, settings: Settings) -> tuple[Source, ...] | None:
+        """The sources of an image, in the order of their layers; None where one is missing or wrong."""
         sources = [self._attempt(settings, make) for make in self._sources.of(settings)]
-        found = [source for source in sources if source is not None]
-        if len(found) < len(sources):
-            return None
-        return tuple(self._instructions(step, settings, found))
+        found = tuple(source for source in sources if source is not None)
+        return found if len(found) == len(sources) else None
 
-    def _instructions(self, step: Step, settings: Settings, sources: list[Source]) -> Iterator[Instruction]:
+    def _resolution(
+        self, step: Step, settings: Settings, parent: ExternalImage, sources: tuple[Source, ...]
+    ) -> tuple[Resolved, Mapping[str, Closure]]:
+        """The packages of each source, as the lock has them, else as they have to be resolved now.
+
+        No packages where they could not be.
+        """
+        where = (self.pipeline.name, self.stack.name, step.name)
+        python = self._python(step, settings, parent)
+        inputs = Inputs(
+            tuple((source.name, source.requirements) for source in sources),
+            python.version,
+            python.platform,
+            resolving(settings.installer_arguments),
+            {
+                name: value.text
+                for name, value in settings.environment.items()
+                if name.startswith(f"{settings.installer.name}_")
+            },
+            self.pins.newest(*where),
+        )
+        closures = self.pins.closures(*where, inputs.digest)
+        if closures is None:
+            preferred = self.pins.preferred(*where)
+            upgrades = tuple(requirement.text for requirement in self.pins.upgrades)
+            found = self.facts.ask(Resolve(inputs, preferred, upgrades))
+            if found.impossible:
+                raise PlannerError([contradiction(inputs, found.reason)])
+            if found.reason:
+                return Resolved(
+                    inputs.digest, python, inputs.exclude_newer, found.reason, found.transient
+                ), {}
+            closures = self._divided.setdefault(
+                (inputs, found), divided((source.name for source in sources), found)
+            )
+        return Resolved(inputs.digest, python, inputs.exclude_newer), closures
+
+    def _python(self, step: Step, settings: Settings, parent: ExternalImage) -> ImagePython:
+        """The Python of the parent: what a setting says, else what the lock has, else what can be told."""
+        platform = settings.build_options.value("platform")
+        given = settings.python_version
+        pinned = self.pins.python(self.pipeline.name, self.stack.name, step.name, parent, platform)
+        if pinned is not None and (given is None or given == pinned.version):
+            return pinned
+        return self.facts.ask(PythonOf(parent.base, platform, given))
+
+    def _instructions(
+        self,
+        step: Step,
+        settings: Settings,
+        sources: tuple[Source, ...],
+        closures: Mapping[str, Closure],
+    ) -> Iterator[Instruction]:
         if settings.environment:
             yield SetEnvironment(settings.environment)
         apt_packages = [*settings.apt_packages, *(name for source in sources for name in source.apt_packages)]
         if apt_packages:
             yield InstallApt(apt_packages)
+        options = canonical_options([option for each in sources for option in each.requirements.options])
         for source in sources:
-            if source.requirements.packages:
-                installer = self._installer(step, settings)
-                yield InstallRequirements(source.name, source.requirements, installer, source.observed)
+            asked = source.requirements
+            if not asked.packages:
+                continue
+            closure = closures.get(source.name)
+            shown = asked if closure is None else asked.without_hashes
+            installer = self._installer(step, settings)
+            yield InstallRequirements(source.name, shown, installer, closure, options, source.observed)
         if settings.includes_files:
             yield CopyFiles(FILES, owner=settings.user)
         if settings.project_command:

@@ -7,10 +7,13 @@ from that table, so that what a test plans from is all on its page.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
+from packaging.markers import Marker as PackagingMarker
+from packaging.version import VERSION_PATTERN, Version
 
 from executor.observe.world import answer
 from planner import (
@@ -41,6 +44,12 @@ from planner import (
     make_spec,
     needs,
 )
+from planner.facts.answers import ImagePython
+from planner.facts.needs import PythonOf, Resolve
+from planner.requirements.model import Requirement
+from planner.requirements.packages import File, Package
+from planner.requirements.resolution import Resolution
+from planner.requirements.urls import is_version_control
 from planner.values import FrozenMapping, freeze
 
 PARENT: Final = "python:3.11-slim"
@@ -83,6 +92,8 @@ class World:
     programs: Mapping[str, str] = field(default=FrozenMapping(), converter=freeze)
     """What commands print, by their words."""
     local: Mapping[str, Digest] = field(default=FrozenMapping(), converter=freeze)
+    index: Mapping[str, Mapping[str, Iterable[str]]] = field(default=FrozenMapping(), converter=freeze)
+    """What packages require, by name and version. Every other package has 0.1, 1.0, and what is asked for."""
 
     def text(self, path: str) -> str | None:
         """The text of a file."""
@@ -131,8 +142,83 @@ class World:
                 return self.pins.get(reference.familiar, known)
             case LocalImage(reference):
                 return ImageId(self.local.get(reference.familiar), "docker")
+            case PythonOf(_, _, version):
+                return ImagePython(version or "3.11.2", "x86_64-manylinux_2_36")
+            case Resolve():
+                return resolved(need, self.index)
             case _:
                 return answer(need, self)
+
+
+def _named(requirement: Requirement) -> Requirement:
+    """A requirement whose URL does not say what it holds, under the name of its repository."""
+    if requirement.name or not requirement.url:
+        return requirement
+    tail = requirement.url.partition("#")[0].rpartition("/")[2]
+    return evolve(requirement, name=re.split(r"[.@?]", tail)[0])
+
+
+def resolved(need: Resolve, index: Mapping[str, Mapping[str, Iterable[str]]] = FrozenMapping()) -> Resolution:
+    """What requirements come to in an index that is a table: the newest versions, or the preferred ones."""
+    preferred = {package.name: package for package in need.preferred}
+    upgrades = {each.name: each for each in map(Requirement.parse, need.upgrades)}
+    found: dict[str, Package] = {}
+    waiting = [each for _, asked in need.inputs.sources for each in asked.packages]
+    limits = [each for _, asked in need.inputs.sources for each in asked.constraints]
+    while waiting:
+        wanted = _named(waiting.pop(0))
+        if wanted.name in found or (wanted.marker and not _holds(wanted)):
+            continue
+        if wanted.url:
+            file = File(f"{wanted.name}-1.0-py3-none-any.whl", f"sha256:{digest(wanted.url).hex}", 1000)
+            url = wanted.url.partition("#")[0]
+            if is_version_control(url):
+                scheme, _, rest = url.partition("://")
+                path, at, revision = rest.rpartition("@")
+                # `git@host/path` has no revision.
+                url = f"{scheme}://{path if at and '/' not in revision else rest}@{'c' * 40}"
+            found[wanted.name] = Package(wanted.name, url=url, files=() if "+" in url[:4] else (file,))
+            continue
+        releases = index.get(wanted.name, {})
+        asked = [
+            each for each in (wanted, *limits, upgrades.get(wanted.name)) if each and each.name == wanted.name
+        ]
+        fitting = [
+            version
+            for version in sorted(releases or _guesses(asked), key=Version)
+            if all(each.allows(Version(version)) for each in asked)
+        ]
+        if not fitting and releases:
+            return Resolution(reason=f"there is no version of {wanted.text}", impossible=True)
+        # Of a package that is in no table, somebody has published what is asked for.
+        fitting = fitting or ["1.0"]
+        old = preferred.get(wanted.name)
+        version = old.version if old and old.version in fitting else fitting[-1]
+        requires = [Requirement.parse(text) for text in releases.get(version, ())]
+        hashes = wanted.hashes or (f"sha256:{digest(f'{wanted.name}=={version}').hex}",)
+        module = wanted.name.replace("-", "_")
+        files = tuple(
+            File(f"{module}-{version}-{number}-py3-none-any.whl", each, 1000)
+            for number, each in enumerate(hashes, start=1)
+        )
+        names = tuple(each.name for each in requires)
+        found[wanted.name] = Package(wanted.name, version, files=files, requires=names)
+        waiting += requires
+    roots = {name: tuple(_named(each).name for each in asked.packages) for name, asked in need.inputs.sources}
+    return Resolution(tuple(found.values()), roots)
+
+
+def _guesses(asked: Iterable[Requirement]) -> set[str]:
+    """Versions of a package that is in no table: two, and those that are named."""
+    named = (clause.version.removesuffix(".*") for each in asked for clause in each.clauses)
+    pattern = re.compile(VERSION_PATTERN, re.VERBOSE | re.IGNORECASE)
+    return {"0.1", "1.0", *(str(Version(text)) for text in named if pattern.fullmatch(text))}
+
+
+def _holds(requirement: Requirement) -> bool:
+    """Whether the marker of a requirement holds in the images of these tests."""
+    environment = {"python_version": "3.11", "python_full_version": "3.11.2", "sys_platform": "linux"}
+    return PackagingMarker(str(requirement.marker)).evaluate(environment)
 
 
 WORLD: Final = World()

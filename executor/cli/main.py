@@ -149,7 +149,10 @@ class _Version:
     cls=Group,
     homes={
         name: f"executor.cli.commands.{name}"
-        for name in ("plan", "lock", "diff", "apply", "show", "outdated", "builds", "integrations")
+        for name in (
+            *("plan", "lock", "diff", "apply", "show", "why", "export", "outdated", "builds"),
+            "integrations",
+        )
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

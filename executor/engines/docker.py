@@ -250,12 +250,12 @@ class DockerEngine:
                 return False
         return True
 
-    def run(self, reference: str, argv: tuple[str, ...]) -> Finished:
+    def run(self, reference: str, argv: tuple[str, ...], *, network: bool = True) -> Finished:
         """Run a command in a new container; 127 when the container has no such program."""
         from docker.errors import APIError  # noqa: PLC0415
 
         with self._daemon.client(FOREVER) as api:
-            container = api.create_container(named(reference), list(argv))["Id"]
+            container = api.create_container(named(reference), list(argv), network_disabled=not network)["Id"]
             try:
                 try:
                     api.start(container)
@@ -297,6 +297,12 @@ class DockerEngine:
                 time.sleep(_SETTLING_SECONDS)
                 for container in before & lost():
                     api.remove_container(container, v=True, force=True)
+
+    def pull(self, reference: str) -> None:
+        """Pull through the daemon, with what `docker login` stored on this machine."""
+        ref = parsed(reference)
+        with self._daemon.client(FOREVER) as api:
+            api.pull(ref.name, str(ref.digest or ref.tag))
 
     def interrupt(self) -> None:
         """Stop builds and pushes."""

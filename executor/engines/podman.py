@@ -277,10 +277,11 @@ class PodmanEngine:
             raise _failed(reference, done)
         return done.code == 0
 
-    def run(self, reference: str, argv: tuple[str, ...]) -> Finished:
+    def run(self, reference: str, argv: tuple[str, ...], *, network: bool = True) -> Finished:
         """Run a command in a new container; 127 when the container has no such program."""
         name = f"stowplan-{uuid.uuid4().hex}"
-        command = ("podman", "run", "--rm", "--pull=never", f"--name={name}", named(reference), *argv)
+        options = ("--rm", "--pull=never", f"--name={name}", *(() if network else ("--network=none",)))
+        command = ("podman", "run", *options, named(reference), *argv)
         try:
             done = run(Command(command), merged=True)
         except BaseException:
@@ -302,6 +303,12 @@ class PodmanEngine:
         listed = _podman("images", "--quiet", "--no-trunc", *filters)
         for found in listed.text.split() if listed.code == 0 else ():
             self._discard(found)
+
+    def pull(self, reference: str) -> None:
+        """Pull with what `podman login` stored for this user."""
+        done = _podman("pull", named(reference))
+        if done.code:
+            raise _failed(reference, done)
 
     def interrupt(self) -> None:
         """Stop builds and pushes."""

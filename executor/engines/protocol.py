@@ -157,8 +157,11 @@ class ImageStore(Protocol):
 class Runner(Protocol):
     """Runs containers. All errors are ExecutorErrors."""
 
-    def run(self, reference: str, argv: tuple[str, ...]) -> Finished:
+    def run(self, reference: str, argv: tuple[str, ...], *, network: bool = True) -> Finished:
         """Run a command in a new container of a local image and remove the container."""
+
+    def pull(self, reference: str) -> None:
+        """Have an image of a registry as a local image."""
 
 
 class Engine(Builder, ImageStore, Runner, Protocol):

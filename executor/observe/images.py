@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 
-from planner.facts.answers import ImageId, Pin
-from planner.facts.needs import ImageDigest, LocalImage, Need
+from executor import limits
+from planner.facts.answers import ImageId, ImagePython, Pin
+from planner.facts.needs import ImageDigest, LocalImage, Need, PythonOf
 from planner.values import Digest, ImageRef
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ChooseEngine", "Images", "any_engine"]
 
 T = TypeVar("T")
+
 
 ChooseEngine = Callable[[], "ImageStore | None"]
 """Finds the engine whose images are looked at: of all that it can do, only its image store is asked."""
@@ -62,6 +64,8 @@ class Images:
         for need in wanted:
             if isinstance(need, LocalImage):
                 found[need] = self._local(need)
+            elif isinstance(need, PythonOf):
+                found[need] = self._python(need)
         return found
 
     def _pins(self, needs: list[ImageDigest]) -> dict[ImageDigest, Pin]:
@@ -86,7 +90,28 @@ class Images:
         found: ImageId | None = self._ask(partial(_image_id, need.ref))
         return found or ImageId(reason="no engine answers")
 
-    def _ask(self, question: Callable[[ImageStore], T]) -> T | None:
+    def _python(self, need: PythonOf) -> ImagePython:
+        """The Python of an image: what its configuration tells, else a container of it, else this machine's.
+
+        A version that a setting says is taken for granted, and no container is started for the rest.
+        """
+        from executor.observe import parents  # noqa: PLC0415  # only what is resolved anew needs it
+
+        platform = need.platform or self.host_platform()
+        assumed = parents.assumed(need.version, platform)
+        if not self.asks:
+            return assumed
+        told = parents.by_configuration(need.ref, platform, timeout=self.timeout, environ=self.environ)
+        if told is not None and need.version is not None:
+            return evolve(assumed, platform=parents.platform_name(platform, musl=told.musl))
+        if told is not None and told.version is not None:
+            return ImagePython(told.version, parents.platform_name(platform, musl=told.musl))
+        if need.version is None and (self.engine is not None):
+            ran = self._ask(partial(parents.by_container, need.ref, platform), wait=limits.PARENT_SECONDS)
+            return ran or assumed
+        return assumed
+
+    def _ask(self, question: Callable[[Any], T], *, wait: float | None = None) -> T | None:
         """What the engine says; None if there is none, it fails, or it does not answer in time."""
         if self.engine is None or self._hangs:
             return None
@@ -105,7 +130,7 @@ class Images:
         # A thread that nobody waits for any longer: an engine that hangs knows nothing of time.
         thread = threading.Thread(target=ask, daemon=True)
         thread.start()
-        thread.join(self.timeout)
+        thread.join(wait or self.timeout)
         # One engine that hangs costs one wait, not one for each image.
         self._hangs = thread.is_alive()
         return answers[0] if answers else None

@@ -25,6 +25,7 @@ from planner.immutable import frozen
 from planner.lock.lock import Lock, Pins
 from planner.lock.repair import Repaired, repair
 from planner.lock.text import loads
+from planner.requirements.model import Requirement
 from planner.values import ImageRef
 
 __all__ = [
@@ -124,14 +125,18 @@ def check_lock(
     repairs: bool = False,
     released: Iterable[ImageRef] = (),
     all_released: bool = False,
+    upgrades: Iterable[Requirement] = (),
+    exclude_newer: str | None = None,
+    packages_released: bool = False,
     engine: ChooseEngine | None = None,
 ) -> LockCheck:
     """Plan what a lock should hold, and compare it with the lock there is.
 
     None is all pipelines, or all stacks, of the project; where it is both, what else is in the lock is
-    gone. With `asks=False` no registry and no engine is asked. With `repairs` a lock that cannot be
-    read is no error: what can be kept of it is. `released` and `all_released` say which pins are looked
-    up anew. PlannerError holds the problems of all pipelines.
+    gone. With `asks=False` no registry, no index and no engine is asked. With `repairs` a lock that cannot
+    be read is no error: what can be kept of it is. `released`, `all_released`, `upgrades` and
+    `packages_released` say which pins are looked up anew, and `exclude_newer` which packages are too new.
+    PlannerError holds the problems of all pipelines.
     """
     pipelines = [project.pipeline(pipeline)] if pipeline else list(project.pipelines.values())
     stacks = [project.stack(stack)] if stack else list(project.stacks.values())
@@ -146,7 +151,9 @@ def check_lock(
             repaired = None
     else:
         lock = loads(text)
-    pins = Pins(lock or Lock(), frozenset(released), all_released)
+    pins = Pins(
+        lock or Lock(), frozenset(released), all_released, tuple(upgrades), exclude_newer, packages_released
+    )
     _refuse_unknown(pins)
     facts = Facts()
     plans = []
@@ -166,11 +173,19 @@ def check_lock(
 
 
 def _refuse_unknown(pins: Pins) -> None:
-    """UsageError for an image to upgrade that the lock does not have: a misspelt one would do nothing."""
+    """UsageError for what is to be upgraded and the lock does not have: a misspelt name would do nothing."""
     from executor.errors import UsageError  # noqa: PLC0415  # only a wrong name needs it
     from planner.errors import did_you_mean  # noqa: PLC0415  # as above
 
     known = {image.spec.external.reference for plan in pins.lock.plans for image in plan.images}
+    packages = {name for plan in pins.lock.plans for name in plan.packages}
+    for requirement in pins.upgrades:
+        if requirement.name not in packages:
+            raise UsageError.of(
+                "--upgrade-package",
+                f"the lock has no package {requirement.name!r}",
+                did_you_mean(requirement.name, packages),
+            )
     for reference in sorted(pins.released - known, key=str):
         names = [each.familiar for each in known]
         raise UsageError.of(

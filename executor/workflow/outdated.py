@@ -1,4 +1,4 @@
-"""What newer there is than what the lock pins: parent images in their registries, and the installer.
+"""What newer there is than what the lock pins: parent images, packages, and the installer.
 
 Asks, and moves nothing.
 """
@@ -6,7 +6,9 @@ Asks, and moves nothing.
 from __future__ import annotations
 
 from executor import limits
-from planner.image.spec import ExternalImage
+from executor.config.project import Project
+from executor.workflow.locks import check_lock
+from planner.image.spec import ExternalImage, Resolved
 from planner.immutable import frozen
 from planner.lock.lock import Lock
 from planner.planning import UV_VERSION
@@ -43,8 +45,8 @@ class Outdated:
     transient: bool = False
 
 
-def outdated(lock: Lock, *, timeout: float | None = None) -> Outdated:
-    """Ask the registries about every pin of a lock, all at once."""
+def outdated(project: Project, lock: Lock, *, timeout: float | None = None) -> Outdated:
+    """Ask the registries about every pin of a lock, all at once, and resolve its packages anew."""
     from executor.registry.lookup import Found, Question, heads  # noqa: PLC0415  # only this asks
 
     pins: dict[ExternalImage, set[tuple[str, str]]] = {}
@@ -90,5 +92,36 @@ def outdated(lock: Lock, *, timeout: float | None = None) -> Outdated:
         for version, images in installers.items()
         if version != UV_VERSION
     ]
+    packages, silent = _packages(project, lock)
+    newer += packages
+    for name, resolved in silent.items():
+        unknown[name] = resolved.reason
+        stays |= not resolved.transient
     newer.sort(key=lambda item: (item.kind, item.name, item.before))
     return Outdated(tuple(newer), tuple(sorted(unknown.items())), bool(unknown) and not stays)
+
+
+def _packages(project: Project, lock: Lock) -> tuple[list[Newer], dict[str, Resolved]]:
+    """Packages that would be others if nothing were pinned, and the images of which that is not known."""
+    found: dict[tuple[str, str, str], set[tuple[str, str]]] = {}
+    silent: dict[str, Resolved] = {}
+    if not any(image.spec.closed for plan in lock.plans for image in plan.images):
+        return [], {}
+    checked = check_lock(project, None, None, asks=True, packages_released=True, engine=None)
+    for plan in checked.plans:
+        locked = lock.plan(plan.pipeline, plan.stack)
+        known = {image.name: image.spec for image in locked.images} if locked else {}
+        for image in plan.images:
+            resolved = image.spec.resolved
+            if resolved is not None and resolved.reason:
+                silent[f"packages of {image.name}"] = resolved
+                continue
+            old = known.get(image.name)
+            before = {package.name: package for package in old.packages} if old else {}
+            for package in image.spec.packages:
+                was = before.get(package.name)
+                if was is not None and was.text != package.text:
+                    key = (package.name, was.shown, package.shown)
+                    found.setdefault(key, set()).add((plan.pipeline, image.name))
+    newer = [Newer(name, "package", old, new, len(images)) for (name, old, new), images in found.items()]
+    return newer, silent

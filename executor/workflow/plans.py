@@ -5,17 +5,18 @@ Owns what `--locked`, `--frozen` and `--offline` mean. Refuses to print.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from executor.config.project import Project
-from executor.errors import ExecutorError
+from executor.errors import ExecutorError, Failure, UsageError
 from executor.observe.facts import observe
 from executor.observe.images import ChooseEngine
 from executor.state import read_lock
 from planner.compare.changes import Change, diff
-from planner.errors import Place, PlannerError, Problem
+from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.facts.facts import Facts
-from planner.image.plan import BuildPlan, PlanSpec
+from planner.image.plan import BuildPlan, NamedSpec, PlanSpec
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Lock, Pins
 from planner.pipeline import Pipeline
@@ -23,7 +24,17 @@ from planner.planning import make_plan, make_spec
 from planner.settings.option_table import BUILDERS
 from planner.stack import Stack
 
-__all__ = ["Planned", "located", "plan", "required_lock", "spec", "stale"]
+__all__ = [
+    "Planned",
+    "image_spec",
+    "located",
+    "plan",
+    "refuse_unresolved",
+    "required_lock",
+    "spec",
+    "stale",
+    "unknown_image",
+]
 
 WRITE_IT: Final = "write it with `stowplan lock`"
 
@@ -74,6 +85,7 @@ def plan(
             Problem(Place(file=LOCK_NAME), f"stale: {change.image}: {change.text}", WRITE_IT, "stale-lock")
             for change in changes
         )
+    refuse_unresolved([made.spec])
     return Planned(made, facts, lock)
 
 
@@ -105,6 +117,60 @@ def spec(
         return make_spec(pipeline, stack, facts, pins=pins), facts
     except PlannerError as error:
         raise located(project, error) from None
+
+
+def image_spec(
+    project: Project,
+    name: str,
+    pipeline: str | None,
+    stack: str | None,
+    *,
+    asks: bool,
+    engine: ChooseEngine | None,
+) -> NamedSpec:
+    """The image of a name, or the one that a step of that name runs in, as a lock would have it.
+
+    No variable has to be set. UsageError if there is no such image; ExecutorError if its packages are not
+    known.
+    """
+    pins = Pins(read_lock(project.root) or Lock())
+    made, _ = spec(
+        project, project.pipeline(pipeline), project.stack(stack), pins, Facts(), asks=asks, engine=engine
+    )
+    found = [image for image in made.images if image.name == name]
+    found += [image for image in made.images if name in image.steps]
+    if not found:
+        raise unknown_image(name, (each for image in made.images for each in (image.name, *image.steps)))
+    refuse_unresolved([made])
+    return found[0]
+
+
+def unknown_image(name: str, names: Iterable[str]) -> ExecutorError:
+    """The error about an image that does not exist; `names` are those that do."""
+    return UsageError.of("command line", f"no image {name!r}", did_you_mean(name, names))
+
+
+def refuse_unresolved(plans: Iterable[PlanSpec]) -> None:
+    """ExecutorError if the packages of an image are not known: what would be installed is anyone's guess."""
+    images = {
+        image.name: (image.spec, image.spec.resolved)
+        for made in plans
+        for image in made.images
+        if image.spec.resolved is not None and image.spec.resolved.reason
+    }
+    if not images:
+        return
+    problems = [
+        Problem(
+            Place(file=name),
+            f"{' and '.join(item.source for item in spec.installs)} cannot be resolved: {resolved.reason}",
+            "try again when its package index can be reached" if resolved.transient else "mend that",
+            "unresolved",
+        )
+        for name, (spec, resolved) in images.items()
+    ]
+    later = all(resolved.transient for _, resolved in images.values())
+    raise ExecutorError(problems, Failure.INDEX_UNAVAILABLE if later else Failure.FAILED)
 
 
 def located(project: Project, error: PlannerError) -> PlannerError:

@@ -15,7 +15,9 @@ from typing import Final, TypeVar, assert_never
 
 from attrs import evolve
 
+from planner.compare.change import Change
 from planner.compare.layers import Seen, layer_name
+from planner.compare.packages import requirement_changes, resolution_changes
 from planner.image.instructions import (
     CopyFiles,
     InstallApt,
@@ -28,9 +30,8 @@ from planner.image.instructions import (
 )
 from planner.image.plan import BuildPlan, ImagePlan, NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
-from planner.immutable import frozen
-from planner.requirements.model import Requirement, Requirements
-from planner.values import EnvTemplate
+from planner.requirements.model import Requirements
+from planner.values import Digest, EnvTemplate
 
 __all__ = ["Change", "diff", "diff_images"]
 
@@ -38,24 +39,8 @@ _SHOWN_PATHS: Final = 5
 T = TypeVar("T")
 
 
-@frozen
-class Change:
-    """One difference of one image, as data and in words. `before` or `after` is None where it was absent.
-
-    `field` is the setting, `key` what in it: a variable, a package, a path. `code` is stable.
-    """
-
-    image: str
-    field: str
-    key: str | None
-    code: str
-    before: str | None
-    after: str | None
-    text: str
-
-
 def diff(before: PlanSpec | BuildPlan | None, after: PlanSpec | BuildPlan) -> tuple[Change, ...]:
-    """What is different in `after`: empty exactly when the hashes of all images and their steps are equal.
+    """What is different in `after`: empty exactly when hashes, steps and inputs of all images are equal.
 
     Files and variables are compared when both sides know them: a spec does not.
     """
@@ -84,16 +69,19 @@ def _whole(name: str, code: str, before: str | None, after: str | None, text: st
 def diff_images(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec) -> Iterator[Change]:
     """The differences of two plans of one image, in the order of its layers."""
     seen = Seen.of(old, new)
-    moved = old.spec.hash != new.spec.hash
+    moved = old.spec.hash != new.spec.hash or _inputs(old.spec) != _inputs(new.spec)
     if isinstance(old, ImagePlan) and isinstance(new, ImagePlan):
-        moved = old.hash != new.hash
+        moved |= old.hash != new.hash
     if not moved and old.steps == new.steps:
         return
     found = False
     for difference in _differences(old, new, seen):
         found |= difference.field != "steps"
         yield evolve(difference, image=new.name)
-    if moved and not found:
+    if moved and not found and _inputs(old.spec) != _inputs(new.spec):
+        words = "requirements: hashes, or options of the resolution, changed"
+        yield Change(new.name, "requirements", None, "inputs", None, None, words)
+    elif moved and not found:
         yield Change(
             new.name, "image", None, "unexplained", None, None, "differs in a way that has no words yet"
         )
@@ -111,10 +99,15 @@ def _differences(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec, seen: S
     before, after = _slots(old.spec), _slots(new.spec)
     for slot in dict.fromkeys([*after, *before]):
         yield from _instruction(before.get(slot), after.get(slot), seen)
+    yield from resolution_changes(old.spec, new.spec)
     if list(before) != list(after) and before.keys() == after.keys():
         yield Change("", "instructions", None, "order", None, None, "instructions: another order")
     if seen.old and seen.new and not new.spec.platform and not old.spec.platform:
         yield from _single("platform", "platform", seen.old.platform, seen.new.platform)
+
+
+def _inputs(spec: ImageSpec) -> Digest | None:
+    return spec.resolved.inputs if spec.resolved else None
 
 
 def _slots(spec: ImageSpec) -> dict[tuple[str, int], Instruction]:
@@ -319,8 +312,8 @@ def _installation(
     """What one source asks for, and what installs it."""
     was = old.requirements if old else Requirements()
     now = new.requirements if new else Requirements()
-    yield from _packages(source, source, was.packages, now.packages)
-    yield from _packages(source, "constraints", was.constraints, now.constraints)
+    yield from requirement_changes(source, source, was.packages, now.packages)
+    yield from requirement_changes(source, "constraints", was.constraints, now.constraints)
     options = [[str(item) for item in each.options] for each in (was, now)]
     yield from _sets(source, "requirement options", *options)
     if old and new:
@@ -334,41 +327,3 @@ def _installer(item: Installer) -> str:
         values = value if isinstance(value, tuple) else (value,)
         words += [name if each is None else f"{name}={each}" for each in values]
     return f"{item.name}{version} {shlex.join(words)}".rstrip()
-
-
-def _packages(
-    field: str, words: str, old: Sequence[Requirement], new: Sequence[Requirement]
-) -> Iterator[Change]:
-    """Packages by name: an exact pin that moved is shown by its versions alone."""
-    before, after = _by_name(old), _by_name(new)
-    for name in sorted(before.keys() | after.keys()):
-        was, now = before.get(name, ()), after.get(name, ())
-        if was == now:
-            continue
-        left, right = (", ".join(item.text for item in items) or None for items in (was, now))
-        code = "changed"
-        if not was:
-            code, text = "added", f"{words}: + {right}"
-        elif not now:
-            code, text = "removed", f"{words}: - {left}"
-        elif left == right:
-            code, text = "hashes", f"{words}: {name} hashes changed"
-            left, right = (", ".join(item.line for item in items) for items in (was, now))
-        else:
-            tails = [", ".join(_tail(item) for item in items) for items in (was, now)]
-            text = f"{words}: {name} {' → '.join(tails)}"
-        yield Change("", field, name, code, left, right, text)
-
-
-def _by_name(packages: Iterable[Requirement]) -> dict[str, tuple[Requirement, ...]]:
-    named: dict[str, list[Requirement]] = {}
-    for package in packages:
-        named.setdefault(package.label, []).append(package)
-    return {name: tuple(same) for name, same in named.items()}
-
-
-def _tail(item: Requirement) -> str:
-    """What stands behind the name: `2.1.0` of `torch==2.1.0`, `<3` of `torch<3`."""
-    if item.pin is not None and not item.extras and item.marker is None:
-        return item.clauses[0].version
-    return item.text.removeprefix(item.label).lstrip() or "any version"

@@ -92,9 +92,11 @@ def layer_name(item: Instruction) -> str:
 
 def _content(checkout: Checkout | None, item: Instruction) -> object:
     """An instruction with what only its checkout knows of it, where that is known."""
-    if checkout is None:
-        return item
     match item:
+        case InstallRequirements() if item.closure is not None:
+            return item.source, item.closure, item.installer
+        case _ if checkout is None:
+            return item
         case CopyFiles():
             return item, checkout.trees.get(item.tree)
         case SetEnvironment():

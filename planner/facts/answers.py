@@ -13,7 +13,7 @@ from attrs import field
 from planner.immutable import frozen
 from planner.values import Digest
 
-__all__ = ["HiddenValue", "ImageId", "Pin", "PinKind", "Printed"]
+__all__ = ["HiddenValue", "ImageId", "ImagePython", "Pin", "PinKind", "Printed"]
 
 PinKind = Literal["index", "manifest"]
 
@@ -44,6 +44,20 @@ class Pin:
     manifest: Digest | None = None
     reason: str = ""
     transient: bool = False
+
+
+@frozen
+class ImagePython:
+    """The Python of an image: its version (`3.11.2`, or `3.11`), and its platform as uv names it.
+
+    The platform tells the C library and, of glibc, the version: `x86_64-manylinux_2_36`,
+    `aarch64-unknown-linux-musl`. `assumed` says that nobody told, so that it is that of the machine that
+    plans.
+    """
+
+    version: str
+    platform: str
+    assumed: bool = False
 
 
 @frozen

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-from planner.facts.answers import HiddenValue, ImageId, Pin, Printed
+from planner.facts.answers import HiddenValue, ImageId, ImagePython, Pin, Printed
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Tree
 from planner.immutable import frozen
+from planner.requirements.packages import Package
+from planner.requirements.resolution import Inputs, Resolution
 from planner.values import ImageRef
 
 __all__ = [
@@ -24,8 +26,10 @@ __all__ = [
     "Need",
     "ProgramOutput",
     "ProjectFiles",
+    "PythonOf",
     "PythonVersion",
     "RequirementsFile",
+    "Resolve",
     "Variable",
 ]
 
@@ -110,3 +114,28 @@ class LocalImage(Need[ImageId]):
     """The engine's own image of a reference that no registry tells the digest of."""
 
     ref: ImageRef
+
+
+@frozen
+class PythonOf(Need[ImagePython]):
+    """The Python of a parent image, on a platform; None for that of the machine.
+
+    `version` is the version where a setting says it: then only the platform is asked for.
+    """
+
+    ref: ImageRef
+    platform: str | None = None
+    version: str | None = None
+
+
+@frozen(cache_hash=True)
+class Resolve(Need[Resolution]):
+    """The packages that requirements come to.
+
+    `preferred` are those that a lock has: they stay where they still fit. `upgrades` are requirements of
+    packages of which something newer is wanted: `numpy`, or `numpy==2.1.0`.
+    """
+
+    inputs: Inputs
+    preferred: tuple[Package, ...] = ()
+    upgrades: tuple[str, ...] = ()

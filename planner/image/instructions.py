@@ -13,7 +13,8 @@ from attrs import field
 
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
-from planner.requirements.model import Requirements
+from planner.requirements.model import Option, Requirements
+from planner.requirements.packages import Closure
 from planner.values import Digest, EnvTemplate, FrozenMapping, PythonPackageInstaller, dashed_arguments
 
 __all__ = [
@@ -93,15 +94,26 @@ class Installer:
 class InstallRequirements:
     """Install what one source of requirements asks for, as one layer.
 
+    `closure` has the packages at the versions that a resolution came to: all that the source wants and no
+    source before it has. Then what was written is there to be read, without hashes, and does not count.
+    Without a closure, the installer resolves the requirements while it builds. `options` are those of all
+    sources of the image: which index a package is from, another source may say.
     `observed` is the digest of what a program listed the requirements from, where one did: as long as that
     is the same, the program is not asked again.
     """
 
     source: str = field(metadata=COUNTED)
-    requirements: Requirements = field(metadata=COUNTED)
+    requirements: Requirements = field(metadata=NOT_COUNTED)
     installer: Installer = field(metadata=COUNTED)
+    closure: Closure | None = field(default=None, metadata=COUNTED)
+    options: tuple[Option, ...] = field(default=(), metadata=NOT_COUNTED)
     observed: Digest | None = field(default=None, eq=False, metadata=NOT_COUNTED)
     kind: Literal["requirements"] = field(default="requirements", metadata=COUNTED)
+    unresolved: Requirements | None = field(init=False, metadata=COUNTED)
+
+    @unresolved.default
+    def _if_unresolved(self) -> Requirements | None:
+        return self.requirements if self.closure is None else None
 
 
 @frozen

@@ -18,6 +18,7 @@ from planner.image.instructions import InstallRequirements
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.immutable import frozen
 from planner.requirements.model import Requirements
+from planner.requirements.packages import Package
 from planner.settings.build_options import BuildOptions
 from planner.values import Digest, FrozenMapping, ImageRef, PythonPackageInstaller, freeze
 
@@ -153,9 +154,29 @@ class PlanSpec:
         return {item.name: item.version for item in used if item is not None and item.version is not None}
 
     @cached_property
+    def by_inputs(self) -> Mapping[Digest, NamedSpec]:
+        """Images whose packages are resolved, by what they were resolved from; of several, the first."""
+        resolved = [image for image in reversed(self.images) if image.spec.closed]
+        return {image.spec.resolved.inputs: image for image in resolved if image.spec.resolved}
+
+    @cached_property
+    def by_parent(self) -> Mapping[tuple[ExternalImage, str | None], NamedSpec]:
+        """Images whose packages are resolved, by what they are built on; of several, the first."""
+        resolved = (image for image in reversed(self.images) if image.spec.closed)
+        return {(image.spec.external, image.spec.platform): image for image in resolved}
+
+    @cached_property
+    def packages(self) -> Mapping[str, Package]:
+        """The packages of all images by name; of several versions, that of the first image."""
+        return {package.name: package for image in reversed(self.images) for package in image.spec.packages}
+
+    @cached_property
     def hash(self) -> Digest:
-        """Hash over the spec hashes of the images and the steps that run in each."""
-        images = {image.name: (image.spec.hash.hex, image.steps) for image in self.images}
+        """Hash over the images: their spec hashes, the steps in each, and what they were resolved from."""
+        images = {
+            image.name: (image.spec.hash.hex, image.steps, image.spec.resolved and image.spec.resolved.inputs)
+            for image in self.images
+        }
         return content_hash("plan-spec", (self.pipeline, self.stack, FrozenMapping(images)))
 
 

@@ -13,13 +13,14 @@ from typing import Any
 from attrs import evolve, field
 
 from planner.errors import PlannerError, Problem
-from planner.facts.answers import Pin
+from planner.facts.answers import ImagePython, Pin
 from planner.identity import COUNTED, NOT_COUNTED, content_hash
 from planner.image.instructions import CopyFiles, Installer, InstallRequirements, Instruction
 from planner.immutable import frozen
+from planner.requirements.packages import Package
 from planner.values import Digest, FrozenMapping, ImageRef, freeze
 
-__all__ = ["ExternalImage", "ImageSpec"]
+__all__ = ["ExternalImage", "ImageSpec", "Resolved"]
 
 
 def _without_digest(reference: ImageRef) -> ImageRef:
@@ -53,6 +54,21 @@ class ExternalImage:
         return f"{self.reference}@{self.digest}" if self.digest else str(self.reference)
 
 
+@frozen
+class Resolved:
+    """What the closures of an image were resolved for, and the digest of all that went into it.
+
+    It says whether a lock is up to date, and nothing of what the image is. Where there are no closures,
+    `reason` says why, and `transient` whether asking again later may help.
+    """
+
+    inputs: Digest = field(metadata=NOT_COUNTED)
+    python: ImagePython = field(metadata=NOT_COUNTED)
+    exclude_newer: str | None = field(default=None, metadata=NOT_COUNTED)
+    reason: str = field(default="", metadata=NOT_COUNTED)
+    transient: bool = field(default=False, metadata=NOT_COUNTED)
+
+
 @frozen(cache_hash=True)
 class ImageSpec:
     """What an image is, as far as every machine knows: its parent, and what is done to it.
@@ -69,6 +85,8 @@ class ImageSpec:
     labels: Mapping[str, str] = field(default=FrozenMapping(), converter=freeze, metadata=COUNTED)
     target: str | None = field(default=None, metadata=COUNTED)
     options: Mapping[str, Any] = field(default=FrozenMapping(), converter=freeze, metadata=COUNTED)
+    resolved: Resolved | None = field(default=None, metadata=NOT_COUNTED)
+    """What its requirements were resolved for; None where they were not, or there are none."""
 
     @instructions.validator
     def _sources_apart(self, _: object, instructions: tuple[Instruction, ...]) -> None:
@@ -99,7 +117,21 @@ class ImageSpec:
         return tuple(dict.fromkeys(item.tree for item in self.instructions if isinstance(item, CopyFiles)))
 
     @property
+    def installs(self) -> tuple[InstallRequirements, ...]:
+        """Its sources of requirements, in order."""
+        return tuple(item for item in self.instructions if isinstance(item, InstallRequirements))
+
+    @property
+    def closed(self) -> bool:
+        """Whether its packages are known."""
+        return self.resolved is not None and not self.resolved.reason
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        """The packages that it was resolved to, of all sources."""
+        return tuple(package for item in self.installs if item.closure for package in item.closure.packages)
+
+    @property
     def installer(self) -> Installer | None:
         """The program that installs its Python packages; None if it installs none."""
-        found = (item.installer for item in self.instructions if isinstance(item, InstallRequirements))
-        return next(found, None)
+        return next((item.installer for item in self.installs), None)

@@ -5,17 +5,19 @@ Owns which pins a plan takes over from a lock. Refuses to know how a lock is wri
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Final, Self
 
 from attrs import evolve, field
 
+from planner.facts.answers import ImagePython
 from planner.identity import COUNTED, content_hash
 from planner.image.plan import ImagePlan, PlanSpec
 from planner.image.spec import ExternalImage
 from planner.immutable import frozen
-from planner.requirements.model import Requirements
+from planner.requirements.model import Requirement, Requirements
+from planner.requirements.packages import Closure, Package
 from planner.values import Digest, ImageRef, PythonPackageInstaller
 
 __all__ = ["LOCK_NAME", "Lock", "Pins", "Pushed"]
@@ -133,13 +135,18 @@ class Lock:
 class Pins:
     """What plans take over from a lock: each pin belongs to its pipeline, reference and platform.
 
-    `all_released` and `released` say what is not taken over, so that something newer is looked for: all
-    pins, or those of some references.
+    `all_released`, `released` and `upgrades` say what is not taken over, so that something newer is looked
+    for: all pins, those of some references, those of some packages; with `packages_released` those of all
+    packages. An upgrade with clauses asks for these versions. `exclude_newer` is the date that resolutions
+    take no newer package than, in place of that of the lock; the empty text is no date.
     """
 
     lock: Lock = Lock()
     released: frozenset[ImageRef] = frozenset()
     all_released: bool = False
+    upgrades: tuple[Requirement, ...] = ()
+    exclude_newer: str | None = None
+    packages_released: bool = False
 
     def parent(
         self, pipeline: str, stack: str, step: str, reference: ImageRef, platform: str | None
@@ -180,3 +187,55 @@ class Pins:
             if (source, inputs) in plan.observed:
                 return plan.observed[source, inputs]
         return None
+
+    def python(
+        self, pipeline: str, stack: str, step: str, parent: ExternalImage, platform: str | None
+    ) -> ImagePython | None:
+        """The Python of a parent as the lock has it; None if it does not, or pins are looked up anew."""
+        if self.all_released:
+            return None
+        for plan in self.lock.plans_of(pipeline, stack):
+            own = plan.by_step.get(step)
+            if own and own.spec.resolved and (own.spec.external, own.spec.platform) == (parent, platform):
+                return own.spec.resolved.python
+            if (found := plan.by_parent.get((parent, platform))) and found.spec.resolved:
+                return found.spec.resolved.python
+        return None
+
+    def closures(self, pipeline: str, stack: str, step: str, inputs: Digest) -> Mapping[str, Closure] | None:
+        """The packages that these inputs were resolved to, by source; None if they have to be resolved."""
+        if self.all_released or self.packages_released:
+            return None
+        for plan in self.lock.plans_of(pipeline, stack):
+            for image in (plan.by_step.get(step), plan.by_inputs.get(inputs)):
+                if image is None or image.spec.resolved is None or image.spec.resolved.inputs != inputs:
+                    continue
+                if self._upgraded and any(each.name in self._upgraded for each in image.spec.packages):
+                    return None
+                return {item.source: item.closure for item in image.spec.installs if item.closure}
+        return None
+
+    def preferred(self, pipeline: str, stack: str, step: str) -> tuple[Package, ...]:
+        """The packages that a resolution for a step is to keep where it can, by name."""
+        if self.all_released or self.packages_released:
+            return ()
+        found: dict[str, Package] = {}
+        for plan in self.lock.plans_of(pipeline, stack):
+            own = plan.by_step.get(step)
+            for package in (*(own.spec.packages if own else ()), *plan.packages.values()):
+                found.setdefault(package.name, package)
+        return tuple(found[name] for name in sorted(found.keys() - self._upgraded))
+
+    def newest(self, pipeline: str, stack: str, step: str) -> str | None:
+        """The date after which no package that a step wants may be published; None for no date."""
+        if self.exclude_newer is not None:
+            return self.exclude_newer or None
+        for plan in self.lock.plans_of(pipeline, stack):
+            for image in (plan.by_step.get(step), *plan.images[:1]):
+                if image is not None and image.spec.resolved is not None:
+                    return image.spec.resolved.exclude_newer
+        return None
+
+    @cached_property
+    def _upgraded(self) -> frozenset[str]:
+        return frozenset(requirement.name for requirement in self.upgrades)

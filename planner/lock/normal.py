@@ -1,7 +1,7 @@
 """Lock ↔ records: the normal form, in which what several images share stands once.
 
-Owns how a package is named by the images that ask for it, how stacks share an image, and that the hash of
-each record is that of its content.
+Owns how a package is named by the resolutions that have it, how stacks share an image, and that the hash
+of each record is that of its content.
 """
 
 from __future__ import annotations
@@ -9,35 +9,39 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
-from typing import Any, Final
+from typing import Final, TypeAlias
 
-from attrs import evolve
+from attrs import evolve, field
 
 from planner.errors import Place, PlannerError, Problem
-from planner.facts.answers import Pin
+from planner.facts.answers import ImagePython, Pin
 from planner.identity import content_hash
 from planner.image.plan import NamedSpec, PlanSpec
-from planner.image.spec import ExternalImage, ImageSpec
+from planner.image.spec import ExternalImage, ImageSpec, Resolved
 from planner.immutable import frozen
 from planner.lock.checks import unplanned
 from planner.lock.lock import LOCK_NAME, Lock, Pushed
 from planner.lock.records import (
-    PACKAGE_LISTS,
     RESTORE,
     ImageRecord,
     PackageRecord,
     ParentRecord,
     PushedRecord,
     Record,
+    ResolutionRecord,
+    ResolvedSource,
+    SourceRecord,
     StackRecord,
     read_instruction,
     requirement_of,
     write_instruction,
 )
-from planner.requirements.model import Requirement
-from planner.values import freeze
+from planner.requirements.model import Requirements, constraint_lines, to_lines
+from planner.requirements.options import canonical_options, parse_option
+from planner.requirements.packages import Closure, Package
+from planner.values import Digest, freeze
 
-__all__ = ["Images", "pushed_of", "records_of"]
+__all__ = ["Images", "pushed_of", "readings", "records_of"]
 
 # How many ways to read a name that several packages share are tried.
 _READINGS: Final = 64
@@ -47,34 +51,97 @@ _DEEPEST: Final = 127
 
 def records_of(lock: Lock) -> Iterator[Record]:
     """The records of a lock, each once, in no particular order."""
-    images = list(_images(lock))
-    lines = {line for image in images for table in image.instruction for line in _lines(table)}
-    packages = [requirement_of(line) for line in lines]
-    names = _names(packages)
     stacks = sorted({plan.stack for plan in lock.plans})
     yield from (StackRecord(stack) for stack in stacks)
-    for image in images:
-        instructions = tuple(_renamed(table, names) for table in image.instruction)
-        yield evolve(
-            image,
-            stacks=() if list(image.stacks) == stacks else image.stacks,
-            instruction=instructions,
+    resolutions = _resolutions(lock)
+    for image in _images(lock, resolutions):
+        yield evolve(image, stacks=() if list(image.stacks) == stacks else image.stacks)
+    packages = _shared(package for _, closures in resolutions for item in closures for package in item[2])
+    names = _names(packages.values())
+    for (resolved, closures), name in resolutions.items():
+        yield ResolutionRecord(
+            name,
+            _resolution_hash(resolved, closures),
+            resolved.inputs,
+            resolved.python.version,
+            resolved.python.platform,
+            resolved.python.assumed,
+            resolved.exclude_newer,
+            tuple(
+                SourceRecord(
+                    source,
+                    to_lines(requirements),
+                    tuple(names[package.text, package.hashes] for package in closure),
+                    constraint_lines(requirements),
+                    tuple(map(str, requirements.options)),
+                )
+                for source, requirements, closure in closures
+            ),
         )
-    for requirement in packages:
-        yield PackageRecord(requirement.label, requirement.text, requirement.hashes)
+    for package in packages.values():
+        yield PackageRecord(
+            package.name, package.version, package.url, package.index, package.requires, package.files
+        )
     for entry in lock.pushed:
         yield PushedRecord(entry.image, entry.reference, entry.name, entry.stack, entry.hash)
 
 
-def _images(lock: Lock) -> Iterator[ImageRecord]:
-    """Each image of each pipeline, with the stacks that have it, and lines where packages will be named."""
-    shared: dict[tuple[str, NamedSpec, ParentRecord], list[str]] = {}
+_Closures: TypeAlias = tuple[tuple[str, Requirements, tuple[Package, ...]], ...]
+
+
+def _resolution(spec: ImageSpec) -> tuple[Resolved, _Closures] | None:
+    """What the requirements of an image were resolved to, by source; None where they were not."""
+    if spec.resolved is None or not spec.closed:
+        return None
+    closures = ((item.source, item.requirements, item.closure) for item in spec.installs)
+    return spec.resolved, tuple((name, asked, each.packages) for name, asked, each in closures if each)
+
+
+def _resolutions(lock: Lock) -> dict[tuple[Resolved, _Closures], str]:
+    """The names of all resolutions: that of the first image, with its stack where that tells two apart."""
+    owners: dict[tuple[Resolved, _Closures], tuple[str, str]] = {}
+    for plan in lock.plans:
+        for image in plan.images:
+            found = _resolution(image.spec)
+            if found is not None:
+                owner = (image.name, plan.stack)
+                owners[found] = min(owner, owners.get(found, owner))
+    names = [name for name, _ in owners.values()]
+    return {
+        found: name if names.count(name) == 1 else f"{name}@{stack}"
+        for found, (name, stack) in owners.items()
+    }
+
+
+def _resolution_hash(resolved: Resolved, closures: _Closures) -> Digest:
+    python = resolved.python
+    told = (python.version, python.platform, python.assumed, resolved.exclude_newer)
+    # Of the files it is the hashes that tell a resolution.
+    sources = tuple((name, asked.digest, packages) for name, asked, packages in closures)
+    return content_hash("resolution", (resolved.inputs, told, sources))
+
+
+def _shared(packages: Iterable[Package]) -> dict[tuple[str, tuple[str, ...]], Package]:
+    """Each package once: what it requires in any image, since an extra of one is none of another."""
+    found: dict[tuple[str, tuple[str, ...]], Package] = {}
+    for package in packages:
+        key = (package.text, package.hashes)
+        if key in found and package.requires != found[key].requires:
+            found[key] = evolve(found[key], requires=(*found[key].requires, *package.requires))
+        found.setdefault(key, package)
+    return found
+
+
+def _images(lock: Lock, resolutions: Mapping[tuple[Resolved, _Closures], str]) -> Iterator[ImageRecord]:
+    """Each image of each pipeline, with the stacks that have it."""
+    shared: dict[tuple[str, NamedSpec, ParentRecord, str | None], list[str]] = {}
     for plan in lock.plans:
         names = {image.spec: image.name for image in plan.images}
         for image in plan.images:
-            key = (plan.pipeline, image, _parent(image.spec, names))
+            found = _resolution(image.spec)
+            key = (plan.pipeline, image, _parent(image.spec, names), resolutions[found] if found else None)
             shared.setdefault(key, []).append(plan.stack)
-    for (pipeline, image, parent), stacks in shared.items():
+    for (pipeline, image, parent, resolution), stacks in shared.items():
         spec = image.spec
         yield ImageRecord(
             pipeline,
@@ -88,6 +155,7 @@ def _images(lock: Lock) -> Iterator[ImageRecord]:
             spec.build_args,
             spec.labels,
             spec.options,
+            resolution,
             tuple(write_instruction(item) for item in spec.instructions),
         )
 
@@ -103,38 +171,22 @@ def _parent(spec: ImageSpec, names: Mapping[ImageSpec, str]) -> ParentRecord:
     return ParentRecord(parent.reference, parent.digest, pin.kind, pin.platform, pin.manifest)
 
 
-def _lines(table: Mapping[str, Any]) -> Iterator[str]:
-    requirements = table.get("requirements", {})
-    for name in PACKAGE_LISTS:
-        yield from requirements.get(name, ())
-
-
-def _renamed(table: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
-    """An instruction whose lines of requirements are replaced by what `names` has for them."""
-    if "requirements" not in table:
-        return table
-    requirements = dict(table["requirements"])
-    for key in PACKAGE_LISTS:
-        if key in requirements:
-            requirements[key] = [names[line] for line in requirements[key]]
-    return {**table, "requirements": requirements}
-
-
-def _names(packages: Iterable[Requirement]) -> dict[str, str]:
-    """What images call each line by: its name where that is enough, so that a version moves in one place."""
-    by_name: dict[str, list[Requirement]] = {}
+def _names(packages: Iterable[Package]) -> dict[tuple[str, tuple[str, ...]], str]:
+    """What resolutions call each package by: its name where that is enough, so that a version moves once."""
+    by_name: dict[str, list[Package]] = {}
     for package in packages:
-        by_name.setdefault(package.label, []).append(package)
-    names: dict[str, str] = {}
+        by_name.setdefault(package.name, []).append(package)
+    names: dict[tuple[str, tuple[str, ...]], str] = {}
     for name, same in by_name.items():
         texts = Counter(package.text for package in same)
         for package in same:
+            key = (package.text, package.hashes)
             if len(same) == 1:
-                names[package.line] = name
+                names[key] = name
             elif texts[package.text] == 1:
-                names[package.line] = package.text
+                names[key] = package.text
             else:
-                names[package.line] = f"{package.text} #{content_hash('line', package.line).short}"
+                names[key] = f"{package.text} #{content_hash('package', package).short}"
     return names
 
 
@@ -153,16 +205,23 @@ def pushed_of(record: PushedRecord, where: str) -> Pushed:
 
 @frozen
 class Images:
-    """The images of a lock by their records, and the packages that they name."""
+    """The images of a lock by their records, and the packages that they were resolved to."""
 
     records: Mapping[tuple[str, str, str], ImageRecord]
     """By pipeline, stack and name."""
-    lines: Mapping[str, tuple[str, ...]]
-    """The lines that a name can stand for."""
+    resolutions: Mapping[str, ResolutionRecord]
+    packages: Mapping[str, tuple[Package, ...]]
+    """The packages that a name can stand for."""
+    _resolved: dict[str, tuple[Resolved, Mapping[str, ResolvedSource]]] = field(factory=dict, eq=False)
+    """Resolutions that were read before: images share them."""
 
     @classmethod
     def of(
-        cls, images: Iterable[ImageRecord], packages: Iterable[PackageRecord], stacks: Iterable[str]
+        cls,
+        images: Iterable[ImageRecord],
+        resolutions: Iterable[ResolutionRecord],
+        packages: Iterable[PackageRecord],
+        stacks: Iterable[str],
     ) -> Images:
         """The images of records. PlannerError if two of them are one image."""
         every = tuple(stacks)
@@ -174,14 +233,11 @@ class Images:
                     # What a merge leaves that kept both sides.
                     raise _wrong("image", f"two images {image.name!r} on {stack!r}")
                 records[key] = image
-        requirements = sorted(set(map(_requirement, packages)))
-        # The reading that a lock was written with comes first: there can be more than are tried.
-        lines: dict[str, dict[str, None]] = {}
-        names = _names(requirements)
-        for spelled in (lambda item: names[item.line], lambda item: item.text, lambda item: item.label):
-            for package in requirements:
-                lines.setdefault(spelled(package), {})[package.line] = None
-        return cls(records, {name: tuple(found) for name, found in lines.items()})
+        named: dict[str, ResolutionRecord] = {}
+        for record in resolutions:
+            if named.setdefault(record.name, record) != record:
+                raise _wrong("resolution", f"two resolutions {record.name!r}")
+        return cls(records, named, readings(packages))
 
     def plans(self) -> tuple[PlanSpec, ...]:
         """All plans. PlannerError with everything that is wrong with them."""
@@ -229,47 +285,92 @@ class Images:
             parent = ExternalImage(record.parent.reference, digest, pin)
         else:
             raise _wrong(where, "it has no parent")
-        for instructions in self._readings(record, where):
-            spec = ImageSpec(
-                parent,
-                tuple(read_instruction(item, where) for item in instructions),
-                record.platform,
-                record.build_args,
-                record.labels,
-                record.target,
-                freeze(record.options),
-            )
-            if spec.hash == record.hash:
-                if strange := tuple(unplanned(spec)):
-                    raise _wrong(where, *strange)
-                return known.setdefault(key, spec)
-        raise _wrong(where, "its hash is not that of its content")
+        resolved: Resolved | None = None
+        sources: Mapping[str, ResolvedSource] = {}
+        if record.resolution is not None:
+            resolved, sources = self.resolution(record.resolution, where)
+        spec = ImageSpec(
+            parent,
+            tuple(read_instruction(item, where, sources) for item in record.instruction),
+            record.platform,
+            record.build_args,
+            record.labels,
+            record.target,
+            freeze(record.options),
+            resolved,
+        )
+        if spec.hash != record.hash:
+            raise _wrong(where, "its hash is not that of its content")
+        if strange := tuple(unplanned(spec)):
+            raise _wrong(where, *strange)
+        return known.setdefault(key, spec)
 
-    def _readings(self, record: ImageRecord, where: str) -> Iterator[tuple[Mapping[str, Any], ...]]:
-        """The instructions of a record, with lines in place of the names of packages.
+    def resolution(self, name: str, where: str) -> tuple[Resolved, Mapping[str, ResolvedSource]]:
+        """What requirements were resolved to, by source. PlannerError if it is not there, or was edited."""
+        if name not in self.resolutions:
+            raise _wrong(where, f"the resolution {name!r} is not in the lock")
+        if name not in self._resolved:
+            self._resolved[name] = self._read(self.resolutions[name])
+        return self._resolved[name]
+
+    def _read(self, record: ResolutionRecord) -> tuple[Resolved, Mapping[str, ResolvedSource]]:
+        """A resolution, whose hash has to be that of its record.
 
         A name that two merged branches gave to different packages can be read in several ways: the hash
         tells which one was meant.
         """
-        named = list(dict.fromkeys(name for item in record.instruction for name in _lines(item)))
-        missing = [name for name in named if name not in self.lines]
-        if missing:
+        where = f"resolution {record.name!r}"
+        named = list(dict.fromkeys(name for source in record.source for name in source.packages))
+        if missing := [name for name in named if name not in self.packages]:
             raise _wrong(where, f"the package {missing[0]!r} is not in the lock")
-        for _, chosen in zip(range(_READINGS), product(*(self.lines[name] for name in named)), strict=False):
-            names = dict(zip(named, chosen, strict=True))
-            yield tuple(_renamed(item, names) for item in record.instruction)
+        resolved = Resolved(
+            record.inputs, ImagePython(record.python, record.platform, record.assumed), record.exclude_newer
+        )
+        asked = {source.name: _asked(source, where) for source in record.source}
+        options = canonical_options([option for each in asked.values() for option in each.options])
+        for _, chosen in zip(
+            range(_READINGS), product(*(self.packages[name] for name in named)), strict=False
+        ):
+            packages = dict(zip(named, chosen, strict=True))
+            closures = {
+                source.name: Closure(packages[name] for name in source.packages) for source in record.source
+            }
+            found = tuple((name, asked[name], closure.packages) for name, closure in closures.items())
+            if _resolution_hash(resolved, found) == record.hash:
+                return resolved, {name: (asked[name], closures[name], options) for name in closures}
+        raise _wrong(where, "its hash is not that of its content")
 
 
-def _requirement(record: PackageRecord) -> Requirement:
-    where = f"package {record.name!r}"
+def readings(records: Iterable[PackageRecord]) -> Mapping[str, tuple[Package, ...]]:
+    """The packages that each name can stand for. PlannerError with the first that cannot be read."""
+    packages = _shared(map(_package, records))
+    # The reading that a lock was written with comes first: there can be more than are tried.
+    found: dict[str, dict[Package, None]] = {}
+    names = _names(packages.values())
+    for spelled in (lambda key: names[key], lambda key: key[0], lambda key: packages[key].name):
+        for key in sorted(packages):
+            found.setdefault(spelled(key), {})[packages[key]] = None
+    return {name: tuple(each) for name, each in found.items()}
+
+
+def _package(record: PackageRecord) -> Package:
     try:
-        requirement = Requirement.parse(record.requirement, record.hashes)
+        return Package(record.name, record.version, record.url, record.files, record.index, record.requires)
     except PlannerError as error:
-        place = Place(path=(where,), file=LOCK_NAME)
-        raise PlannerError(evolve(problem, where=place, fix=RESTORE) for problem in error.problems) from None
-    if requirement.label != record.name:
-        raise _wrong(where, f"it is another package, {requirement.label!r}")
-    return requirement
+        raise _wrong(f"package {record.name!r}", error.problems[0].found) from None
+    except ValueError as error:
+        raise _wrong(f"package {record.name!r}", str(error)) from None
+
+
+def _asked(source: SourceRecord, where: str) -> Requirements:
+    try:
+        return Requirements(
+            tuple(map(requirement_of, source.requirements)),
+            tuple(map(requirement_of, source.constraints)),
+            tuple(map(parse_option, source.options)),
+        )
+    except PlannerError as error:
+        raise _wrong(where, error.problems[0].found) from None
 
 
 def _wrong(where: str, *found: str) -> PlannerError:

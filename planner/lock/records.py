@@ -1,9 +1,9 @@
 """The records that a lock's file consists of, as plain data: images, packages, stacks, pushed images.
 
 Owns the schema of version 2 and its strict reading: no key is ignored, nothing is coerced. What several
-images share stands once: a package is a record of its own, and an image that is the same on several
-stacks is one record. Refuses to know how records are laid out in a file (`text` does), and what they mean
-together (`normal` does).
+images share stands once: a package is a record of its own, so is what requirements were resolved to, and
+an image that is the same on several stacks is one record. Refuses to know how records are laid out in a
+file (`text` does), and what they mean together (`normal` does).
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from attrs import asdict, field
+from attrs.validators import matches_re, optional
 
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.answers import PinKind
-from planner.image.instructions import KINDS, Installer, Instruction
+from planner.image.instructions import KINDS, Installer, InstallRequirements, Instruction
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME
 from planner.pipeline import NAME
-from planner.requirements.model import Requirement, Requirements
+from planner.requirements.model import Option, Requirement, Requirements
 from planner.requirements.options import parse_option
+from planner.requirements.packages import Closure, File
 from planner.settings.build_options import check_arguments
 from planner.settings.checks import kind_of
 from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, bare_flags, freeze
@@ -36,13 +38,16 @@ __all__ = [
     "PackageRecord",
     "ParentRecord",
     "PushedRecord",
+    "Record",
+    "ResolutionRecord",
+    "ResolvedSource",
+    "SourceRecord",
     "StackRecord",
     "read",
     "write",
 ]
 
 RESTORE: Final = "repair it with `stowplan lock`, or restore it from version control"
-PACKAGE_LISTS: Final = ("packages", "constraints")
 _NAME: Final = re.compile(NAME)
 _IMAGE_NAME: Final = re.compile(rf"{NAME}(/{NAME})?")
 
@@ -52,16 +57,6 @@ def _named(_: object, attribute: Any, value: Any) -> None:
     for name in (value,) if isinstance(value, str) else value:
         if not pattern.fullmatch(name):
             raise ValueError(f"not a name: {name!r}")
-
-
-def _listed(_: object, __: object, value: tuple[Mapping[str, Any], ...]) -> None:
-    """Requirements are lists of texts: they are looked at before the instruction that they belong to."""
-    for table in value:
-        requirements = _read_mapping(table.get("requirements", {}))
-        for name in PACKAGE_LISTS:
-            lines = requirements.get(name, ())
-            if not isinstance(lines, list | tuple) or not all(isinstance(line, str) for line in lines):
-                raise ValueError(f"requirements.{name}: expected a list of strings, found {kind_of(lines)}")
 
 
 def _plain(_: object, __: object, value: Any) -> None:
@@ -110,17 +105,50 @@ class ImageRecord:
     build_args: Mapping[str, str] = FrozenMapping()
     labels: Mapping[str, str] = FrozenMapping()
     options: Mapping[str, Any] = field(default=FrozenMapping(), validator=_plain)
-    instruction: tuple[Mapping[str, Any], ...] = field(default=(), validator=_listed)
-    """Instructions as plain data: their packages are named, and `normal` knows by which records."""
+    resolution: str | None = None
+    """The name of what its requirements were resolved to."""
+    instruction: tuple[Mapping[str, Any], ...] = ()
+    """Instructions as plain data: what a source comes to, its resolution says."""
+
+
+@frozen
+class SourceRecord:
+    """One source of requirements: what was written there, without hashes, and the packages of its layer."""
+
+    name: str = field(validator=_named)
+    requirements: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@frozen
+class ResolutionRecord:
+    """What the requirements of images were resolved to. `hash` tells one that was edited.
+
+    `name` is that of the first image that has it: it stays while the packages move.
+    """
+
+    name: str = field(validator=matches_re(rf"{NAME}(/{NAME})?(@{NAME})?"))
+    hash: Digest
+    inputs: Digest
+    python: str = field(validator=matches_re(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?"))
+    platform: str = field(validator=matches_re(r"[a-z0-9_]+-[a-z0-9_-]+"))
+    assumed: bool = False
+    exclude_newer: str | None = field(default=None, validator=optional(matches_re(r"[0-9]{4}-[0-9TZ:-]+")))
+    source: tuple[SourceRecord, ...] = ()
 
 
 @frozen
 class PackageRecord:
-    """One package that images ask for."""
+    """One package at one version, with the files that fit."""
 
     name: str
-    requirement: str
-    hashes: tuple[str, ...] = ()
+    version: str | None = None
+    url: str | None = None
+    index: str | None = None
+    requires: tuple[str, ...] = ()
+    files: tuple[File, ...] = ()
 
 
 @frozen
@@ -143,10 +171,11 @@ class PushedRecord:
 
 T = TypeVar("T")
 
-Record = ImageRecord | PackageRecord | StackRecord | PushedRecord
+Record = ImageRecord | ResolutionRecord | PackageRecord | StackRecord | PushedRecord
 KIND_OF: Final[Mapping[type[Any], str]] = {
     StackRecord: "stack",
     ImageRecord: "image",
+    ResolutionRecord: "resolution",
     PackageRecord: "package",
     PushedRecord: "pushed",
 }
@@ -170,19 +199,36 @@ def write(record: Record) -> dict[str, Any]:
     return data
 
 
-def read_instruction(data: Mapping[str, Any], where: str) -> Instruction:
-    """An instruction, whose packages are lines of requirements by now."""
+def read_instruction(
+    data: Mapping[str, Any], where: str, sources: Mapping[str, ResolvedSource] | None = None
+) -> Instruction:
+    """An instruction. `sources` are those whose packages are known, by name."""
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         problem = Problem(
             Place(path=(where,), file=LOCK_NAME), f"unknown kind of instruction: {kind!r}", RESTORE
         )
         raise PlannerError([problem])
-    return _structured(data, KINDS[kind], where)
+    if kind != "requirements":
+        return _structured(data, KINDS[kind], where)
+    install = _structured(data, _Install, where)
+    known = (sources or {}).get(install.source)
+    if (known is None) == (install.requirements is None):
+        found = f"the source {install.source!r} has {'no packages' if known is None else 'packages twice'}"
+        raise PlannerError([Problem(Place(path=(where,), file=LOCK_NAME), found, RESTORE)])
+    requirements, closure, options = known or (install.requirements or Requirements(), None, ())
+    return InstallRequirements(
+        install.source, requirements, install.installer, closure, options, install.observed
+    )
 
 
 def write_instruction(value: Instruction) -> dict[str, Any]:
     """Every field, the kind first: a default that changes later must not change what an old lock says."""
+    if isinstance(value, InstallRequirements):
+        written = value.requirements if value.closure is None else None
+        install = _Install("requirements", value.source, value.installer, written, value.observed)
+        data: dict[str, Any] = _converter().unstructure(install)
+        return data
     fields = {"kind": value.kind, **asdict(value, recurse=False)}
     return {name: _converter().unstructure(item) for name, item in fields.items() if item is not None}
 
@@ -219,6 +265,19 @@ def _said(error: BaseException, kind: type | None) -> str:
     return format_exception(error, kind)
 
 
+ResolvedSource: TypeAlias = tuple[Requirements, Closure, tuple[Option, ...]]
+"""What was written, the packages of the layer, and the options of all sources."""
+
+
+@frozen
+class _Install:
+    kind: str
+    source: str
+    installer: Installer
+    requirements: Requirements | None = None
+    observed: Digest | None = None
+
+
 @frozen
 class _Requirements:
     packages: tuple[str, ...] = ()
@@ -239,6 +298,10 @@ def _converter(*, thorough: bool = False) -> Converter:
         converter.register_structure_hook(kind, _exactly(kind))
     for leaf, parse in ((Digest, Digest.parse), (ImageRef, ImageRef.parse)):
         converter.register_structure_hook(leaf, lambda value, _, parse=parse: parse(_string(value)))
+    converter.register_structure_hook_func(
+        _is(Requirements | None),
+        lambda value, _: None if value is None else _read_requirements(converter, value),
+    )
     converter.register_structure_hook(Requirements, lambda value, _: _read_requirements(converter, value))
     converter.register_structure_hook_func(
         _is(Mapping[str, EnvTemplate]), lambda value, _: _read_variables(converter, value)

@@ -10,23 +10,27 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from attrs import evolve
+
 from planner import toml
 from planner.errors import PlannerError
 from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ImageSpec
 from planner.immutable import frozen
 from planner.lock.lock import Lock, Pushed
-from planner.lock.normal import Images, pushed_of
+from planner.lock.normal import Images, pushed_of, readings
 from planner.lock.records import (
     KIND_OF,
     ImageRecord,
     PackageRecord,
     PushedRecord,
     Record,
+    ResolutionRecord,
     StackRecord,
     read,
 )
 from planner.lock.text import loads
+from planner.requirements.packages import Package
 from planner.values import Digest
 
 __all__ = ["Repaired", "repair"]
@@ -121,13 +125,22 @@ def _pushed(records: dict[Record, None], dropped: dict[str, None]) -> tuple[Push
     return tuple(kept)
 
 
-def _says_its_hash(record: ImageRecord, lines: Mapping[str, tuple[str, ...]]) -> bool:
+def _says_its_hash(record: ImageRecord, among: Images) -> bool:
     """Whether an image is whole; of one that is built on another image, that cannot be told alone."""
     key = (record.pipeline, "", record.name)
     try:
-        Images({key: record}, lines).spec(key, {})
+        evolve(among, records={key: record}).spec(key, {})
     except PlannerError:
         return record.parent.image is not None
+    return True
+
+
+def _is_whole(record: ResolutionRecord, packages: Mapping[str, tuple[Package, ...]]) -> bool:
+    """Whether a resolution has all its packages, and is what its hash says."""
+    try:
+        Images({}, {record.name: record}, packages).resolution(record.name, "")
+    except PlannerError:
+        return False
     return True
 
 
@@ -138,11 +151,23 @@ def _plans(records: dict[Record, None], dropped: dict[str, None]) -> tuple[PlanS
     sound = []
     for package in packages:
         try:
-            Images.of((), [package], ())
+            readings([package])
             sound.append(package)
         except PlannerError:
             dropped[f"package {package.name!r}: it cannot be read"] = None
-    lines = Images.of((), sound, ()).lines
+    packages_by_name = readings(sound)
+    resolutions: dict[str, ResolutionRecord] = {}
+    for record in records:
+        if isinstance(record, ResolutionRecord):
+            first_one = resolutions.setdefault(record.name, record)
+            if first_one != record:
+                which = "first"
+                if not _is_whole(first_one, packages_by_name) and _is_whole(record, packages_by_name):
+                    resolutions[record.name], which = record, "second"
+                dropped[f"resolution {record.name!r}: the two sides differ, the {which} side's is kept"] = (
+                    None
+                )
+    among = Images({}, resolutions, packages_by_name)
     images: dict[tuple[str, str, str], ImageRecord] = {}
     for record in records:
         if isinstance(record, ImageRecord):
@@ -152,10 +177,10 @@ def _plans(records: dict[Record, None], dropped: dict[str, None]) -> tuple[PlanS
                 if first == record:
                     continue
                 which = "first"
-                if not _says_its_hash(first, lines) and _says_its_hash(record, lines):
+                if not _says_its_hash(first, among) and _says_its_hash(record, among):
                     images[key], which = record, "second"
                 dropped[f"image {record.name!r}: the two sides differ, the {which} side's is kept"] = None
-    whole = Images(images, lines)
+    whole = evolve(among, records=images)
     known: dict[tuple[str, str, str], ImageSpec] = {}
     plans: dict[tuple[str, str], list[NamedSpec]] = {}
     for key, record in images.items():

@@ -25,6 +25,7 @@ from planner.lock.records import (
     PackageRecord,
     PushedRecord,
     Record,
+    ResolutionRecord,
     StackRecord,
     read,
     write,
@@ -39,6 +40,8 @@ _HEADER: Final = (
     f"version = {VERSION}\n\n"
 )
 _PLACES: Final = 256
+# Lists of tables that are written one a line.
+_INLINE: Final = frozenset({"files"})
 
 
 def dumps(lock: Lock) -> str:
@@ -62,7 +65,7 @@ def _key(record: Record) -> str:
             return "/".join([record.name, *record.stacks])
         case PushedRecord():
             return f"{record.image.hex}/{record.reference.name}"
-        case PackageRecord() | StackRecord():
+        case PackageRecord() | ResolutionRecord() | StackRecord():
             return record.name
 
 
@@ -72,7 +75,7 @@ def _block(kind: str, data: Mapping[str, Any]) -> str:
 
 def _table(header: str, path: str, data: Mapping[str, Any]) -> Iterator[str]:
     """The lines of a table, laid out as tomlkit does it, which takes time for each pair of keys."""
-    plain = {name: value for name, value in data.items() if not _is_table(value)}
+    plain = {name: value for name, value in data.items() if not _is_table(name, value)}
     # What holds nothing but tables is there with them.
     if plain or not data or header.startswith("[["):
         yield header
@@ -98,13 +101,23 @@ def _value_text(value: Any) -> str:
     """A value on the line of its key; a longer list with one entry a line."""
     import tomlkit  # noqa: PLC0415  # see _key_text
 
-    if isinstance(value, list | tuple) and len(value) > 1:
-        return "[\n" + "".join(f"    {tomlkit.item(item).as_string()},\n" for item in value) + "]"
-    return str(tomlkit.item(value).as_string())
+    if not isinstance(value, list | tuple):
+        return str(tomlkit.item(value).as_string())
+    texts = [_inline(item) if isinstance(item, dict) else tomlkit.item(item).as_string() for item in value]
+    if len(texts) > 1:
+        return "[\n" + "".join(f"    {text},\n" for text in texts) + "]"
+    return f"[{''.join(texts)}]"
 
 
-def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+def _inline(data: Mapping[str, Any]) -> str:
+    """A small table on one line."""
+    return "{" + ", ".join(f"{_key_text(name)} = {_value_text(value)}" for name, value in data.items()) + "}"
+
+
+def _is_table(key: str, value: Any) -> bool:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return key not in _INLINE
+    return isinstance(value, dict)
 
 
 # `apply` reads the lock to plan, to see what was pushed, and to add to it.
@@ -166,7 +179,7 @@ def of_records(records: Iterable[Record]) -> Lock:
     plans: tuple[PlanSpec, ...] = ()
     try:
         stacks = [record.name for record in by_kind[StackRecord]]
-        images = Images.of(by_kind[ImageRecord], by_kind[PackageRecord], stacks)
+        images = Images.of(by_kind[ImageRecord], by_kind[ResolutionRecord], by_kind[PackageRecord], stacks)
         plans = images.plans()
     except PlannerError as error:
         problems += error.problems

@@ -26,7 +26,6 @@ from typing import Any, Final, assert_never
 from planner.image.instructions import (
     CopyFiles,
     InstallApt,
-    Installer,
     InstallProject,
     InstallRequirements,
     Instruction,
@@ -76,7 +75,8 @@ def dockerfile(spec: ImageSpec, base: str | None = None) -> str:
 
     `base` is the reference to build on where the parent is another image of the plan: its working tag.
     """
-    return "\n".join([*_head(spec, base), *map(layer_text, spec.instructions), *_tail(spec)]) + "\n"
+    layers = filter(None, map(layer_text, spec.instructions))
+    return "\n".join([*_head(spec, base), *layers, *_tail(spec)]) + "\n"
 
 
 def _head(spec: ImageSpec, base: str | None) -> Iterator[str]:
@@ -108,14 +108,18 @@ def instruction_at(spec: ImageSpec, line: int) -> Instruction | None:
     """The instruction that a line of the Dockerfile belongs to, counted from 1; None for any other line."""
     end = sum(1 for _ in _head(spec, None))
     for item in spec.instructions:
-        begin, end = end, end + layer_text(item).count("\n") + 1
+        text = layer_text(item)
+        begin, end = end, end + (text.count("\n") + 1 if text else 0)
         if begin < line <= end:
             return item
     return None
 
 
 def layer_text(item: Instruction) -> str:
-    """The lines of a Dockerfile that one instruction becomes, without the last line end."""
+    """The lines of a Dockerfile that one instruction becomes, without the last line end.
+
+    Empty for a source whose packages are all in layers before it.
+    """
     return "\n".join(_lines(item))
 
 
@@ -146,6 +150,8 @@ def _lines(item: Instruction) -> Iterator[str]:
                 "rm -rf /var/lib/apt/lists/*",
                 _EMPTY_LOGS,
             )
+        case InstallRequirements() if item.closure is not None and not item.closure.packages:
+            return
         case InstallRequirements():
             yield f"COPY --chown=0:0 {_CONTEXT_REQUIREMENTS}/{item.source}/ {_IMAGE_REQUIREMENTS}/"
             yield _run(*_install(item))
@@ -225,10 +231,21 @@ def _run(*commands: str) -> str:
 
 
 def _requirement_files(item: InstallRequirements) -> Mapping[str, tuple[str, ...]]:
-    files = {f"{item.source}.txt": to_lines(item.requirements)}
-    if item.requirements.constraints:
-        files[f"{item.source}-constraints.txt"] = constraint_lines(item.requirements)
-    return files
+    """The files of one source by their names: of resolved packages, one for each way to install them."""
+    if item.closure is None:
+        files = {f"{item.source}.txt": to_lines(item.requirements)}
+        if item.requirements.constraints:
+            files[f"{item.source}-constraints.txt"] = constraint_lines(item.requirements)
+        return files
+    lines = {
+        f"{item.source}{end}.txt": tuple(each.requirement.line for each in item.closure.of_kind(kind))
+        for kind, end in _FILE_ENDS.items()
+    }
+    return {name: each for name, each in lines.items() if each}
+
+
+# Wheels come first: what is built may import them.
+_FILE_ENDS: Final[Mapping[str, str]] = {"wheel": "", "sdist": "-sdist", "vcs": "-vcs"}
 
 
 # The Python to install for: that of an active virtual environment, else the first on the PATH.
@@ -247,23 +264,17 @@ _UV_DIRECTORY: Final = "/tmp/stowplan-uv"  # noqa: S108  # a directory of the im
 
 def _install(item: InstallRequirements) -> Iterator[str]:
     """The commands of one layer: nothing of the installer and of its caches stays in it."""
-    files = [f"--requirement={_IMAGE_REQUIREMENTS}/{item.source}.txt"]
-    if item.requirements.constraints:
-        files.append(f"--constraint={_IMAGE_REQUIREMENTS}/{item.source}-constraints.txt")
     name = item.installer.name
-    arguments = shlex.join([
-        *installer_arguments(item.requirements.options, name.value),
-        *_arguments(item.installer),
-        *files,
-    ])  # fmt: skip
+    calls = [shlex.join([*_call_arguments(item), *files]) for files in _calls(item)]
     yield _FIND_PYTHON
     # An image is nobody else's environment: PEP 668's guard protects nothing in it.
     match name:
         case PythonPackageInstaller.PIP:
-            yield (
-                'PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore "$python" -m pip install'
-                f" --no-cache-dir --disable-pip-version-check --no-compile {arguments}"
-            )
+            for arguments in calls:
+                yield (
+                    'PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore "$python" -m pip install'
+                    f" --no-cache-dir --disable-pip-version-check --no-compile {arguments}"
+                )
         case PythonPackageInstaller.UV:
             yield from _FIND_PIP
             uv = shlex.quote(f"uv=={item.installer.version}")
@@ -271,19 +282,51 @@ def _install(item: InstallRequirements) -> Iterator[str]:
                 'PIP_ROOT_USER_ACTION=ignore "$pip" -m pip install --quiet --no-cache-dir'
                 f" --disable-pip-version-check --target={_UV_DIRECTORY} {uv}"
             )
-            # uv leaves the lock it holds on a system's Python among the temporary files.
-            yield (
-                f"TMPDIR={_UV_DIRECTORY} UV_BREAK_SYSTEM_PACKAGES=1 {_UV_DIRECTORY}/bin/uv pip install"
-                f' --no-cache --python="$python" {arguments}'
-            )
+            for arguments in calls:
+                # uv leaves the lock it holds on a system's Python among the temporary files.
+                yield (
+                    f"TMPDIR={_UV_DIRECTORY} UV_BREAK_SYSTEM_PACKAGES=1 {_UV_DIRECTORY}/bin/uv pip install"
+                    f' --no-cache --python="$python" {arguments}'
+                )
             yield f"rm -rf {_UV_DIRECTORY}"
         case _:
             assert_never(name)
 
 
-def _arguments(installer: Installer) -> Iterator[str]:
-    """Options of the installer as words; None is a bare flag and a list repeats the option."""
-    for name, value in installer.arguments.items():
+def _calls(item: InstallRequirements) -> Iterator[tuple[str, ...]]:
+    """The arguments of each call of the installer that say what is installed.
+
+    What comes from version control has no hash, and hash checking is all or nothing, so it is apart.
+    """
+    files = _requirement_files(item)
+    if item.closure is None:
+        kinds = {f"{item.source}.txt": "requirement", f"{item.source}-constraints.txt": "constraint"}
+        yield tuple(f"--{kinds[file]}={_IMAGE_REQUIREMENTS}/{file}" for file in files)
+        return
+    for file in files:
+        hashes = () if file == f"{item.source}{_FILE_ENDS['vcs']}.txt" else ("--require-hashes",)
+        yield ("--no-deps", *hashes, f"--requirement={_IMAGE_REQUIREMENTS}/{file}")
+
+
+# What a call says itself about packages that are resolved: twice would be an error.
+_SAID: Final = frozenset({"no-deps", "require-hashes"})
+
+
+def _call_arguments(item: InstallRequirements) -> Iterator[str]:
+    """The options of the sources and of the installer."""
+    if item.closure is None:
+        yield from installer_arguments(item.requirements.options, item.installer.name.value)
+        yield from _arguments(item.installer.arguments)
+        return
+    options = tuple(option for option in item.options if option.name not in _SAID)
+    yield from installer_arguments(options, item.installer.name.value)
+    arguments = item.installer.arguments
+    yield from _arguments({name: value for name, value in arguments.items() if name not in _SAID})
+
+
+def _arguments(given: Mapping[str, Any]) -> Iterator[str]:
+    """Options of an installer as words; None is a bare flag and a list repeats the option."""
+    for name, value in given.items():
         flag = f"--{name.replace('_', '-')}"
         values: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
         yield from (flag if item is None else f"{flag}={item}" for item in values)

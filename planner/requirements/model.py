@@ -9,22 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import total_ordering
+from functools import cached_property, total_ordering
 from typing import Final, Self
 
 from attrs import evolve, field
 from packaging import requirements as pep508
-from packaging.specifiers import Specifier
+from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import InvalidName, InvalidWheelFilename, canonicalize_name, canonicalize_version
 from packaging.version import Version
 
 from planner.errors import Place, PlannerError, Problem
-from planner.identity import COUNTED
+from planner.identity import COUNTED, content_hash
 from planner.immutable import frozen
 from planner.logins import typed
 from planner.requirements.credentials import fault, refuse_unreadable
 from planner.requirements.markers import InvalidMarker, Marker, refuse_nested
 from planner.requirements.urls import check_url, is_local, is_nameless, name_of, nameless
+from planner.values import Digest
 
 __all__ = ["Clause", "Option", "Requirement", "Requirements", "constraint_lines", "to_lines"]
 
@@ -208,6 +209,10 @@ class Requirement:
             return None
         return Version(self.clauses[0].version)
 
+    def allows(self, version: Version) -> bool:
+        """Whether its clauses match a version, also one before a release. A URL says nothing of versions."""
+        return SpecifierSet(",".join(map(str, self.clauses))).contains(version, prereleases=True)
+
     def without_extras(self) -> Self:
         """The requirement as a constraint: that installs nothing, so extras mean nothing to it."""
         return evolve(self, extras=())
@@ -235,6 +240,19 @@ class Requirements:
     ) -> Self:
         """Requirements in any order, each once or more; the options in the order that counts."""
         return cls(tuple(sorted(set(packages))), tuple(sorted(set(constraints))), options)
+
+    @cached_property
+    def digest(self) -> Digest:
+        """What tells other requirements from these: lists of hundreds are shared by many steps."""
+        return content_hash("requirements", self)
+
+    @cached_property
+    def without_hashes(self) -> Requirements:
+        """The requirements as people read them."""
+        packages, constraints = (
+            [evolve(item, hashes=()) for item in each] for each in (self.packages, self.constraints)
+        )
+        return type(self).of(packages, constraints, self.options)
 
 
 def to_lines(requirements: Requirements) -> tuple[str, ...]:

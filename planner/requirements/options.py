@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 from attrs import evolve
 from packaging.utils import canonicalize_name
@@ -28,7 +28,9 @@ __all__ = [
     "installer_arguments",
     "joined",
     "parse_option",
+    "resolving",
     "unsupported",
+    "uv_arguments",
 ]
 
 FLAGS = frozenset({"no-index", "pre", "prefer-binary", "require-hashes"})
@@ -158,6 +160,33 @@ _UV_NAMES: Mapping[str, str | None] = {
     "prefer-binary": None,
     "trusted-host": "allow-insecure-host",
 }
+
+
+# Options of the installers that say where packages are and which may be taken.
+_RESOLVING: Final = frozenset(
+    {"allow-insecure-host", "default-index", "exclude-newer", "exclude-newer-package", "extra-index-url"}
+    | {"find-links", "fork-strategy", "index", "index-strategy", "index-url", "keyring-provider", "no-binary"}
+    | {"no-build", "no-deps", "no-index", "only-binary", "pre", "prefer-binary", "prerelease"}
+    | {"prerelease-package", "resolution", "torch-backend", "trusted-host"}
+)
+
+
+def resolving(arguments: Mapping[str, object]) -> Mapping[str, object]:
+    """Those options of an installer that a resolution depends on, spelled with dashes."""
+    spelled = {name.replace("_", "-"): value for name, value in arguments.items()}
+    return {name: value for name, value in spelled.items() if name in _RESOLVING}
+
+
+def uv_arguments(arguments: Mapping[str, object]) -> tuple[str, ...]:
+    """Options of an installer, which may be pip, as arguments of uv; None is a bare flag."""
+    words: list[str] = []
+    for name, value in arguments.items():
+        for item in value if isinstance(value, tuple) else (value,):
+            if name == "pre":
+                words.append("--prerelease=allow")
+            elif spelled := _UV_NAMES.get(name, name):
+                words.append(f"--{spelled}" if item is None else f"--{spelled}={item}")
+    return tuple(words)
 
 
 def installer_arguments(options: tuple[Option, ...], installer: Literal["uv", "pip"]) -> tuple[str, ...]:

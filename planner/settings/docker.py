@@ -183,6 +183,10 @@ class DockerSettings(Layer):
     """Dependency groups of `pyproject_path` that are installed as well."""
     pyproject_export_command: Sequence[str] | Unset = setting((), list_of(text), COUNTED)
     """Command that prints the requirements of `pyproject_path`; `{directory}` is where that is."""
+    python_version: str | Unset | None = setting(
+        None, optional(matching(r"3\.[0-9]{1,2}(?:\.[0-9]{1,2})?", "a Python version", "3.11")), NOT_COUNTED
+    )
+    """Python of the parent image, for which requirements are resolved. Default: what the image tells."""
     requirements: str | Sequence[str] | Unset = setting((), _requirements, COUNTED)
     """Requirements to install: the path of a requirements file, or a list of requirements and such paths."""
     required_integrations: Sequence[str] | Unset = setting((), list_of(text), COUNTED)

@@ -54,6 +54,7 @@ class Settings:
     integrations: tuple[str, ...]
     stack_requirements: bool
     deployment_requirements: bool
+    python_version: str | None
     installer: PythonPackageInstaller
     installer_arguments: Mapping[str, Any]
     includes_files: bool
@@ -112,6 +113,7 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         runtime_environment=_templates(merged.value("runtime_environment")),
         apt_packages=tuple(sorted(set(merged.value("apt_packages")))),
         requirements=requirements,
+        python_version=merged.value("python_version"),
         pyproject=_asked_pyproject(merged),
         export_command=tuple(merged.value("pyproject_export_command")),
         replicated=merged.value("replicate_local_python_environment") or False,

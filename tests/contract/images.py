@@ -20,6 +20,7 @@ from executor.observe.programs import output_of
 from executor.observe.trees import read_tree
 from executor.observe.world import answer
 from executor.process import Command, run
+from executor.resolve.uv import resolve
 from planner import (
     Digest,
     Facts,
@@ -28,12 +29,15 @@ from planner import (
     ImageDigest,
     ImageId,
     ImagePlan,
+    ImagePython,
     ImageRef,
     LocalImage,
     Need,
     Pin,
     Printed,
     ProgramOutput,
+    PythonOf,
+    Resolve,
     Stack,
     Tree,
     make_plan,
@@ -96,6 +100,10 @@ class Machine:
                 return Pin(Digest.parse(_BASE_DIGEST), "manifest", self.host_platform())
             case LocalImage():
                 return ImageId()
+            case PythonOf(_, _, version):
+                return ImagePython(version or "3.11.2", "x86_64-manylinux_2_36")
+            case Resolve():
+                return resolve(need, self.variables)
             case _:
                 return answer(need, self)
 

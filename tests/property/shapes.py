@@ -4,7 +4,7 @@ and repetition of instructions, several trees, and parents that are other images
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -25,6 +25,7 @@ from planner import (
     Pushed,
     Tree,
 )
+from planner.facts.answers import ImagePython
 from planner.image.instructions import (
     CopyFiles,
     InstallApt,
@@ -35,8 +36,11 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
+from planner.image.spec import Resolved
 from planner.requirements.files import parse_file
 from planner.requirements.model import Requirement, Requirements
+from planner.requirements.options import canonical_options
+from planner.requirements.packages import Closure, File, Package
 from planner.settings.option_table import OPTIONS
 from tests.builders import digest, file, ref
 from tests.property import strategies as some
@@ -77,6 +81,53 @@ instructions: SearchStrategy[Instruction] = (
     | st.builds(InstallProject, some.text)
     | st.builds(SetUser, st.sampled_from(some.USERS))
 )
+
+
+packages = st.builds(
+    Package,
+    st.sampled_from(["six", "numpy", "torch"]),
+    st.sampled_from(["1.0", "2.1+cpu"]),
+    st.none(),
+    st.lists(
+        st.builds(
+            File,
+            st.sampled_from(["a-1-py3-none-any.whl", "b-1.tar.gz"]),
+            st.sampled_from([f"sha256:{'1' * 64}", f"sha512:{'2' * 128}"]),
+            st.none() | st.just(1000),
+        ),
+        min_size=1,
+        max_size=2,
+    ).map(tuple),
+) | st.just(Package("mine", url=f"git+https://example.com/mine.git@{'3' * 40}#subdirectory=a"))
+closures = st.lists(packages, max_size=4, unique_by=lambda package: package.name).map(Closure)
+resolutions = st.builds(
+    Resolved,
+    some.digests,
+    st.builds(ImagePython, st.just("3.11.2"), st.just("x86_64-manylinux_2_36"), st.booleans()),
+    st.none() | st.just("2026-05-31T23:59:59Z"),
+)
+
+
+def resolved(spec: ImageSpec, with_closures: Sequence[Closure | None], of: Resolved) -> ImageSpec:
+    """The spec with closures for its sources, as a resolution leaves it; None for one that has none."""
+    known = dict(zip((item.source for item in spec.installs), with_closures, strict=False))
+    closed = [item for item in spec.installs if known.get(item.source) is not None]
+    options = canonical_options([option for item in closed for option in item.requirements.options])
+
+    def settled(item: Instruction) -> Instruction:
+        if not isinstance(item, InstallRequirements):
+            return item
+        plain = evolve(item, closure=None, options=())
+        if item not in closed:
+            return plain
+        closure, written = known[item.source], item.requirements.without_hashes
+        return evolve(plain, requirements=written, closure=closure, options=options)
+
+    instructions = tuple(map(settled, spec.instructions))
+    # What was resolved says what it was resolved from.
+    asked = [(item.source, item.requirements.digest) for item in closed]
+    inputs = digest(repr((of.inputs, of.python, of.exclude_newer, asked)))
+    return evolve(spec, instructions=instructions, resolved=evolve(of, inputs=inputs) if closed else None)
 
 
 def _one_of_each_source(items: list[Instruction]) -> tuple[Instruction, ...]:
@@ -125,7 +176,15 @@ PARTS: dict[str, SearchStrategy[Any]] = {
 def specs(draw: st.DrawFn, parent: ExternalImage | ImageSpec | None = None) -> ImageSpec:
     """An image on this parent, or on one from outside."""
     given = {name: draw(strategy) for name, strategy in PARTS.items()}
-    return ImageSpec(parent or draw(externals()), **given)
+    return draw(_closed(ImageSpec(parent or draw(externals()), **given)))
+
+
+@st.composite
+def _closed(draw: st.DrawFn, spec: ImageSpec) -> ImageSpec:
+    """The spec, whose sources may be resolved."""
+    if not spec.installs:
+        return evolve(spec, resolved=None)
+    return resolved(spec, [draw(st.none() | closures) for _ in spec.installs], draw(resolutions))
 
 
 TREES = (Tree.of([]), Tree.of([file("a", "1")]), Tree.of([file("a", "2"), file("b/c")]))
@@ -224,6 +283,8 @@ def changed(draw: st.DrawFn, plan: BuildPlan) -> BuildPlan:
             case part:
                 given: dict[str, Any] = {part: draw(PARTS[part])}
                 spec = evolve(image.spec, **given)
+        if what in {"instructions", "less", "again"}:
+            spec = draw(_closed(spec))
         parent = image.parent if spec.parent == image.spec.parent else None
         if parent is None and isinstance(spec.parent, ImageSpec):
             parent = image.parent
@@ -271,6 +332,9 @@ def locks(draw: st.DrawFn) -> Lock:
     return Lock((built[key].spec for key in order), tuple(ledger.values()))
 
 
-def spec_of_images(plan: PlanSpec) -> dict[str, tuple[Any, tuple[str, ...]]]:
+def spec_of_images(plan: PlanSpec) -> dict[str, tuple[Any, ...]]:
     """What counts of the images of a plan, by their names."""
-    return {image.name: (image.spec.hash, image.steps) for image in plan.images}
+    return {
+        image.name: (image.spec.hash, image.steps, image.spec.resolved and image.spec.resolved.inputs)
+        for image in plan.images
+    }

@@ -69,7 +69,7 @@ def _expected(item: Instruction) -> list[str]:
         case InstallApt() | InstallProject():
             return ["RUN"]
         case InstallRequirements():
-            return ["COPY", "RUN"]
+            return ["COPY", "RUN"] if item.closure is None or item.closure.packages else []
         case CopyFiles():
             return [*(["COPY", "RUN"] if item.owner else []), "COPY", "WORKDIR"]
         case SetUser():
@@ -86,17 +86,29 @@ def _check_environment(item: SetEnvironment, commands: list[official.Command]) -
 
 
 def _check_requirements(item: InstallRequirements, commands: list[official.Command], spec: ImageSpec) -> None:
+    if not commands:
+        assert not any(path.startswith(f"requirements/{item.source}/") for path in context_files(spec))
+        return
     copy, run = commands
     source, destination = copy.value
     files = {path: text for path, text in context_files(spec).items() if path.startswith(source)}
     expected = {f"{source}{item.source}.txt": to_lines(item.requirements)}
-    if constraints := constraint_lines(item.requirements):
+    if item.closure is not None:
+        kinds = {"wheel": "", "sdist": "-sdist", "vcs": "-vcs"}
+        expected = {
+            f"{source}{item.source}{end}.txt": tuple(each.requirement.line for each in packages)
+            for kind, end in kinds.items()
+            if (packages := item.closure.of_kind(kind))
+        }
+    elif constraints := constraint_lines(item.requirements):
         expected[f"{source}{item.source}-constraints.txt"] = constraints
     assert {path: tuple(text.decode().splitlines()) for path, text in files.items()} == expected
     words = shlex.split(run.value[0])
     start = max(i for i, word in enumerate(words) if word == "install") + 1
     given = words[start:]
-    assert f"--requirement={destination}{item.source}.txt" in given
+    for name in (path.removeprefix(source) for path in expected):
+        kind = "constraint" if name.endswith("-constraints.txt") else "requirement"
+        assert f"--{kind}={destination}{name}" in words
     for name, value in item.installer.arguments.items():
         for each in value if isinstance(value, tuple) else (value,):
             assert (f"--{name}" if each is None else f"--{name}={each}") in given

@@ -52,6 +52,7 @@ from planner import (
     make_plan,
 )
 from planner.components import Component
+from planner.facts.answers import ImagePython
 from planner.identity import canonical, counts, variable_fingerprint
 from planner.image.instructions import (
     CopyFiles,
@@ -62,10 +63,12 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
+from planner.image.spec import Resolved
 from planner.integrations import Integration
 from planner.pipeline import DeploymentSettings
 from planner.requirements.markers import Marker
 from planner.requirements.model import Clause, Option, Requirement, Requirements
+from planner.requirements.packages import Closure, File, Package
 from planner.settings.dependencies import Dependencies
 from planner.settings.effective import LATER
 from tests.builders import PARENT, World, digest, file, image_of, link, observed, plan_of, ref, spec_of
@@ -122,11 +125,11 @@ def _counts(kind: type, name: str) -> bool:
 def test_the_values_that_describe_an_image() -> None:
     """A new class joins this list, and gets its mutations below."""
     assert sorted(kind.__name__ for kind in DESCRIBING) == [
-        "BuildConfig", "BuildOptions", "Checkout", "Clause", "Component", "ContainerRegistry", "CopyFiles",
-        "Dependencies", "DeploymentSettings", "Destination", "DockerSettings", "ExternalImage", "ImagePlan",
-        "ImageSpec", "InstallApt", "InstallProject", "InstallRequirements", "Installer", "Integration",
-        "Marker", "Option", "Pipeline", "Pushed", "Requirement", "Requirements", "SetEnvironment", "SetUser",
-        "Stack", "Step", "Tree",
+        "BuildConfig", "BuildOptions", "Checkout", "Clause", "Closure", "Component", "ContainerRegistry",
+        "CopyFiles", "Dependencies", "DeploymentSettings", "Destination", "DockerSettings", "ExternalImage",
+        "ImagePlan", "ImageSpec", "InstallApt", "InstallProject", "InstallRequirements", "Installer",
+        "Integration", "Marker", "Option", "Package", "Pipeline", "Pushed", "Requirement", "Requirements",
+        "Resolved", "SetEnvironment", "SetUser", "Stack", "Step", "Tree",
     ]  # fmt: skip
 
 
@@ -191,8 +194,13 @@ OUT: Final = {
     "ImagePlan.name", "ImagePlan.steps", "Pipeline.name", "Pipeline.settings", "Pipeline.steps",
     "Step.name", "Step.settings",
     # What counts by its effect: the digest, the root of the tree, the files that are left.
-    "BuildConfig.dockerignore", "ExternalImage.pin", "ExternalImage.reference",
-    "InstallRequirements.observed", "Tree.nodes",
+    "BuildConfig.dockerignore", "Closure.packages", "ExternalImage.pin", "ExternalImage.reference",
+    "Package.files", "Tree.nodes",
+    # What was resolved: the packages count, and not how they were asked for or where they are from.
+    "DockerSettings.python_version", "ImageSpec.resolved", "InstallRequirements.options",
+    "InstallRequirements.requirements", "Package.index", "Package.requires", "Resolved.exclude_newer",
+    "Resolved.inputs", "Resolved.python", "Resolved.reason", "Resolved.transient",
+    "InstallRequirements.observed",
 }  # fmt: skip
 
 
@@ -229,20 +237,26 @@ APT, COPY, PROJECT, USER = (
     InstallProject("make"),
     SetUser("1000"),
 )
-REQUIRE: Final = InstallRequirements("requirements", REQUIREMENTS, INSTALLER)
+FILE: Final = File("six-1.16.0-py3-none-any.whl", "sha256:" + "1" * 64)
+PACKAGE: Final = Package("six", "1.16.0", files=(FILE,), requires=("attrs",))
+CLOSURE: Final = Closure([PACKAGE])
+RESOLVED: Final = Resolved(digest("inputs"), ImagePython("3.11.2", "x86_64-manylinux_2_36"))
+UNRESOLVED: Final = InstallRequirements("stack", REQUIREMENTS, INSTALLER)
+REQUIRE: Final = InstallRequirements("requirements", Requirements((Requirement("six"),)), INSTALLER, CLOSURE)
 SPEC: Final = ImageSpec(
     PARENT_IMAGE,
-    (TEMPLATES, APT, REQUIRE, COPY, PROJECT, USER),
+    (TEMPLATES, APT, UNRESOLVED, REQUIRE, COPY, PROJECT, USER),
     "linux/amd64",
     {"A": "1"},
     {"team": "vision"},
     "runtime",
     {"network": "host", "add_host": ("a:10.0.0.1",)},
+    RESOLVED,
 )
 IMAGE: Final = ImagePlan("training", ("load", "train"), SPEC, CHECKOUT, DESTINATION)
 SAMPLES: Final = (
     TREE, TEMPLATES, CLAUSE, MARKER, REQUIREMENT, OPTION, REQUIREMENTS, INSTALLER, PARENT_IMAGE, CHECKOUT,
-    DESTINATION, APT, COPY, PROJECT, USER, REQUIRE, SPEC, IMAGE,
+    DESTINATION, APT, COPY, PROJECT, USER, PACKAGE, CLOSURE, RESOLVED, REQUIRE, SPEC, IMAGE,
 )  # fmt: skip
 
 
@@ -285,8 +299,28 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (SetEnvironment, "variables"): evolve(TEMPLATES, variables={"A": "${TOKEN}", "B": ""}),
     (SetEnvironment, "runtime"): evolve(TEMPLATES, runtime=True),
     (InstallApt, "packages"): evolve(APT, packages=("curl", "git")),
-    (InstallRequirements, "source"): evolve(REQUIRE, source="stack"),
+    (ImageSpec, "resolved"): evolve(SPEC, resolved=None),
+    (Resolved, "inputs"): evolve(RESOLVED, inputs=digest("other")),
+    (Resolved, "python"): evolve(RESOLVED, python=ImagePython("3.12", "x86_64-manylinux_2_36")),
+    (Resolved, "exclude_newer"): evolve(RESOLVED, exclude_newer="2026-01-01T00:00:00Z"),
+    (Resolved, "reason"): evolve(RESOLVED, reason="offline"),
+    (Resolved, "transient"): evolve(RESOLVED, transient=True),
+    (Package, "name"): evolve(PACKAGE, name="attrs"),
+    (Package, "version"): evolve(PACKAGE, version="1.17.0"),
+    (Package, "url"): evolve(PACKAGE, version=None, url="https://example.com/six.whl"),
+    # Files count by their hashes.
+    (Package, "files"): evolve(PACKAGE, files=(evolve(FILE, name="six-1.16.0-cp311-none-any.whl", size=9),)),
+    (Package, "hashes"): evolve(PACKAGE, files=(evolve(FILE, hash="sha256:" + "2" * 64),)),
+    (Package, "index"): evolve(PACKAGE, index="mirror"),
+    (Package, "requires"): evolve(PACKAGE, requires=()),
+    (Closure, "packages"): Closure([evolve(PACKAGE, index="mirror")]),
+    (Closure, "digest"): Closure(),
+    (InstallRequirements, "source"): evolve(REQUIRE, source="local"),
+    # With a closure it is the closure that counts, and without one what was asked for.
     (InstallRequirements, "requirements"): evolve(REQUIRE, requirements=Requirements()),
+    (InstallRequirements, "closure"): evolve(REQUIRE, closure=Closure()),
+    (InstallRequirements, "unresolved"): evolve(REQUIRE, closure=None),
+    (InstallRequirements, "options"): evolve(REQUIRE, options=(OPTION,)),
     (InstallRequirements, "observed"): evolve(REQUIRE, observed=digest("what a program listed from")),
     (InstallRequirements, "installer"): evolve(REQUIRE, installer=Installer(PythonPackageInstaller.PIP)),
     (Requirements, "packages"): evolve(REQUIREMENTS, packages=()),
@@ -529,8 +563,13 @@ SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
             Moves.NEITHER,
         ),
     ),
+    "python_version": (
+        Mutation({"requirements": ["six"]}, {"requirements": ["six"], "python_version": "3.12"}),
+    ),
     "requirements": (
         Mutation({}, {"requirements": ["six"]}),
+        # What comes to the same packages is the same image.
+        Mutation({"requirements": ["six"]}, {"requirements": ["six<9"]}, Moves.NEITHER),
         Mutation({"requirements": ["six==1.16.1"]}, {"requirements": ["six==1.16.2"]}),
         # What it says counts, not where it was written down.
         Mutation({"requirements": ["six==1.16.1"]}, {"requirements": "requirements.txt"}, Moves.NEITHER),

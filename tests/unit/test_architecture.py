@@ -150,7 +150,7 @@ SAY: Final = textwrap.dedent(
         )
         refused = ""
         try:
-            loads(lock.replace('requirement = "six"', 'requirement = "six<7"'))
+            loads(lock.replace('name = "six"\\nversion = "1.0"', 'name = "six"\\nversion = "1.1"'))
         except PlannerError as error:
             refused = str(error)
         repaired = repair(

@@ -46,6 +46,7 @@ from planner.image.instructions import (
     SetUser,
 )
 from planner.requirements.model import Option, Requirement, Requirements
+from planner.requirements.packages import Closure, File, Package
 from tests.builders import PARENT, World, digest, file, image_of, link, plan_of, ref
 
 CODE = World(
@@ -122,7 +123,7 @@ def test_equal_plans_have_no_differences() -> None:
 )  # fmt: skip
 def test_requirements(before: list[str], after: list[str], expected: str) -> None:
     found = words({"requirements": before}, {"requirements": after})
-    assert [text for text in found if not text.startswith("installer")] == [expected]
+    assert [text for text in found if not text.startswith(("installer", "packages"))] == [expected]
 
 
 def test_several_requirements_come_in_the_order_of_their_names() -> None:
@@ -131,6 +132,8 @@ def test_several_requirements_come_in_the_order_of_their_names() -> None:
         "requirements: + babel",
         "requirements: - six",
         "requirements: zlib-ng 1.0 → 2.0",
+        "packages: + babel 1.0, requirements asks for babel",
+        "packages: - six 1.0",
     ]
 
 
@@ -154,7 +157,7 @@ def test_constraints_options_and_hashes_of_a_requirements_file() -> None:
         table, table, world("six\n" + "".join(extra)), world("six\n" + "".join(reversed(extra)))
     ) == ["requirement options: another order"]
     hashes = [f"six==1.0 --hash=sha256:{character * 64}\n" for character in "12"]
-    assert words(table, table, world(hashes[0]), world(hashes[1])) == ["requirements: six hashes changed"]
+    assert words(table, table, world(hashes[0]), world(hashes[1])) == ["packages: other files of six 1.0"]
 
 
 @pytest.mark.parametrize(
@@ -357,6 +360,7 @@ def test_a_lock_is_compared_with_the_plan_of_its_pair() -> None:
 
 SIX = Requirements.of([Requirement.parse("six==1.0", ["sha256:" + "1" * 64])])
 UV = Installer(PythonPackageInstaller.UV, "0.13.9", {"timeout": 10})
+SIX_1 = Package("six", "1.0", files=(File("six-1.0-py3-none-any.whl", f"sha256:{'1' * 64}"),))
 RULES: Mapping[str, Any] = {
     "environment": SetEnvironment({"A": "${KEY}"}),
     "apt": InstallApt(("git",)),
@@ -384,6 +388,7 @@ FIELDS: Mapping[str, Mapping[str, list[tuple[Any, str]]]] = {
             (evolve(SIX, constraints=(Requirement.parse("idna<4"),)), "requirements"),
             (evolve(SIX, options=(Option("pre"),)), "requirements"),
         ],
+        "closure": [(Closure([SIX_1]), "packages")],
         "installer": [
             (evolve(UV, name=PythonPackageInstaller.PIP), "installer"),
             (evolve(UV, version="0.13.10"), "installer"),
@@ -438,7 +443,9 @@ def test_every_field_of_every_instruction_that_counts_is_tried() -> None:
     assert FIELDS.keys() == KINDS.keys() == RULES.keys()
     for kind, rule in RULES.items():
         fields = {attribute.name for attribute in attrs.fields(type(rule)) if counts(attribute)}
-        assert FIELDS[kind].keys() == fields - {"kind"}
+        # Without a closure, it is the requirements that count.
+        tried = {"unresolved" if name == "requirements" else name for name in FIELDS[kind]}
+        assert tried == fields - {"kind"}
 
 
 @pytest.mark.parametrize(("kind", "edited", "field"), EDITS)
@@ -503,7 +510,7 @@ def test_values_of_options_are_told_apart(before: Any, after: Any, text: str) ->
 
 def test_every_field_of_a_spec_was_tried() -> None:
     assert {attribute.name for attribute in attrs.fields(ImageSpec)} == {
-        "parent", "instructions", "platform", "build_args", "labels", "target", "options",
+        "parent", "instructions", "platform", "build_args", "labels", "target", "options", "resolved",
     }  # fmt: skip
     assert {attribute.name for attribute in attrs.fields(Checkout)} == {
         "platform", "trees", "variables", "parent_id",

@@ -14,7 +14,7 @@ from typing import Any
 import dockerfile as official
 import pytest
 
-from planner import Pin, context_files, dockerfile
+from planner import ExternalImage, ImageSpec, Pin, context_files, dockerfile
 from planner.image.instructions import (
     CopyFiles,
     InstallApt,
@@ -28,8 +28,9 @@ from planner.render.dockerfile import instruction_at, label_text, layer_text
 from planner.requirements.files import parse_file
 from planner.requirements.lists import parse_list
 from planner.requirements.model import Requirements
+from planner.requirements.packages import Closure, File, Package
 from planner.values import PythonPackageInstaller, build_argument
-from tests.builders import PARENT, World, digest, image_of
+from tests.builders import PARENT, World, digest, image_of, ref
 
 UV, PIP = PythonPackageInstaller.UV, PythonPackageInstaller.PIP
 # What every RUN begins and ends with.
@@ -308,17 +309,72 @@ def test_arguments_are_shell_words(arguments: dict[str, Any], expected: str) -> 
     assert given.strip() == expected
 
 
-def test_requirements_are_files_of_the_context() -> None:
+def test_resolved_packages_are_files_of_the_context() -> None:
     texts = {
         "r.txt": "torch==2.1.1 ; python_version < '3.12'\n-c c.txt\n--index-url https://example.com/s?a=$x&b=1\n",
         "c.txt": "urllib3<2\n",
     }
     image = image_of({"requirements": "r.txt"}, world=World(texts=texts))
-    assert context_files(image.spec) == {
+    (package,) = image.spec.packages
+    line = f"torch==2.1.1 --hash={package.hashes[0]}\n"
+    assert context_files(image.spec) == {"requirements/requirements/requirements.txt": line.encode()}
+    text = dockerfile(image.spec)
+    assert "COPY --chown=0:0 requirements/requirements/ /stowplan/\n" in text
+    assert "'--default-index=https://example.com/s?a=$x&b=1'" in text
+    assert "--no-deps --require-hashes --requirement=/stowplan/requirements.txt" in text
+
+
+def test_what_has_no_wheel_is_installed_apart() -> None:
+    files = {
+        "wheel": Package("a", "1", files=(File("a-1-py3-none-any.whl", f"sha256:{'1' * 64}"),)),
+        "sdist": Package("b", "1", files=(File("b-1.tar.gz", f"sha256:{'2' * 64}"),)),
+        "vcs": Package("c", url=f"git+https://example.com/c.git@{'3' * 40}"),
+    }
+    item = InstallRequirements("stack", SIX, Installer(PIP), Closure(files.values()))
+    spec = ImageSpec(ExternalImage(ref("x"), digest("x")), (item,))
+    assert {path.rpartition("/")[2]: text.decode() for path, text in context_files(spec).items()} == {
+        "stack.txt": f"a==1 --hash=sha256:{'1' * 64}\n",
+        "stack-sdist.txt": f"b==1 --hash=sha256:{'2' * 64}\n",
+        "stack-vcs.txt": f"c @ git+https://example.com/c.git@{'3' * 40}\n",
+    }
+    commands = layer_text(item).split(" && ")
+    calls = [command.rpartition("--no-compile ")[2] for command in commands if "pip install" in command]
+    assert [call.strip(" \\\n") for call in calls] == [
+        "--no-deps --require-hashes --requirement=/stowplan/stack.txt",
+        "--no-deps --require-hashes --requirement=/stowplan/stack-sdist.txt",
+        "--no-deps --requirement=/stowplan/stack-vcs.txt",
+    ]
+
+
+def test_a_source_whose_packages_are_in_layers_before_it_has_no_layer() -> None:
+    item = InstallRequirements("stack", SIX, Installer(PIP), Closure())
+    spec = ImageSpec(ExternalImage(ref("x"), digest("x")), (item, SetUser("app")))
+    assert dockerfile(spec).splitlines()[2:] == ["USER 0", "USER app"]
+    assert context_files(spec) == {}
+    assert instruction_at(spec, 4) == SetUser("app")
+
+
+def test_what_the_installer_is_told_twice_is_said_once() -> None:
+    package = Package("a", "1", files=(File("a-1-py3-none-any.whl", f"sha256:{'1' * 64}"),))
+    options = parse_file("r.txt", {"r.txt": f"a==1 --hash=sha256:{'1' * 64}\n"}).options
+    installer = Installer(UV, "0.13.9", {"no-deps": None})
+    text = layer_text(InstallRequirements("stack", SIX, installer, Closure([package]), options))
+    assert (text.count("--no-deps"), text.count("--require-hashes")) == (1, 1)
+
+
+def test_requirements_are_files_of_the_context() -> None:
+    """As a lock of version 1 has them: the installer resolves them."""
+    texts = {
+        "r.txt": "torch==2.1.1 ; python_version < '3.12'\n-c c.txt\n--index-url https://example.com/s?a=$x&b=1\n",
+        "c.txt": "urllib3<2\n",
+    }
+    item = InstallRequirements("requirements", parse_file("r.txt", texts), Installer(UV, "0.13.9"))
+    spec = ImageSpec(ExternalImage(ref("x"), digest("x")), (item,))
+    assert context_files(spec) == {
         "requirements/requirements/requirements.txt": b'torch==2.1.1; python_version < "3.12"\n',
         "requirements/requirements/requirements-constraints.txt": b"urllib3<2\n",
     }
-    text = dockerfile(image.spec)
+    text = dockerfile(spec)
     assert "COPY --chown=0:0 requirements/requirements/ /stowplan/\n" in text
     assert "--constraint=/stowplan/requirements-constraints.txt" in text
     assert "'--default-index=https://example.com/s?a=$x&b=1'" in text

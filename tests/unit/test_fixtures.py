@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from planner import (
     ImageDigest,
     ImagePlan,
     Lock,
+    Need,
     Pin,
     Pipeline,
     Presence,
@@ -37,6 +39,9 @@ from planner import (
     needs,
 )
 from planner.compare.report import LockState
+from planner.facts.answers import ImagePython
+from planner.facts.needs import PythonOf, Resolve
+from tests.builders import resolved
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 PROJECTS = sorted(path.name for path in (FIXTURES / "projects").iterdir())
@@ -99,9 +104,7 @@ def plan_of(pipeline: Pipeline, stack: Stack, root: Path) -> BuildPlan:
     world = _World(root, VARIABLES)
     facts = Facts()
     while missing := needs(pipeline, stack, facts):
-        facts = facts.also({
-            need: _pin(need) if isinstance(need, ImageDigest) else answer(need, world) for need in missing
-        })  # fmt: skip
+        facts = facts.also({need: _answer(need, world) for need in missing})
     return make_plan(pipeline, stack, facts)
 
 
@@ -113,6 +116,18 @@ class _World(WorkingTree):
 
     def host_platform(self) -> str:
         return "linux/amd64"
+
+
+def _answer(need: Need[Any], world: _World) -> Any:
+    match need:
+        case ImageDigest():
+            return _pin(need)
+        case PythonOf():
+            return ImagePython(need.version or "3.11.2", "x86_64-manylinux_2_36")
+        case Resolve():
+            return resolved(need)
+        case _:
+            return answer(need, world)
 
 
 def _pin(need: ImageDigest) -> Pin:

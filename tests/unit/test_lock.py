@@ -6,6 +6,7 @@ import itertools
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -347,25 +348,38 @@ def test_a_new_plan_takes_the_place_of_the_old_one() -> None:
 def test_a_package_that_images_share_stands_once() -> None:
     steps = {"a": {"requirements": ["six==1.0"]}, "b": {"requirements": ["attrs", "six==1.0"]}}
     text = dumps(Lock((spec_of(steps=steps), spec_of({"requirements": ["six==1.0"]}, name="other"))))
-    assert text.count("six==1.0") == 1
+    assert text.count('name = "six"') == 1
     assert tables(text, "image") == 3
     assert tables(text, "package") == 2
+    # What two images were resolved to alike stands once as well.
+    shared_steps: dict[str, dict[str, Any]] = {
+        "a": {"requirements": ["six"]},
+        "b": {"requirements": ["six"], "user": "1"},
+    }
+    shared = dumps(Lock((spec_of(steps=shared_steps),)))
+    assert (tables(shared, "image"), tables(shared, "resolution")) == (2, 1)
 
 
 def test_a_package_that_moves_moves_one_line_that_is_no_hash() -> None:
     def lock(version: str) -> str:
-        steps = {name: {"requirements": [f"torch=={version}", name]} for name in ("aa", "bb", "cc")}
-        plans = [spec_of(steps=steps, name=name, stack=stack) for name in "pq" for stack in (Stack(), PROD)]
-        return dumps(Lock(plans))
+        steps = {name: {"requirements": ["torch", name]} for name in ("aa", "bb", "cc")}
+        world = World(index={"torch": {version: ()}})
+        stacks = (Stack(), PROD)
+        return dumps(
+            Lock(
+                spec_of(steps=steps, name=name, stack=stack, world=world) for name in "pq" for stack in stacks
+            )
+        )
 
     one, two = lock("2.0.1").splitlines(), lock("2.1.0").splitlines()
     assert len(one) == len(two)
     moved = [(old, new) for old, new in zip(one, two, strict=True) if old != new]
     hashes = [pair for pair in moved if pair[0].startswith("hash = ")]
-    assert len(hashes) == 6
-    assert [pair for pair in moved if pair not in hashes] == [
-        ('requirement = "torch==2.0.1"', 'requirement = "torch==2.1.0"')
-    ]
+    # Of six images, and of the three resolutions that they share.
+    assert len(hashes) == 6 + 3
+    version, files = [pair for pair in moved if pair not in hashes]
+    assert version == ('version = "2.0.1"', 'version = "2.1.0"')
+    assert all(line.startswith("files = [{name = ") for line in files)
 
 
 def test_an_image_that_is_the_same_on_all_stacks_stands_once_and_names_none() -> None:
@@ -398,9 +412,8 @@ def test_steps_that_differ_by_stack_are_two_records() -> None:
     "lists",
     [
         [["six==1.0"], ["six==1.1"]],
-        [["six"], ["six==1.0"]],
-        [["six", "attrs"], ["six[x]", "attrs"], ["six==1.0", "attrs==1"]],
-        [['six==1.0; python_version < "3.12"', 'six==1.1; python_version >= "3.12"'], ["six==1.0"]],
+        [["six==1.1"], ["six==1.0"]],
+        [["six", "attrs"], ["six[x]", "attrs"], ["six==0.1", "attrs==0.1"]],
     ],
 )
 def test_two_packages_of_one_name(lists: list[list[str]]) -> None:
@@ -408,7 +421,9 @@ def test_two_packages_of_one_name(lists: list[list[str]]) -> None:
     text = dumps(lock)
     assert loads(text) == lock
     assert dumps(loads(text)) == text
-    assert tables(text, "package") == len({package for given in lists for package in given})
+    assert tables(text, "package") == len(
+        {each.text for plan in lock.plans for each in plan.packages.values()}
+    )
 
 
 def test_two_packages_of_one_text_that_differ_by_their_hashes() -> None:
@@ -462,7 +477,7 @@ def test_the_order_of_records_means_nothing() -> None:
     for seed in range(5):
         random.Random(seed).shuffle(records)  # noqa: S311  # any order
         assert of_records(records) == MANY
-    head, *blocks = re.split(r"(?m)^(?=\[\[(?:image|package|stack|pushed)\]\]$)", dumps(MANY))
+    head, *blocks = re.split(r"(?m)^(?=\[\[(?:image|package|resolution|stack|pushed)\]\]$)", dumps(MANY))
     random.Random(0).shuffle(blocks)  # noqa: S311  # any order
     assert loads(head + "".join(blocks)) == MANY
 
@@ -670,6 +685,14 @@ def test_a_version_that_never_was(text: str, found: str) -> None:
         ("version = 2", "version = 2\n[[plan]]\na = 1", "unknown name 'plan'"),
         ('pipeline = "training"', 'pipeline = "training"\nnote = "x"', "image[0]: extra fields found (note)"),
         ('name = "torch"', 'name = "torch"\nnote = "x"', "package[1]: extra fields found (note)"),
+        ('name = "training"\nhash', 'note = "x"\nname = "training"\nhash',
+        "resolution[0]: extra fields found (note)"),
+        ('name = "training"\nhash', 'name = "<b>"\nhash', "resolution[0]: 'name' must match"),
+        ('python = "3.11.2"', 'python = "3"', "resolution[0]: 'python' must match"),
+        ('platform = "x86_64-', 'platform = "*-', "resolution[0]: 'platform' must match"),
+        ('size = 1000', 'size = "1000"', "expected int, found a string"),
+        ('resolution = "training"', 'resolution = "x"', "the resolution 'x' is not in the lock"),
+        ('resolution = "training"\n', "", "the source 'requirements' has no packages"),
         ('[[stack]]\n', '[[stack]]\nnote = "x"\n', "stack[0]: extra fields found (note)"),
         ('reference = "docker', 'tag = "x"\nreference = "docker', "parent: extra fields found (tag)"),
         ('kind = "apt"', 'kind = "apt"\nupdate = true', "extra fields found (update)"),
@@ -682,7 +705,8 @@ def test_a_version_that_never_was(text: str, found: str) -> None:
         "image[0].steps[0]: expected str, found an integer"),
         ('pipeline = "training"', "pipeline = 5", "image[0].pipeline: expected str, found an integer"),
         ('pipeline = "training"\n', "", "image[0].pipeline: required field missing"),
-        ('requirement = "six"\n', "", "package[0].requirement: required field missing"),
+        ('name = "six"\n', "", "package[0].name: required field missing"),
+        ('name = "six"\nversion = "1.0"\n', 'name = "six"\n', "package 'six': 'six' has no version"),
         ('reference = "docker.io', 'reference = "Docker.io/X', "not an image reference"),
         ('digest = "sha256:', 'digest = "sha512:', "image[0].parent.digest"),
         ('kind = "manifest"', 'kind = "list"', "image[0].parent.kind"),
@@ -691,12 +715,13 @@ def test_a_version_that_never_was(text: str, found: str) -> None:
         ('name = "uv"', 'name = "uv"\nsource = "x"', "unknown key 'source'"),
         ('timeout = "10"', "timeout = 1.5", "timeout: not a value of an option: a number"),
         ('timeout = "10"', "timeout = 2020-01-01", "timeout: not a value of an option: date"),
-        ('requirement = "six"', 'requirement = "six=="', "'six==' is no requirement"),
-        ('requirement = "six"', 'requirement = "./six"', "the local package './six'"),
-        ('requirement = "six"', 'requirement = "six @ https://u:p@h/six.whl"', "credentials"),
-        ('requirement = "six"', 'requirement = "six"\nhashes = ["sha256:0"]',
-        "--hash=sha256:0 is no strong hash"),
-        ('requirement = "six"', 'requirement = "attrs"', "package 'six': it is another package, 'attrs'"),
+        ('    "six",\n    "torch==2.1.0",', '    "six==",\n    "torch==2.1.0",', "'six==' is no requirement"),
+        ('name = "six"\nversion = "1.0"', 'name = "six"\nversion = "=="', "six==== is no version"),
+        ('name = "six"\nversion = "1.0"', 'name = "six"\nurl = "./six"', "the local package"),
+        ('name = "six"\nversion = "1.0"', 'name = "six"\nurl = "https://u:p@h/six.whl"', "credentials"),
+        ('name = "six"\nversion = "1.0"', 'name = "six"\nurl = "git+https://h/six@main"', "not pinned to"),
+        ('hash = "sha256:', 'hash = "sha1:', "is no strong hash"),
+        ('name = "six-1.0', 'name = "../six-1.0', "package[0].files[0]: 'name' must match"),
     ],
 )  # fmt: skip
 def test_a_lock_is_read_strictly(old: str, new: str, expected: str) -> None:
@@ -751,13 +776,36 @@ def test_names_are_names(old: str, kind: str, name: str) -> None:
 
 
 def test_the_spelling_of_a_requirement_says_nothing() -> None:
-    spelled = TEXT.replace('"six"', "\"Six ; os.name=='nt'\"", 1)
-    assert spelled != TEXT
-    old = 'requirement = "six"'
-    assert loads(TEXT.replace(old, 'requirement = " Six"')) == loads(TEXT)
-    assert loads(TEXT.replace('"torch==', '"Torch == v')) == loads(TEXT)
-    (problem,) = problems(TEXT.replace(old, "requirement = \"six; os.name == 'nt'\""))
-    assert problem == "stowplan.lock: image 'training': its hash is not that of its content"
+    old = '    "six",\n    "torch==2.1.0",'
+    assert old in TEXT
+    assert loads(TEXT.replace(old, '    " Six",\n    "Torch == v2.1.0",')) == loads(TEXT)
+    (problem,) = problems(TEXT.replace(old, f"{old[:8]}; os.name == 'nt'{old[8:]}"))
+    assert problem == "stowplan.lock: resolution 'training': its hash is not that of its content"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('name = "torch"\nversion = "2.1.0"', 'name = "torch"\nversion = "2.1.1"'),
+        ('sha256:' + digest("torch==2.1.0").hex, 'sha256:' + "0" * 64),
+        ('python = "3.11.2"', 'python = "3.12.2"'),
+        ('    "six",\n    "torch==2.1.0",', '    "six",\n    "torch==2.1.1",'),
+        ('inputs = "sha256:', f'inputs = "sha256:{"0" * 64}" # '),
+    ],
+)  # fmt: skip
+def test_a_resolution_that_was_edited_by_hand_is_refused(old: str, new: str) -> None:
+    assert old in TEXT
+    assert problems(TEXT.replace(old, new, 1)) == [
+        "stowplan.lock: resolution 'training': its hash is not that of its content"
+    ]
+
+
+def test_what_does_not_count_of_a_package_survives() -> None:
+    """Sizes, who wants what and which index: nothing that a hash is over."""
+    world = World(index={"six": {"1.0": ["attrs"]}})
+    (image,) = loads(dumps(Lock((spec_of({"requirements": ["six"]}, world=world),)))).plans[0].images
+    attrs, six = image.spec.packages
+    assert (six.requires, six.size, attrs.requires) == (("attrs",), 1000, ())
 
 
 @pytest.mark.parametrize(
@@ -779,7 +827,6 @@ def test_options_of_requirements_are_read_strictly(text: str, option: str, found
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ('"torch==2.1.0"', '"torch==2.1.1"'),
         ('packages = ["git"]', 'packages = ["vim"]'),
         ('A = "${TOKEN}"', 'A = "x"'),
         ('owner = "1000"', 'owner = "0"'),
@@ -848,7 +895,8 @@ def test_broken_toml_is_named_with_its_line(text: str, line: int) -> None:
     "text",
     ["version = 2\nimage = 5", 'version = 2\nimage = "abc"', "version = 2\nimage = [1]",
      "version = 2\npushed = [[]]", "version = 2\n[image]\na = 1", "version = 2\n[[image]]\nparent = 1",
-     "version = 2\nimage = [{instruction = [1]}]", "version = 2\npackage = [{hashes = 1}]",
+     "version = 2\nimage = [{instruction = [1]}]", "version = 2\npackage = [{files = 1}]",
+     "version = 2\nresolution = [{source = 1}]",
      "version = 1\nplan = 5", 'version = 1\nplan = "abc"', "version = 1\nplan = [1]",
      "version = 1\npushed = [[]]", "version = 1\n[plan]\na = 1", "version = 1\n[[plan]]\nimage = 1",
      '[version]\na = 1', "a" * 100_000, "\x00", "version = 2\n[[stack]]\nname = []"],

@@ -52,6 +52,7 @@ from planner import (
 )
 from planner.image.plan import ImagePlan
 from tests import builders
+from tests.index import Index, package_index
 from tests.web import Reply, Request, Site, serving
 
 DIGEST = Digest("1" * 64)
@@ -129,6 +130,20 @@ def shelf(*names: str) -> Shelf:
     return Shelf({name: ImageInfo(f"sha256:{'8' * 64}", digests=(ref,)) for name, ref in pulled.items()})
 
 
+@pytest.fixture
+def local() -> Iterator[Index]:
+    """A package index."""
+    with package_index() as made:
+        made.release("attrs", "25.1")
+        made.release("click", "8.1")
+        yield made
+
+
+def of_index(given: Index) -> dict[str, Any]:
+    """The settings of requirements from an index, for which no container has to be asked."""
+    return {"python_version": "3.11", "python_package_installer_args": {"default-index": given.url}}
+
+
 def unwanted() -> NoReturn:
     pytest.fail("the engine was wanted")
 
@@ -142,7 +157,7 @@ def parent_of(image: ImagePlan) -> ExternalImage:
     return image.spec.parent
 
 
-def test_every_need_is_answered_with_a_value(tmp_path: Path, site: Site) -> None:
+def test_every_need_is_answered_with_a_value(tmp_path: Path, site: Site, local: Index) -> None:
     (tmp_path / "requirements.txt").write_text("-r more.txt\nattrs==25.1\n", "utf-8")
     (tmp_path / "more.txt").write_text("click==8.1\n", "utf-8")
     (tmp_path / ".dockerignore").write_text("*.log\n", "utf-8")
@@ -152,6 +167,7 @@ def test_every_need_is_answered_with_a_value(tmp_path: Path, site: Site) -> None
         parent_image=f"{site.address}/base:1",
         requirements="requirements.txt",
         environment={"TOKEN": "${TOKEN}"},
+        **of_index(local),
     )
     facts = observe(wanted, Stack(), root=tmp_path, environ={"TOKEN": PLANTED}, engine=unwanted)
     assert needs(wanted, Stack(), facts) == ()
@@ -162,6 +178,7 @@ def test_every_need_is_answered_with_a_value(tmp_path: Path, site: Site) -> None
     (image,) = make_plan(wanted, Stack(), facts).images
     assert list(image.checkout.trees["files"].paths()) == ["more.txt", "requirements.txt", "run.py"]
     assert image.platform == host_platform()
+    assert [package.text for package in image.spec.packages] == ["attrs==25.1", "click==8.1"]
     assert PLANTED not in repr(facts)
 
 
@@ -213,7 +230,9 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path, site: Site) ->
     assert site.requests == []
 
 
-def test_a_requirements_file_and_what_it_includes_are_one_need(tmp_path: Path, site: Site) -> None:
+def test_a_requirements_file_and_what_it_includes_are_one_need(
+    tmp_path: Path, site: Site, local: Index
+) -> None:
     texts = {
         "requirements.txt": "-r deep/more.txt\n-c limits.txt\nattrs==25.1\n",
         "deep/more.txt": "-c ../limits.txt\nclick==8.1\n",
@@ -226,11 +245,13 @@ def test_a_requirements_file_and_what_it_includes_are_one_need(tmp_path: Path, s
         parent_image=f"{site.address}/base:1",
         requirements="requirements.txt",
         allow_including_files_in_images=False,
+        **of_index(local),
     )
     assert [type(need) for need in needs(wanted, Stack(), checkout=False)] == [RequirementsFile]
     facts = observe(wanted, Stack(), root=tmp_path, checkout=False, engine=unwanted)
     assert facts.ask(RequirementsFile("requirements.txt")) == texts
-    assert len(facts) == 2
+    # The texts, the digest and the Python of the parent, and what the requirements come to.
+    assert len(facts) == 4
     (tmp_path / "limits.txt").unlink()
     with pytest.raises(PlannerError, match=r"limits\.txt"):
         observe(wanted, Stack(), root=tmp_path, checkout=False, engine=unwanted)
@@ -531,7 +552,7 @@ def test_a_local_parent_that_is_not_there_has_no_id(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ignore", [None, "*.log\nsrc/*\n!src/keep.py\n"])
 def test_a_world_in_memory_gives_the_plan_that_files_give(
-    tmp_path: Path, site: Site, ignore: str | None
+    tmp_path: Path, site: Site, local: Index, ignore: str | None
 ) -> None:
     texts = {
         "requirements.txt": "-r more.txt\nattrs==25.1\n",
@@ -555,6 +576,7 @@ def test_a_world_in_memory_gives_the_plan_that_files_give(
         parent_image=f"{site.address}/base:1",
         requirements="requirements.txt",
         environment={"TOKEN": "${TOKEN}"},
+        **of_index(local),
     )
     environ = {"TOKEN": PLANTED}
     on_disk = observe(wanted, Stack(), root=tmp_path, environ=environ, engine=unwanted)

@@ -26,7 +26,6 @@ from planner import (
     Pin,
     Pipeline,
     PlannerError,
-    ProjectFiles,
     PythonVersion,
     RequirementsFile,
     Stack,
@@ -36,9 +35,12 @@ from planner import (
     make_plan,
     needs,
 )
+from planner.facts.needs import PythonOf, Resolve
 from planner.files.defaults import default_rules
 from planner.image.capabilities import Capability, required
 from planner.image.instructions import InstallApt, SetUser
+from planner.requirements.lists import parse_list
+from planner.requirements.resolution import Inputs
 from tests.builders import (
     PARENT,
     World,
@@ -367,6 +369,13 @@ def test_notes_say_nothing_of_what_a_plan_is() -> None:
 
 # --- needs ----------------------------------------------------------------------------------------------
 
+PINNED = ref(PARENT).pinned(digest(f"docker.io/library/{PARENT}"))
+
+
+def resolved_from(lines: list[str]) -> Inputs:
+    """What is resolved for one list of requirements."""
+    return Inputs((("requirements", parse_list(lines)),), "3.11.2", "x86_64-manylinux_2_36")
+
 
 @pytest.mark.parametrize(
     ("table", "expected"),
@@ -381,11 +390,18 @@ def test_notes_say_nothing_of_what_a_plan_is() -> None:
             },
             {ImageDigest(ref(PARENT), "linux/amd64")},
         ),
-        ({**NOT_INCLUDED, "requirements": ["six>=1"]}, {ImageDigest(ref(PARENT)), HostPlatform()}),
         (
-            # A name alone may be that of a file.
-            {**NOT_INCLUDED, "requirements": ["six", "click"]},
-            {ImageDigest(ref(PARENT)), HostPlatform(), ProjectFiles(("six", "click"))},
+            {**NOT_INCLUDED, "requirements": ["six>=1"]},
+            {ImageDigest(ref(PARENT)), HostPlatform(), PythonOf(PINNED), Resolve(resolved_from(["six>=1"]))},
+        ),
+        (
+            {**NOT_INCLUDED, "requirements": ["six>=1"], "python_version": "3.11.2"},
+            {
+                ImageDigest(ref(PARENT)),
+                HostPlatform(),
+                PythonOf(PINNED, version="3.11.2"),
+                Resolve(resolved_from(["six>=1"])),
+            },
         ),
         (
             {**NOT_INCLUDED, "environment": {"A": "${X}-${Y}"}, "runtime_environment": {"B": "${X}"}},

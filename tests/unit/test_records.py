@@ -121,6 +121,7 @@ OTHER: Final = fresh(IMAGE, "other.py")
 def full_image() -> ImagePlan:
     """An image that has one of everything, on an image of the plan that is on another one."""
     requirements = ["requests[socks]>=2; python_version < '3.12'", "six"]
+    resolved = image_of({"requirements": requirements}).spec
     base = ImagePlan(
         "training/base",
         ("load",),
@@ -145,7 +146,7 @@ def full_image() -> ImagePlan:
         ImageSpec(
             middle.spec,
             (
-                *image_of({"requirements": requirements}).spec.instructions,
+                *resolved.instructions,
                 SetEnvironment({"AWKWARD": AWKWARD}),
                 CopyFiles(),
                 CopyFiles("overlay", "/srv", "1000:1000"),
@@ -155,6 +156,7 @@ def full_image() -> ImagePlan:
             {"org.example": AWKWARD},
             "runtime",
             {"network": "host", "add_host": ("a:1", "b:2")},
+            resolved.resolved,
         ),
         Checkout(
             "linux/amd64",

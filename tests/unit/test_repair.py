@@ -140,7 +140,7 @@ def test_a_record_that_cannot_be_read_is_said_with_its_line() -> None:
 
 
 def test_a_package_that_cannot_be_read_costs_the_images_that_ask_for_it_and_no_others() -> None:
-    made = repair(TEXT.replace('requirement = "attrs"', 'requirement = "attrs=="'))
+    made = repair(TEXT.replace('name = "attrs"\nversion = "1.0"', 'name = "attrs"\nversion = "=="'))
     assert "package 'attrs': it cannot be read" in made.dropped
     assert "image 'training/load': the package 'attrs' is not in the lock" in made.dropped
     assert {image.name for plan in made.lock.plans for image in plan.images} == {

@@ -70,6 +70,7 @@ ATTRIBUTES: dict[str, list[Any]] = {
     "pyproject_extras": [["train"], []],
     "pyproject_groups": [["train", "Dev_1.0"], []],
     "pyproject_export_command": [["uv", "export", "--directory={directory}"], []],
+    "python_version": ["3.11", "3.12.4"],
     "requirements": [["torch==1.12.0", "torchvision"], "requirements.txt", []],
     "required_integrations": [["pytorch", "evidently"], []],
     "install_stack_requirements": [True, False],

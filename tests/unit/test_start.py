@@ -17,6 +17,7 @@ from typing import Any, Final
 import pytest
 
 from executor.engines.protocol import HASH_LABEL
+from tests.index import package_index
 from tests.web import Reply, Request, serving
 
 ROOT: Final = Path(__file__).parents[2]
@@ -52,9 +53,9 @@ RUN: Final = textwrap.dedent(
 )
 
 
-def stowplan(project: Path, *argv: str) -> dict[str, Any]:
+def stowplan(project: Path, *argv: str, **variables: str) -> dict[str, Any]:
     """Run a command in a process of its own: its exit code, what it did, and the modules it has loaded."""
-    environment = {"PATH": "/nonexistent", "HOME": str(project), "PYTHONPATH": str(ROOT)}
+    environment = {"PATH": "/nonexistent", "HOME": str(project), "PYTHONPATH": str(ROOT), **variables}
     done = subprocess.run(
         [sys.executable, "-c", RUN, *argv],
         cwd=project,
@@ -76,6 +77,14 @@ def demo(root: Path, registry: str) -> Path:
         config.read_text().replace("python:3.11-slim", PINNED).replace("localhost:5000", registry)
     )
     return root
+
+
+def locked(root: Path) -> None:
+    """Write the lock of the demo, with packages from an index of the test's own."""
+    with package_index() as index:
+        for name, version in (("iniconfig", "2.0.0"), ("six", "1.16.0"), ("tabulate", "0.9.0")):
+            index.release(name, version)
+        stowplan(root, "lock", UV_DEFAULT_INDEX=index.url, UV_CACHE_DIR=str(root.parent / "cache"))
 
 
 class Everything:
@@ -102,7 +111,7 @@ class Everything:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo, locked. Its registry is one that nobody runs."""
     root = demo(tmp_path_factory.mktemp("start") / "demo", "127.0.0.1:1")
-    stowplan(root, "lock")
+    locked(root)
     stowplan(root, "plan")
     return root
 
@@ -119,7 +128,7 @@ def test_an_apply_with_nothing_to_do_asks_the_registry_and_nobody_else(tmp_path:
     """Not even an engine, and of a registry on this machine with no more than the standard library."""
     with serving(Everything()) as site:
         root = demo(tmp_path / "demo", site.address)
-        stowplan(root, "lock")
+        locked(root)
         stowplan(root, "apply", "--stack", "prod")  # writes the ledger
         site.requests.clear()
         told = stowplan(root, "apply", "--stack", "prod")

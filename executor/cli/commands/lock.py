@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -18,7 +20,10 @@ from executor.workflow.locks import (
     unpinned_reason,
     write_lock,
 )
+from executor.workflow.plans import refuse_unresolved
+from planner.errors import PlannerError
 from planner.lock.lock import LOCK_NAME
+from planner.requirements.model import Requirement
 from planner.values import ImageRef
 
 __all__ = ["COMMANDS"]
@@ -35,6 +40,17 @@ __all__ = ["COMMANDS"]
     help="Look up this parent image anew, and nothing else. Can be repeated.",
 )
 @click.option(
+    "--upgrade-package",
+    multiple=True,
+    metavar="NAME[==V]",
+    help="Look up this package anew, and nothing else; with ==V, that version. Can be repeated.",
+)
+@click.option(
+    "--exclude-newer",
+    metavar="DATE",
+    help="Take no package published after this day (UTC) or time. The lock keeps it; `none` drops it.",
+)
+@click.option(
     "--forget-pushed",
     is_flag=True,
     help="Drop what the lock knows of pushed images: the registries are asked again.",
@@ -45,6 +61,8 @@ def lock(
     check: bool,
     upgrade: bool,
     upgrade_image: tuple[str, ...],
+    upgrade_package: tuple[str, ...],
+    exclude_newer: str | None,
     forget_pushed: bool,
     project: Path | None,
     stack: str | None,
@@ -57,7 +75,7 @@ def lock(
     What the lock pins stays as it is until --upgrade or --upgrade-image moves it. A lock that cannot be
     read, after a merge for instance, is repaired from what is left of it.
     """
-    if check and (upgrade or upgrade_image or forget_pushed):
+    if check and (upgrade or upgrade_image or upgrade_package or exclude_newer or forget_pushed):
         raise click.UsageError("--check writes nothing, so it goes with no other change")
     loaded = loaded_project(project)
     with waiting(LOOKING):
@@ -69,11 +87,14 @@ def lock(
             repairs=not check,
             released=map(_reference, upgrade_image),
             all_released=upgrade,
+            upgrades=[_package(text) for text in upgrade_package],
+            exclude_newer=None if exclude_newer is None else _time(exclude_newer),
             engine=engine_chooser(engine),
         )
     if check:
         _show(checked, output, "up to date" if checked.fresh else "stale")
         return 0 if checked.fresh else FAILED
+    refuse_unresolved(checked.plans)
     if not allow_unpinned:
         refuse_unpinned(checked.plans)
     written = write_lock(loaded, checked, forget_pushed=forget_pushed)
@@ -86,6 +107,32 @@ def _reference(text: str) -> ImageRef:
         return ImageRef.parse(text)
     except ValueError as error:
         raise UsageError.of("--upgrade-image", str(error), "write it like python:3.11-slim") from None
+
+
+def _package(text: str) -> Requirement:
+    fix = "write a name, or a name with a version, like numpy or numpy==2.1.0"
+    try:
+        found = Requirement.parse(text)
+    except PlannerError as error:
+        raise UsageError.of("--upgrade-package", error.problems[0].found, fix) from None
+    if found.url or found.marker or found.extras:
+        raise UsageError.of("--upgrade-package", f"more than a package and its version: {text!r}", fix)
+    return found
+
+
+def _time(text: str) -> str:
+    """A time in UTC, to the second: of a day its end, and of `none` nothing."""
+    if text == "none":
+        return ""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        fix = "write a day or a time, like 2026-05-31 or 2026-05-31T12:00:00Z"
+        raise UsageError.of("--exclude-newer", f"not a date: {text!r}", fix) from None
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        found = found.replace(hour=23, minute=59, second=59)
+    known = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return known.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _show(checked: LockCheck, output: str, state: str) -> None:

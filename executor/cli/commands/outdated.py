@@ -20,10 +20,11 @@ __all__ = ["COMMANDS"]
 @click.option("--exit-code", is_flag=True, help="Exit with 2 if something newer is there.")
 @options("project", "output")
 def outdated_command(exit_code: bool, project: Path | None, output: str) -> int:
-    """Ask the registries what newer there is than what stowplan.lock pins. Moves nothing."""
-    lock = required_lock(loaded_project(project))
-    with waiting("asking registries"):
-        found = outdated(lock)
+    """Ask registries and indexes what newer there is than what stowplan.lock pins. Moves nothing."""
+    loaded = loaded_project(project)
+    lock = required_lock(loaded)
+    with waiting("asking registries and package indexes"):
+        found = outdated(loaded, lock)
     match output:
         case "json":
             from executor.cli.render.data import outdated_data  # noqa: PLC0415  # only what is printed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -12,14 +11,10 @@ from executor.cli.output import print_exact, print_json, print_lines, print_mark
 from executor.cli.progress import waiting
 from executor.config.project import Project
 from executor.engines.names import asked_engine
-from executor.errors import ExecutorError, UsageError
+from executor.errors import ExecutorError
 from executor.observe.images import ChooseEngine
-from executor.state import read_lock
-from executor.workflow.plans import plan, spec
+from executor.workflow.plans import image_spec, plan, unknown_image
 from executor.workflow.reports import report
-from planner.errors import did_you_mean
-from planner.facts.facts import Facts
-from planner.lock.lock import Lock, Pins
 from planner.render.dockerfile import dockerfile
 
 __all__ = ["COMMANDS"]
@@ -67,7 +62,9 @@ def show(
         )
     found = planned.plan.image(image)
     if found is None:
-        raise _unknown(image, (name for item in planned.plan.images for name in (item.name, *item.steps)))
+        raise unknown_image(
+            image, (name for item in planned.plan.images for name in (item.name, *item.steps))
+        )
     if part == "context":
         end = "\0" if null else "\n"
         paths = (path for tree in found.checkout.trees.values() for path in tree.paths())
@@ -99,22 +96,11 @@ def _dockerfile(
     asks: bool,
 ) -> str:
     """The Dockerfile of an image. It names variables and holds no value: none has to be set to print it."""
-    pins = Pins(read_lock(loaded.root) or Lock())
-    made, _ = spec(
-        loaded, loaded.pipeline(pipeline), loaded.stack(stack), pins, Facts(), asks=asks, engine=engine
-    )
-    found = [item for item in made.images if item.name == image]
-    found += [item for item in made.images if image in item.steps]
-    if not found:
-        raise _unknown(image, (name for item in made.images for name in (item.name, *item.steps)))
-    if not found[0].spec.builds:
-        what = f"uses {found[0].spec.external.base} as it is"
-        raise ExecutorError.of(found[0].name, what, "it has no Dockerfile")
-    return dockerfile(found[0].spec)
-
-
-def _unknown(image: str, names: Iterable[str]) -> ExecutorError:
-    return UsageError.of("command line", f"no image {image!r}", did_you_mean(image, names))
+    found = image_spec(loaded, image, pipeline, stack, asks=asks, engine=engine)
+    if not found.spec.builds:
+        what = f"uses {found.spec.external.base} as it is"
+        raise ExecutorError.of(found.name, what, "it has no Dockerfile")
+    return dockerfile(found.spec)
 
 
 COMMANDS = {"show": show}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from executor.apply.outcome import Outcome
     from executor.workflow.locks import Comparison, LockCheck
     from executor.workflow.outdated import Outdated
+    from planner.requirements.packages import Package
+    from planner.requirements.why import Chain
 
 __all__ = [
     "change_data",
@@ -32,6 +34,7 @@ __all__ = [
     "outdated_data",
     "problem_data",
     "report_data",
+    "why_data",
 ]
 
 
@@ -85,6 +88,20 @@ def image_data(report: Report, image: ImagePlan) -> dict[str, Any]:
             {**change_data(change), "since": since}
             for since, change in report.changes
             if change.image == image.name
+        ],
+    }
+
+
+def why_data(package: Package, chains: Iterable[Chain]) -> dict[str, Any]:
+    """Who wants a package, schema `stowplan/why/1`."""
+    return {
+        "schema": "stowplan/why/1",
+        "package": package.name,
+        "version": package.version,
+        "url": package.url,
+        "chains": [
+            {"source": each.source, "requirement": each.requirement, "packages": list(each.packages)}
+            for each in chains
         ],
     }
 

@@ -86,7 +86,30 @@ def why(report: Report, name: str) -> Iterator[str]:
             yield f"{change.text} (since the lock)" if only_lock else change.text
     rebuilt = report.rebuilt.get(name, ())
     if rebuilt and decision.action is Action.BUILD:
-        yield f"builds layers: {', '.join(rebuilt)}"
+        image = report.plan.image(name)
+        sizes = _downloads(image) if image else {}
+        layers = (f"{layer} ({sizes[layer]})" if layer in sizes else layer for layer in rebuilt)
+        yield f"builds layers: {', '.join(layers)}"
+
+
+def _downloads(image: ImagePlan) -> dict[str, str]:
+    """How much the layers of an image download that install packages, as far as the lock knows."""
+    found = {}
+    for item in image.spec.installs:
+        if item.closure is not None and item.closure.packages:
+            size, unknown = item.closure.size
+            more = " and more" if unknown else ""
+            found[item.source] = f"{amount(size)}{more} to download" if size else "of unknown size"
+    return found
+
+
+def amount(size: int) -> str:
+    """Bytes for people: `512 B`, `69.6 kB`, `1.2 GB`."""
+    number, units = float(size), iter(("B", "kB", "MB", "GB"))
+    unit = next(units)
+    while number >= 1000 and unit != "GB":
+        number, unit = number / 1000, next(units)
+    return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
 
 
 def _reason(decision: Decision) -> Iterator[str]:
@@ -111,6 +134,7 @@ def count(number: int, noun: str) -> str:
 def image_facts(report: Report, image: ImagePlan) -> dict[str, str]:
     """What there is to say of an image in a word or two, by its name."""
     files = [path for tree in image.checkout.trees.values() for path in tree.paths()]
+    downloads = {source: f", {size}" for source, size in _downloads(image).items()}
     facts = {
         "image": image.name,
         "hash": str(image.hash),
@@ -120,6 +144,11 @@ def image_facts(report: Report, image: ImagePlan) -> dict[str, str]:
         "platform": image.platform or "",
         "reference": image.reference,
         "action": report.decisions[image.name].action.value,
+        **{
+            item.source: f"{count(len(item.closure.packages), 'package')}{downloads.get(item.source, '')}"
+            for item in image.spec.installs
+            if item.closure is not None
+        },
         "files": count(len(files), "file") if image.spec.trees else "none",
     }
     return {name: value for name, value in facts.items() if value}

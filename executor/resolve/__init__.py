@@ -1,0 +1,1 @@
+"""Resolutions: what requirements come to, as uv says."""

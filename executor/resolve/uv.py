@@ -1,0 +1,209 @@
+"""uv asked what requirements come to. Each resolution is one question, answered in a directory of its own.
+
+uv writes a `pylock.toml` with the files, and then, at the same versions, a list with comments that say who
+wants each package: the first has no such thing. What this machine says of uv (its configuration, where its
+cache is, how an index is reached) stays as it is, except for what would choose other packages.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from attrs import evolve
+
+from executor.process import Command, run
+from executor.resolve.closure import closure, wants
+from planner.facts.needs import Resolve
+from planner.mask import Mask
+from planner.requirements.model import Requirement
+from planner.requirements.options import installer_arguments, uv_arguments
+from planner.requirements.packages import Package
+from planner.requirements.resolution import Inputs, Resolution
+from planner.requirements.urls import is_version_control
+from planner.values import EnvTemplate, VariableRef
+
+__all__ = ["commands", "files", "resolve"]
+
+_PREFERRED: Final = "pylock.preferred.toml"
+_LISTED: Final = "listed.txt"
+_CONSTRAINTS: Final = "constraints.txt"
+_OVERRIDES: Final = "overrides.txt"
+# What of this machine's environment would choose other packages: a project says that itself.
+_CHOOSING: Final = tuple(
+    f"UV_{name}"
+    for name in (
+        *("BUILD_CONSTRAINT", "CONSTRAINT", "CUSTOM_COMPILE_COMMAND", "EXCLUDE", "EXCLUDE_NEWER"),
+        *("FORK_STRATEGY", "NO_BINARY", "NO_BINARY_PACKAGE", "NO_BUILD", "NO_BUILD_PACKAGE", "OVERRIDE"),
+        *("PRERELEASE", "RESOLUTION", "TORCH_BACKEND"),
+    )
+)
+# Variables of pip → those of uv that say the same.
+_PIP_VARIABLES: Final = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_NO_INDEX": "UV_NO_INDEX",
+    "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
+}
+_UNREACHABLE: Final = re.compile(
+    r"Failed to fetch|network was disabled|Request failed|dns error|operation timed out"
+)
+
+
+def resolve(need: Resolve, environ: Mapping[str, str], *, asks: bool = True) -> Resolution:
+    """What uv says. With `asks=False` nobody is asked, so nothing is known.
+
+    What requirements cannot come to, and what cannot be told now, is a reason. ExecutorError if uv cannot be
+    run. `environ` has the values of variables that the image's own refer to.
+    """
+    if not asks:
+        return Resolution(reason="the lock does not have what they come to", transient=True)
+    missing = sorted(
+        {name for text in need.inputs.variables.values() for name in EnvTemplate(text).variables}
+        - environ.keys()
+    )
+    if missing:
+        return Resolution(reason=f"the environment variable {missing[0]} is not set")
+    found = _attempt(need, environ, prevail=False)
+    if found.impossible and need.inputs.prevail:
+        return _attempt(need, environ, prevail=True)
+    return found
+
+
+def _attempt(need: Resolve, environ: Mapping[str, str], *, prevail: bool) -> Resolution:
+    with tempfile.TemporaryDirectory(prefix="stowplan-resolve-") as name:
+        directory = Path(name)
+        for file, text in files(need, prevail=prevail).items():
+            (directory / file).write_text(text)
+        env = dict(_variables(need.inputs, environ))
+        names = {name for text in need.inputs.variables.values() for name in EnvTemplate(text).variables}
+        secrets = [*env.values(), *(environ[name] for name in sorted(names))]
+        lock, listing = commands(need, name, prevail=prevail)
+        done = run(evolve(lock, env=env))
+        if done.code:
+            return _failure(done.stderr, secrets)
+        text = (directory / _PREFERRED).read_text()
+        # Now every version is settled: the same versions are listed.
+        (directory / _LISTED).write_text(_pins(text))
+        done = run(evolve(listing, env=env))
+        if done.code:
+            return _failure(done.stderr, secrets)
+        listed = wants((directory / _LISTED).read_text())
+    try:
+        return closure(text, listed, need.inputs, need.preferred)
+    except ValueError as error:
+        return Resolution(reason=str(error), impossible=True)
+
+
+def files(need: Resolve, *, prevail: bool = False) -> Mapping[str, str]:
+    """The files that uv is given, by name: one for each source, by its number."""
+    inputs = need.inputs
+    texts = {
+        f"{number}.txt": [_line(each, need.preferred) for each in requirements.packages]
+        for number, (_, requirements) in enumerate(inputs.sources)
+    }
+    texts[_CONSTRAINTS] = [
+        each.text for _, requirements in inputs.sources for each in requirements.constraints
+    ]
+    if prevail:
+        texts[_OVERRIDES] = [
+            each.text for name, asked in inputs.sources if name in inputs.prevail for each in asked.packages
+        ]
+    preferred = ['lock-version = "1.0"', 'created-by = "stowplan"', "packages = ["]
+    preferred += [
+        f'{{ name = "{package.name}", version = "{package.version}" }},'
+        for package in need.preferred
+        if package.version
+    ]
+    texts[_PREFERRED] = [*preferred, "]"]
+    return {name: "".join(f"{line}\n" for line in lines) for name, lines in texts.items()}
+
+
+def _line(requirement: Requirement, preferred: Iterable[Package]) -> str:
+    """A requirement for uv. One of a branch is that of the commit that the lock has of it."""
+    url = requirement.url
+    if url is None or not is_version_control(url):
+        return requirement.text
+    base = url.partition("#")[0]
+    base = base.rpartition("@")[0] if "@" in base.rpartition("/")[2] else base
+    for package in preferred:
+        # Without a name, the repository tells which one is meant.
+        if requirement.name in {"", package.name} and (package.url or "").startswith(f"{base}@"):
+            return evolve(requirement, url=package.url).text
+    return requirement.text
+
+
+def commands(need: Resolve, directory: str, *, prevail: bool = False) -> tuple[Command, Command]:
+    """The two questions: what the files are, and who wants them."""
+    from uv import find_uv_bin  # noqa: PLC0415  # only what is resolved anew needs it
+
+    inputs = need.inputs
+    unset = [word for name in _CHOOSING if name in os.environ for word in ("-u", name)]
+    options = [option for _, requirements in inputs.sources for option in requirements.options]
+    common = [
+        *(("env", *unset) if unset else ()),
+        find_uv_bin(),
+        *("pip", "compile", "--no-progress", "--color=never", f"--directory={directory}"),
+        *(f"{number}.txt" for number in range(len(inputs.sources))),
+        f"--constraints={_CONSTRAINTS}",
+        *((f"--overrides={_OVERRIDES}",) if prevail else ()),
+        f"--python={sys.executable}",
+        f"--python-version={inputs.python}",
+        f"--python-platform={inputs.platform}",
+        *((f"--exclude-newer={inputs.exclude_newer}",) if inputs.exclude_newer else ()),
+        *(each for each in installer_arguments(tuple(options), "uv") if each != "--require-hashes"),
+        *uv_arguments(inputs.arguments),
+        "--no-header",
+    ]
+    lock = [
+        "--format=pylock.toml",
+        *(f"--upgrade-package={text}" for text in need.upgrades),
+        f"--output-file={_PREFERRED}",
+    ]
+    listing = ["--annotation-style=split", "--emit-index-annotation", f"--output-file={_LISTED}"]
+    return Command((*common, *lock)), Command((*common, *listing))
+
+
+def _variables(inputs: Inputs, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The image's variables that say where packages are, with their values."""
+    for name, text in inputs.variables.items():
+        parts = EnvTemplate(text).parts
+        value = "".join(environ[part.name] if isinstance(part, VariableRef) else part.text for part in parts)
+        if name.startswith("UV_"):
+            yield name, value
+        elif name in _PIP_VARIABLES:
+            yield _PIP_VARIABLES[name], value
+
+
+def _pins(text: str) -> str:
+    """The versions of a `pylock.toml` as a list that uv prefers."""
+    import tomllib  # noqa: PLC0415  # as in commands
+
+    packages = tomllib.loads(text).get("packages", ())
+    return "".join(f"{each['name']}=={each['version']}\n" for each in packages if "version" in each)
+
+
+def _failure(stderr: str, secrets: Iterable[str]) -> Resolution:
+    """Why there is no resolution, in uv's words: an error, and its causes."""
+    # A cause goes on in lines that are indented. What comes before the error, and hints, are no causes.
+    words: list[str] = []
+    for line in stderr.splitlines():
+        if match := re.match(r"(?:error|\s+cause): (.*)", line):
+            words.append(match[1])
+        elif words and re.match(r"\s+\S", line):
+            words[-1] += f" {line.strip()}"
+        elif words:
+            break
+    said = ": ".join(word.rstrip(":.") for word in dict.fromkeys(words) if word != _NO_SOLUTION)
+    transient = _UNREACHABLE.search(stderr) is not None
+    reason = Mask(secrets)(said or " ".join(stderr.split()) or "uv says nothing")
+    return Resolution(reason=reason, transient=transient, impossible=not transient)
+
+
+_NO_SOLUTION: Final = "No solution found when resolving dependencies"

@@ -1,0 +1,134 @@
+"""What is resolved together for one image, and how the answer is divided among the sources.
+
+Owns which inputs a resolution depends on: where they are those of the lock, nothing is resolved. Refuses
+to resolve: uv does, behind a need.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+
+from attrs import field
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from planner.errors import Place, Problem
+from planner.identity import content_hash
+from planner.immutable import frozen
+from planner.requirements.model import Requirement, Requirements
+from planner.requirements.packages import Closure, Package
+from planner.values import Digest, FrozenMapping, freeze
+
+__all__ = ["Inputs", "Resolution", "contradiction", "divided", "reached", "unmet"]
+
+
+@frozen(cache_hash=True)
+class Inputs:
+    """All that a resolution depends on, besides what indexes have.
+
+    `sources` are the names of the sources with what each asks for, in the order of their layers. `python`
+    and `platform` are those of the image. `arguments` are options of the installer, and
+    `variables` are templates of the image's variables, that say where packages are and which may be taken.
+    Of packages published after `exclude_newer` nothing is known. The requirements of the sources named in
+    `prevail` win over those of the others.
+    """
+
+    sources: tuple[tuple[str, Requirements], ...]
+    python: str
+    platform: str
+    arguments: Mapping[str, object] = field(default=FrozenMapping(), converter=freeze)
+    variables: Mapping[str, str] = field(default=FrozenMapping(), converter=freeze)
+    exclude_newer: str | None = None
+    prevail: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> Digest:
+        """What tells whether anything has to be resolved again."""
+        return content_hash(
+            "inputs",
+            (
+                tuple((name, requirements.digest) for name, requirements in self.sources),
+                self.python,
+                self.platform,
+                self.arguments,
+                self.variables,
+                self.exclude_newer,
+                self.prevail,
+            ),
+        )
+
+
+@frozen
+class Resolution:
+    """The answer: the packages, and which of them each source wants by itself; or why there is none.
+
+    `transient` says whether asking again later may help, and `impossible` that the requirements are what
+    is wrong.
+    """
+
+    packages: tuple[Package, ...] = ()
+    wanted: Mapping[str, tuple[str, ...]] = field(default=FrozenMapping(), converter=freeze)
+    reason: str = ""
+    transient: bool = False
+    impossible: bool = False
+
+
+def reached(names: Iterable[str], packages: Mapping[str, Package]) -> Iterator[str]:
+    """The names of packages that some packages want, and theirs, each once."""
+    seen: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in packages and name not in seen:
+            seen.add(name)
+            waiting += packages[name].requires
+            yield name
+
+
+def divided(sources: Iterable[str], resolution: Resolution) -> Mapping[str, Closure]:
+    """The packages of each source: a package is in the first source that wants it.
+
+    What nothing is known to want is in the last.
+    """
+    left = {package.name: package for package in resolution.packages}
+    every = dict(left)
+    names = list(sources)
+    found: dict[str, list[Package]] = {}
+    for name in names:
+        wanted = sorted(reached(resolution.wanted.get(name, ()), every))
+        found[name] = [left.pop(each) for each in wanted if each in left]
+    if names:
+        found[names[-1]] += left.values()
+    return {name: Closure(packages) for name, packages in found.items()}
+
+
+def contradiction(inputs: Inputs, reason: str) -> Problem:
+    """The problem of requirements that come to nothing: who asks for what, and why that cannot be.
+
+    `reason` is uv's, which names the packages that stand in each other's way.
+    """
+    words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", reason)}
+    lines = [
+        (name, each.text)
+        for name, asked in inputs.sources
+        for each in (*asked.packages, *asked.constraints)
+        if each.name in words
+    ]
+    sources = list(dict.fromkeys(name for name, _ in lines)) or [name for name, _ in inputs.sources]
+    asked = "; ".join(f"{name} asks for {text}" for name, text in lines)
+    found = f"cannot be resolved together: {asked}. {reason}" if asked else f"cannot be resolved: {reason}"
+    return Problem(
+        Place(path=(sources[0],)), f"{' and '.join(sources)} {found}", "change one of them", "contradiction"
+    )
+
+
+def unmet(requirements: Iterable[Requirement], packages: Mapping[str, Package]) -> Iterator[Requirement]:
+    """Requirements whose package is in a closure at a version that they exclude."""
+    for requirement in requirements:
+        package = packages.get(requirement.name)
+        if package is None or package.version is None or requirement.marker is not None:
+            continue
+        if not requirement.allows(Version(package.version)):
+            yield requirement

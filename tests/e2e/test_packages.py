@@ -1,0 +1,251 @@
+"""What requirements come to: locked, installed by hash, moved when somebody asks, on real engines.
+
+The index is the test's own, and gains versions between two days.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from executor.process import Command, run
+from tests.e2e.command import PINNED, Project, Ran
+from tests.index import Index, package_index, sdist, wheel
+
+
+@pytest.fixture
+def index() -> Iterator[Index]:
+    """An index with a package that requires another one."""
+    with package_index() as made:
+        made.release("alpha", "1.0", ["beta>=1"])
+        made.release("beta", "1.0")
+        yield made
+
+
+def written(project: Project, index: Index, *requirements: str, parent: str = PINNED, more: str = "") -> None:
+    """A project with one image that has these requirements, from this index."""
+    project.write({
+        "stowplan.toml": f"""
+            [pipeline.training]
+            steps = ["train"]
+
+            [pipeline.training.settings.docker]
+            parent_image = "{parent}"
+            requirements = {json.dumps(requirements)}
+            python_package_installer_args = {{ default-index = "{index.url}" }}
+            {more}
+        """,
+        ".dockerignore": "stowplan.*\n",
+    })  # fmt: skip
+
+
+def packages(project: Project) -> dict[str, str]:
+    """The packages that the lock has, with their versions."""
+    import tomllib  # noqa: PLC0415  # only these tests read one
+
+    lock = tomllib.loads((project.root / "stowplan.lock").read_text())
+    return {each["name"]: each.get("version", each.get("url")) for each in lock.get("package", ())}
+
+
+def told(ran: Ran) -> list[str]:
+    """What changed, in words."""
+    return [change["text"] for image in ran.data["plans"] for change in image["changes"]]
+
+
+KNOWN = 'python_version = "3.11"'
+
+
+# --- the lock: no engine is needed ---------------------------------------------------------------------
+
+
+def test_what_is_locked_stays_until_somebody_asks(project: Project, index: Index) -> None:
+    written(project, index, "alpha", more=KNOWN)
+    project.ok("lock")
+    assert packages(project) == {"alpha": "1.0", "beta": "1.0"}
+    index.release("beta", "1.1")
+    index.release("alpha", "2.0", ["beta"])
+    index.release("gamma", "1.0")
+    # Nothing moves by itself, and an edit moves what it is about.
+    project.ok("lock", "--check")
+    project.ok("lock")
+    assert packages(project) == {"alpha": "1.0", "beta": "1.0"}
+    written(project, index, "alpha", "gamma", more=KNOWN)
+    assert project.run("lock", "--check").code == 1
+    project.ok("lock")
+    assert packages(project) == {"alpha": "1.0", "beta": "1.0", "gamma": "1.0"}
+    newer = [line for line in project.ok("outdated").out.splitlines() if line.endswith("(1 image)")]
+    assert newer == ["alpha  1.0 → 2.0  (1 image)", "beta   1.0 → 1.1  (1 image)"]
+    # One package, and only that.
+    moved = project.ok("lock", "--upgrade-package", "beta").out
+    assert "packages: beta 1.0 → 1.1, wanted by alpha" in moved
+    assert packages(project) == {"alpha": "1.0", "beta": "1.1", "gamma": "1.0"}
+    project.ok("lock", "--upgrade-package", "beta==1.0")
+    assert packages(project)["beta"] == "1.0"
+    # All of them.
+    moved = project.ok("lock", "--upgrade").out
+    assert "packages: alpha 1.0 → 2.0, requirements asks for alpha" in moved
+    assert packages(project) == {"alpha": "2.0", "beta": "1.1", "gamma": "1.0"}
+
+
+def test_an_upgrade_of_a_package_that_is_not_locked_is_a_mistake(project: Project, index: Index) -> None:
+    written(project, index, "alpha", more=KNOWN)
+    project.ok("lock")
+    mistakes = {
+        "b eta": "is no requirement",
+        "betta": "did you mean 'beta'?",
+        "beta[x]": "more than a package",
+    }
+    for text, words in mistakes.items():
+        ran = project.run("lock", "--upgrade-package", text)
+        assert ran.code == 64
+        assert words in ran.err
+
+
+def test_a_locked_plan_asks_no_index(project: Project, index: Index) -> None:
+    written(project, index, "alpha", more=KNOWN)
+    project.ok("lock")
+    assert index.site is not None
+    asked = len(index.site.requests)
+    index.closed = True
+    for command in (["plan"], ["lock", "--check"], ["plan", "--locked"], ["show", "training"], ["lock"]):
+        project.ok(*command)
+    assert len(index.site.requests) == asked
+
+
+def test_without_an_index_it_is_said_what_could_not_be_resolved(project: Project, index: Index) -> None:
+    written(project, index, "alpha", more=KNOWN)
+    project.ok("lock")
+    written(project, index, "alpha", "beta<2", "gamma", more=KNOWN)
+    for command in (["plan", "--offline"], ["show", "training", "--dockerfile", "--offline"]):
+        ran = project.run(*command)
+        assert ran.code == 75
+        assert (
+            "training: requirements cannot be resolved: the lock does not have what they come to" in ran.err
+        )
+    index.closed = True
+    ran = project.run("lock", env={"UV_HTTP_RETRIES": "0"})
+    assert ran.code == 75
+    assert "training: requirements cannot be resolved: " in ran.err
+    assert packages(project) == {"alpha": "1.0", "beta": "1.0"}
+
+
+def test_no_package_newer_than_a_date(project: Project, index: Index) -> None:
+    index.release("beta", "1.1", time="2026-03-02T00:00:00Z")
+    written(project, index, "alpha", more=KNOWN)
+    project.ok("lock", "--exclude-newer", "2026-03-01")
+    assert packages(project)["beta"] == "1.0"
+    # The lock keeps the date, until another one is given, or none.
+    project.ok("lock", "--upgrade")
+    assert packages(project)["beta"] == "1.0"
+    assert 'exclude_newer = "2026-03-01T23:59:59Z"' in (project.root / "stowplan.lock").read_text()
+    project.ok("lock", "--exclude-newer", "2026-03-02T12:00:00+02:00", "--upgrade")
+    assert 'exclude_newer = "2026-03-02T10:00:00Z"' in (project.root / "stowplan.lock").read_text()
+    assert packages(project)["beta"] == "1.1"
+    project.ok("lock", "--exclude-newer", "none")
+    assert "exclude_newer" not in (project.root / "stowplan.lock").read_text()
+    assert project.run("lock", "--exclude-newer", "yesterday").code == 64
+
+
+def test_requirements_that_contradict_each_other_name_the_lines(project: Project, index: Index) -> None:
+    written(project, index, "alpha", "beta<1", more=KNOWN)
+    ran = project.run("lock")
+    assert ran.code == 1
+    assert "stowplan.toml:6: " in ran.err
+    assert "requirements asks for alpha; requirements asks for beta<1." in ran.err
+
+
+def test_a_branch_stays_at_its_commit(project: Project, index: Index, tmp_path: Path) -> None:
+    """A repository has no hash: the lock has a commit, and keeps it."""
+    repository = tmp_path / "delta"
+    repository.mkdir()
+    (repository / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        '[project]\nname = "delta"\nversion = "1.0"\n'
+    )
+    git = ("git", "-C", str(repository), "-c", "user.name=t", "-c", "user.email=t@example.com")
+    for words in (("init", "-q", "-b", "main"), ("add", "."), ("commit", "-qm", "one")):
+        assert run(Command((*git, *words))).code == 0
+    first = run(Command((*git, "rev-parse", "HEAD"))).text.strip()
+    # Served as any static host does it.
+    with package_index() as served:
+
+        def publish() -> None:
+            assert run(Command((*git, "update-server-info"))).code == 0
+            for path in (repository / ".git").rglob("*"):
+                if path.is_file():
+                    served.raw[f"/delta.git/{path.relative_to(repository / '.git')}"] = path.read_bytes()
+
+        publish()
+        assert served.site is not None
+        line = f"delta @ git+http://127.0.0.1:{served.site.port}/delta.git@main"
+        written(project, index, line, more=KNOWN)
+        project.ok("lock")
+        assert packages(project)["delta"].endswith(f"/delta.git@{first}")
+        assert run(Command((*git, "commit", "-q", "--allow-empty", "-m", "two"))).code == 0
+        publish()
+        written(project, index, line, "beta", more=KNOWN)
+        project.ok("lock")
+        assert packages(project)["delta"].endswith(f"/delta.git@{first}")
+        project.ok("lock", "--upgrade-package", "delta")
+        assert not packages(project)["delta"].endswith(f"/delta.git@{first}")
+        assert "built in the image, since they have no wheel that fits: delta" in project.ok("plan").out
+
+
+def test_who_wants_a_package_and_what_others_read(project: Project, index: Index) -> None:
+    index.release("gamma", "1.0", ["alpha"])
+    written(project, index, "gamma", "beta<2", more=KNOWN)
+    project.ok("lock")
+    assert project.ok("why", "training", "Beta").out == (
+        "beta 1.0\n  requirements: beta<2\n  requirements: gamma → alpha → beta\n"
+    )
+    chains = project.ok("why", "train", "alpha", "-o", "json").data["chains"]
+    assert chains == [{"source": "requirements", "requirement": "gamma", "packages": ["gamma", "alpha"]}]
+    shown = project.ok("why", "train", "alpha", "-o", "markdown").out
+    assert "| requirements | gamma | gamma → alpha |" in shown
+    ran = project.run("why", "training", "betta")
+    assert ran.code == 64
+    assert "did you mean 'beta'?" in ran.err
+    # What is printed is what is locked, and pip takes it.
+    exported = project.ok("export", "training").out
+    lines = [line for line in exported.splitlines() if "==" in line]
+    assert lines == ["alpha==1.0 \\", "beta==1.0 \\", "gamma==1.0 \\"]
+    (project.root / "exported.txt").write_text(exported)
+    target = project.root / "target"
+    pip = ("-m", "pip", "install", "--no-deps", "--require-hashes", f"--target={target}", "-rexported.txt")
+    index_options = (f"--index-url={index.url}", f"--trusted-host={index.host}")
+    command = ("env", "-C", str(project.root), sys.executable, *pip, *index_options)
+    done = run(Command(command), merged=True)
+    assert done.code == 0, done.text
+    assert (target / "alpha.py").exists()
+    # How much a layer downloads is the sum of the files.
+    size = sum(len(data) for name in ("alpha", "beta", "gamma") for data in index.files[name].values())
+    assert f"builds layers: requirements ({size / 1000:.1f} kB to download), files" in project.ok("plan").out
+    assert f"requirements 3 packages, {size / 1000:.1f} kB to download" in project.ok("show", "training").out
+
+
+def test_two_clean_environments_write_the_same_bytes(project: Project, index: Index, tmp_path: Path) -> None:
+    index.add("native", wheel("native", "1.0", tag="cp311-cp311-manylinux_2_17_x86_64"))
+    index.add("native", wheel("native", "1.0", tag="py3-none-any"))
+    index.add("native", sdist("native", "1.0"))
+    written(project, index, "alpha", "native", more=KNOWN)
+    locks = []
+    for number, more in enumerate((
+        {"TZ": "UTC", "LC_ALL": "C", "PYTHONHASHSEED": "1"},
+        {"TZ": "Pacific/Auckland", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "2", "UV_PRERELEASE": "allow"},
+    )):  # fmt: skip
+        temporary = tmp_path / f"tmp {number}"
+        temporary.mkdir()
+        env = {**more, "TMPDIR": str(temporary), "UV_CACHE_DIR": str(tmp_path / f"cache{number}")}
+        (project.root / "stowplan.lock").unlink(missing_ok=True)
+        command = project.command("lock")
+        umask = ("/bin/sh", "-c", f'umask {"077" if number else "002"}; exec "$@"', "sh")
+        done = run(Command(("env", "-C", str(project.root), *umask, *command), env=project.environment(env)))
+        assert done.code == 0, done.stderr
+        locks.append((project.root / "stowplan.lock").read_bytes())
+        assert list(temporary.iterdir()) == []
+    assert locks[0] == locks[1]
+    assert b'name = "native-1.0-cp311-cp311-manylinux_2_17_x86_64.whl"' in locks[0]
