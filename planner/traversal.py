@@ -287,7 +287,7 @@ class Traversal:
             tuple((source.name, source.requirements) for source in sources),
             python.version,
             python.platform,
-            resolving(settings.installer_arguments),
+            resolving(self._installer(step, settings).arguments),
             {
                 name: value.text
                 for name, value in settings.environment.items()

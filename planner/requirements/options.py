@@ -172,9 +172,8 @@ _RESOLVING: Final = frozenset(
 
 
 def resolving(arguments: Mapping[str, object]) -> Mapping[str, object]:
-    """Those options of an installer that a resolution depends on, spelled with dashes."""
-    spelled = {name.replace("_", "-"): value for name, value in arguments.items()}
-    return {name: value for name, value in spelled.items() if name in _RESOLVING}
+    """Those arguments of an installer, in their only spelling, that a resolution depends on."""
+    return {name: value for name, value in arguments.items() if name in _RESOLVING}
 
 
 def uv_arguments(arguments: Mapping[str, object]) -> tuple[str, ...]:
