@@ -26,6 +26,7 @@ from planner import (
     Pin,
     Pipeline,
     PlannerError,
+    ProjectFiles,
     PythonVersion,
     RequirementsFile,
     Stack,
@@ -401,6 +402,17 @@ def resolved_from(lines: list[str]) -> Inputs:
                 HostPlatform(),
                 PythonOf(PINNED, version="3.11.2"),
                 Resolve(resolved_from(["six>=1"])),
+            },
+        ),
+        (
+            # A name alone may be that of a file.
+            {**NOT_INCLUDED, "requirements": ["six", "click"]},
+            {
+                ImageDigest(ref(PARENT)),
+                HostPlatform(),
+                ProjectFiles(("six", "click")),
+                PythonOf(PINNED),
+                Resolve(resolved_from(["six", "click"])),
             },
         ),
         (
