@@ -164,7 +164,13 @@ def resolved(need: Resolve, index: Mapping[str, Mapping[str, Iterable[str]]] = F
     upgrades = {each.name: each for each in map(Requirement.parse, need.upgrades)}
     found: dict[str, Package] = {}
     waiting = [each for _, asked in need.inputs.sources for each in asked.packages]
-    limits = [each for _, asked in need.inputs.sources for each in asked.constraints]
+    # Every requirement of a package limits it, whichever asks for it first.
+    limits = [
+        each
+        for _, asked in need.inputs.sources
+        for each in (*asked.packages, *asked.constraints)
+        if each.url is None and not (each.marker and not _holds(each))
+    ]
     while waiting:
         wanted = _named(waiting.pop(0))
         if wanted.name in found or (wanted.marker and not _holds(wanted)):

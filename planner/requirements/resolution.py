@@ -18,6 +18,7 @@ from planner.errors import Place, Problem
 from planner.identity import content_hash
 from planner.immutable import frozen
 from planner.requirements.model import Requirement, Requirements
+from planner.requirements.names import SETTING_OF
 from planner.requirements.packages import Closure, Package
 from planner.values import Digest, FrozenMapping, freeze
 
@@ -107,7 +108,8 @@ def divided(sources: Iterable[str], resolution: Resolution) -> Mapping[str, Clos
 def contradiction(inputs: Inputs, reason: str) -> Problem:
     """The problem of requirements that come to nothing: who asks for what, and why that cannot be.
 
-    `reason` is uv's, which names the packages that stand in each other's way.
+    `reason` is uv's, which names the packages that stand in each other's way. The problem is at the setting
+    of the last source: those before it are less often the user's own.
     """
     words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", reason)}
     lines = [
@@ -119,9 +121,8 @@ def contradiction(inputs: Inputs, reason: str) -> Problem:
     sources = list(dict.fromkeys(name for name, _ in lines)) or [name for name, _ in inputs.sources]
     asked = "; ".join(f"{name} asks for {text}" for name, text in lines)
     found = f"cannot be resolved together: {asked}. {reason}" if asked else f"cannot be resolved: {reason}"
-    return Problem(
-        Place(path=(sources[0],)), f"{' and '.join(sources)} {found}", "change one of them", "contradiction"
-    )
+    where = Place(path=(SETTING_OF[sources[-1]],))
+    return Problem(where, f"{' and '.join(sources)} {found}", "change one of them", "contradiction")
 
 
 def unmet(requirements: Iterable[Requirement], packages: Mapping[str, Package]) -> Iterator[Requirement]:
