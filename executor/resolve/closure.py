@@ -84,7 +84,10 @@ def closure(text: str, wanted: Mapping[str, Want], inputs: Inputs, kept: Iterabl
             requires.setdefault(other, []).append(name)
     packages = []
     for item in read.packages:
-        package = _package(item, rank, hashes.get(item.name), _index(wanted, item.name, inputs))
+        # A requirement that is a URL alone may not say the name.
+        url = item.archive.url if item.archive is not None else None
+        given = hashes.get(item.name) or hashes.get(url or "")
+        package = _package(item, rank, given, _index(wanted, item.name, inputs))
         package = evolve(before.get(package.text, package), requires=requires.get(item.name, ()))
         packages.append(package)
     roots = {
@@ -95,12 +98,15 @@ def closure(text: str, wanted: Mapping[str, Want], inputs: Inputs, kept: Iterabl
 
 
 def _hashes(inputs: Inputs) -> Mapping[str, frozenset[str]]:
-    """The hashes that requirements and constraints give for packages: others must not be installed."""
+    """The hashes that requirements and constraints give for packages, by name, or by URL where there is none.
+
+    Others must not be installed.
+    """
     found: dict[str, set[str]] = {}
     for _, requirements in inputs.sources:
         for each in (*requirements.packages, *requirements.constraints):
             if each.hashes:
-                found.setdefault(each.name, set()).update(each.hashes)
+                found.setdefault(each.name or (each.url or "").partition("#")[0], set()).update(each.hashes)
     return {name: frozenset(each) for name, each in found.items()}
 
 
@@ -116,6 +122,8 @@ def _package(
         below = f"#subdirectory={archive.subdirectory}" if archive.subdirectory else ""
         name = (archive.url or "").partition("#")[0].rpartition("/")[2]
         file = File(name, _hash(archive.hashes), archive.size)
+        if hashes is not None and file.hash not in hashes:
+            raise ValueError(f"{item.name} @ {archive.url} has no hash of the requirements")
         return Package(item.name, url=f"{archive.url}{below}", files=(file,))
     if item.version is None:
         raise ValueError(f"{item.name} is a directory of this machine")
