@@ -11,7 +11,7 @@ from planner import Lock, Pins, PlannerError, Stack, dumps, loads, make_spec
 from planner.facts.needs import Resolve
 from tests.builders import World, observed, pipeline_of
 
-INDEX: Final = {"alpha": {"1.0": [], "2.0": []}}
+INDEX: Final[Mapping[str, Mapping[str, list[str]]]] = {"alpha": {"1.0": [], "2.0": []}}
 ORCHESTRATED: Final = Stack(
     name="prod", components={"orchestrator": {"flavor": "local", "requirements": ["alpha<2"]}}
 )
