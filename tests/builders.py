@@ -165,12 +165,11 @@ def resolved(need: Resolve, index: Mapping[str, Mapping[str, Iterable[str]]] = F
     found: dict[str, Package] = {}
     waiting = [each for _, asked in need.inputs.sources for each in asked.packages]
     # Every requirement of a package limits it, whichever asks for it first.
-    limits = [
-        each
-        for _, asked in need.inputs.sources
-        for each in (*asked.packages, *asked.constraints)
-        if each.url is None and not (each.marker and not _holds(each))
-    ]
+    limits: dict[str, list[Requirement]] = {}
+    for _, asked in need.inputs.sources:
+        for each in (*asked.packages, *asked.constraints):
+            if each.url is None and not (each.marker and not _holds(each)):
+                limits.setdefault(each.name, []).append(each)
     while waiting:
         wanted = _named(waiting.pop(0))
         if wanted.name in found or (wanted.marker and not _holds(wanted)):
@@ -186,13 +185,12 @@ def resolved(need: Resolve, index: Mapping[str, Mapping[str, Iterable[str]]] = F
             found[wanted.name] = Package(wanted.name, url=url, files=() if "+" in url[:4] else (file,))
             continue
         releases = index.get(wanted.name, {})
-        asked = [
-            each for each in (wanted, *limits, upgrades.get(wanted.name)) if each and each.name == wanted.name
-        ]
+        upgrade = upgrades.get(wanted.name)
+        every = [wanted, *limits.get(wanted.name, ()), *((upgrade,) if upgrade else ())]
         fitting = [
             version
-            for version in sorted(releases or _guesses(asked), key=Version)
-            if all(each.allows(Version(version)) for each in asked)
+            for version in sorted(releases or _guesses(every), key=Version)
+            if all(each.allows(Version(version)) for each in every)
         ]
         if not fitting and releases:
             return Resolution(reason=f"there is no version of {wanted.text}", impossible=True)
@@ -214,11 +212,13 @@ def resolved(need: Resolve, index: Mapping[str, Mapping[str, Iterable[str]]] = F
     return Resolution(tuple(found.values()), roots)
 
 
-def _guesses(asked: Iterable[Requirement]) -> set[str]:
+def _guesses(asked: Iterable[Requirement]) -> Iterable[str]:
     """Versions of a package that is in no table: two, and those that are named."""
     named = (clause.version.removesuffix(".*") for each in asked for clause in each.clauses)
     pattern = re.compile(VERSION_PATTERN, re.VERBOSE | re.IGNORECASE)
-    return {"0.1", "1.0", *(str(Version(text)) for text in named if pattern.fullmatch(text))}
+    versions = map(Version, ("0.1", "1.0", *(text for text in named if pattern.fullmatch(text))))
+    # Each once, though there are two spellings of it.
+    return map(str, dict.fromkeys(versions))
 
 
 def _holds(requirement: Requirement) -> bool:
