@@ -23,7 +23,6 @@ from executor.workflow.locks import check_lock, write_lock
 from planner import (
     LOCK_NAME,
     Digest,
-    Facts,
     IgnoreRules,
     ImageRef,
     Lock,
@@ -39,6 +38,7 @@ from planner import (
 )
 from planner.lock.repair import repair
 from planner.requirements.files import included_files, parse_file
+from tests.builders import observed
 
 __all__ = ["CASES", "growing"]
 
@@ -231,6 +231,11 @@ def ledger(_: Path, count: int) -> Work:
     return work
 
 
+def _made(pipeline: Pipeline) -> PlanSpec:
+    """The spec of a pipeline, whose requirements come to packages of a world in memory."""
+    return make_spec(pipeline, Stack(), observed(pipeline, checkout=False))
+
+
 def _spec(count: int, offset: int) -> PlanSpec:
     settings = {
         "docker": {
@@ -244,7 +249,7 @@ def _spec(count: int, offset: int) -> PlanSpec:
         }
     }
     pipeline = Pipeline(name="p", steps=[f"s{index + offset}" for index in range(count)], settings=settings)
-    return make_spec(pipeline, Stack(), Facts())
+    return _made(pipeline)
 
 
 def comparing(_: Path, count: int) -> Work:
@@ -265,7 +270,7 @@ def _lock(requirements: Iterable[str]) -> Lock:
     for index, requirement in enumerate(requirements):
         settings = {"docker": {"parent_image": PARENT, "requirements": [requirement]}}
         pipeline = Pipeline(name=f"p{index}", steps=["only"], settings=settings)
-        plans.append(make_spec(pipeline, Stack(), Facts()))
+        plans.append(_made(pipeline))
     return Lock(plans)
 
 
