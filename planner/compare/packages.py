@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from planner.compare.change import Change
 from planner.image.spec import ImageSpec
 from planner.requirements.model import Requirement
-from planner.requirements.packages import Package
-from planner.requirements.why import wishes
+from planner.requirements.why import wishes_of
 
 __all__ = ["requirement_changes", "resolution_changes"]
 
@@ -44,19 +43,23 @@ def resolution_changes(old: ImageSpec, new: ImageSpec) -> Iterator[Change]:
 def _package_changes(old: ImageSpec, new: ImageSpec) -> Iterator[Change]:
     before = {package.name: package for package in old.packages}
     after = {package.name: package for package in new.packages}
+    written = [_written(spec) for spec in (old, new)]
+    wishes = wishes_of(new)
     for name in sorted(before.keys() | after.keys()):
         was, is_now = before.get(name), after.get(name)
         if was == is_now:
             continue
         same = was is not None and is_now is not None and was.text == is_now.text
         # What is written as one version is shown as it is written.
-        if not same and _written(old, was) and _written(new, is_now):
+        if not same and all(
+            each is None or name in names for each, names in zip((was, is_now), written, strict=True)
+        ):
             continue
         left, right = (each.shown if each else None for each in (was, is_now))
         if is_now is None:
             yield Change("", "packages", name, "removed", left, None, f"packages: - {name} {left}")
             continue
-        wish = f", {wishes(new, name)}"
+        wish = f", {wishes[name]}"
         if was is None:
             yield Change("", "packages", name, "added", None, right, f"packages: + {name} {right}{wish}")
         elif left == right and was.hashes != is_now.hashes:
@@ -68,12 +71,10 @@ def _package_changes(old: ImageSpec, new: ImageSpec) -> Iterator[Change]:
             )
 
 
-def _written(spec: ImageSpec, package: Package | None) -> bool:
-    """Whether a package is not there, or requirements name just its version."""
-    if package is None:
-        return True
+def _written(spec: ImageSpec) -> frozenset[str]:
+    """The packages of which requirements name just one version."""
     asked = (each for item in spec.installs for each in item.requirements.packages)
-    return any(each.name == package.name and (each.exact or each.url) for each in asked)
+    return frozenset(each.name for each in asked if each.exact or each.url)
 
 
 def requirement_changes(
@@ -103,7 +104,7 @@ def requirement_changes(
 def _by_name(packages: Iterable[Requirement]) -> dict[str, tuple[Requirement, ...]]:
     named: dict[str, list[Requirement]] = {}
     for package in packages:
-        named.setdefault(package.name, []).append(package)
+        named.setdefault(package.label, []).append(package)
     return {name: tuple(same) for name, same in named.items()}
 
 
@@ -111,4 +112,4 @@ def _tail(item: Requirement) -> str:
     """What stands behind the name: `2.1.0` of `torch==2.1.0`, `<3` of `torch<3`."""
     if item.pin is not None and not item.extras and item.marker is None:
         return item.clauses[0].version
-    return item.text.removeprefix(item.name).lstrip() or "any version"
+    return item.text.removeprefix(item.label).lstrip() or "any version"

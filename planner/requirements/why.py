@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from planner.immutable import frozen
@@ -10,7 +10,7 @@ from planner.immutable import frozen
 if TYPE_CHECKING:
     from planner.image.spec import ImageSpec
 
-__all__ = ["Chain", "chains", "wishes"]
+__all__ = ["Chain", "chains", "wishes_of"]
 
 
 @frozen
@@ -43,15 +43,20 @@ def chains(spec: ImageSpec, name: str) -> Iterator[Chain]:
                 yield Chain(item.source, requirement.text, paths[requirement.name])
 
 
-def wishes(spec: ImageSpec, name: str) -> str:
-    """Who wants a package, in words: a source, or else the packages that require it."""
-    asked = [
-        f"{item.source} asks for {each.text}"
-        for item in spec.installs
-        for each in item.requirements.packages
-        if each.name == name
-    ]
-    wanting = sorted(package.name for package in spec.packages if name in package.requires)
-    if asked:
-        return " and ".join(asked)
-    return f"wanted by {', '.join(wanting)}" if wanting else "wanted by nobody else"
+def wishes_of(spec: ImageSpec) -> Mapping[str, str]:
+    """Who wants each package, in words: sources, or else the packages that require it."""
+    asked: dict[str, list[str]] = {}
+    for item in spec.installs:
+        for each in item.requirements.packages:
+            asked.setdefault(each.name, []).append(f"{item.source} asks for {each.text}")
+    wanting: dict[str, list[str]] = {}
+    for name, requires in sorted((package.name, package.requires) for package in spec.packages):
+        for other in requires:
+            wanting.setdefault(other, []).append(name)
+    return {package.name: _words(package.name, asked, wanting) for package in spec.packages}
+
+
+def _words(name: str, asked: Mapping[str, list[str]], wanting: Mapping[str, list[str]]) -> str:
+    if name in asked:
+        return " and ".join(asked[name])
+    return f"wanted by {', '.join(wanting[name])}" if name in wanting else "wanted by nobody else"

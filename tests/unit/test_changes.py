@@ -119,6 +119,12 @@ def test_equal_plans_have_no_differences() -> None:
             ["six<1", 'six==1.1; python_version >= "3.12"'],
             'requirements: six <1 → <1, ==1.1; python_version >= "3.12"',
         ),
+        # URLs that do not say what is there are one another's neighbours, and not versions of one package.
+        (
+            ["https://host/a.zip"],
+            ["https://host/a.zip", "https://host/b.zip"],
+            "requirements: + https://host/b.zip",
+        ),
     ],
 )  # fmt: skip
 def test_requirements(before: list[str], after: list[str], expected: str) -> None:
