@@ -90,6 +90,8 @@ class Index:
     closed: bool = False
     raw: dict[str, bytes] = Factory(dict)
     """Anything else that the server has, by its path."""
+    keeping: dict[str, str] = Factory(dict)
+    """How long `simple` pages and `files` may be kept: their Cache-Control."""
 
     @property
     def url(self) -> str:
@@ -119,9 +121,19 @@ class Index:
         self.add(name, wheel(name, version, requires), time=time)
 
     def answer(self, request: Request) -> Reply:
-        """What the server says."""
+        """What the server says; that nothing changed, to who has it already."""
         if self.closed:
             return Reply(503)
+        reply = self._answer(request)
+        keeping = self.keeping.get(request.path.split("/")[1])
+        if keeping is None or reply.status != 200:
+            return reply
+        tag = f'"{hashlib.sha256(reply.body).hexdigest()}"'
+        known = request.headers.get("If-None-Match") == tag
+        headers = {**reply.headers, "Cache-Control": keeping, "ETag": tag}
+        return Reply(304, b"", headers) if known else Reply(200, reply.body, headers)
+
+    def _answer(self, request: Request) -> Reply:
         path = request.path.partition("?")[0]
         if path in self.raw:
             return Reply(200, self.raw[path])

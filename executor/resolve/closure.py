@@ -7,9 +7,8 @@ source archive only where no wheel fits. Refuses to run anything.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import Factory, define, evolve
 from packaging.utils import canonicalize_name, parse_wheel_filename
@@ -66,15 +65,17 @@ def _want(lines: Iterable[str]) -> Want:
     return Want(tuple(files), tuple(packages), index)
 
 
-def closure(text: str, wanted: Mapping[str, Want], inputs: Inputs, kept: Iterable[Package]) -> Resolution:
-    """The resolution that uv's `pylock.toml` is. ValueError for what is not to be installed.
+def closure(
+    data: Mapping[str, Any], wanted: Mapping[str, Want], inputs: Inputs, kept: Iterable[Package]
+) -> Resolution:
+    """The resolution that the data of uv's `pylock.toml` is. ValueError for what is not to be installed.
 
     `wanted` names files of requirements by the number of their source. A package of `kept` that is at the
     same version stays as it is: what is published for a version later is none of a lock.
     """
     from packaging.pylock import Pylock  # noqa: PLC0415  # only what is resolved anew is read
 
-    read = Pylock.from_dict(tomllib.loads(text))
+    read = Pylock.from_dict(data)
     before = {package.text: package for package in kept}
     hashes = _hashes(inputs)
     rank = ranks(inputs.python, inputs.platform)
@@ -87,8 +88,10 @@ def closure(text: str, wanted: Mapping[str, Want], inputs: Inputs, kept: Iterabl
         # A requirement that is a URL alone may not say the name.
         url = item.archive.url if item.archive is not None else None
         given = hashes.get(item.name) or hashes.get(url or "")
-        package = _package(item, rank, given, _index(wanted, item.name, inputs))
-        package = evolve(before.get(package.text, package), requires=requires.get(item.name, ()))
+        told = {"index": _index(wanted, item.name, inputs), "requires": requires.get(item.name, ())}
+        package = _package(item, rank, given, told)
+        if package.text in before:
+            package = evolve(before[package.text], requires=package.requires)
         packages.append(package)
     roots = {
         source: tuple(name for name, want in wanted.items() if f"{number}.txt" in want.files)
@@ -111,12 +114,13 @@ def _hashes(inputs: Inputs) -> Mapping[str, frozenset[str]]:
 
 
 def _package(
-    item: pylock.Package, rank: Mapping[object, int], hashes: frozenset[str] | None, index: str | None
+    item: pylock.Package, rank: Mapping[object, int], hashes: frozenset[str] | None, told: Mapping[str, Any]
 ) -> Package:
+    """A package with the files of it that fit, and what is `told` of it elsewhere."""
     if item.vcs is not None:
         vcs = item.vcs
         below = f"#subdirectory={vcs.subdirectory}" if vcs.subdirectory else ""
-        return Package(item.name, url=f"{vcs.type}+{vcs.url}@{vcs.commit_id}{below}")
+        return Package(item.name, url=f"{vcs.type}+{vcs.url}@{vcs.commit_id}{below}", **told)
     if item.archive is not None:
         archive = item.archive
         below = f"#subdirectory={archive.subdirectory}" if archive.subdirectory else ""
@@ -124,7 +128,7 @@ def _package(
         file = File(name, _hash(archive.hashes), archive.size)
         if hashes is not None and file.hash not in hashes:
             raise ValueError(f"{item.name} @ {archive.url} has no hash of the requirements")
-        return Package(item.name, url=f"{archive.url}{below}", files=(file,))
+        return Package(item.name, url=f"{archive.url}{below}", files=(file,), **told)
     if item.version is None:
         raise ValueError(f"{item.name} is a directory of this machine")
     wheels = sorted(
@@ -138,7 +142,7 @@ def _package(
     if not files:
         lacks = "no file that fits" if hashes is None else "no file that fits with a hash of the requirements"
         raise ValueError(f"{item.name}=={item.version} has {lacks}")
-    return Package(item.name, str(item.version), files=tuple(files), index=index)
+    return Package(item.name, str(item.version), files=tuple(files), **told)
 
 
 def _hash(hashes: Mapping[str, str]) -> str:

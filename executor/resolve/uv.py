@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -88,15 +89,23 @@ def _attempt(need: Resolve, environ: Mapping[str, str], *, prevail: bool) -> Res
         done = run(evolve(lock, env=env))
         if done.code:
             return _failure(done.stderr, secrets)
-        text = (directory / _PREFERRED).read_text()
+        data = tomllib.loads((directory / _PREFERRED).read_text())
         # Now every version is settled: the same versions are listed.
-        (directory / _LISTED).write_text(_pins(text))
-        done = run(evolve(listing, env=env))
+        pins = [
+            f"{each['name']}=={each['version']}" for each in data.get("packages", ()) if "version" in each
+        ]
+        listed = directory / _LISTED
+        # What that takes uv has just kept, unless it keeps nothing: then the index is asked once more.
+        for more in ({"UV_OFFLINE": "1"}, {}):
+            listed.write_text("".join(f"{pin}\n" for pin in pins))
+            done = run(evolve(listing, env={**env, **more}))
+            text = listed.read_text()
+            if done.code == 0 and set(pins) <= set(text.splitlines()):
+                break
         if done.code:
             return _failure(done.stderr, secrets)
-        listed = wants((directory / _LISTED).read_text())
     try:
-        return closure(text, listed, need.inputs, need.preferred)
+        return closure(data, wants(text), need.inputs, need.preferred)
     except ValueError as error:
         return Resolution(reason=str(error), impossible=True)
 
@@ -179,14 +188,6 @@ def _variables(inputs: Inputs, environ: Mapping[str, str]) -> Iterator[tuple[str
             yield name, value
         elif name in _PIP_VARIABLES:
             yield _PIP_VARIABLES[name], value
-
-
-def _pins(text: str) -> str:
-    """The versions of a `pylock.toml` as a list that uv prefers."""
-    import tomllib  # noqa: PLC0415  # as in commands
-
-    packages = tomllib.loads(text).get("packages", ())
-    return "".join(f"{each['name']}=={each['version']}\n" for each in packages if "version" in each)
 
 
 def _failure(stderr: str, secrets: Iterable[str]) -> Resolution:

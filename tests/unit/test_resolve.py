@@ -62,3 +62,29 @@ def test_a_wheel_of_a_url_has_to_have_the_hash_that_the_requirement_gives(index:
     refused = asked(index, Requirement.parse(text.format(url), [f"sha256:{'a' * 64}"]))
     assert refused.impossible
     assert refused.reason == f"alpha @ {url} has no hash of the requirements"
+
+
+def test_an_index_is_asked_for_a_package_once(index: Index) -> None:
+    """Who wants each package is a second question to uv, which has all it takes by then."""
+    index.release("alpha", "1.0", ["beta>=1"])
+    index.release("beta", "1.0")
+    found = asked(index, Requirement.parse("alpha"))
+    assert [(each.text, each.requires) for each in found.packages] == [
+        ("alpha==1.0", ("beta",)),
+        ("beta==1.0", ()),
+    ]
+    assert index.site is not None
+    requests = [(request.method, request.path) for request in index.site.requests]
+    assert requests.count(("GET", "/simple/beta/")) == 1
+    assert len(set(requests)) == len(requests)
+
+
+def test_where_uv_keeps_nothing_the_index_is_asked_again(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    index.release("alpha", "1.0", ["beta>=1"])
+    index.release("beta", "1.0")
+    found = asked(index, Requirement.parse("alpha"))
+    assert found.wanted == {"requirements": ("alpha",)}
+    assert [each.requires for each in found.packages] == [("beta",), ()]
