@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import time
 import uuid
 from pathlib import Path
 from typing import Final
 
-from benchmarks.measure import best, run, table
+from benchmarks.measure import STOWPLAN, best, run, table
 
 __all__ = ["applying"]
 
-STOWPLAN: Final = (str(Path(sys.executable).parent / "stowplan"),)
 # By hand: the same parent, package and files, in the order that caches best.
 DOCKERFILE: Final = """\
 FROM {parent}

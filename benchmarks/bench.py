@@ -20,14 +20,14 @@ from typing import Final
 from benchmarks.applying import applying
 from benchmarks.growth import growing
 from benchmarks.logs import masking
-from benchmarks.measure import best, run, shell, table
+from benchmarks.measure import STOWPLAN, best, run, shell, table
+from benchmarks.resolving import resolving
 from executor.observe.facts import observe
 from planner import Pipeline, Stack
 
 FIXTURES: Final = Path(__file__).parent.parent / "fixtures/projects"
 # Planning with a digest asks no registry, so that no network is measured.
 PARENT: Final = "python:3.11-slim@sha256:" + "0" * 64
-STOWPLAN: Final = (str(Path(sys.executable).parent / "stowplan"),)
 GIT: Final = ("git", "-c", "user.name=bench", "-c", "user.email=bench", "-c", "core.fsmonitor=false")
 SHA256SUM: Final = "find . -path ./.git -prune -o -type f -print0 | xargs -0 sha256sum"
 
@@ -49,6 +49,7 @@ def main() -> None:
         as_installed(Path(directory) / "bytecode")
         observing(Path(directory) / "tree", given.files, given.runs)
         planning(Path(directory) / "demo", 4 * given.runs)
+        resolving(Path(directory) / "resolving", given.runs)
         applying(Path(directory) / "apply", given.runs)
         starting(4 * given.runs)
         masking(given.runs)

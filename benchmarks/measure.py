@@ -8,8 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-__all__ = ["best", "run", "shell", "table"]
+__all__ = ["STOWPLAN", "best", "run", "shell", "table"]
+
+STOWPLAN: Final = (str(Path(sys.executable).parent / "stowplan"),)
 
 
 def run(*argv: str, cwd: Path | None = None) -> str:
