@@ -17,6 +17,7 @@ from markdown_it.token import Token
 
 from executor.cli.render import encode
 from executor.cli.render.encode import Markdown, bullets, cell, code, document, heading, json_text, terminal
+from planner.logins import without_logins
 from tests.property import strategies as some
 
 # What GitHub takes for Markdown: CommonMark with tables and strikethrough.
@@ -86,9 +87,11 @@ def test_a_selector_that_no_emoji_takes_is_shown() -> None:
 
 @some.examples(300)
 @given(foreign)
+@example("\x1b]8;;https://evil.example\x07text\x1b]8;;\x07@me")
 def test_json_is_read_as_it_was_and_obeyed_by_no_terminal(text: str) -> None:
-    written = json_text({"a": [text], text: None})
-    assert json.loads(written) == {"a": [text], text: None}
+    """Without what may be a login, as everywhere."""
+    written, kept = json_text({"a": [text], text: None}), without_logins(text)
+    assert json.loads(written) == {"a": [kept], kept: None}
     assert terminal(written.replace("\n", "")) == written.replace("\n", "")
     assert json.loads(written.encode())
 
