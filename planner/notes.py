@@ -11,6 +11,8 @@ from planner.files.tree import decode_node
 from planner.image.plan import ImagePlan, Note
 from planner.image.spec import ExternalImage
 from planner.pyproject import PYPROJECT
+from planner.requirements.names import OWN
+from planner.requirements.resolution import unmet
 from planner.settings.effective import Settings
 from planner.sources import REQUIREMENTS_FILE
 from planner.stack import LOCAL_REGISTRY
@@ -39,6 +41,7 @@ def notes_of(
         *_parents(images),
         *_pythons(images),
         *_built(images),
+        *_overridden(images),
         *_skipped(settings),
         *([_DEFAULT_RULES] if default_rules else ()),
         *_files(images),
@@ -96,6 +99,24 @@ def _built(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
         if names:
             text = f"{image.name}: built in the image, since they have no wheel that fits: {', '.join(names)}"
             yield Note("built-packages", image.name, text)
+
+
+def _overridden(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
+    """Packages whose versions the project's own requirements say alone."""
+    for image in images:
+        names = image.spec.resolved.overridden if image.spec.resolved else ()
+        for package in (each for each in image.spec.packages if each.name in names):
+            own, others = [], []
+            for item in image.spec.installs:
+                if item.source in OWN:
+                    asked = [each for each in item.requirements.packages if each.name == package.name]
+                    own += [f"{each.text} of {item.source}" for each in asked]
+                else:
+                    asked = list(unmet(item.requirements.packages, {package.name: package}))
+                    others += [f"{each.text} of {item.source}" for each in asked]
+            over = " and ".join(others) or f"what other packages require of {package.name}"
+            won = " and ".join(own) or f"a constraint of {package.name}"
+            yield Note("overridden", image.name, f"{image.name}: {won} wins over {over}")
 
 
 def _differ(looked_up: str | None, planned: str | None) -> bool:

@@ -45,6 +45,7 @@ from planner.image.spec import ExternalImage, ImageSpec, Resolved
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Pins
 from planner.pipeline import Pipeline, Step
+from planner.requirements.names import prevailing
 from planner.requirements.options import canonical_options, resolving
 from planner.requirements.packages import Closure
 from planner.requirements.resolution import Inputs, Resolution, contradiction, divided
@@ -294,9 +295,10 @@ class Traversal:
                 if name.startswith(f"{settings.installer.name}_")
             },
             self.pins.newest(*where),
+            prevailing(source.name for source in sources) if settings.prefers_own else (),
         )
-        closures = self.pins.closures(*where, inputs.digest)
-        if closures is None:
+        known = self.pins.resolution(*where, inputs.digest)
+        if known is None:
             preferred = self.pins.preferred(*where)
             upgrades = tuple(requirement.text for requirement in self.pins.upgrades)
             found = self.facts.ask(Resolve(inputs, preferred, upgrades))
@@ -304,12 +306,18 @@ class Traversal:
                 raise PlannerError([contradiction(inputs, found.reason)])
             if found.reason:
                 return Resolved(
-                    inputs.digest, python, inputs.exclude_newer, found.reason, found.transient
+                    inputs.digest,
+                    python,
+                    inputs.exclude_newer,
+                    reason=found.reason,
+                    transient=found.transient,
                 ), {}
             closures = self._divided.setdefault(
                 (inputs, found), divided((source.name for source in sources), found)
             )
-        return Resolved(inputs.digest, python, inputs.exclude_newer), closures
+            known = (closures, found.overridden)
+        closures, overridden = known
+        return Resolved(inputs.digest, python, inputs.exclude_newer, overridden), closures
 
     def _python(self, step: Step, settings: Settings, parent: ExternalImage) -> ImagePython:
         """The Python of the parent: what a setting says, else what the lock has, else what can be told."""

@@ -166,10 +166,14 @@ def resolved(need: Resolve, index: Mapping[str, Mapping[str, Iterable[str]]] = F
     waiting = [each for _, asked in need.inputs.sources for each in asked.packages]
     # Every requirement of a package limits it, whichever asks for it first.
     limits: dict[str, list[Requirement]] = {}
-    for _, asked in need.inputs.sources:
+    own_limits: dict[str, list[Requirement]] = {}
+    overridden: list[str] = []
+    for source, asked in need.inputs.sources:
         for each in (*asked.packages, *asked.constraints):
             if each.url is None and not (each.marker and not _holds(each)):
                 limits.setdefault(each.name, []).append(each)
+                if source in need.inputs.prevail and each.clauses:
+                    own_limits.setdefault(each.name, []).append(each)
     while waiting:
         wanted = _named(waiting.pop(0))
         if wanted.name in found or (wanted.marker and not _holds(wanted)):
@@ -192,6 +196,13 @@ def resolved(need: Resolve, index: Mapping[str, Mapping[str, Iterable[str]]] = F
             for version in sorted(releases or _guesses(every), key=Version)
             if all(each.allows(Version(version)) for each in every)
         ]
+        if not fitting and (own := own_limits.get(wanted.name)):
+            overridden.append(wanted.name)
+            fitting = [
+                version
+                for version in sorted(releases, key=Version)
+                if all(each.allows(Version(version)) for each in own)
+            ]
         if not fitting and releases:
             return Resolution(reason=f"there is no version of {wanted.text}", impossible=True)
         # Of a package that is in no table, somebody has published what is asked for.
@@ -209,7 +220,7 @@ def resolved(need: Resolve, index: Mapping[str, Mapping[str, Iterable[str]]] = F
         found[wanted.name] = Package(wanted.name, version, files=files, requires=names)
         waiting += requires
     roots = {name: tuple(_named(each).name for each in asked.packages) for name, asked in need.inputs.sources}
-    return Resolution(tuple(found.values()), roots)
+    return Resolution(tuple(found.values()), roots, tuple(overridden))
 
 
 def _guesses(asked: Iterable[Requirement]) -> Iterable[str]:

@@ -21,7 +21,7 @@ from planner.requirements.resolution import Inputs, Resolution
 if TYPE_CHECKING:
     from packaging import pylock
 
-__all__ = ["Want", "closure", "wants"]
+__all__ = ["Want", "closure", "locations", "wants"]
 
 _ALGORITHMS: Final = ("sha256", "sha384", "sha512")
 
@@ -98,6 +98,15 @@ def closure(
         for number, (source, _) in enumerate(inputs.sources)
     }
     return Resolution(tuple(sorted(packages, key=lambda package: package.name)), roots)
+
+
+def locations(data: Mapping[str, Any]) -> Mapping[str, str]:
+    """The URL of each file of the data of uv's `pylock.toml`, by its hash."""
+    from packaging.pylock import Pylock  # noqa: PLC0415  # as in closure
+
+    read = Pylock.from_dict(data)
+    files = (file for item in read.packages for file in (*(item.wheels or ()), item.sdist) if file)
+    return {_hash(file.hashes): file.url for file in files if file.url}
 
 
 def _hashes(inputs: Inputs) -> Mapping[str, frozenset[str]]:

@@ -12,15 +12,18 @@ import re
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from attrs import evolve
 
 from executor.process import Command, run
-from executor.resolve.closure import closure, wants
+from executor.resolve.closure import closure, locations, wants
+from executor.resolve.overrides import contested, override
 from planner.facts.needs import Resolve
+from planner.immutable import frozen
 from planner.mask import Mask
 from planner.requirements.model import Requirement
 from planner.requirements.options import installer_arguments, uv_arguments
@@ -29,7 +32,7 @@ from planner.requirements.resolution import Inputs, Resolution
 from planner.requirements.urls import is_version_control
 from planner.values import EnvTemplate, VariableRef
 
-__all__ = ["commands", "files", "resolve"]
+__all__ = ["addresses", "commands", "files", "resolve"]
 
 _PREFERRED: Final = "pylock.preferred.toml"
 _LISTED: Final = "listed.txt"
@@ -65,53 +68,104 @@ def resolve(need: Resolve, environ: Mapping[str, str], *, asks: bool = True) -> 
     """
     if not asks:
         return Resolution(reason="the lock does not have what they come to", transient=True)
-    missing = sorted(
-        {name for text in need.inputs.variables.values() for name in EnvTemplate(text).variables}
-        - environ.keys()
-    )
-    if missing:
-        return Resolution(reason=f"the environment variable {missing[0]} is not set")
-    found = _attempt(need, environ, prevail=False)
-    if found.impossible and need.inputs.prevail:
-        return _attempt(need, environ, prevail=True)
-    return found
+    if unset := _unset(need.inputs, environ):
+        return unset
+    found = _attempt(need, environ)
+    overridden: frozenset[str] = frozenset()
+    while found.impossible and (more := contested(need.inputs, found.reason) - overridden):
+        overridden |= more
+        found = _attempt(need, environ, overridden)
+    if found.reason or not overridden:
+        return found
+    # An override takes away all that others say of a package: none is left that is not necessary.
+    for name in sorted(overridden) if len(overridden) > 1 else ():
+        fewer = _attempt(need, environ, overridden - {name})
+        if not fewer.reason:
+            found, overridden = fewer, overridden - {name}
+    return evolve(found, overridden=tuple(sorted(overridden)))
 
 
-def _attempt(need: Resolve, environ: Mapping[str, str], *, prevail: bool) -> Resolution:
+def addresses(inputs: Inputs, environ: Mapping[str, str]) -> Mapping[str, str] | Resolution:
+    """Where the files are that requirements come to: URLs by hashes. Or why nobody can tell."""
+    if unset := _unset(inputs, environ):
+        return unset
+    with _asking(Resolve(inputs), environ) as asking:
+        if failure := asking.ask(asking.lock):
+            return failure
+        return locations(asking.written())
+
+
+def _unset(inputs: Inputs, environ: Mapping[str, str]) -> Resolution | None:
+    """Why nothing can be resolved, if a variable of this machine that says where packages are is not set."""
+    missing = sorted(_referred(inputs) - environ.keys())
+    return Resolution(reason=f"the environment variable {missing[0]} is not set") if missing else None
+
+
+def _referred(inputs: Inputs) -> set[str]:
+    return {name for text in inputs.variables.values() for name in EnvTemplate(text).variables}
+
+
+@frozen
+class _Asking:
+    """A directory for uv with all that it is given, and the two questions that can be asked there."""
+
+    directory: Path
+    lock: Command
+    listing: Command
+    secrets: tuple[str, ...]
+
+    def ask(self, command: Command) -> Resolution | None:
+        """Why uv has no answer; None if it has written one."""
+        done = run(command)
+        return _failure(done.stderr, self.secrets) if done.code else None
+
+    def written(self) -> Mapping[str, Any]:
+        """What uv has written of the files: the data of a `pylock.toml`."""
+        return tomllib.loads((self.directory / _PREFERRED).read_text())
+
+
+@contextmanager
+def _asking(need: Resolve, environ: Mapping[str, str], overridden: Collection[str] = ()) -> Iterator[_Asking]:
+    env = dict(_variables(need.inputs, environ))
+    secrets = (*env.values(), *(environ[name] for name in sorted(_referred(need.inputs))))
     with tempfile.TemporaryDirectory(prefix="stowplan-resolve-") as name:
         directory = Path(name)
-        for file, text in files(need, prevail=prevail).items():
+        for file, text in files(need, overridden).items():
             (directory / file).write_text(text)
-        env = dict(_variables(need.inputs, environ))
-        names = {name for text in need.inputs.variables.values() for name in EnvTemplate(text).variables}
-        secrets = [*env.values(), *(environ[name] for name in sorted(names))]
-        lock, listing = commands(need, name, prevail=prevail)
-        done = run(evolve(lock, env=env))
-        if done.code:
-            return _failure(done.stderr, secrets)
-        data = tomllib.loads((directory / _PREFERRED).read_text())
+        lock, listing = commands(need, name, overrides=bool(overridden))
+        yield _Asking(directory, evolve(lock, env=env), evolve(listing, env=env), secrets)
+
+
+def _attempt(need: Resolve, environ: Mapping[str, str], overridden: Collection[str] = ()) -> Resolution:
+    with _asking(need, environ, overridden) as asking:
+        if failure := asking.ask(asking.lock):
+            return failure
+        data = asking.written()
         # Now every version is settled: the same versions are listed.
         pins = [
             f"{each['name']}=={each['version']}" for each in data.get("packages", ()) if "version" in each
         ]
-        listed = directory / _LISTED
+        listed, text = asking.directory / _LISTED, ""
         # What that takes uv has just kept, unless it keeps nothing: then the index is asked once more.
         for more in ({"UV_OFFLINE": "1"}, {}):
             listed.write_text("".join(f"{pin}\n" for pin in pins))
-            done = run(evolve(listing, env={**env, **more}))
+            failure = asking.ask(evolve(asking.listing, env={**asking.listing.env, **more}))
             text = listed.read_text()
-            if done.code == 0 and set(pins) <= set(text.splitlines()):
+            if failure is None and set(pins) <= set(text.splitlines()):
                 break
-        if done.code:
-            return _failure(done.stderr, secrets)
+        if failure:
+            return failure
     try:
         return closure(data, wants(text), need.inputs, need.preferred)
     except ValueError as error:
         return Resolution(reason=str(error), impossible=True)
 
 
-def files(need: Resolve, *, prevail: bool = False) -> Mapping[str, str]:
-    """The files that uv is given, by name: one for each source, by its number."""
+def files(need: Resolve, overridden: Collection[str] = ()) -> Mapping[str, str]:
+    """The files that uv is given, by name: one for each source, by its number.
+
+    Of packages that are `overridden` the sources that prevail say alone what is installed.
+    """
     inputs = need.inputs
     texts = {
         f"{number}.txt": [_line(each, need.preferred) for each in requirements.packages]
@@ -120,10 +174,8 @@ def files(need: Resolve, *, prevail: bool = False) -> Mapping[str, str]:
     texts[_CONSTRAINTS] = [
         each.text for _, requirements in inputs.sources for each in requirements.constraints
     ]
-    if prevail:
-        texts[_OVERRIDES] = [
-            each.text for name, asked in inputs.sources if name in inputs.prevail for each in asked.packages
-        ]
+    if overridden:
+        texts[_OVERRIDES] = [override(inputs, name) for name in sorted(overridden)]
     preferred = ['lock-version = "1.0"', 'created-by = "stowplan"', "packages = ["]
     preferred += [
         f'{{ name = "{package.name}", version = "{package.version}" }},'
@@ -148,7 +200,7 @@ def _line(requirement: Requirement, preferred: Iterable[Package]) -> str:
     return requirement.text
 
 
-def commands(need: Resolve, directory: str, *, prevail: bool = False) -> tuple[Command, Command]:
+def commands(need: Resolve, directory: str, *, overrides: bool = False) -> tuple[Command, Command]:
     """The two questions: what the files are, and who wants them."""
     from uv import find_uv_bin  # noqa: PLC0415  # only what is resolved anew needs it
 
@@ -161,7 +213,7 @@ def commands(need: Resolve, directory: str, *, prevail: bool = False) -> tuple[C
         *("pip", "compile", "--no-progress", "--color=never", f"--directory={directory}"),
         *(f"{number}.txt" for number in range(len(inputs.sources))),
         f"--constraints={_CONSTRAINTS}",
-        *((f"--overrides={_OVERRIDES}",) if prevail else ()),
+        *((f"--overrides={_OVERRIDES}",) if overrides else ()),
         f"--python={sys.executable}",
         f"--python-version={inputs.python}",
         f"--python-platform={inputs.platform}",

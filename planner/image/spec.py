@@ -65,6 +65,8 @@ class Resolved:
     inputs: Digest = field(metadata=NOT_COUNTED)
     python: ImagePython = field(metadata=NOT_COUNTED)
     exclude_newer: str | None = field(default=None, metadata=NOT_COUNTED)
+    overridden: tuple[str, ...] = field(default=(), metadata=NOT_COUNTED)
+    """Packages of which the project's own requirements alone say what is installed."""
     reason: str = field(default="", metadata=NOT_COUNTED)
     transient: bool = field(default=False, metadata=NOT_COUNTED)
 

@@ -202,8 +202,13 @@ class Pins:
                 return found.spec.resolved.python
         return None
 
-    def closures(self, pipeline: str, stack: str, step: str, inputs: Digest) -> Mapping[str, Closure] | None:
-        """The packages that these inputs were resolved to, by source; None if they have to be resolved."""
+    def resolution(
+        self, pipeline: str, stack: str, step: str, inputs: Digest
+    ) -> tuple[Mapping[str, Closure], tuple[str, ...]] | None:
+        """What these inputs were resolved to, by source, and the packages that were overridden for it.
+
+        None if they have to be resolved.
+        """
         if self.all_released or self.packages_released:
             return None
         for plan in self.lock.plans_of(pipeline, stack):
@@ -212,7 +217,8 @@ class Pins:
                     continue
                 if self._upgraded and any(each.name in self._upgraded for each in image.spec.packages):
                     return None
-                return {item.source: item.closure for item in image.spec.installs if item.closure}
+                closures = {item.source: item.closure for item in image.spec.installs if item.closure}
+                return closures, image.spec.resolved.overridden
         return None
 
     def preferred(self, pipeline: str, stack: str, step: str) -> tuple[Package, ...]:

@@ -67,6 +67,7 @@ def records_of(lock: Lock) -> Iterator[Record]:
             resolved.python.platform,
             resolved.python.assumed,
             resolved.exclude_newer,
+            resolved.overridden,
             tuple(
                 SourceRecord(
                     source,
@@ -118,7 +119,8 @@ def _resolution_hash(resolved: Resolved, closures: _Closures) -> Digest:
     told = (python.version, python.platform, python.assumed, resolved.exclude_newer)
     # Of the files it is the hashes that tell a resolution.
     sources = tuple((name, asked.digest, packages) for name, asked, packages in closures)
-    return content_hash("resolution", (resolved.inputs, told, sources))
+    overridden = (resolved.overridden,) if resolved.overridden else ()
+    return content_hash("resolution", (resolved.inputs, told, sources, *overridden))
 
 
 def _shared(packages: Iterable[Package]) -> dict[tuple[str, tuple[str, ...]], Package]:
@@ -324,7 +326,10 @@ class Images:
         if missing := [name for name in named if name not in self.packages]:
             raise _wrong(where, f"the package {missing[0]!r} is not in the lock")
         resolved = Resolved(
-            record.inputs, ImagePython(record.python, record.platform, record.assumed), record.exclude_newer
+            record.inputs,
+            ImagePython(record.python, record.platform, record.assumed),
+            record.exclude_newer,
+            record.overridden,
         )
         asked = {source.name: _asked(source, where) for source in record.source}
         options = canonical_options([option for each in asked.values() for option in each.options])

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from attrs import asdict, field
-from attrs.validators import matches_re, optional
+from attrs.validators import deep_iterable, matches_re, optional
 
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.answers import PinKind
@@ -136,6 +136,9 @@ class ResolutionRecord:
     platform: str = field(validator=matches_re(r"[a-z0-9_]+-[a-z0-9_-]+"))
     assumed: bool = False
     exclude_newer: str | None = field(default=None, validator=optional(matches_re(r"[0-9]{4}-[0-9TZ:-]+")))
+    overridden: tuple[str, ...] = field(
+        default=(), validator=deep_iterable(matches_re(r"[a-z0-9][a-z0-9-]*"))
+    )
     source: tuple[SourceRecord, ...] = ()
 
 

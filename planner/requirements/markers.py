@@ -2,7 +2,7 @@
 
 Owns that spelling: it goes into hashes and locks, so it may not depend on the version of `packaging`,
 whose own has changed between releases. `packaging` says what a marker is; it keeps its tree of one
-private, so the few lines of grammar stand here once more. Refuses to evaluate: that is the installer's.
+private, so the few lines of grammar stand here once more. Refuses to evaluate one for this machine.
 """
 
 from __future__ import annotations
@@ -171,3 +171,29 @@ class Marker:
 
     def __str__(self) -> str:
         return self.text
+
+    def holds(self, python: str, platform: str) -> bool:
+        """Whether it holds for CPython of a version on a platform of uv, such as `x86_64-manylinux_2_28`.
+
+        The kernel is not known, nor is an extra. What cannot be compared does not hold.
+        """
+        release = ".".join((*python.split("."), "0")[:3])
+        environment = {
+            "extra": "",
+            "implementation_name": "cpython",
+            "implementation_version": release,
+            "os_name": "posix",
+            "platform_machine": platform.partition("-")[0],
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": release,
+            "python_version": ".".join(release.split(".")[:2]),
+            "sys_platform": "linux",
+        }
+        try:
+            # Each variable is given: nothing is taken from the Python that plans.
+            return pep508.Marker(self.text).evaluate(environment)
+        except pep508.UndefinedComparison:
+            return False

@@ -18,11 +18,11 @@ from planner.errors import Place, Problem
 from planner.identity import content_hash
 from planner.immutable import frozen
 from planner.requirements.model import Requirement, Requirements
-from planner.requirements.names import SETTING_OF
+from planner.requirements.names import OWN, SETTING_OF
 from planner.requirements.packages import Closure, Package
 from planner.values import Digest, FrozenMapping, freeze
 
-__all__ = ["Inputs", "Resolution", "contradiction", "divided", "reached", "unmet"]
+__all__ = ["Inputs", "Resolution", "contradiction", "divided", "named_in", "reached", "unmet"]
 
 
 @frozen(cache_hash=True)
@@ -32,8 +32,8 @@ class Inputs:
     `sources` are the names of the sources with what each asks for, in the order of their layers. `python`
     and `platform` are those of the image. `arguments` are options of the installer, and
     `variables` are templates of the image's variables, that say where packages are and which may be taken.
-    Of packages published after `exclude_newer` nothing is known. The requirements of the sources named in
-    `prevail` win over those of the others.
+    Of packages published after `exclude_newer` nothing is known. Where the requirements of the sources named
+    in `prevail` contradict those of others, or of packages, they win.
     """
 
     sources: tuple[tuple[str, Requirements], ...]
@@ -65,12 +65,14 @@ class Inputs:
 class Resolution:
     """The answer: the packages, and which of them each source wants by itself; or why there is none.
 
+    `overridden` are packages at versions that somebody excludes: the sources that prevail asked for them.
     `transient` says whether asking again later may help, and `impossible` that the requirements are what
     is wrong.
     """
 
     packages: tuple[Package, ...] = ()
     wanted: Mapping[str, tuple[str, ...]] = field(default=FrozenMapping(), converter=freeze)
+    overridden: tuple[str, ...] = ()
     reason: str = ""
     transient: bool = False
     impossible: bool = False
@@ -105,13 +107,18 @@ def divided(sources: Iterable[str], resolution: Resolution) -> Mapping[str, Clos
     return {name: Closure(packages) for name, packages in found.items()}
 
 
+def named_in(reason: str) -> frozenset[str]:
+    """The packages that uv names in a reason, among other words."""
+    return frozenset(canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", reason))
+
+
 def contradiction(inputs: Inputs, reason: str) -> Problem:
     """The problem of requirements that come to nothing: who asks for what, and why that cannot be.
 
     `reason` is uv's, which names the packages that stand in each other's way. The problem is at the setting
     of the last source: those before it are less often the user's own.
     """
-    words = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", reason)}
+    words = named_in(reason)
     lines = [
         (name, each.text)
         for name, asked in inputs.sources
@@ -122,7 +129,10 @@ def contradiction(inputs: Inputs, reason: str) -> Problem:
     asked = "; ".join(f"{name} asks for {text}" for name, text in lines)
     found = f"cannot be resolved together: {asked}. {reason}" if asked else f"cannot be resolved: {reason}"
     where = Place(path=(SETTING_OF[sources[-1]],))
-    return Problem(where, f"{' and '.join(sources)} {found}", "change one of them", "contradiction")
+    fix = "change one of them"
+    if not inputs.prevail and (own := [name for name in sources if name in OWN]) and own != sources:
+        fix += f", or set prefer_own_requirements = true to have those of {' and '.join(own)} win"
+    return Problem(where, f"{' and '.join(sources)} {found}", fix, "contradiction")
 
 
 def unmet(requirements: Iterable[Requirement], packages: Mapping[str, Package]) -> Iterator[Requirement]:

@@ -193,6 +193,9 @@ class DockerSettings(Layer):
     """Integrations whose requirements and Debian packages are installed."""
     install_stack_requirements: bool | Unset = setting(True, boolean, COUNTED)
     """Install what the stack's components require."""
+    prefer_own_requirements: bool | Unset = setting(False, boolean, NOT_COUNTED)
+    """Where `requirements`, `pyproject_path` or the local Python contradict what the stack, the deployment,
+    integrations or packages require, the former win, with a note."""
     install_deployment_requirements: bool | Unset = setting(True, boolean, COUNTED)
     """If the stack has a deployer, install what `settings.deployment` of the pipeline requires."""
     local_project_install_command: str | Unset | None = setting(None, optional(_command), COUNTED)

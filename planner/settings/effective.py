@@ -54,6 +54,8 @@ class Settings:
     integrations: tuple[str, ...]
     stack_requirements: bool
     deployment_requirements: bool
+    prefers_own: bool
+    """Whether the project's own requirements win where they contradict others."""
     python_version: str | None
     installer: PythonPackageInstaller
     installer_arguments: Mapping[str, Any]
@@ -122,6 +124,7 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         integrations=tuple(dict.fromkeys(merged.value("required_integrations"))),
         stack_requirements=merged.value("install_stack_requirements"),
         deployment_requirements=merged.value("install_deployment_requirements"),
+        prefers_own=merged.value("prefer_own_requirements"),
         installer=merged.value("python_package_installer"),
         installer_arguments=merged.value("python_package_installer_args"),
         includes_files=merged.value("allow_including_files_in_images"),

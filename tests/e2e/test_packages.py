@@ -158,6 +158,31 @@ def test_requirements_that_contradict_each_other_name_the_lines(project: Project
     assert "requirements asks for alpha; requirements asks for beta<1." in ran.err
 
 
+def test_prefer_own_requirements(project: Project, index: Index) -> None:
+    index.release("beta", "0.9")
+    index.release("gamma", "1.0")
+    stack = """
+            [stack.default]
+            orchestrator = { flavor = "local", requirements = ["alpha", "gamma<2"] }
+    """
+    written(project, index, "beta<1", more=KNOWN + stack)
+    ran = project.run("lock")
+    assert ran.code == 1
+    # alpha of the stack wants another beta.
+    assert "stack asks for alpha; requirements asks for beta<1." in ran.err
+    fix = "change one of them, or set prefer_own_requirements = true to have those of requirements win"
+    assert fix in ran.err
+    written(project, index, "beta<1", more=f"{KNOWN}\n            prefer_own_requirements = true{stack}")
+    project.ok("lock")
+    assert packages(project) == {"alpha": "1.0", "beta": "0.9", "gamma": "1.0"}
+    note = "training: beta<1 of requirements wins over what other packages require of beta"
+    # Nobody is asked for what the lock says.
+    index.closed = True
+    notes = project.ok("plan", "-o", "json").data["notes"]
+    assert {"code": "overridden", "key": "training", "text": note} in notes
+    project.ok("lock", "--check")
+
+
 def test_a_branch_stays_at_its_commit(project: Project, index: Index, tmp_path: Path) -> None:
     """A repository has no hash: the lock has a commit, and keeps it."""
     repository = tmp_path / "delta"

@@ -197,9 +197,10 @@ OUT: Final = {
     "BuildConfig.dockerignore", "Closure.packages", "ExternalImage.pin", "ExternalImage.reference",
     "Package.files", "Tree.nodes",
     # What was resolved: the packages count, and not how they were asked for or where they are from.
-    "DockerSettings.python_version", "ImageSpec.resolved", "InstallRequirements.options",
+    "DockerSettings.prefer_own_requirements", "DockerSettings.python_version",
+    "ImageSpec.resolved", "InstallRequirements.options",
     "InstallRequirements.requirements", "Package.index", "Package.requires", "Resolved.exclude_newer",
-    "Resolved.inputs", "Resolved.python", "Resolved.reason", "Resolved.transient",
+    "Resolved.inputs", "Resolved.overridden", "Resolved.python", "Resolved.reason", "Resolved.transient",
     "InstallRequirements.observed",
 }  # fmt: skip
 
@@ -303,6 +304,7 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (Resolved, "inputs"): evolve(RESOLVED, inputs=digest("other")),
     (Resolved, "python"): evolve(RESOLVED, python=ImagePython("3.12", "x86_64-manylinux_2_36")),
     (Resolved, "exclude_newer"): evolve(RESOLVED, exclude_newer="2026-01-01T00:00:00Z"),
+    (Resolved, "overridden"): evolve(RESOLVED, overridden=("six",)),
     (Resolved, "reason"): evolve(RESOLVED, reason="offline"),
     (Resolved, "transient"): evolve(RESOLVED, transient=True),
     (Package, "name"): evolve(PACKAGE, name="attrs"),
@@ -562,6 +564,9 @@ SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
             {"requirements": ["six"], "python_package_installer_args": {"retry-after": "10"}},
             Moves.NEITHER,
         ),
+    ),
+    "prefer_own_requirements": (
+        Mutation({"requirements": ["six"]}, {"requirements": ["six"], "prefer_own_requirements": True}),
     ),
     "python_version": (
         Mutation({"requirements": ["six"]}, {"requirements": ["six"], "python_version": "3.12"}),

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from planner import Lock, Pins, PlannerError, Stack, dumps, loads, make_spec
+from planner import Lock, Note, Pins, PlannerError, Stack, dumps, loads, make_plan, make_spec
 from planner.facts.needs import Resolve
 from tests.builders import World, observed, pipeline_of
 
@@ -65,6 +65,54 @@ def test_a_contradiction_is_at_a_setting_and_names_what_each_source_asks_for(
     assert problem.code == "contradiction"
     assert problem.where.dotted == DOCKER + where
     assert problem.found.startswith(found)
+
+
+@pytest.mark.parametrize(
+    ("table", "won"),
+    [
+        ({"requirements": ["alpha>=2"]}, "alpha>=2 of requirements"),
+        ({"pyproject_path": "pyproject.toml"}, "alpha>=2 of pyproject"),
+        ({"replicate_local_python_environment": True}, "alpha==2.0 of local-environment"),
+    ],
+)
+def test_own_requirements_win_over_those_of_the_stack_with_a_note(table: Mapping[str, Any], won: str) -> None:
+    world = World(
+        index=INDEX,
+        texts={"pyproject.toml": "[project]\ndependencies = ['alpha>=2']\n"},
+        programs={"{python} -m pip --disable-pip-version-check freeze": "alpha==2.0"},
+    )
+    pipeline = pipeline_of(table)
+    with pytest.raises(PlannerError) as refused:
+        observed(pipeline, ORCHESTRATED, world)
+    source = won.rpartition(" ")[2]
+    assert refused.value.problems[0].fix == (
+        f"change one of them, or set prefer_own_requirements = true to have those of {source} win"
+    )
+    pipeline = pipeline_of({**table, "prefer_own_requirements": True})
+    plan = make_plan(pipeline, ORCHESTRATED, observed(pipeline, ORCHESTRATED, world))
+    note = Note("overridden", "training", f"training: {won} wins over alpha<2 of stack")
+    assert note in plan.notes
+    assert [package.text for package in plan.images[0].spec.packages] == ["alpha==2.0"]
+    # The lock says so, too.
+    pins = Pins(loads(dumps(Lock([plan.spec]))))
+    facts = observed(pipeline, ORCHESTRATED, world, pins=pins)
+    assert not [need for need in facts.needs if isinstance(need, Resolve)]
+    assert note in make_plan(pipeline, ORCHESTRATED, facts, pins=pins).notes
+
+
+def test_a_contradiction_of_one_source_has_no_other_to_win_over() -> None:
+    pipeline = pipeline_of({"requirements": ["alpha>=3"], "prefer_own_requirements": True})
+    with pytest.raises(PlannerError) as refused:
+        observed(pipeline, Stack(), World(index=INDEX))
+    assert refused.value.problems[0].fix == "change one of them"
+
+
+def test_that_own_requirements_are_preferred_changes_nothing_without_others() -> None:
+    specs = []
+    for prefers in (False, True):
+        pipeline = pipeline_of({"requirements": ["alpha"], "prefer_own_requirements": prefers})
+        specs.append(make_spec(pipeline, Stack(), observed(pipeline, Stack(), World(), checkout=False)))
+    assert specs[0] == specs[1]
 
 
 def test_what_a_command_lists_with_hashes_is_resolved_once() -> None:

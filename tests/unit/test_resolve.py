@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -24,14 +25,23 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
         yield made
 
 
+PLATFORM: Final = "x86_64-manylinux_2_36"
+
+
 def asked(index: Index, *requirements: Requirement, python: str = "3.11.2") -> Resolution:
     """What some requirements come to."""
-    inputs = Inputs(
-        (("requirements", Requirements.of(requirements)),),
-        python,
-        "x86_64-manylinux_2_36",
-        {"default-index": index.url},
+    sources = (("requirements", Requirements.of(requirements)),)
+    return resolve(Resolve(Inputs(sources, python, PLATFORM, {"default-index": index.url})), os.environ)
+
+
+def own_first(index: Index, stack: Iterable[str], own: Iterable[str], *constraints: str) -> Resolution:
+    """What requirements of a stack and a project's own come to, where the latter win."""
+    sources = (
+        ("stack", Requirements.of(map(Requirement.parse, stack))),
+        ("requirements", Requirements.of(map(Requirement.parse, own), map(Requirement.parse, constraints))),
     )
+    arguments = {"default-index": index.url}
+    inputs = Inputs(sources, "3.11.2", PLATFORM, arguments, prevail=("requirements",))
     return resolve(Resolve(inputs), os.environ)
 
 
@@ -88,3 +98,64 @@ def test_where_uv_keeps_nothing_the_index_is_asked_again(
     found = asked(index, Requirement.parse("alpha"))
     assert found.wanted == {"requirements": ("alpha",)}
     assert [each.requires for each in found.packages] == [("beta",), ()]
+
+
+@pytest.fixture
+def releases(index: Index) -> Index:
+    """An index with two versions of some packages, and one that wants the older of one of them."""
+    for name in ("alpha", "beta", "gamma"):
+        index.release(name, "1.0")
+        index.release(name, "2.0", ["extra; extra == 'more'"])
+    index.release("extra", "1.0")
+    index.release("service", "1.0", ["alpha<2"])
+    return index
+
+
+@pytest.mark.parametrize(
+    ("stack", "own", "found", "overridden"),
+    [
+        # Nothing is overridden where nothing contradicts.
+        (["alpha<2"], ["alpha>=1"], ["alpha==1.0"], ()),
+        (["alpha<2"], ["alpha>=2"], ["alpha==2.0"], ("alpha",)),
+        # What a package of the stack requires gives way as well.
+        (["service"], ["alpha>=2"], ["alpha==2.0", "service==1.0"], ("alpha",)),
+        # The stack's word on what nobody contradicts stays.
+        (["alpha<2", "beta<2"], ["alpha>=2", "beta>=1"], ["alpha==2.0", "beta==1.0"], ("alpha",)),
+        (["alpha<2", "beta<2"], ["alpha>=2", "beta"], ["alpha==2.0", "beta==1.0"], ("alpha",)),
+        (["alpha<2", "beta<2"], ["alpha>=2", "beta>=2"], ["alpha==2.0", "beta==2.0"], ("alpha", "beta")),
+        # So do its extras.
+        (["alpha[more]<2"], ["alpha>=2"], ["alpha==2.0", "extra==1.0"], ("alpha",)),
+        # A requirement whose marker does not hold here wants nothing.
+        (
+            ["alpha<2", "beta<2"],
+            ["alpha>=2", "beta>=2; python_version < '3'"],
+            ["alpha==2.0", "beta==1.0"],
+            ("alpha",),
+        ),
+        (["alpha<2"], ["alpha>=2; python_full_version == '3.11.2'"], ["alpha==2.0"], ("alpha",)),
+    ],
+)
+def test_own_requirements_win_where_they_contradict_others(
+    releases: Index, stack: list[str], own: list[str], found: list[str], overridden: tuple[str, ...]
+) -> None:
+    resolution = own_first(releases, stack, own)
+    assert [package.text for package in resolution.packages] == found
+    assert resolution.overridden == overridden
+
+
+def test_own_constraints_win_too(releases: Index) -> None:
+    resolution = own_first(releases, ["service", "beta"], ["beta"], "alpha>=2", "beta<2")
+    assert [package.text for package in resolution.packages] == ["alpha==2.0", "beta==1.0", "service==1.0"]
+    assert resolution.overridden == ("alpha",)
+
+
+@pytest.mark.parametrize(
+    ("stack", "own"), [(["beta"], ["service", "alpha>=2"]), (["alpha<2", "alpha>=2"], ["beta>=1"])]
+)
+def test_contradictions_on_one_side_stay_contradictions(
+    releases: Index, stack: list[str], own: list[str]
+) -> None:
+    resolution = own_first(releases, stack, own)
+    assert resolution.impossible
+    assert "alpha" in resolution.reason
+    assert resolution.overridden == ()
