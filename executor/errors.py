@@ -78,7 +78,7 @@ FAILURES: Final[Mapping[Failure, Ending]] = {
         75, "no engine answers, or the engine was lost while it built or pushed"
     ),
     Failure.INDEX_UNAVAILABLE: Ending(
-        75, "a package index is not asked or cannot be reached, and the lock lacks packages of an image"
+        75, "a package index is not asked or cannot be reached, and the lock lacks what only that can tell"
     ),
     Failure.PROGRAM_SILENT: Ending(75, "another program that stowplan runs does not end in its time"),
     Failure.BUSY: Ending(75, "another process keeps the lock or the records locked"),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.pylock import Pylock
 
 from executor.process import Command, run
 from tests.e2e.command import PINNED, Project, Ran
@@ -250,6 +251,66 @@ def test_who_wants_a_package_and_what_others_read(project: Project, index: Index
     size = sum(len(data) for name in ("alpha", "beta", "gamma") for data in index.files[name].values())
     assert f"builds layers: requirements ({size / 1000:.1f} kB to download), files" in project.ok("plan").out
     assert f"requirements 3 packages, {size / 1000:.1f} kB to download" in project.ok("show", "training").out
+
+
+def test_a_pylock_is_what_is_locked(project: Project, index: Index) -> None:
+    import tomllib  # noqa: PLC0415  # as above
+
+    from uv import find_uv_bin  # noqa: PLC0415  # only this test runs it
+
+    index.add("source", sdist("source", "1.0"))
+    native = ("cp311-cp311-manylinux_2_17_x86_64", "cp311-cp311-manylinux_2_17_aarch64", "py3-none-any")
+    for tag in native:
+        index.add("native", wheel("native", "1.0", tag=tag))
+    served = f"{index.url.removesuffix('/simple')}/files/direct/{wheel('direct', '1.0')[0]}"
+    index.release("direct", "1.0")
+    written(project, index, "alpha", "native", "source", f"direct @ {served}", more=KNOWN)
+    project.ok("lock")
+    # What is published later, for the version that is locked as well, is not in it.
+    index.release("beta", "1.1")
+    index.add("native", wheel("native", "1.0", tag="py3-none-manylinux_2_5_x86_64"))
+    text = project.ok("export", "training", "--format", "pylock").out
+    lock = Pylock.from_dict(tomllib.loads(text))
+    assert lock.created_by == "stowplan"
+    locked = tomllib.loads((project.root / "stowplan.lock").read_text())
+    found = {str(each.name): each for each in lock.packages}
+    assert {name: str(each.version or "") for name, each in found.items()} == {
+        "alpha": "1.0", "beta": "1.0", "direct": "", "native": "1.0", "source": "1.0"
+    }  # fmt: skip
+    hashes = {
+        name: sorted(
+            f"sha256:{file.hashes['sha256']}"
+            for file in (each.archive, each.sdist, *(each.wheels or ()))
+            if file is not None
+        )
+        for name, each in found.items()
+    }
+    assert hashes == {
+        each["name"]: sorted(file["hash"] for file in each["files"]) for each in locked["package"]
+    }
+    assert found["alpha"].dependencies == [{"name": "beta"}]
+    # uv installs it for the Python and the platform of the image, and not for others.
+    (project.root / "pylock.toml").write_text(text)
+    platform = locked["resolution"][0]["platform"]
+    target = project.root / "target"
+    words = ("pip", "install", "--quiet", "--no-build-isolation", f"--target={target}", "-rpylock.toml")
+    uv = ("env", "-C", str(project.root), find_uv_bin(), *words, f"--python={sys.executable}")
+    done = run(Command((*uv, "--python-version=3.11", f"--python-platform={platform}")), merged=True)
+    assert done.code == 0, done.text
+    assert {path.stem for path in target.glob("*.py")} >= found.keys()
+    done = run(Command((*uv, "--python-version=3.12", f"--python-platform={platform}")), merged=True)
+    assert done.code == 2
+    assert "not supported by the lockfile" in done.text
+    # The lock has no addresses.
+    ran = project.run("export", "training", "--format", "pylock", "--offline")
+    assert ran.code == 75
+    assert "training: the addresses of its files are not known: no index is asked" in ran.err
+    assert project.ok("export", "training", "--offline").out.startswith("alpha==1.0 \\\n")
+    # A file that was replaced is not the one of the lock.
+    index.add("beta", wheel("beta", "1.0", text="another"))
+    ran = project.run("export", "training", "--format", "pylock", env={"UV_NO_CACHE": "1"})
+    assert ran.code == 1
+    assert "beta==1.0: its index has no beta-1.0-py3-none-any.whl with the hash of the lock" in ran.err
 
 
 def test_two_clean_environments_write_the_same_bytes(project: Project, index: Index, tmp_path: Path) -> None:
