@@ -8,7 +8,7 @@ asked for.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +16,7 @@ from attrs import Factory, define, evolve, field
 
 from planner.components import KINDS
 from planner.errors import Place, PlannerError, Problem, did_you_mean
+from planner.facts.answers import ImagePython
 from planner.facts.facts import Facts, Unanswered
 from planner.facts.needs import FileText, Need, ProgramOutput, ProjectFiles, RequirementsFile
 from planner.identity import content_hash
@@ -35,11 +36,12 @@ from planner.pyproject import (
     wants_anything,
 )
 from planner.requirements.files import File, parse_files
+from planner.requirements.indexes import PackageIndex, as_options, read_indexes, without_indexes
 from planner.requirements.listings import export_commands, freeze_commands, read_listing
 from planner.requirements.lists import Listed, parse_list
 from planner.requirements.model import Requirement, Requirements
 from planner.requirements.names import SETTING_OF
-from planner.requirements.options import joined
+from planner.requirements.options import canonical_options, joined
 from planner.requirements.pins import contradictions
 from planner.requirements.urls import uv_refusal
 from planner.settings.dependencies import Dependencies
@@ -47,7 +49,7 @@ from planner.settings.effective import Settings
 from planner.stack import Stack
 from planner.values import Digest, PythonPackageInstaller
 
-__all__ = ["REQUIREMENTS_FILE", "Source", "Sources"]
+__all__ = ["REQUIREMENTS_FILE", "Source", "Sources", "with_indexes"]
 
 REQUIREMENTS_FILE: Final = "requirements.txt"
 _REPLICATED: Final = SETTING_OF["local-environment"]
@@ -60,6 +62,8 @@ class Source:
     name: str
     requirements: Requirements
     apt_packages: tuple[str, ...] = ()
+    indexes: tuple[PackageIndex, ...] = ()
+    """Packages that are from an index of their own."""
     observed: Digest | None = None
     """The digest of what a program listed the requirements from."""
 
@@ -226,9 +230,9 @@ class Sources:
     def _of_pyproject(self, settings: Settings, asked: Asked, setting: str) -> Source:
         directory = posixpath.dirname(asked.path) or "."
         paths = [asked.path]
+        # A workspace has one lock of uv, above its members.
+        above = (directory, *_parents(directory))
         if not is_pylock(asked.path):
-            # A workspace has one lock of uv, above its members.
-            above = (directory, *_parents(directory))
             paths += [f"{directory}/poetry.lock", *(f"{each}/uv.lock" for each in above)]
         text, *locks = self.facts.ask_all(FileText(posixpath.normpath(path)) for path in paths)
         if text is None:
@@ -238,12 +242,22 @@ class Sources:
         if is_pylock(asked.path):
             return Source("pyproject", read_pylock(asked.path, text))
         poetry_lock, *uv_locks = locks
-        uv_lock = next((each for each in uv_locks if each is not None), None)
+        locked, uv_lock = next(
+            (each for each in zip(above, uv_locks, strict=True) if each[1] is not None), (None, None)
+        )
+        unread = bool(settings.export_command)
+        files = [(asked.path, _data(asked.path, text, unread=unread))]
+        root_text: str | None = None
+        if locked not in {None, directory}:
+            # What the root of a workspace says of indexes, it says of its members.
+            root = posixpath.normpath(f"{locked}/{PYPROJECT}")
+            root_text = self.facts.ask(FileText(root))
+            files.insert(0, (root, _data(root, root_text or "", unread=unread)))
+        indexes = read_indexes(files, asked.extras, asked.groups)
         commands: tuple[tuple[str, ...], ...] = (settings.export_command,)
         if not settings.export_command:
-            data = parse_toml(asked.path, text)
-            if uv_lock is None and poetry_lock is None and not needs_tool(data, asked):
-                return Source("pyproject", read_project(data, asked))
+            if uv_lock is None and poetry_lock is None and not needs_tool(files[-1][1], asked):
+                return Source("pyproject", read_project(files[-1][1], asked))
             commands = export_commands(
                 uv_locked=uv_lock is not None,
                 poetry_locked=poetry_lock is not None,
@@ -251,7 +265,11 @@ class Sources:
                 groups=asked.groups,
             )
         need = ProgramOutput(commands, directory)
-        return self._listed("pyproject", setting, need, settings, seen=(text, uv_lock, poetry_lock))
+        seen = (text, uv_lock, poetry_lock, *((root_text,) if root_text else ()))
+        listed = self._listed("pyproject", setting, need, settings, seen=seen)
+        options = canonical_options([*listed.requirements.options, *indexes.options])
+        requirements = evolve(listed.requirements, options=options)
+        return evolve(listed, requirements=requirements, indexes=indexes.packages)
 
     def _of_environment(self, settings: Settings) -> Source:
         """What the Python that the user works in has installed."""
@@ -296,7 +314,20 @@ class Sources:
                 text = f"{setting} leaves out what is of this machine alone: {', '.join(listing.left_out)}"
                 self.notes[Note("left-out", setting, text)] = None
             known = listing.requirements
+        else:
+            # Indexes of packages are those of the settings of now.
+            known = evolve(known, options=without_indexes(known.options))
         return Source(source, known, observed=inputs)
+
+
+def _data(path: str, text: str, *, unread: bool) -> Mapping[str, Any]:
+    """What is in a file. PlannerError if it is no TOML, unless it is `unread`: a command may know better."""
+    try:
+        return parse_toml(path, text)
+    except PlannerError:
+        if not unread:
+            raise
+        return {}
 
 
 def _parents(directory: str) -> Iterator[str]:
@@ -320,6 +351,28 @@ def _source(name: str, asked: Iterable[tuple[Place, Dependencies]]) -> Source:
     if problems := contradictions(packages):
         raise PlannerError(problems)
     return Source(name, Requirements.of(each for _, each in packages), tuple(dict.fromkeys(apt_packages)))
+
+
+def with_indexes(
+    sources: tuple[Source, ...], given: Mapping[str, str], python: ImagePython
+) -> tuple[Source, ...]:
+    """The sources of an image, the first that asks for packages with the indexes of all of them.
+
+    `given` are those that settings name, which go before those of sources.
+    """
+    indexes = {
+        index.package: index.url
+        for source in sources
+        for index in source.indexes
+        if index.marker is None or index.marker.holds(python.version, python.platform)
+    }
+    options = tuple(as_options({**indexes, **given}))
+    first = next((source for source in sources if source.requirements.packages), None)
+    if first is None or not options:
+        return sources
+    asked = first.requirements
+    asked = evolve(asked, options=canonical_options([*asked.options, *options]))
+    return tuple(evolve(each, requirements=asked) if each is first else each for each in sources)
 
 
 def _refuse_for_uv(where: tuple[str, ...], requirements: Requirements) -> None:

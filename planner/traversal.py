@@ -53,7 +53,7 @@ from planner.settings.builders import refusals
 from planner.settings.checks import unencodable
 from planner.settings.effective import Settings, settle
 from planner.settings.option_table import BUILDERS
-from planner.sources import Source, Sources
+from planner.sources import Source, Sources, with_indexes
 from planner.stack import LOCAL_REGISTRY, Stack
 from planner.values import Digest, ImageRef, PythonPackageInstaller
 
@@ -229,9 +229,13 @@ class Traversal:
             return None
         resolved: Resolved | None = None
         closures: Mapping[str, Closure] = {}
-        asking = tuple(source for source in sources if source.requirements.packages)
-        if asking:
-            found = self._attempt(settings, lambda: self._resolution(step, settings, parent, asking))
+        if any(source.requirements.packages for source in sources):
+            python = self._attempt(settings, lambda: self._python(step, settings, parent))
+            if python is None:
+                return None
+            sources = with_indexes(sources, settings.package_indexes, python)
+            asking = tuple(source for source in sources if source.requirements.packages)
+            found = self._attempt(settings, lambda: self._resolution(step, settings, python, asking))
             if found is None:
                 return None
             resolved, closures = found
@@ -276,14 +280,13 @@ class Traversal:
         return found if len(found) == len(sources) else None
 
     def _resolution(
-        self, step: Step, settings: Settings, parent: ExternalImage, sources: tuple[Source, ...]
+        self, step: Step, settings: Settings, python: ImagePython, sources: tuple[Source, ...]
     ) -> tuple[Resolved, Mapping[str, Closure]]:
         """The packages of each source, as the lock has them, else as they have to be resolved now.
 
         No packages where they could not be.
         """
         where = (self.pipeline.name, self.stack.name, step.name)
-        python = self._python(step, settings, parent)
         inputs = Inputs(
             tuple((source.name, source.requirements) for source in sources),
             python.version,

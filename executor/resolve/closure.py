@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import Factory, define, evolve
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from executor.resolve.indexes import indexes_of
 from executor.resolve.tags import ranks
 from planner.immutable import frozen
 from planner.requirements.packages import File, Package
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Want", "closure", "locations", "wants"]
 
+# What `--torch-backend` names.
+_PYTORCH: Final = "https://download.pytorch.org/"
 _ALGORITHMS: Final = ("sha256", "sha384", "sha512")
 
 
@@ -60,7 +63,7 @@ def _want(lines: Iterable[str]) -> Want:
             files.append(rest)
         elif word == "from":
             index = rest
-        elif not word.startswith("-"):
+        elif not word.startswith("-") and not rest.startswith("("):
             packages.append(canonicalize_name(word))
     return Want(tuple(files), tuple(packages), index)
 
@@ -71,7 +74,8 @@ def closure(
     """The resolution that the data of uv's `pylock.toml` is. ValueError for what is not to be installed.
 
     `wanted` names files of requirements by the number of their source. A package of `kept` that is at the
-    same version stays as it is: what is published for a version later is none of a lock.
+    same version, and not from another index by now, stays as it is: what is published for a version later is
+    none of a lock.
     """
     from packaging.pylock import Pylock  # noqa: PLC0415  # only what is resolved anew is read
 
@@ -90,8 +94,9 @@ def closure(
         given = hashes.get(item.name) or hashes.get(url or "")
         told = {"index": _index(wanted, item.name, inputs), "requires": requires.get(item.name, ())}
         package = _package(item, rank, given, told)
-        if package.text in before:
-            package = evolve(before[package.text], requires=package.requires)
+        old = before.get(package.text, package)
+        if old.index == package.index or set(old.hashes) & set(package.hashes):
+            package = evolve(old, requires=package.requires)
         packages.append(package)
     roots = {
         source: tuple(name for name, want in wanted.items() if f"{number}.txt" in want.files)
@@ -167,10 +172,16 @@ def _rank(name: str, rank: Mapping[object, int]) -> int:
 
 
 def _index(wanted: Mapping[str, Want], name: str, inputs: Inputs) -> str | None:
-    """The name of an index that the project names; else its host. The default index has none."""
+    """The name of an index that the project names, else its address. The default index has none.
+
+    That is its host, and for an index of single packages the path as well: one host has several of them.
+    """
     want = wanted.get(name)
     if want is None or want.index is None:
         return None
+    if indexes_of(inputs).get(name) or want.index.startswith(_PYTORCH):
+        address = re.sub(r"^[a-z]+://([^?#]*).*", r"\1", _plain(want.index))
+        return re.sub(r"[^A-Za-z0-9_.:/\[\]-]", "-", address)
     for label, url in _indexes(inputs):
         if _plain(url) == _plain(want.index):
             return label or re.sub(r"^[a-z]+://([^/]*).*", r"\1", _plain(url))

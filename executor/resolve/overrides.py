@@ -7,7 +7,7 @@ from collections.abc import Container, Iterator
 from planner.requirements.model import Requirement
 from planner.requirements.resolution import Inputs, named_in
 
-__all__ = ["contested", "override"]
+__all__ = ["asked_by", "contested", "override"]
 
 
 def contested(inputs: Inputs, reason: str) -> frozenset[str]:
@@ -17,13 +17,13 @@ def contested(inputs: Inputs, reason: str) -> frozenset[str]:
     """
     words = named_in(reason)
     others = {source for source, _ in inputs.sources} - set(inputs.prevail)
-    if not any(each.name in words for each in _asked(inputs, others)):
+    if not any(each.name in words for each in asked_by(inputs, others)):
         return frozenset()
-    own = _asked(inputs, inputs.prevail)
+    own = asked_by(inputs, inputs.prevail)
     return frozenset(each.name for each in own if each.name in words and (each.clauses or each.url))
 
 
-def _asked(inputs: Inputs, sources: Container[str]) -> Iterator[Requirement]:
+def asked_by(inputs: Inputs, sources: Container[str]) -> Iterator[Requirement]:
     """What some sources say of packages of the image, in constraints as well."""
     for name, requirements in inputs.sources:
         for each in (*requirements.packages, *requirements.constraints):
@@ -36,8 +36,8 @@ def override(inputs: Inputs, name: str) -> str:
 
     Without a marker: uv leaves out a package if that of its override does not hold.
     """
-    own = [each for each in _asked(inputs, inputs.prevail) if each.name == name]
-    every = [each for each in _asked(inputs, {source for source, _ in inputs.sources}) if each.name == name]
+    own = [each for each in asked_by(inputs, inputs.prevail) if each.name == name]
+    every = [each for each in asked_by(inputs, {source for source, _ in inputs.sources}) if each.name == name]
     url = next((each.url for each in own if each.url), None)
     return Requirement(
         name,

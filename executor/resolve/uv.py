@@ -21,14 +21,15 @@ from attrs import evolve
 
 from executor.process import Command, run
 from executor.resolve.closure import closure, locations, wants
-from executor.resolve.overrides import contested, override
+from executor.resolve.indexes import indexes_of, project_lines, wanted_alone
+from executor.resolve.overrides import asked_by, contested, override
 from planner.facts.needs import Resolve
 from planner.immutable import frozen
 from planner.mask import Mask
 from planner.requirements.model import Requirement
-from planner.requirements.options import installer_arguments, uv_arguments
+from planner.requirements.options import beside, canonical_options, installer_arguments, uv_arguments
 from planner.requirements.packages import Package
-from planner.requirements.resolution import Inputs, Resolution
+from planner.requirements.resolution import Inputs, Resolution, named_in
 from planner.requirements.urls import is_version_control
 from planner.values import EnvTemplate, VariableRef
 
@@ -38,6 +39,8 @@ _PREFERRED: Final = "pylock.preferred.toml"
 _LISTED: Final = "listed.txt"
 _CONSTRAINTS: Final = "constraints.txt"
 _OVERRIDES: Final = "overrides.txt"
+# In a directory of its own: uv takes a project in the directory it works in for its configuration.
+_INDEXES: Final = "indexes/pyproject.toml"
 # What of this machine's environment would choose other packages: a project says that itself.
 _CHOOSING: Final = tuple(
     f"UV_{name}"
@@ -89,7 +92,7 @@ def addresses(inputs: Inputs, environ: Mapping[str, str]) -> Mapping[str, str] |
     """Where the files are that requirements come to: URLs by hashes. Or why nobody can tell."""
     if unset := _unset(inputs, environ):
         return unset
-    with _asking(Resolve(inputs), environ) as asking:
+    with _asking(Resolve(inputs), environ, pinned=indexes_of(inputs).keys()) as asking:
         if failure := asking.ask(asking.lock):
             return failure
         return locations(asking.written())
@@ -125,19 +128,43 @@ class _Asking:
 
 
 @contextmanager
-def _asking(need: Resolve, environ: Mapping[str, str], overridden: Collection[str] = ()) -> Iterator[_Asking]:
+def _asking(
+    need: Resolve,
+    environ: Mapping[str, str],
+    overridden: Collection[str] = (),
+    pinned: Collection[str] = (),
+) -> Iterator[_Asking]:
     env = dict(_variables(need.inputs, environ))
     secrets = (*env.values(), *(environ[name] for name in sorted(_referred(need.inputs))))
     with tempfile.TemporaryDirectory(prefix="stowplan-resolve-") as name:
         directory = Path(name)
-        for file, text in files(need, overridden).items():
+        for file, text in files(need, overridden, pinned).items():
+            (directory / file).parent.mkdir(exist_ok=True)
             (directory / file).write_text(text)
-        lock, listing = commands(need, name, overrides=bool(overridden))
+        lock, listing = commands(need, name, overrides=bool(overridden), indexes=bool(pinned))
         yield _Asking(directory, evolve(lock, env=env), evolve(listing, env=env), secrets)
 
 
 def _attempt(need: Resolve, environ: Mapping[str, str], overridden: Collection[str] = ()) -> Resolution:
-    with _asking(need, environ, overridden) as asking:
+    """The answer with the indexes of single packages, which uv minds only for what it is asked for itself.
+
+    So whatever turns out to be wanted of them is asked for as well, and left out in the end if nobody does.
+    """
+    indexes = indexes_of(need.inputs)
+    every = {name for name, _ in need.inputs.sources}
+    pinned = frozenset(each.name for each in asked_by(need.inputs, every) if each.name in indexes)
+    while True:
+        found = _answer(need, environ, overridden, pinned)
+        names = {each.name for each in found.packages} | named_in(found.reason)
+        if not (more := (names & indexes.keys()) - pinned):
+            return wanted_alone(found, pinned)
+        pinned |= more
+
+
+def _answer(
+    need: Resolve, environ: Mapping[str, str], overridden: Collection[str], pinned: Collection[str]
+) -> Resolution:
+    with _asking(need, environ, overridden, pinned) as asking:
         if failure := asking.ask(asking.lock):
             return failure
         data = asking.written()
@@ -161,10 +188,11 @@ def _attempt(need: Resolve, environ: Mapping[str, str], overridden: Collection[s
         return Resolution(reason=str(error), impossible=True)
 
 
-def files(need: Resolve, overridden: Collection[str] = ()) -> Mapping[str, str]:
+def files(need: Resolve, overridden: Collection[str] = (), pinned: Collection[str] = ()) -> Mapping[str, str]:
     """The files that uv is given, by name: one for each source, by its number.
 
-    Of packages that are `overridden` the sources that prevail say alone what is installed.
+    Of packages that are `overridden` the sources that prevail say alone what is installed. Those that are
+    `pinned` are from an index of their own.
     """
     inputs = need.inputs
     texts = {
@@ -183,6 +211,8 @@ def files(need: Resolve, overridden: Collection[str] = ()) -> Mapping[str, str]:
         if package.version
     ]
     texts[_PREFERRED] = [*preferred, "]"]
+    if pinned:
+        texts[_INDEXES] = list(project_lines(indexes_of(inputs), pinned))
     return {name: "".join(f"{line}\n" for line in lines) for name, lines in texts.items()}
 
 
@@ -200,25 +230,30 @@ def _line(requirement: Requirement, preferred: Iterable[Package]) -> str:
     return requirement.text
 
 
-def commands(need: Resolve, directory: str, *, overrides: bool = False) -> tuple[Command, Command]:
+def commands(
+    need: Resolve, directory: str, *, overrides: bool = False, indexes: bool = False
+) -> tuple[Command, Command]:
     """The two questions: what the files are, and who wants them."""
     from uv import find_uv_bin  # noqa: PLC0415  # only what is resolved anew needs it
 
     inputs = need.inputs
-    unset = [word for name in _CHOOSING if name in os.environ for word in ("-u", name)]
-    options = [option for _, requirements in inputs.sources for option in requirements.options]
+    foreign = (name for name in _CHOOSING if name in os.environ and name not in inputs.variables)
+    unset = [word for name in foreign for word in ("-u", name)]
+    given = canonical_options([option for _, each in inputs.sources for option in each.options])
+    options = beside(given, inputs.arguments)
     common = [
         *(("env", *unset) if unset else ()),
         find_uv_bin(),
         *("pip", "compile", "--no-progress", "--color=never", f"--directory={directory}"),
         *(f"{number}.txt" for number in range(len(inputs.sources))),
+        *((_INDEXES,) if indexes else ()),
         f"--constraints={_CONSTRAINTS}",
         *((f"--overrides={_OVERRIDES}",) if overrides else ()),
         f"--python={sys.executable}",
         f"--python-version={inputs.python}",
         f"--python-platform={inputs.platform}",
         *((f"--exclude-newer={inputs.exclude_newer}",) if inputs.exclude_newer else ()),
-        *(each for each in installer_arguments(tuple(options), "uv") if each != "--require-hashes"),
+        *(each for each in installer_arguments(options, "uv") if each != "--require-hashes"),
         *uv_arguments(inputs.arguments),
         "--no-header",
     ]

@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, assert_never
+from typing import Any, Final, Literal, assert_never
 
 from planner.image.instructions import (
     CopyFiles,
@@ -33,8 +33,11 @@ from planner.image.instructions import (
     SetUser,
 )
 from planner.image.spec import ExternalImage, ImageSpec
-from planner.requirements.model import constraint_lines, to_lines
-from planner.requirements.options import installer_arguments
+from planner.immutable import frozen
+from planner.requirements.indexes import of_options
+from planner.requirements.model import Option, constraint_lines, to_lines
+from planner.requirements.options import beside, installer_arguments
+from planner.requirements.packages import Package
 from planner.values import EnvTemplate, PythonPackageInstaller, VariableRef, build_argument
 
 __all__ = [
@@ -237,11 +240,33 @@ def _requirement_files(item: InstallRequirements) -> Mapping[str, tuple[str, ...
         if item.requirements.constraints:
             files[f"{item.source}-constraints.txt"] = constraint_lines(item.requirements)
         return files
-    lines = {
-        f"{item.source}{end}.txt": tuple(each.requirement.line for each in item.closure.of_kind(kind))
-        for kind, end in _FILE_ENDS.items()
-    }
-    return {name: each for name, each in lines.items() if each}
+    return {part.file: tuple(each.requirement.line for each in part.packages) for part in _parts(item)}
+
+
+@frozen
+class _Part:
+    """Packages of a source that one call of the installer installs, and the index that is theirs alone."""
+
+    file: str
+    packages: tuple[Package, ...]
+    hashed: bool
+    index: str | None = None
+
+
+def _parts(item: InstallRequirements) -> Iterator[_Part]:
+    """The packages of a closure, divided by the way to install them and by their indexes."""
+    if item.closure is None:
+        return
+    indexes = of_options(item.options)
+    for kind, end in _FILE_ENDS.items():
+        of_index: dict[str | None, list[Package]] = {}
+        for package in item.closure.of_kind(kind):
+            of_index.setdefault(indexes.get(package.name) if package.version else None, []).append(package)
+        # Those of all indexes come first: what is built may import them.
+        for number, url in enumerate(sorted(of_index, key=lambda url: url or "")):
+            more = f"-index{number + (None not in of_index)}" if url else ""
+            packages = tuple(of_index[url])
+            yield _Part(f"{item.source}{end}{more}.txt", packages, kind != "vcs", url)
 
 
 # Wheels come first: what is built may import them.
@@ -265,7 +290,7 @@ _UV_DIRECTORY: Final = "/tmp/stowplan-uv"  # noqa: S108  # a directory of the im
 def _install(item: InstallRequirements) -> Iterator[str]:
     """The commands of one layer: nothing of the installer and of its caches stays in it."""
     name = item.installer.name
-    calls = [shlex.join([*_call_arguments(item), *files]) for files in _calls(item)]
+    calls = [shlex.join(words) for words in _calls(item)]
     yield _FIND_PYTHON
     # An image is nobody else's environment: PEP 668's guard protects nothing in it.
     match name:
@@ -294,34 +319,40 @@ def _install(item: InstallRequirements) -> Iterator[str]:
 
 
 def _calls(item: InstallRequirements) -> Iterator[tuple[str, ...]]:
-    """The arguments of each call of the installer that say what is installed.
+    """The arguments of each call of the installer.
 
     What comes from version control has no hash, and hash checking is all or nothing, so it is apart.
     """
-    files = _requirement_files(item)
+    installer: Literal["uv", "pip"] = item.installer.name.value
     if item.closure is None:
         kinds = {f"{item.source}.txt": "requirement", f"{item.source}-constraints.txt": "constraint"}
-        yield tuple(f"--{kinds[file]}={_IMAGE_REQUIREMENTS}/{file}" for file in files)
+        yield (
+            *installer_arguments(beside(item.requirements.options, item.installer.arguments), installer),
+            *_arguments(item.installer.arguments),
+            *(f"--{kinds[file]}={_IMAGE_REQUIREMENTS}/{file}" for file in _requirement_files(item)),
+        )
         return
-    for file in files:
-        hashes = () if file == f"{item.source}{_FILE_ENDS['vcs']}.txt" else ("--require-hashes",)
-        yield ("--no-deps", *hashes, f"--requirement={_IMAGE_REQUIREMENTS}/{file}")
+    for part in _parts(item):
+        left_out = _SAID if part.index is None else _SAID | _CHOOSING_INDEX
+        given = beside(item.options, item.installer.arguments)
+        options = tuple(option for option in given if option.name not in left_out)
+        arguments = {name: value for name, value in item.installer.arguments.items() if name not in left_out}
+        if part.index is not None:
+            # The first one counts for uv, and for pip the file with the hash.
+            options = (Option("extra-index-url", part.index), *options)
+        yield (
+            *installer_arguments(options, installer),
+            *_arguments(arguments),
+            "--no-deps",
+            *(("--require-hashes",) if part.hashed else ()),
+            f"--requirement={_IMAGE_REQUIREMENTS}/{part.file}",
+        )
 
 
 # What a call says itself about packages that are resolved: twice would be an error.
 _SAID: Final = frozenset({"no-deps", "require-hashes"})
-
-
-def _call_arguments(item: InstallRequirements) -> Iterator[str]:
-    """The options of the sources and of the installer."""
-    if item.closure is None:
-        yield from installer_arguments(item.requirements.options, item.installer.name.value)
-        yield from _arguments(item.installer.arguments)
-        return
-    options = tuple(option for option in item.options if option.name not in _SAID)
-    yield from installer_arguments(options, item.installer.name.value)
-    arguments = item.installer.arguments
-    yield from _arguments({name: value for name, value in arguments.items() if name not in _SAID})
+# What would keep uv and pip from the one index that a package is from.
+_CHOOSING_INDEX: Final = frozenset({"index-strategy", "no-index", "torch-backend"})
 
 
 def _arguments(given: Mapping[str, Any]) -> Iterator[str]:

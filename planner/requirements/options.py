@@ -21,8 +21,11 @@ from planner.requirements.model import Option, Requirements
 
 __all__ = [
     "FLAGS",
+    "INDEX_URL",
+    "PACKAGE_INDEX",
     "UNSUPPORTED",
     "VALUED",
+    "beside",
     "canonical_options",
     "check_option",
     "installer_arguments",
@@ -39,6 +42,9 @@ VALUED = frozenset(
     | {"no-binary", "only-binary", "only-final", "requirement", "trusted-host"}
 )
 _VALUED_ALONE = VALUED - {"constraint", "editable", "hash", "requirement"}
+# An index of one package alone. It comes from settings, and no requirements file has it.
+PACKAGE_INDEX: Final = "package-index"
+_PACKAGE_INDEX: Final = r"(?P<name>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)=(?P<url>.*)"
 # pip knows these too; they are recognised in order to be refused by name.
 UNSUPPORTED = frozenset({"config-settings", "global-option", "no-require-hashes", "use-feature"})
 
@@ -46,7 +52,7 @@ UNSUPPORTED = frozenset({"config-settings", "global-option", "no-require-hashes"
 _PAIRS = (("no-binary", "only-binary"), ("all-releases", "only-final"))
 _FORMATS = frozenset(name for pair in _PAIRS for name in pair)
 _FORMAT = r":all:|:none:|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
-_INDEX_URL = rf"(?i:https?://{HOST_PORT}(?:[/?#]\S*)?)"
+INDEX_URL = rf"(?i:https?://{HOST_PORT}(?:[/?#]\S*)?)"
 
 
 def parse_option(text: str) -> Option:
@@ -58,7 +64,7 @@ def parse_option(text: str) -> Option:
     refuse_unreadable(text, where)
     word, equals, value = text.partition("=")
     option = Option(word.removeprefix("--"), value if equals else None)
-    if not word.startswith("--") or option.name not in (_VALUED_ALONE if equals else FLAGS):
+    if not word.startswith("--") or option.name not in (_VALUED_ALONE | {PACKAGE_INDEX} if equals else FLAGS):
         names = (f"--{name}" for name in FLAGS | _VALUED_ALONE)
         raise fault(where, f"the unknown option {text!r}", did_you_mean(word, names))
     check_option(option, where)
@@ -77,10 +83,14 @@ def check_option(option: Option, where: Place) -> None:
         raise PlannerError([unsupported(option, where)])
     if name == "hash":
         raise fault(where, "--hash without a requirement", "put it on the line of its requirement")
-    if name in {"index-url", "extra-index-url", "find-links"} and not re.fullmatch(_INDEX_URL, value):
+    if name in {"index-url", "extra-index-url", "find-links"} and not re.fullmatch(INDEX_URL, value):
         local = not re.match(r"(?!file:)[a-z][a-z0-9+.-]+:", value, re.IGNORECASE)
         fix = "a local path does not exist in the image; write an http(s) URL"
         raise fault(where, f"--{name} of {value!r}", fix if local else "write an http(s) URL")
+    if name == PACKAGE_INDEX:
+        named = re.fullmatch(_PACKAGE_INDEX, value)
+        if named is None or not re.fullmatch(INDEX_URL, named["url"]):
+            raise fault(where, f"--{name} of {value!r}", "write name=URL, with an http(s) URL")
     if name == "trusted-host" and not re.fullmatch(HOST_PORT, value):
         raise fault(where, f"--{name} of {value!r}", "write host or host:port")
     if name in _FORMATS and not all(re.fullmatch(_FORMAT, part) for part in value.split(",")):
@@ -93,7 +103,8 @@ def canonical_options(given: Sequence[Option]) -> tuple[Option, ...]:
     unordered = {option for option in given if option.name in flags or option.name == "trusted-host"}
     ordered = [option for option in given if option.name in {"extra-index-url", "find-links"}]
     index = [option for option in given if option.name == "index-url"][-1:]
-    options = dict.fromkeys([*sorted(unordered), *ordered, *index, *_package_options(given)])
+    single = sorted({option for option in given if option.name == PACKAGE_INDEX})
+    options = dict.fromkeys([*sorted(unordered), *ordered, *index, *single, *_package_options(given)])
     # Without an index it does not matter which one.
     unused = {"index-url", "extra-index-url"} if Option("no-index") in options else set()
     return tuple(sorted((o for o in options if o.name not in unused), key=lambda option: option.name))
@@ -176,6 +187,19 @@ def resolving(arguments: Mapping[str, object]) -> Mapping[str, object]:
     return {name: value for name, value in arguments.items() if name in _RESOLVING}
 
 
+# Options that an installer takes once → the arguments that say the same.
+_ONCE: Final[Mapping[str, frozenset[str]]] = {
+    "index-url": frozenset({"default-index", "index-url"}),
+    "no-index": frozenset({"no-index"}),
+    "pre": frozenset({"pre", "prerelease"}),
+}
+
+
+def beside(options: Sequence[Option], arguments: Mapping[str, object]) -> tuple[Option, ...]:
+    """The options of sources without those that the arguments of an installer say: those win."""
+    return tuple(option for option in options if not _ONCE.get(option.name, frozenset()) & arguments.keys())
+
+
 def uv_arguments(arguments: Mapping[str, object]) -> tuple[str, ...]:
     """Options of an installer, which may be pip, as arguments of uv; None is a bare flag."""
     words: list[str] = []
@@ -189,7 +213,11 @@ def uv_arguments(arguments: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def installer_arguments(options: tuple[Option, ...], installer: Literal["uv", "pip"]) -> tuple[str, ...]:
-    """The options as arguments of `uv pip install` or `pip install`, one word each."""
+    """The options as arguments of `uv pip install` or `pip install`, one word each.
+
+    None is an index of one package: an installer has no such option.
+    """
+    options = tuple(option for option in options if option.name != PACKAGE_INDEX)
     # An :all: undoes what the other option said before it, so it comes first.
     options = tuple(sorted(options, key=lambda option: option.value != ":all:"))
     if installer == "pip":

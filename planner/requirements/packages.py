@@ -61,7 +61,7 @@ class Package:
     url: str | None = field(default=None, metadata=COUNTED)
     files: tuple[File, ...] = field(default=(), metadata=NOT_COUNTED)
     index: str | None = field(
-        default=None, validator=optional(matches_re(r"[A-Za-z0-9_.:\[\]-]+")), metadata=NOT_COUNTED
+        default=None, validator=optional(matches_re(r"[A-Za-z0-9_.:/\[\]-]+")), metadata=NOT_COUNTED
     )
     requires: tuple[str, ...] = field(
         default=(),

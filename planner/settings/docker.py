@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from packaging.utils import canonicalize_name
+
 from planner.errors import Problem
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.pyproject import PYPROJECT, is_pylock
 from planner.requirements.credentials import PRIVATE_INDEX
 from planner.requirements.lists import is_requirement
+from planner.requirements.options import INDEX_URL
 from planner.settings.build_options import BuildConfig, check_arguments, env_name
 from planner.settings.cache_mount import cache_mount
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
@@ -78,6 +81,25 @@ def _requirements(value: object) -> Iterator[Problem]:
         yield Problem.at((), found, f'write a list: ["{value}"]')
     else:
         yield from project_path(value)
+
+
+_index_url: Final = without_login(
+    matching(INDEX_URL, "the URL of an index", "https://download.pytorch.org/whl/cu126"), PRIVATE_INDEX
+)
+_package_name: Final = matching(
+    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a package", "torch"
+)
+
+
+def _indexes(value: object) -> Iterator[Problem]:
+    """Indexes by packages, each of which is named once, however it is spelled."""
+    yield from mapping_of(_package_name, _index_url)(value)
+    if isinstance(value, Mapping):
+        spelled: dict[str, str] = {}
+        for name in value:
+            other = spelled.setdefault(canonicalize_name(str(name)), str(name))
+            if other != name:
+                yield Problem.at(str(name), f"{other} is the same package", "keep one of the spellings")
 
 
 _group: Final = matching(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", "a name of a group", "train")
@@ -163,6 +185,8 @@ class DockerSettings(Layer):
         convert=dashed_arguments,
     )
     """Options of the installer by name, without dashes; None (in TOML: true) is a bare flag."""
+    package_indexes: Mapping[str, str] | Unset = setting(FrozenMapping(), _indexes, NOT_COUNTED)
+    """Packages by name, each with the URL of the one index that it is from."""
     python_package_installer_cache_mount: str | Unset | None = setting(None, optional(cache_mount), COUNTED)
     """Directory to mount as a cache while packages are installed. Not supported by this release."""
     disable_automatic_requirements_detection: bool | Unset = setting(True, boolean, COUNTED)
@@ -193,11 +217,11 @@ class DockerSettings(Layer):
     """Integrations whose requirements and Debian packages are installed."""
     install_stack_requirements: bool | Unset = setting(True, boolean, COUNTED)
     """Install what the stack's components require."""
+    install_deployment_requirements: bool | Unset = setting(True, boolean, COUNTED)
+    """If the stack has a deployer, install what `settings.deployment` of the pipeline requires."""
     prefer_own_requirements: bool | Unset = setting(False, boolean, NOT_COUNTED)
     """Where `requirements`, `pyproject_path` or the local Python contradict what the stack, the deployment,
     integrations or packages require, the former win, with a note."""
-    install_deployment_requirements: bool | Unset = setting(True, boolean, COUNTED)
-    """If the stack has a deployer, install what `settings.deployment` of the pipeline requires."""
     local_project_install_command: str | Unset | None = setting(None, optional(_command), COUNTED)
     """Shell command that installs the included files as a package, run in /app."""
     apt_packages: Sequence[str] | Unset = setting((), list_of(apt_package), COUNTED)

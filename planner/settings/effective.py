@@ -12,6 +12,7 @@ from functools import reduce
 from typing import Any, Final
 
 from attrs import evolve, field
+from packaging.utils import canonicalize_name
 
 from planner.errors import Place, PlannerError, Problem
 from planner.immutable import frozen
@@ -59,6 +60,8 @@ class Settings:
     python_version: str | None
     installer: PythonPackageInstaller
     installer_arguments: Mapping[str, Any]
+    package_indexes: Mapping[str, str]
+    """The URLs of indexes by the normalised names of the packages that are from there."""
     includes_files: bool
     project_command: str | None
     user: str | None
@@ -127,6 +130,9 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         prefers_own=merged.value("prefer_own_requirements"),
         installer=merged.value("python_package_installer"),
         installer_arguments=merged.value("python_package_installer_args"),
+        package_indexes=FrozenMapping(
+            {canonicalize_name(name): url for name, url in merged.value("package_indexes").items()}
+        ),
         includes_files=merged.value("allow_including_files_in_images"),
         project_command=merged.value("local_project_install_command"),
         user=merged.value("user"),
@@ -197,6 +203,18 @@ def _together(settings: DockerSettings) -> Iterator[Problem]:
         elif name != "pyproject_export_command" and settings.value("pyproject_export_command"):
             found = "pyproject_export_command says what is exported"
             yield Problem.at(name, found, "leave this out, and put it into the command")
+    backend = settings.value("python_package_installer_args").get("torch-backend")
+    if backend == "auto":
+        found = "auto is what the machine has that writes the lock"
+        yield Problem.at(
+            ("python_package_installer_args", "torch-backend"), found, 'name one: "cpu", "cu126", …'
+        )
+    elif backend and settings.value("python_package_installer") is PythonPackageInstaller.PIP:
+        yield Problem.at(
+            ("python_package_installer_args", "torch-backend"),
+            "pip has no such option",
+            "install with uv, or name an index in package_indexes",
+        )
     options: BuildOptions = settings.value("build_config").value("build_options")
     taken = {
         build_argument(variable): variable

@@ -101,3 +101,27 @@ def test_a_file_that_is_not_the_one_that_was_resolved_fails_the_build(
         engine.build(job(image, tmp_path), quiet)
     assert "beta" in str(failed.value)
     assert "hash" in str(failed.value).lower()
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_a_package_is_installed_from_the_index_that_is_its_own(
+    engine: Engine, tmp_path: Path, index: Index, installer: str
+) -> None:
+    """Both indexes have beta 1.0, with other bytes in each, and a gamma that has to be built."""
+    with package_index() as other:
+        other.add("beta", wheel("beta", "1.0", text="other"))
+        other.add("gamma", sdist("gamma", "2.0"))
+        own = {"package_indexes": {"Beta": other.url, "gamma": other.url}}
+        image = planned(tmp_path, {**settings(index, installer), **own})
+        # What is newer in the index of all others has no hash that is locked.
+        index.release("beta", "2.0")
+        built = engine.build(job(image, tmp_path), quiet)
+        look = LOOK.replace("gamma.text", "[beta.text, gamma.text]")
+        try:
+            done = engine.run(built.id, ("python", "-c", look))
+        finally:
+            engine.remove(built.id)
+    assert done.code == 0, done.output
+    found = json.loads(done.output)
+    assert found["versions"] == ["1.0", "1.0", "2.0"]
+    assert found["built"] == ["other", "built"]

@@ -184,6 +184,84 @@ def test_prefer_own_requirements(project: Project, index: Index) -> None:
     project.ok("lock", "--check")
 
 
+def test_package_indexes(project: Project, index: Index) -> None:
+    with package_index() as cuda:
+        cuda.release("beta", "1.0+cu126")
+        assert cuda.site is not None
+        own = f'package_indexes = {{ beta = "{cuda.url}" }}'
+        written(project, index, "alpha", more=f"{KNOWN}\n            {own}")
+        project.ok("lock")
+        assert packages(project) == {"alpha": "1.0", "beta": "1.0+cu126"}
+        assert (
+            f'index = "{cuda.host}:{cuda.site.port}/simple"' in (project.root / "stowplan.lock").read_text()
+        )
+        # The lock knows where the image has it from.
+        index.closed = cuda.closed = True
+        for more in ([], ["--frozen"]):
+            text = project.ok("show", "training", "--dockerfile", *more).out
+            (call,) = [line for line in text.splitlines() if "requirements-index1.txt" in line]
+            assert f"--index={cuda.url} " in call
+            assert "--no-deps --require-hashes" in call
+        project.ok("lock", "--check")
+        index.closed = cuda.closed = False
+        exported = project.ok("export", "training", "--format", "pylock").out
+        assert f"{cuda.url.removesuffix('/simple')}/files/beta/" in exported
+        # A newer one is there, and moves when somebody asks.
+        cuda.release("beta", "1.1+cu126")
+        assert "beta  1.0+cu126 → 1.1+cu126" in project.ok("outdated").out
+        written(project, index, "alpha", more=KNOWN)
+        assert project.run("lock", "--check").code == 1
+        project.ok("lock")
+        assert packages(project) == {"alpha": "1.0", "beta": "1.0"}
+
+
+def test_indexes_of_a_project_of_uv(project: Project, index: Index) -> None:
+    from uv import find_uv_bin  # noqa: PLC0415  # only these tests run it
+
+    with package_index() as cuda:
+        cuda.release("beta", "1.0+cu126")
+        written(project, index, more=f'{KNOWN}\n            pyproject_path = "pyproject.toml"')
+        project.write(
+            {
+                "pyproject.toml": f"""
+                [project]
+                name = "models"
+                version = "1"
+                requires-python = ">=3.11"
+                dependencies = ["alpha", "beta"]
+
+                [tool.uv]
+                sources.beta = [{{ index = "cuda", marker = "sys_platform == 'linux'" }}]
+                index = [
+                    {{ name = "cuda", url = "{cuda.url}", explicit = true }},
+                    {{ url = "{index.url}", default = true }},
+                ]
+            """
+            }
+        )
+        project.ok("lock")
+        assert packages(project) == {"alpha": "1.0", "beta": "1.0+cu126"}
+        # With a lock of uv it is the same.
+        uv = ("env", "-C", str(project.root), find_uv_bin(), "lock", "--quiet")
+        done = run(Command(uv), merged=True)
+        assert done.code == 0, done.text
+        project.ok("lock")
+        assert packages(project) == {"alpha": "1.0", "beta": "1.0+cu126"}
+        assert "/stowplan/pyproject-index1.txt" in project.ok("show", "training", "--dockerfile").out
+
+
+def test_a_backend_of_torch_reaches_the_resolution_and_the_image(project: Project, index: Index) -> None:
+    """Which index of PyTorch that is, uv says: what is seen here is that it is asked."""
+    index.release("torch", "1.0")
+    written(project, index, "torch", more=KNOWN)
+    text = (project.root / "stowplan.toml").read_text()
+    project.write({"stowplan.toml": text.replace("args = {", 'args = { torch-backend = "cu126",')})
+    ran = project.run(
+        "lock", env={"UV_HTTP_RETRIES": "0", "ALL_PROXY": "http://127.0.0.1:9", "NO_PROXY": index.host}
+    )
+    assert "download.pytorch.org/whl/cu126" in ran.err
+
+
 def test_a_branch_stays_at_its_commit(project: Project, index: Index, tmp_path: Path) -> None:
     """A repository has no hash: the lock has a commit, and keeps it."""
     repository = tmp_path / "delta"

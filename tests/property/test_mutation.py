@@ -197,8 +197,8 @@ OUT: Final = {
     "BuildConfig.dockerignore", "Closure.packages", "ExternalImage.pin", "ExternalImage.reference",
     "Package.files", "Tree.nodes",
     # What was resolved: the packages count, and not how they were asked for or where they are from.
-    "DockerSettings.prefer_own_requirements", "DockerSettings.python_version",
-    "ImageSpec.resolved", "InstallRequirements.options",
+    "DockerSettings.package_indexes", "DockerSettings.prefer_own_requirements",
+    "DockerSettings.python_version", "ImageSpec.resolved", "InstallRequirements.options",
     "InstallRequirements.requirements", "Package.index", "Package.requires", "Resolved.exclude_newer",
     "Resolved.inputs", "Resolved.overridden", "Resolved.python", "Resolved.reason", "Resolved.transient",
     "InstallRequirements.observed",
@@ -563,6 +563,11 @@ SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
             {"requirements": ["six"], "python_package_installer_args": {"retry_after": 10}},
             {"requirements": ["six"], "python_package_installer_args": {"retry-after": "10"}},
             Moves.NEITHER,
+        ),
+    ),
+    "package_indexes": (
+        Mutation(
+            {"requirements": ["six"]}, {"requirements": ["six"], "package_indexes": {"six": "https://x"}}
         ),
     ),
     "prefer_own_requirements": (

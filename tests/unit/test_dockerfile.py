@@ -26,8 +26,9 @@ from planner.image.instructions import (
 )
 from planner.render.dockerfile import instruction_at, label_text, layer_text
 from planner.requirements.files import parse_file
+from planner.requirements.indexes import as_options
 from planner.requirements.lists import parse_list
-from planner.requirements.model import Requirements
+from planner.requirements.model import Option, Requirements
 from planner.requirements.packages import Closure, File, Package
 from planner.values import PythonPackageInstaller, build_argument
 from tests.builders import PARENT, World, digest, image_of, ref
@@ -343,6 +344,56 @@ def test_what_has_no_wheel_is_installed_apart() -> None:
         "--no-deps --require-hashes --requirement=/stowplan/stack.txt",
         "--no-deps --require-hashes --requirement=/stowplan/stack-sdist.txt",
         "--no-deps --requirement=/stowplan/stack-vcs.txt",
+    ]
+
+
+@pytest.mark.parametrize("name", ["uv", "pip"])
+def test_what_has_an_index_of_its_own_is_installed_from_there(name: str) -> None:
+    """The first index that has a package is the one of uv, and pip takes the file with the hash."""
+    names = {"a": "1", "b": "2", "c": "3", "d": "4"}
+    packages = [
+        Package(
+            each,
+            "1",
+            files=(
+                File(f"{each}-1{'.tar.gz' if each == 'd' else '-py3-none-any.whl'}", f"sha256:{digit * 64}"),
+            ),
+        )
+        for each, digit in names.items()
+    ]
+    indexes = {
+        each: f"https://example.com/{url}" for each, url in (("b", "y"), ("c", "x"), ("d", "y"), ("z", "z"))
+    }
+    options = (
+        Option("extra-index-url", "https://example.com/all"),
+        *as_options(indexes),
+        Option("index-url", "https://example.com/main"),
+        Option("no-index"),
+    )
+    arguments = {
+        "index-url": "https://example.com/mirror",
+        "index-strategy": "unsafe-best-match",
+        "torch-backend": "cpu",
+        "verbose": None,
+    }
+    installer = Installer(name, "0.13.9" if name == "uv" else None, arguments)
+    item = InstallRequirements("stack", SIX, installer, Closure(packages), options)
+    spec = ImageSpec(ExternalImage(ref("x"), digest("x")), (item,))
+    found = {path.rpartition("/")[2]: text.decode() for path, text in context_files(spec).items()}
+    assert {file: text.partition("==")[0] for file, text in found.items()} == {
+        "stack.txt": "a", "stack-index1.txt": "c", "stack-index2.txt": "b", "stack-sdist-index1.txt": "d"
+    }  # fmt: skip
+    other = "--index" if name == "uv" else "--extra-index-url"
+    main = "--index-url=https://example.com/mirror"
+    hashed = "--verbose --no-deps --require-hashes --requirement=/stowplan/stack"
+    of_all = f"{other}=https://example.com/all"
+    begin = '--python="$python" ' if name == "uv" else "--no-compile "
+    commands = [each for each in layer_text(item).split(" && ") if "/stowplan/stack" in each]
+    assert [each.partition(begin)[2].strip(" \\\n") for each in commands] == [
+        f"{of_all} --no-index --index-strategy=unsafe-best-match {main} --torch-backend=cpu {hashed}.txt",
+        f"{other}=https://example.com/x {of_all} {main} {hashed}-index1.txt",
+        f"{other}=https://example.com/y {of_all} {main} {hashed}-index2.txt",
+        f"{other}=https://example.com/y {of_all} {main} {hashed}-sdist-index1.txt",
     ]
 
 

@@ -44,6 +44,8 @@ SETTINGS: Final[dict[str, Any]] = {
         lambda text: {"python_package_installer_args": {"index-url": text}},
         "UV_INDEX",
     ),
+    "package_indexes": (lambda text: {"package_indexes": {"torch": text}}, "UV_INDEX"),
+    "package_indexes by name": (lambda text: {"package_indexes": {text: "https://x"}}, ""),
     "python_package_installer": (lambda text: {"python_package_installer": text}, ""),
     "user": (lambda text: {"user": text}, "leave them out"),
     "dockerignore": (lambda text: {"build_config": {"dockerignore": text}}, "leave them out"),

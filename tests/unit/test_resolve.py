@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,9 @@ import pytest
 
 from executor.resolve.uv import resolve
 from planner.facts.needs import Resolve
-from planner.requirements.model import Requirement, Requirements
+from planner.requirements.indexes import as_options
+from planner.requirements.model import Option, Requirement, Requirements
+from planner.requirements.packages import Package
 from planner.requirements.resolution import Inputs, Resolution
 from tests.index import Index, package_index, sdist, wheel
 
@@ -100,6 +102,23 @@ def test_where_uv_keeps_nothing_the_index_is_asked_again(
     assert [each.requires for each in found.packages] == [("beta",), ()]
 
 
+def test_what_the_arguments_of_the_installer_say_wins_over_files(index: Index) -> None:
+    """uv takes neither of them twice."""
+    index.release("alpha", "1.0")
+    index.release("alpha", "2.0rc1")
+    options = (Option("index-url", "http://127.0.0.1:9/simple"), Option("pre"))
+    sources = tuple(
+        (name, Requirements.of([Requirement.parse("alpha")], options=options))
+        for name in ("a", "requirements")
+    )
+    arguments = {"default-index": index.url, "prerelease": "disallow"}
+    found = resolve(Resolve(Inputs(sources, "3.11.2", PLATFORM, arguments)), os.environ)
+    assert [package.text for package in found.packages] == ["alpha==1.0"]
+    del arguments["prerelease"]
+    found = resolve(Resolve(Inputs(sources, "3.11.2", PLATFORM, arguments)), os.environ)
+    assert [package.text for package in found.packages] == ["alpha==2.0rc1"]
+
+
 @pytest.fixture
 def releases(index: Index) -> Index:
     """An index with two versions of some packages, and one that wants the older of one of them."""
@@ -159,3 +178,82 @@ def test_contradictions_on_one_side_stay_contradictions(
     assert resolution.impossible
     assert "alpha" in resolution.reason
     assert resolution.overridden == ()
+
+
+@pytest.fixture
+def cuda(index: Index) -> Iterator[Index]:
+    """Another index, which has other files under the same names, and what no one else has."""
+    index.release("torch", "2.0", ["nvidia"])
+    index.release("torch", "2.1", ["nvidia"])
+    index.release("vision", "1.0", ["torch"])
+    index.release("nvidia", "1.0")
+    with package_index() as made:
+        made.release("torch", "2.0+cu126", ["nvidia"])
+        made.release("vision", "0.1")
+        made.release("nvidia", "0.1")
+        yield made
+
+
+def from_indexes(
+    index: Index, indexes: Mapping[str, str], *requirements: str, preferred: Iterable[Package] = ()
+) -> Resolution:
+    """What requirements come to where some packages have indexes of their own."""
+    asked = Requirements.of(map(Requirement.parse, requirements), options=tuple(as_options(indexes)))
+    inputs = Inputs((("requirements", asked),), "3.11.2", PLATFORM, {"default-index": index.url})
+    return resolve(Resolve(inputs, tuple(preferred)), os.environ)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "found"),
+    [
+        (["torch"], {"torch": "2.0+cu126", "nvidia": "1.0"}),
+        (["torch>=2", "vision"], {"torch": "2.0+cu126", "nvidia": "1.0", "vision": "1.0"}),
+        # uv alone minds the index only of what it is asked for itself.
+        (["vision"], {"torch": "2.0+cu126", "nvidia": "1.0", "vision": "1.0"}),
+        (
+            ["vision", "torch==2.0+cu126; python_version < '3'"],
+            {"torch": "2.0+cu126", "nvidia": "1.0", "vision": "1.0"},
+        ),
+        # What nobody wants is not installed.
+        (["nvidia"], {"nvidia": "1.0"}),
+    ],
+)
+def test_a_package_is_from_the_index_that_is_its_own(
+    index: Index, cuda: Index, requirements: list[str], found: dict[str, str]
+) -> None:
+    resolution = from_indexes(index, {"torch": cuda.url}, *requirements)
+    assert {package.name: package.version for package in resolution.packages} == found
+    address = f"{cuda.host}:{cuda.site.port if cuda.site else 0}/simple"
+    indexes = {package.name: package.index for package in resolution.packages}
+    assert indexes == {name: address if name == "torch" else None for name in found}
+
+
+def test_several_packages_have_indexes_of_their_own(index: Index, cuda: Index) -> None:
+    resolution = from_indexes(index, {"torch": cuda.url, "nvidia": cuda.url, "beta": index.url}, "vision")
+    assert [package.text for package in resolution.packages] == [
+        "nvidia==0.1",
+        "torch==2.0+cu126",
+        "vision==1.0",
+    ]
+    assert resolution.wanted == {"requirements": ("vision",)}
+
+
+def test_an_index_that_does_not_have_its_package_is_an_error(index: Index, cuda: Index) -> None:
+    index.release("alpha", "1.0")
+    resolution = from_indexes(index, {"alpha": cuda.url}, "alpha")
+    assert resolution.impossible
+    assert "alpha" in resolution.reason
+
+
+def test_a_version_of_the_lock_is_that_of_its_index(index: Index, cuda: Index) -> None:
+    """Two indexes have files of one version: what is locked from one is not what the other has."""
+    cuda.add("torch", wheel("torch", "2.1", ["nvidia"], text="cuda"))
+    locked = from_indexes(index, {}, "torch").packages
+    moved = from_indexes(index, {"torch": cuda.url}, "torch", preferred=locked).packages
+    was, is_now = (next(each for each in packages if each.name == "torch") for packages in (locked, moved))
+    assert (was.version, is_now.version) == ("2.1", "2.1")
+    assert was.hashes != is_now.hashes
+    # Files that one index replaces are not taken.
+    cuda.add("torch", wheel("torch", "2.1", ["nvidia"], text="tampered"))
+    again = from_indexes(index, {"torch": cuda.url}, "torch>=2", preferred=moved).packages
+    assert is_now in again

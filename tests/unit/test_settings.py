@@ -61,6 +61,7 @@ ATTRIBUTES: dict[str, list[Any]] = {
     "python_package_installer": ["uv", "pip", PythonPackageInstaller.PIP],
     "python_package_installer_args": [{"timeout": 1000}, {"system": None}, {"break-system-packages": None},
     {}],
+    "package_indexes": [{"torch": "https://download.pytorch.org/whl/cu126"}, {}],
     "python_package_installer_cache_mount": ["/root/.cache/uv", "type=cache,target=/root/.cache/uv", None],
     "disable_automatic_requirements_detection": [True, False],
     "replicate_local_python_environment": [True, False, "pip_freeze", "uv_freeze", "poetry_export",
@@ -75,6 +76,7 @@ ATTRIBUTES: dict[str, list[Any]] = {
     "required_integrations": [["pytorch", "evidently"], []],
     "install_stack_requirements": [True, False],
     "install_deployment_requirements": [True, False],
+    "prefer_own_requirements": [True, False],
     "local_project_install_command": ["pip install . --no-deps", None],
     "apt_packages": [["git", "curl", "libsm6", "libxext6"], []],
     "environment": [{"PYTHONUNBUFFERED": "1", "API_KEY": "${GLOBAL_API_KEY}"}, {"EPOCHS": 3}, {}],
@@ -111,6 +113,8 @@ def test_what_is_not_given_is_unset_and_has_the_reference_s_default() -> None:
         "prevent_build_reuse": False,
         "python_package_installer": PythonPackageInstaller.UV,
         "python_package_installer_args": {},
+        "package_indexes": {},
+        "prefer_own_requirements": False,
         "disable_automatic_requirements_detection": True,
         "replicate_local_python_environment": False,
         "skip_local_packages": False,
@@ -278,6 +282,9 @@ def test_a_key_that_is_no_string_is_a_problem_and_not_a_crash() -> None:
         ("pyproject_path", "requirements.txt"), ("pyproject_path", "../pyproject.toml"),
         ("pyproject_path", "setup.toml"), ("pyproject_groups", ["-x"]), ("pyproject_extras", ["a b"]),
         ("pyproject_export_command", "uv export"),
+        ("package_indexes", ["torch"]), ("package_indexes", {"torch": None}),
+        ("package_indexes", {"torch": ["https://example.com"]}),
+        ("package_indexes", {"torch": "https://example.com/a", "Torch": "https://example.com/a"}),
     ],
 )  # fmt: skip
 def test_nothing_is_coerced(name: str, value: Any) -> None:
@@ -304,6 +311,9 @@ def test_nothing_is_coerced(name: str, value: Any) -> None:
         ("python_package_installer_cache_mount", "cache"), ("python_package_installer_args", {"--x": "1"}),
         ("python_package_installer_args", {"x y": "1"}),
         ("python_package_installer_args", {"extra_index_url": "https://user:pw@example.com/simple"}),
+        ("package_indexes", {"torch": "wheels"}), ("package_indexes", {"torch": "file:///wheels"}),
+        ("package_indexes", {"torch": "https://example.com/a b"}), ("package_indexes", {"a=b": "https://x"}),
+        ("package_indexes", {"torch": "https://user:pw@example.com/simple"}),
     ],
 )  # fmt: skip
 def test_text_that_would_reach_a_shell_or_a_dockerfile_is_matched_whole(name: str, value: Any) -> None:
@@ -321,6 +331,16 @@ def test_what_could_not_work_together_is_refused() -> None:
         "pipeline.build_config.build_options.target: only a custom Dockerfile has stages"
     ]
     assert settled({"skip_build": True, "parent_image": "python:3.11"}).skip_build
+
+
+@pytest.mark.parametrize("name", ["torch-backend", "torch_backend"])
+def test_a_backend_of_torch_is_one_that_every_machine_means(name: str) -> None:
+    where = "pipeline.python_package_installer_args.torch-backend"
+    arguments = {"python_package_installer_args": {name: "auto"}}
+    assert together(arguments) == [f"{where}: auto is what the machine has that writes the lock"]
+    arguments = {"python_package_installer_args": {name: "cu126"}}
+    assert together({**arguments, "python_package_installer": "pip"}) == [f"{where}: pip has no such option"]
+    assert settled(arguments).installer_arguments == {"torch-backend": "cu126"}
 
 
 def test_a_layer_may_only_make_sense_over_others() -> None:

@@ -36,7 +36,7 @@ from planner.requirements.lists import parse_list
 from planner.requirements.names import SETTING_OF
 from planner.settings.effective import settle
 from planner.sources import Source, Sources
-from tests.builders import LOCAL, WORLD, World, observed, pipeline_of
+from tests.builders import LOCAL, NO_PINS, WORLD, World, observed, pipeline_of
 
 PROD: Final = Stack(
     name="prod",
@@ -374,6 +374,109 @@ def test_the_lock_of_a_workspace_is_above_its_members() -> None:
     texts = {"libs/a/pyproject.toml": PROJECT, "uv.lock": "version = 1"}
     world = World(texts=texts, programs={EXPORT: "six==1.17.0"})
     assert layers({"pyproject_path": "libs/a/pyproject.toml"}, world=world) == {"pyproject": ["six==1.17.0"]}
+
+
+UV_SOURCES: Final = """
+[tool.uv.sources]
+Torch = [
+    { index = "cpu", marker = "sys_platform != 'linux'" },
+    { index = "cuda", marker = "sys_platform == 'linux' and platform_machine == 'x86_64'", extra = "Train" },
+]
+six = { index = "cuda", group = "test" }
+numpy = { git = "https://h.invalid/numpy" }
+[[tool.uv.index]]
+name = "cpu"
+url = "https://example.com/cpu"
+explicit = true
+[[tool.uv.index]]
+name = "cuda"
+url = "https://example.com/cuda"
+explicit = true
+[[tool.uv.index]]
+url = "https://example.com/own"
+[[tool.uv.index]]
+url = "https://example.com/mirror"
+default = true
+"""
+
+
+def options_of(table: Mapping[str, Any], world: World, pins: Pins = NO_PINS) -> list[str]:
+    """The options that the packages of an image are installed with."""
+    pipeline = pipeline_of(table)
+    facts = observed(pipeline, LOCAL, world, pins=pins)
+    (image,) = make_plan(pipeline, LOCAL, facts, pins=pins).images
+    return [str(option) for option in image.spec.installs[0].options]
+
+
+def test_indexes_of_a_project_are_those_of_its_image() -> None:
+    """A source of uv counts if its marker holds in the image, and its extra or group is installed."""
+    texts = {"pyproject.toml": PROJECT + UV_SOURCES, "uv.lock": ""}
+    listed = {EXPORT: "torch", EXPORT.replace("--dir", "--extra=train --dir"): "torch"}
+    listed[EXPORT.replace("--dir", "--group=test --dir")] = "torch"
+    world = World(texts=texts, programs=listed)
+    own = ["--extra-index-url=https://example.com/own", "--index-url=https://example.com/mirror"]
+    table = {"pyproject_path": "pyproject.toml"}
+    assert options_of(table, world) == own
+    train = options_of({**table, "pyproject_extras": ["train"]}, world)
+    assert train == [*own, "--package-index=torch=https://example.com/cuda"]
+    test = options_of({**table, "pyproject_groups": ["test"]}, world)
+    assert test == [*own, "--package-index=six=https://example.com/cuda"]
+    # What a setting says goes before it.
+    given = {"package_indexes": {"TORCH": "https://example.com/other"}}
+    train = options_of({**table, **given, "pyproject_extras": ["train"]}, world)
+    assert train == [*own, "--package-index=torch=https://example.com/other"]
+
+
+def test_indexes_of_a_workspace_are_those_of_its_members() -> None:
+    member = "[project]\nname = 'a'\ndependencies = ['torch']\n"
+    root = "[tool.uv.sources]\ntorch = { index = 'cuda' }\n[[tool.uv.index]]\nname = 'cuda'\n"
+    root += "url = 'https://example.com/cuda'\nexplicit = true\n"
+    texts = {"libs/a/pyproject.toml": member, "pyproject.toml": root, "uv.lock": "version = 1"}
+    world = World(texts=texts, programs={EXPORT: "torch"})
+    options = options_of({"pyproject_path": "libs/a/pyproject.toml"}, world)
+    assert options == ["--package-index=torch=https://example.com/cuda"]
+
+
+def test_an_index_that_the_lock_has_of_a_package_goes_with_its_setting() -> None:
+    texts = {"pyproject.toml": PROJECT, "uv.lock": ""}
+    world = World(texts=texts, programs={EXPORT: "six"})
+    table = {"pyproject_path": "pyproject.toml"}
+    given = {**table, "package_indexes": {"six": "https://example.com/six"}}
+    pipeline = pipeline_of(given)
+    spec = make_spec(pipeline, LOCAL, observed(pipeline, LOCAL, world, checkout=False))
+    pins = Pins(loads(dumps(Lock([spec]))))
+    assert options_of(given, world, pins) == ["--package-index=six=https://example.com/six"]
+    assert options_of(table, world, pins) == []
+
+
+NAMED: Final = "[[tool.uv.index]]\nname = 'x'\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ("[tool.uv.sources]\nsix = { index = 'x' }\n", "no index 'x'"),
+        (f"{NAMED}url = './wheels'\n", "--extra-index-url of './wheels'"),
+        (
+            f"{NAMED}url = './wheels'\nexplicit = true\n[tool.uv.sources]\nsix.index = 'x'\n",
+            "--index-url of './wheels'",
+        ),
+        (
+            "[[tool.uv.index]]\nurl = 'https://me:hunter22@h.invalid'\n",
+            "credentials in the URL https://***@h.invalid",
+        ),
+        (
+            f"{NAMED}url = 'https://h.invalid'\n[tool.uv.sources]\nsix = {{ index = 'x', marker = 'x y' }}\n",
+            "'x y' is no marker",
+        ),
+    ],
+)
+def test_indexes_that_no_image_can_use_are_refused(more: str, found: str) -> None:
+    world = World(texts={"pyproject.toml": PROJECT + more, "uv.lock": ""}, programs={EXPORT: "six"})
+    problems = refused({"pyproject_path": "pyproject.toml"}, world)
+    assert problems[0].startswith("pyproject.toml: tool.uv.")
+    assert found in problems[0]
+    assert "hunter22" not in str(problems)
 
 
 def test_a_lock_of_poetry_is_exported_by_poetry_alone() -> None:
