@@ -49,7 +49,7 @@ from planner.facts.needs import PythonOf, Resolve
 from planner.requirements.model import Requirement
 from planner.requirements.packages import File, Package
 from planner.requirements.resolution import Resolution
-from planner.requirements.urls import is_version_control
+from planner.requirements.urls import is_version_control, origin_of
 from planner.values import FrozenMapping, freeze
 
 PARENT: Final = "python:3.11-slim"
@@ -154,8 +154,8 @@ def _named(requirement: Requirement) -> Requirement:
     """A requirement whose URL does not say what it holds, under the name of its repository."""
     if requirement.name or not requirement.url:
         return requirement
-    tail = requirement.url.partition("#")[0].rpartition("/")[2]
-    return evolve(requirement, name=re.split(r"[.@?]", tail)[0])
+    tail = origin_of(requirement.url).address.rpartition("/")[2]
+    return evolve(requirement, name=re.split(r"[.?]", tail)[0])
 
 
 def resolved(need: Resolve, index: Mapping[str, Mapping[str, Iterable[str]]] = FrozenMapping()) -> Resolution:
@@ -182,10 +182,7 @@ def resolved(need: Resolve, index: Mapping[str, Mapping[str, Iterable[str]]] = F
             file = File(f"{wanted.name}-1.0-py3-none-any.whl", f"sha256:{digest(wanted.url).hex}", 1000)
             url = wanted.url.partition("#")[0]
             if is_version_control(url):
-                scheme, _, rest = url.partition("://")
-                path, at, revision = rest.rpartition("@")
-                # `git@host/path` has no revision.
-                url = f"{scheme}://{path if at and '/' not in revision else rest}@{'c' * 40}"
+                url = f"{origin_of(url).address}@{'c' * 40}"
             found[wanted.name] = Package(wanted.name, url=url, files=() if "+" in url[:4] else (file,))
             continue
         releases = index.get(wanted.name, {})

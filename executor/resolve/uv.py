@@ -30,7 +30,7 @@ from planner.requirements.model import Requirement
 from planner.requirements.options import beside, canonical_options, installer_arguments, uv_arguments
 from planner.requirements.packages import Package
 from planner.requirements.resolution import Inputs, Resolution, named_in
-from planner.requirements.urls import is_version_control
+from planner.requirements.urls import is_version_control, origin_of
 from planner.values import EnvTemplate, VariableRef
 
 __all__ = ["addresses", "commands", "files", "resolve"]
@@ -221,11 +221,9 @@ def _line(requirement: Requirement, preferred: Iterable[Package]) -> str:
     url = requirement.url
     if url is None or not is_version_control(url):
         return requirement.text
-    base = url.partition("#")[0]
-    base = base.rpartition("@")[0] if "@" in base.rpartition("/")[2] else base
     for package in preferred:
         # Without a name, the repository tells which one is meant.
-        if requirement.name in {"", package.name} and (package.url or "").startswith(f"{base}@"):
+        if requirement.name in {"", package.name} and origin_of(package.url or "") == origin_of(url):
             return evolve(requirement, url=package.url).text
     return requirement.text
 

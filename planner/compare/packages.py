@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from planner.compare.change import Change
 from planner.image.spec import ImageSpec
 from planner.requirements.model import Requirement
-from planner.requirements.why import wishes_of
+from planner.requirements.why import asked_for, wishes_of
 
 __all__ = ["requirement_changes", "resolution_changes"]
 
@@ -73,8 +73,7 @@ def _package_changes(old: ImageSpec, new: ImageSpec) -> Iterator[Change]:
 
 def _written(spec: ImageSpec) -> frozenset[str]:
     """The packages of which requirements name just one version."""
-    asked = (each for item in spec.installs for each in item.requirements.packages)
-    return frozenset(each.name for each in asked if each.exact or each.url)
+    return frozenset(name for _, each, name in asked_for(spec) if each.exact or each.url)
 
 
 def requirement_changes(

@@ -6,7 +6,6 @@ that is an argument.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from packaging.version import Version
 
 from planner.facts.answers import ImagePython
 from planner.requirements.packages import File, Package
+from planner.requirements.urls import origin_of
 
 if TYPE_CHECKING:
     from packaging import pylock
@@ -83,25 +83,25 @@ def _package(package: Package, urls: Mapping[str, str]) -> pylock.Package:
 def _vcs(url: str) -> pylock.PackageVcs:
     from packaging import pylock  # noqa: PLC0415  # as in pylock_text
 
-    plain, _, fragment = url.partition("#")
-    kind, _, rest = plain.partition("+")
-    where, _, commit = rest.rpartition("@")
-    return pylock.PackageVcs(type=kind, url=where, commit_id=commit, subdirectory=_subdirectory(fragment))
+    origin = origin_of(url)
+    kind, _, address = origin.address.partition("+")
+    commit = url.partition("#")[0].rpartition("@")[2]
+    return pylock.PackageVcs(
+        type=kind, url=address, commit_id=commit, subdirectory=origin.subdirectory or None
+    )
 
 
 def _archive(package: Package, url: str) -> pylock.PackageArchive:
     from packaging import pylock  # noqa: PLC0415  # as in pylock_text
 
-    plain, _, fragment = url.partition("#")
+    origin = origin_of(url)
     (file,) = package.files
     return pylock.PackageArchive(
-        url=plain, size=file.size, hashes=_hashes(file), subdirectory=_subdirectory(fragment)
+        url=origin.address,
+        size=file.size,
+        hashes=_hashes(file),
+        subdirectory=origin.subdirectory or None,
     )
-
-
-def _subdirectory(fragment: str) -> str | None:
-    found = re.search(r"(?:^|&)subdirectory=([^&]*)", fragment)
-    return found[1] if found else None
 
 
 def _hashes(file: File) -> Mapping[str, str]:

@@ -18,6 +18,7 @@ from planner.requirements.credentials import fault
 
 __all__ = [
     "NamedUrl",
+    "Origin",
     "check_url",
     "has_hash",
     "is_local",
@@ -25,6 +26,7 @@ __all__ = [
     "is_version_control",
     "name_of",
     "nameless",
+    "origin_of",
     "uv_refusal",
 ]
 
@@ -50,6 +52,26 @@ _NO_LOCAL_PACKAGE: Final = (
 def is_version_control(url: str) -> bool:
     """Whether `url` is that of a repository, which has no hash."""
     return re.match(_VCS, url) is not None
+
+
+@frozen
+class Origin:
+    """Where a package is from: the address of a file or a repository, and the directory inside."""
+
+    address: str
+    subdirectory: str = ""
+
+
+def origin_of(url: str) -> Origin:
+    """Where `url` leads to, whatever revision of a repository it names, and whatever hash of a file."""
+    address, _, fragment = url.partition("#")
+    if is_version_control(url):
+        # As pip does it: the last @ of the path, since an account stands before the host.
+        scheme, slashes, rest = address.partition("://")
+        host, slash, path = rest.partition("/")
+        address = f"{scheme}{slashes}{host}{slash}{path.rpartition('@')[0] or path}"
+    below = re.search(r"(?:^|&)subdirectory=([^&]*)", fragment)
+    return Origin(address, below[1] if below else "")
 
 
 def has_hash(url: str) -> bool:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from planner.immutable import frozen
+from planner.requirements.model import Requirement
+from planner.requirements.urls import origin_of
 
 if TYPE_CHECKING:
     from planner.image.spec import ImageSpec
 
-__all__ = ["Chain", "chains", "wishes_of"]
+__all__ = ["Chain", "asked_for", "chains", "wishes_of"]
 
 
 @frozen
@@ -37,18 +39,31 @@ def chains(spec: ImageSpec, name: str) -> Iterator[Chain]:
             if other not in paths:
                 paths[other] = (other, *paths[each])
                 waiting.append(other)
+    for source, requirement, asked in asked_for(spec):
+        if asked in paths and asked in packages:
+            yield Chain(source, requirement.text, paths[asked])
+
+
+def asked_for(spec: ImageSpec) -> Iterator[tuple[str, Requirement, str]]:
+    """Each source with each of its requirements, and the name of the package that this is.
+
+    Of a URL without a name it is that of the package which was found there, or "" if there is none. What a
+    marker keeps out of the image is left out.
+    """
+    found = {origin_of(package.url): package.name for package in spec.packages if package.url}
+    python = spec.resolved.python if spec.resolved else None
     for item in spec.installs:
-        for requirement in item.requirements.packages:
-            if requirement.name in paths and requirement.name in packages:
-                yield Chain(item.source, requirement.text, paths[requirement.name])
+        for each in item.requirements.packages:
+            if each.marker and python and not each.marker.holds(python.version, python.platform):
+                continue
+            yield item.source, each, each.name or found.get(origin_of(each.url or ""), "")
 
 
 def wishes_of(spec: ImageSpec) -> Mapping[str, str]:
     """Who wants each package, in words: sources, or else the packages that require it."""
     asked: dict[str, list[str]] = {}
-    for item in spec.installs:
-        for each in item.requirements.packages:
-            asked.setdefault(each.name, []).append(f"{item.source} asks for {each.text}")
+    for source, each, name in asked_for(spec):
+        asked.setdefault(name, []).append(f"{source} asks for {each.text}")
     wanting: dict[str, list[str]] = {}
     for name, requires in sorted((package.name, package.requires) for package in spec.packages):
         for other in requires:

@@ -262,7 +262,8 @@ def test_a_backend_of_torch_reaches_the_resolution_and_the_image(project: Projec
     assert "download.pytorch.org/whl/cu126" in ran.err
 
 
-def test_a_branch_stays_at_its_commit(project: Project, index: Index, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["delta @ {}", "{}"])
+def test_a_branch_stays_at_its_commit(project: Project, index: Index, tmp_path: Path, form: str) -> None:
     """A repository has no hash: the lock has a commit, and keeps it."""
     repository = tmp_path / "delta"
     repository.mkdir()
@@ -285,7 +286,7 @@ def test_a_branch_stays_at_its_commit(project: Project, index: Index, tmp_path: 
 
         publish()
         assert served.site is not None
-        line = f"delta @ git+http://127.0.0.1:{served.site.port}/delta.git@main"
+        line = form.format(f"git+http://127.0.0.1:{served.site.port}/delta.git@main")
         written(project, index, line, more=KNOWN)
         project.ok("lock")
         assert packages(project)["delta"].endswith(f"/delta.git@{first}")
@@ -294,6 +295,7 @@ def test_a_branch_stays_at_its_commit(project: Project, index: Index, tmp_path: 
         written(project, index, line, "beta", more=KNOWN)
         project.ok("lock")
         assert packages(project)["delta"].endswith(f"/delta.git@{first}")
+        assert project.ok("why", "training", "delta").out.splitlines()[1:] == [f"  requirements: {line}"]
         project.ok("lock", "--upgrade-package", "delta")
         assert not packages(project)["delta"].endswith(f"/delta.git@{first}")
         assert "built in the image, since they have no wheel that fits: delta" in project.ok("plan").out
