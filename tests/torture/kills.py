@@ -337,6 +337,8 @@ class Kills:
         if case.leaked:
             with contextlib.suppress(AssertionError):
                 case.engine.ask("image", "prune", "--force")
+        if isinstance(case.engine, Docker):
+            case.engine.remove_unmarked()
         if builder == "buildkit":
             self._docker_cases += 1
             if self._docker_cases % _PRUNE_EVERY == 0:

@@ -30,6 +30,9 @@ DOCKERD_PATH: Final = os.pathsep.join([
 ])  # fmt: skip
 _START_SECONDS: Final = 180
 _ROOM_BYTES: Final = 8 << 30
+# In the command of what the classic builder makes for an instruction that runs nothing. It bears no mark, and
+# stays, with the image it is made from, where the daemon is killed in that moment (docs/reference.md).
+_UNMARKED: Final = "#(nop)"
 # Programs of the engines themselves, which live as long as these do.
 _ENGINES: Final = {"dockerd", "containerd", "containerd-shim", "docker-proxy"}
 
@@ -186,9 +189,20 @@ class Docker(PrivateEngine):
         return [pid for pid, comm in processes_of(self.directory) if comm == name]
 
     def containers(self) -> list[str]:
-        listed = self.ask("ps", "--all", "--format={{.ID}} {{.Image}} {{.Status}} {{.Command}}").splitlines()
-        # What the classic builder makes for an instruction that runs nothing has no mark (docs/reference.md).
-        return [line for line in listed if "Created" not in line or "#(nop)" not in line]
+        return [line for line in self._listed() if _UNMARKED not in line]
+
+    def dangling(self) -> list[str]:
+        held = {line.split()[1] for line in self._listed() if _UNMARKED in line}
+        return [image for image in super().dangling() if image not in held]
+
+    def _listed(self) -> list[str]:
+        return self.ask("ps", "--all", "--format={{.ID}} {{.Image}} {{.Status}} {{.Command}}").splitlines()
+
+    def remove_unmarked(self) -> None:
+        """Remove containers that bear no mark, and the images that these have kept."""
+        if unmarked := [line.split()[0] for line in self._listed() if _UNMARKED in line]:
+            self.ask("rm", "--force", *unmarked)
+            self.ask("image", "prune", "--force")
 
     def strays(self) -> list[str]:
         return [f"{name} {pid}" for pid, name in processes_of(self.directory) if name not in _ENGINES]
