@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from planner.code import IGNORE_FILE
 from planner.files.defaults import suspicious
 from planner.files.tree import decode_node
-from planner.image.plan import ImagePlan, Note
+from planner.image.plan import ImagePlan, NamedSpec, Note
 from planner.image.spec import ExternalImage
 from planner.pyproject import PYPROJECT
 from planner.requirements.names import OWN
@@ -18,7 +18,7 @@ from planner.sources import REQUIREMENTS_FILE
 from planner.stack import LOCAL_REGISTRY
 from planner.values import Digest
 
-__all__ = ["notes_of"]
+__all__ = ["assumed_pythons", "notes_of"]
 
 _SHOWN_PATHS: Final = 3
 _DEFAULT_RULES: Final = Note(
@@ -39,7 +39,7 @@ def notes_of(
     """
     notes = [
         *_parents(images),
-        *_pythons(images),
+        *assumed_pythons(images),
         *_built(images),
         *_overridden(images),
         *_skipped(settings),
@@ -78,16 +78,17 @@ def _parents(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
             yield Note("other-platform", str(parent.reference), text)
 
 
-def _pythons(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
-    """Requirements that are resolved for a Python that nobody has seen."""
+def assumed_pythons(images: Iterable[ImagePlan | NamedSpec]) -> Iterator[Note]:
+    """Requirements that are resolved for a Python that nobody has seen: a note of a lock, too."""
     for image in images:
         resolved = image.spec.resolved
         if resolved is not None and resolved.python.assumed:
             parent = image.spec.external.reference.familiar
+            unknown = "C library" if resolved.python.given else "Python"
             text = (
-                f"the Python of {parent} is not known: requirements are resolved for Python "
-                f"{resolved.python.version} on {resolved.python.platform}; set python_version, or lock where "
-                f"an engine can run {parent}"
+                f"the {unknown} of {parent} is not known: requirements are resolved for Python "
+                f"{resolved.python.version} on {resolved.python.platform}; lock where an engine can run "
+                f"{parent} (`stowplan lock --upgrade-image {parent}` asks anew)"
             )
             yield Note("assumed-python", parent, text)
 

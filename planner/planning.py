@@ -19,7 +19,7 @@ from planner.facts.needs import (
 )
 from planner.image.plan import BuildPlan, NamedSpec, PlanSpec
 from planner.lock.lock import Pins
-from planner.notes import notes_of
+from planner.notes import assumed_pythons, notes_of
 from planner.pipeline import Pipeline
 from planner.settings.option_table import BUILDERS
 from planner.stack import Stack
@@ -96,9 +96,6 @@ def make_spec(
     traversal = Traversal(pipeline, stack, facts, pins, frozen=False)
     shares = traversal.run(checkout=False)
     traversal.finish()
-    return PlanSpec(
-        pipeline.name,
-        stack.name,
-        tuple(NamedSpec(name, tuple(share.steps), share.spec) for name, share in shares),
-        traversal.notes,
-    )
+    images = tuple(NamedSpec(name, tuple(share.steps), share.spec) for name, share in shares)
+    notes = dict.fromkeys((*traversal.notes, *assumed_pythons(images)))
+    return PlanSpec(pipeline.name, stack.name, images, tuple(notes))

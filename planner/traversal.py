@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from attrs import Factory, define, field
+from attrs import Factory, define, evolve, field
 
 from planner.code import ignore_path, tree_need
 from planner.errors import Place, PlannerError, Problem
@@ -323,13 +323,17 @@ class Traversal:
         return Resolved(inputs.digest, python, inputs.exclude_newer, overridden), closures
 
     def _python(self, step: Step, settings: Settings, parent: ExternalImage) -> ImagePython:
-        """The Python of the parent: what a setting says, else what the lock has, else what can be told."""
+        """The Python of the parent: what a setting says, else what the lock has, else what can be told.
+
+        A version that the lock has from a setting goes with that setting.
+        """
         platform = settings.build_options.value("platform")
         given = settings.python_version
         pinned = self.pins.python(self.pipeline.name, self.stack.name, step.name, parent, platform)
-        if pinned is not None and (given is None or given == pinned.version):
+        if pinned is not None and (not pinned.given if given is None else given == pinned.version):
             return pinned
-        return self.facts.ask(PythonOf(parent.base, platform, given))
+        found = self.facts.ask(PythonOf(parent.base, platform, given))
+        return evolve(found, given=given is not None)
 
     def _instructions(
         self,

@@ -88,6 +88,8 @@ class World:
     pins: Mapping[str, Pin] = field(default=FrozenMapping(), converter=freeze)
     python: str = "3.11"
     platform: str = "linux/amd64"
+    image_python: ImagePython = ImagePython("3.11.2", "x86_64-manylinux_2_36")
+    """What every parent image tells of its Python."""
 
     programs: Mapping[str, str] = field(default=FrozenMapping(), converter=freeze)
     """What commands print, by their words."""
@@ -143,7 +145,7 @@ class World:
             case LocalImage(reference):
                 return ImageId(self.local.get(reference.familiar), "docker")
             case PythonOf(_, _, version):
-                return ImagePython(version or "3.11.2", "x86_64-manylinux_2_36")
+                return evolve(self.image_python, version=version or self.image_python.version)
             case Resolve():
                 return resolved(need, self.index)
             case _:

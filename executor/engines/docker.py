@@ -255,7 +255,9 @@ class DockerEngine:
         from docker.errors import APIError  # noqa: PLC0415
 
         with self._daemon.client(FOREVER) as api:
-            container = api.create_container(named(reference), list(argv), network_disabled=not network)["Id"]
+            container = api.create_container(
+                named(reference), list(argv[1:]), entrypoint=[argv[0]], network_disabled=not network
+            )["Id"]
             try:
                 try:
                     api.start(container)

@@ -281,7 +281,9 @@ class PodmanEngine:
         """Run a command in a new container; 127 when the container has no such program."""
         name = f"stowplan-{uuid.uuid4().hex}"
         options = ("--rm", "--pull=never", f"--name={name}", *(() if network else ("--network=none",)))
-        command = ("podman", "run", *options, named(reference), *argv)
+        # As JSON it is one word, whatever is in it.
+        entrypoint = f"--entrypoint={json.dumps(argv[:1])}"
+        command = ("podman", "run", *options, entrypoint, named(reference), *argv[1:])
         try:
             done = run(Command(command), merged=True)
         except BaseException:

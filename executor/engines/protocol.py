@@ -158,7 +158,11 @@ class Runner(Protocol):
     """Runs containers. All errors are ExecutorErrors."""
 
     def run(self, reference: str, argv: tuple[str, ...], *, network: bool = True) -> Finished:
-        """Run a command in a new container of a local image and remove the container."""
+        """Run a command in a new container of a local image and remove the container.
+
+        The image's own entrypoint is no part of it, as it is none of what a build runs. Without `network`
+        the container has none.
+        """
 
     def pull(self, reference: str) -> None:
         """Have an image of a registry as a local image."""

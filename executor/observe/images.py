@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from executor import limits
 from planner.facts.answers import ImageId, ImagePython, Pin
@@ -93,23 +93,21 @@ class Images:
     def _python(self, need: PythonOf) -> ImagePython:
         """The Python of an image: what its configuration tells, else a container of it, else this machine's.
 
-        A version that a setting says is taken for granted, and no container is started for the rest.
+        A version that a setting says is taken for granted. Where no registry tells the rest, no image is
+        pulled for it, but one that the engine has is run.
         """
         from executor.observe import parents  # noqa: PLC0415  # only what is resolved anew needs it
 
         platform = need.platform or self.host_platform()
-        assumed = parents.assumed(need.version, platform)
-        if not self.asks:
-            return assumed
-        told = parents.by_configuration(need.ref, platform, timeout=self.timeout, environ=self.environ)
-        if told is not None and need.version is not None:
-            return evolve(assumed, platform=parents.platform_name(platform, musl=told.musl))
-        if told is not None and told.version is not None:
-            return ImagePython(told.version, parents.platform_name(platform, musl=told.musl))
-        if need.version is None and (self.engine is not None):
-            ran = self._ask(partial(parents.by_container, need.ref, platform), wait=limits.PARENT_SECONDS)
-            return ran or assumed
-        return assumed
+        told = None
+        if self.asks:
+            told = parents.by_configuration(need.ref, platform, timeout=self.timeout, environ=self.environ)
+            version = need.version or (told and told.version)
+            if told is None or told.musl is None or version is None:
+                pulls = told is not None or version is None
+                run = partial(parents.by_container, need.ref, pulls)
+                told = self._ask(run, wait=limits.PARENT_SECONDS) or told
+        return parents.python(told or parents.Told(), platform, given=need.version)
 
     def _ask(self, question: Callable[[Any], T], *, wait: float | None = None) -> T | None:
         """What the engine says; None if there is none, it fails, or it does not answer in time."""

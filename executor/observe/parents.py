@@ -1,7 +1,7 @@
 """The Python of a parent image, and the C library under it: from its configuration, or from a container.
 
-Owns what the configuration of an image tells: the official images name their Python in a variable, and the
-history of those on Alpine Linux names it. Refuses to guess a version.
+Owns what the configuration of an image tells: the official images name their Python in a variable, and
+the history of an image names programs that only one of the C libraries comes with. Refuses to guess.
 """
 
 from __future__ import annotations
@@ -16,15 +16,22 @@ from executor.resolve.tags import platform_of
 from planner.errors import PlannerError, Problem
 from planner.facts.answers import ImagePython
 from planner.immutable import frozen
+from planner.stack import LOCAL_REGISTRY
 from planner.values import ImageRef
 
 if TYPE_CHECKING:
     from executor.engines.protocol import Engine
 
-__all__ = ["Told", "assumed", "by_configuration", "by_container", "configured", "platform_name"]
+__all__ = ["Told", "by_configuration", "by_container", "configured", "python"]
 
-_VERSION: Final = re.compile(r"PYTHON_VERSION=(3\.\d+\.\d+)")
-_ALPINE: Final = re.compile(r"alpine-minirootfs|\bapk add\b")
+_VERSION: Final = re.compile(r"3\.\d+\.\d+")
+# Where the official images have the Python that they name.
+_OFFICIAL_PATH: Final = "/usr/local/bin"
+# `apk` alone tells nothing: Wolfi has it, and glibc.
+_MUSL: Final = re.compile(r"alpine-minirootfs")
+_GLIBC: Final = re.compile(
+    r"\b(?:apt|apt-get|dnf|microdnf|yum|zypper)\s+(?:-\S+\s+)*(?:install|update|upgrade)\b|\bdebian\.sh\b"
+)
 # Runs in the image, on whatever Python it has.
 _PROGRAM: Final = """
 import json, platform, sys, sysconfig
@@ -43,26 +50,29 @@ _RUN: Final = ("/bin/sh", "-c", f'exec "$({_FIND})" -c "$0"', _PROGRAM)
 
 @frozen
 class Told:
-    """What a configuration tells: the version if it does, and whether the C library is musl."""
+    """What is known of the Python of an image: its version, whether its C library is musl, and which glibc.
 
-    version: str | None
-    musl: bool
+    None is not known. `glibc` is a minor version, 36 for 2.36.
+    """
+
+    version: str | None = None
+    musl: bool | None = None
+    glibc: int | None = None
 
 
-def platform_name(platform: str, *, musl: bool = False, glibc: int | None = None) -> str:
-    """What uv calls a platform. PlannerError if it has no name for it."""
-    name = platform_of(platform, musl=musl, glibc=glibc)
+def python(told: Told, platform: str, *, given: str | None = None) -> ImagePython:
+    """The Python of an image of which this is known; a version that is given goes before it.
+
+    What is not known is assumed: the version of this machine's, on glibc. PlannerError if uv has no name for
+    the platform.
+    """
+    version = given or told.version
+    name = platform_of(platform, musl=bool(told.musl), glibc=told.glibc)
     if name is None:
-        found = f"uv cannot resolve requirements for {platform}"
+        found = f"uv cannot resolve requirements for {platform}{' with musl' if told.musl else ''}"
         raise PlannerError([Problem.at("requirements", found, "build for linux/amd64 or linux/arm64")])
-    return name
-
-
-def assumed(version: str | None, platform: str) -> ImagePython:
-    """The Python of an image of which nothing is known: that of this machine."""
-    if version is not None:
-        return ImagePython(version, platform_name(platform))
-    return ImagePython(".".join(machine.python_version_tuple()[:2]), platform_name(platform), assumed=True)
+    assumed = version is None or told.musl is None
+    return ImagePython(version or ".".join(machine.python_version_tuple()[:2]), name, assumed)
 
 
 def by_configuration(
@@ -71,21 +81,46 @@ def by_configuration(
     """What the configuration of an image in its registry tells; None if that cannot be had."""
     from executor.registry.configs import Config, config  # noqa: PLC0415  # a pinned Python asks nobody
 
+    if ref.registry == LOCAL_REGISTRY:
+        return None
     found = config(ref, platform=platform, timeout=timeout, environ=environ)
     return configured(found.data) if isinstance(found, Config) else None
 
 
 def configured(data: Mapping[str, Any]) -> Told:
-    """What the data of a configuration tells (OCI image spec, "Image Configuration")."""
-    settings = data.get("config") or {}
-    versions = [match for each in settings.get("Env") or () if (match := _VERSION.fullmatch(each))]
-    history = " ".join(str(each.get("created_by") or "") for each in data.get("history") or ())
-    return Told(versions[-1][1] if versions else None, _ALPINE.search(history) is not None)
+    """What the data of a configuration tells (OCI image spec, "Image Configuration").
+
+    A version is that of the Python that the image calls `python` only where the official images have it:
+    first on the PATH, with no environment before it.
+    """
+    settings = _table(data.get("config"))
+    lines = (each for each in _list(settings.get("Env")) if isinstance(each, str))
+    variables = {name: value for name, _, value in (line.partition("=") for line in lines)}
+    version = variables.get("PYTHON_VERSION", "")
+    first = variables.get("PATH", "").partition(":")[0]
+    known = _VERSION.fullmatch(version) and first == _OFFICIAL_PATH and "VIRTUAL_ENV" not in variables
+    history = "\n".join(str(_table(each).get("created_by")) for each in _list(data.get("history")))
+    musl, glibc = (pattern.search(history) is not None for pattern in (_MUSL, _GLIBC))
+    return Told(version if known else None, musl if musl != glibc else None)
 
 
-def by_container(ref: ImageRef, platform: str, engine: Engine) -> ImagePython | None:
-    """What the Python of an image says of itself; None if it has none."""
+def _table(value: object) -> Mapping[str, Any]:
+    """What should be a table in a configuration; it is somebody else's."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def by_container(ref: ImageRef, pulls: bool, engine: Engine) -> Told | None:
+    """What the Python of an image says of itself; None if it has none.
+
+    Without `pulls`, None as well where the engine does not have the image.
+    """
     if engine.inspect(str(ref)) is None:
+        if not pulls:
+            return None
         engine.pull(str(ref))
     done = engine.run(str(ref), _RUN, network=False)
     if done.code:
@@ -93,8 +128,9 @@ def by_container(ref: ImageRef, platform: str, engine: Engine) -> ImagePython | 
     try:
         said = json.loads(done.output.strip().splitlines()[-1])
         name, version = said["libc"]
-        musl = "musl" in f"{said['host']} {said['abi']}"
-        glibc = int(version.split(".")[1]) if name == "glibc" else None
-        return ImagePython(said["version"], platform_name(platform, musl=musl, glibc=glibc))
-    except (ValueError, LookupError, TypeError):
+        musl = "musl" in f"{name} {said['host']} {said['abi']}"
+        glibc = int(version.split(".")[1]) if name == "glibc" and not musl else None
+        # What is linked statically says no name, and is no evidence.
+        return Told(said["version"], musl if musl or glibc else None, glibc)
+    except (ValueError, LookupError, TypeError, AttributeError):
         return None

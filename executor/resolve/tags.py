@@ -17,6 +17,8 @@ _GLIBC: Final = (40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17)
 _LEGACY: Final = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64"}
 _ASSUMED_GLIBC: Final = 28
+# What uv takes for this architecture, of which it knows one platform.
+_RISCV_GLIBC: Final = 39
 
 
 def platform_of(platform: str, *, musl: bool = False, glibc: int | None = None) -> str | None:
@@ -29,7 +31,7 @@ def platform_of(platform: str, *, musl: bool = False, glibc: int | None = None) 
     if machine is None:
         return None
     if machine == "riscv64":
-        return "riscv64-unknown-linux"
+        return None if musl else "riscv64-unknown-linux"
     if musl:
         return f"{machine}-unknown-linux-musl"
     known = next((each for each in _GLIBC if each <= (glibc or _ASSUMED_GLIBC)), _GLIBC[-1])
@@ -50,8 +52,9 @@ def _platforms(platform: str) -> Iterator[str]:
     machine, _, rest = platform.partition("-")
     if rest.endswith("musl"):
         yield from (f"musllinux_1_{minor}_{machine}" for minor in (2, 1, 0))
-    elif match := re.fullmatch(r"manylinux_2_(\d+)", rest):
-        for minor in range(int(match[1]), 4, -1):
+    else:
+        match = re.fullmatch(r"manylinux_2_(\d+)", rest)
+        for minor in range(int(match[1]) if match else _RISCV_GLIBC, 4, -1):
             yield f"manylinux_2_{minor}_{machine}"
             if minor in _LEGACY:
                 yield f"{_LEGACY[minor]}_{machine}"

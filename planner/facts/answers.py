@@ -51,13 +51,15 @@ class ImagePython:
     """The Python of an image: its version (`3.11.2`, or `3.11`), and its platform as uv names it.
 
     The platform tells the C library and, of glibc, the version: `x86_64-manylinux_2_36`,
-    `aarch64-unknown-linux-musl`. `assumed` says that nobody told, so that it is that of the machine that
-    plans.
+    `aarch64-unknown-linux-musl`. `assumed` says that nobody told all of this: a version that nobody told is
+    that of the machine that plans, and a C library is glibc. `given` says that the version is that of a
+    setting.
     """
 
     version: str
     platform: str
     assumed: bool = False
+    given: bool = False
 
 
 @frozen

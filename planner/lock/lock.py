@@ -191,8 +191,8 @@ class Pins:
     def python(
         self, pipeline: str, stack: str, step: str, parent: ExternalImage, platform: str | None
     ) -> ImagePython | None:
-        """The Python of a parent as the lock has it; None if it does not, or pins are looked up anew."""
-        if self.all_released:
+        """The Python of a parent as the lock has it; None if it does not, or the parent is looked up anew."""
+        if self.all_released or parent.reference in self.released:
             return None
         for plan in self.lock.plans_of(pipeline, stack):
             own = plan.by_step.get(step)

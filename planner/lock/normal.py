@@ -66,6 +66,7 @@ def records_of(lock: Lock) -> Iterator[Record]:
             resolved.python.version,
             resolved.python.platform,
             resolved.python.assumed,
+            resolved.python.given,
             resolved.exclude_newer,
             resolved.overridden,
             tuple(
@@ -116,7 +117,7 @@ def _resolutions(lock: Lock) -> dict[tuple[Resolved, _Closures], str]:
 
 def _resolution_hash(resolved: Resolved, closures: _Closures) -> Digest:
     python = resolved.python
-    told = (python.version, python.platform, python.assumed, resolved.exclude_newer)
+    told = (python.version, python.platform, python.assumed, python.given, resolved.exclude_newer)
     # Of the files it is the hashes that tell a resolution.
     sources = tuple((name, asked.digest, packages) for name, asked, packages in closures)
     overridden = (resolved.overridden,) if resolved.overridden else ()
@@ -327,7 +328,7 @@ class Images:
             raise _wrong(where, f"the package {missing[0]!r} is not in the lock")
         resolved = Resolved(
             record.inputs,
-            ImagePython(record.python, record.platform, record.assumed),
+            ImagePython(record.python, record.platform, record.assumed, record.given),
             record.exclude_newer,
             record.overridden,
         )

@@ -135,6 +135,7 @@ class ResolutionRecord:
     python: str = field(validator=matches_re(r"3\.[0-9]{1,2}(\.[0-9]{1,2})?"))
     platform: str = field(validator=matches_re(r"[a-z0-9_]+-[a-z0-9_-]+"))
     assumed: bool = False
+    given: bool = False
     exclude_newer: str | None = field(default=None, validator=optional(matches_re(r"[0-9]{4}-[0-9TZ:-]+")))
     overridden: tuple[str, ...] = field(
         default=(), validator=deep_iterable(matches_re(r"[a-z0-9][a-z0-9-]*"))

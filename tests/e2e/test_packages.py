@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import json
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from packaging.pylock import Pylock
 
+from executor.observe.parents import by_container
 from executor.process import Command, run
+from planner import ImageRef
+from tests.contract.images import build_text
 from tests.e2e.command import PINNED, Project, Ran
+from tests.e2e.images import Tags
 from tests.index import Index, package_index, sdist, wheel
 
 
@@ -415,3 +420,44 @@ def test_two_clean_environments_write_the_same_bytes(project: Project, index: In
         assert list(temporary.iterdir()) == []
     assert locks[0] == locks[1]
     assert b'name = "native-1.0-cp311-cp311-manylinux_2_17_x86_64.whl"' in locks[0]
+
+
+# --- the Python of an image that no registry tells of -------------------------------------------------
+
+
+def test_an_image_is_run_once_for_its_python(project: Project, index: Index, tags: Tags, base: str) -> None:
+    """What its Python says is in the lock: from then on neither the image nor its engine has to be there."""
+    parent = f"localhost/stowplan-test/{uuid.uuid4().hex}:1"
+    build_text(tags.engine, tags.made(parent), f'FROM {base}\nENTRYPOINT ["python3", "-c"]\n')
+    found = by_container(ImageRef.parse(parent), False, tags.engine)
+    assert found is not None
+    written(project, index, "alpha", parent=parent)
+    project.ok("lock", "--allow-unpinned")
+    lock = (project.root / "stowplan.lock").read_text()
+    assert f'python = "{found.version}"\nplatform = "x86_64-manylinux_2_{found.glibc}"\n' in lock
+    tags.engine.remove(parent)
+    assert "stowplan.lock is up to date" in project.ok("lock", "--allow-unpinned").out
+    written(project, index, "beta", parent=parent)
+    nowhere = {"DOCKER_HOST": "tcp://127.0.0.1:1", "PATH": "/nowhere"}
+    project.ok("lock", "--allow-unpinned", env=nowhere)
+    assert packages(project) == {"beta": "1.0"}
+    again = (project.root / "stowplan.lock").read_text()
+    assert f'python = "{found.version}"\nplatform = "x86_64-manylinux_2_{found.glibc}"\n' in again
+
+
+def test_what_nobody_tells_is_assumed_until_an_engine_does(
+    project: Project, index: Index, tags: Tags, base: str
+) -> None:
+    parent = f"localhost/stowplan-test/{uuid.uuid4().hex}:1"
+    written(project, index, "alpha", parent=parent)
+    said = project.ok("lock", "--allow-unpinned").err
+    assert f"note: the Python of {parent} is not known: " in said
+    assert "assumed = true" in (project.root / "stowplan.lock").read_text()
+    build_text(tags.engine, tags.made(parent), f"FROM {base}\n")
+    # What is locked stays; the note says what moves it.
+    project.ok("lock", "--allow-unpinned")
+    assert "assumed = true" in (project.root / "stowplan.lock").read_text()
+    assert f"`stowplan lock --upgrade-image {parent}`" in said
+    said = project.ok("lock", "--allow-unpinned", "--upgrade-image", parent).err
+    assert "is not known: requirements" not in said
+    assert "assumed" not in (project.root / "stowplan.lock").read_text()

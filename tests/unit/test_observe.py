@@ -140,7 +140,7 @@ def local() -> Iterator[Index]:
 
 
 def of_index(given: Index) -> dict[str, Any]:
-    """The settings of requirements from an index, for which no container has to be asked."""
+    """The settings of requirements from an index, for a Python that nobody has to tell."""
     return {"python_version": "3.11", "python_package_installer_args": {"default-index": given.url}}
 
 
@@ -169,7 +169,7 @@ def test_every_need_is_answered_with_a_value(tmp_path: Path, site: Site, local: 
         environment={"TOKEN": "${TOKEN}"},
         **of_index(local),
     )
-    facts = observe(wanted, Stack(), root=tmp_path, environ={"TOKEN": PLANTED}, engine=unwanted)
+    facts = observe(wanted, Stack(), root=tmp_path, environ={"TOKEN": PLANTED}, engine=None)
     assert needs(wanted, Stack(), facts) == ()
     assert facts.ask(RequirementsFile("requirements.txt"))["more.txt"] == "click==8.1\n"
     assert facts.ask(FileText(".dockerignore")) == "*.log\n"
@@ -248,7 +248,7 @@ def test_a_requirements_file_and_what_it_includes_are_one_need(
         **of_index(local),
     )
     assert [type(need) for need in needs(wanted, Stack(), checkout=False)] == [RequirementsFile]
-    facts = observe(wanted, Stack(), root=tmp_path, checkout=False, engine=unwanted)
+    facts = observe(wanted, Stack(), root=tmp_path, checkout=False, engine=None)
     assert facts.ask(RequirementsFile("requirements.txt")) == texts
     # The texts, the digest and the Python of the parent, and what the requirements come to.
     assert len(facts) == 4
@@ -579,8 +579,8 @@ def test_a_world_in_memory_gives_the_plan_that_files_give(
         **of_index(local),
     )
     environ = {"TOKEN": PLANTED}
-    on_disk = observe(wanted, Stack(), root=tmp_path, environ=environ, engine=unwanted)
-    in_memory = observe(wanted, Stack(), root=tmp_path / "nowhere", environ={}, engine=unwanted, world=world)
+    on_disk = observe(wanted, Stack(), root=tmp_path, environ=environ, engine=None)
+    in_memory = observe(wanted, Stack(), root=tmp_path / "nowhere", environ={}, engine=None, world=world)
     assert in_memory == on_disk
     assert make_plan(wanted, Stack(), in_memory) == make_plan(wanted, Stack(), on_disk)
     assert make_plan(wanted, Stack(), in_memory).hash == make_plan(wanted, Stack(), on_disk).hash

@@ -8,8 +8,10 @@ from typing import Any, Final
 import pytest
 
 from planner import Lock, Note, Pins, PlannerError, Stack, dumps, loads, make_plan, make_spec
-from planner.facts.needs import Resolve
-from tests.builders import World, observed, pipeline_of
+from planner.facts.answers import ImagePython
+from planner.facts.needs import PythonOf, Resolve
+from planner.image.plan import PlanSpec
+from tests.builders import PARENT, World, asked, observed, pipeline_of, plan_of, ref, spec_of
 
 INDEX: Final[Mapping[str, Mapping[str, list[str]]]] = {"alpha": {"1.0": [], "2.0": []}}
 ORCHESTRATED: Final = Stack(
@@ -126,3 +128,88 @@ def test_what_a_command_lists_with_hashes_is_resolved_once() -> None:
     facts = observed(pipeline, Stack(), world, pins=pins, checkout=False)
     assert not [need for need in facts.needs if isinstance(need, Resolve)]
     assert make_spec(pipeline, Stack(), facts, pins=pins) == spec
+
+
+# --- the Python of an image
+
+ALPHA: Final = {"requirements": ["alpha"]}
+GLIBC: Final = "x86_64-manylinux_2_36"
+OTHER: Final = World(image_python=ImagePython("3.12.8", "x86_64-unknown-linux-musl"))
+
+
+def written(spec: PlanSpec) -> Pins:
+    """The pins of a lock with one plan, as it is read again."""
+    return Pins(loads(dumps(Lock([spec]))))
+
+
+def python_of(spec: PlanSpec) -> ImagePython:
+    """What the packages of the one image are resolved for."""
+    (image,) = spec.images
+    assert image.spec.resolved is not None
+    return image.spec.resolved.python
+
+
+def about_pythons(table: Mapping[str, Any], pins: Pins, world: World = OTHER) -> list[PythonOf]:
+    """What is asked about the Pythons of images."""
+    return [need for need in asked(table, world, pins=pins) if isinstance(need, PythonOf)]
+
+
+@pytest.mark.parametrize("image_python", [OTHER.image_python, ImagePython("3.11", GLIBC, assumed=True)])
+def test_the_lock_keeps_what_an_image_told_of_its_python(image_python: ImagePython) -> None:
+    spec = spec_of(ALPHA, world=World(image_python=image_python))
+    assert python_of(spec) == image_python
+    pins = written(spec)
+    # Nobody is asked for it again, also where the requirements are others.
+    for table in (ALPHA, {"requirements": ["alpha", "beta"]}):
+        assert about_pythons(table, pins) == []
+        assert python_of(spec_of(table, world=OTHER, pins=pins)) == image_python
+    # Another parent, or platform, is another image.
+    elsewhere = {"build_config": {"build_options": {"platform": "linux/arm64"}}}
+    for other in ({"parent_image": "python:3.12"}, elsewhere):
+        assert len(about_pythons({**ALPHA, **other}, pins)) == 1
+
+
+def test_a_version_of_a_setting_goes_with_the_setting() -> None:
+    given = {**ALPHA, "python_version": "3.10"}
+    spec = spec_of(given)
+    assert python_of(spec) == ImagePython("3.10", GLIBC, given=True)
+    pins = written(spec)
+    assert about_pythons(given, pins) == []
+    assert python_of(spec_of(ALPHA, world=OTHER, pins=pins)) == OTHER.image_python
+    # Another version of a setting is asked for anew: only an image tells what else belongs to it.
+    (need,) = about_pythons({**ALPHA, "python_version": "3.9"}, pins)
+    assert need.version == "3.9"
+
+
+def test_a_setting_that_says_what_the_image_told_asks_nobody() -> None:
+    pins = written(spec_of(ALPHA))
+    given = {**ALPHA, "python_version": "3.11.2"}
+    assert about_pythons(given, pins) == []
+    assert python_of(spec_of(given, world=OTHER, pins=pins)) == ImagePython("3.11.2", GLIBC)
+
+
+def test_an_image_that_is_looked_up_anew_is_asked_for_its_python_anew() -> None:
+    lock = written(spec_of(ALPHA)).lock
+    for pins in (Pins(lock, all_released=True), Pins(lock, frozenset({ref(PARENT)}))):
+        assert python_of(spec_of(ALPHA, world=OTHER, pins=pins)) == OTHER.image_python
+    assert about_pythons(ALPHA, Pins(lock, frozenset({ref("python:3.12")}))) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (
+            ALPHA,
+            "the Python of python:3.11-slim is not known: requirements are resolved for Python 3.11.2",
+        ),
+        (
+            {**ALPHA, "python_version": "3.10"},
+            "the C library of python:3.11-slim is not known: requirements are resolved for Python 3.10",
+        ),
+    ],
+)
+def test_what_is_assumed_is_noted(table: Mapping[str, Any], words: str) -> None:
+    world = World(image_python=ImagePython("3.11.2", GLIBC, assumed=True))
+    (note,) = (note for note in plan_of(table, world=world).notes if note.code == "assumed-python")
+    assert note.text.startswith(words)
+    assert "`stowplan lock --upgrade-image python:3.11-slim`" in note.text

@@ -30,10 +30,12 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
 PLATFORM: Final = "x86_64-manylinux_2_36"
 
 
-def asked(index: Index, *requirements: Requirement, python: str = "3.11.2") -> Resolution:
+def asked(
+    index: Index, *requirements: Requirement, python: str = "3.11.2", platform: str = PLATFORM
+) -> Resolution:
     """What some requirements come to."""
     sources = (("requirements", Requirements.of(requirements)),)
-    return resolve(Resolve(Inputs(sources, python, PLATFORM, {"default-index": index.url})), os.environ)
+    return resolve(Resolve(Inputs(sources, python, platform, {"default-index": index.url})), os.environ)
 
 
 def own_first(index: Index, stack: Iterable[str], own: Iterable[str], *constraints: str) -> Resolution:
@@ -257,3 +259,45 @@ def test_a_version_of_the_lock_is_that_of_its_index(index: Index, cuda: Index) -
     cuda.add("torch", wheel("torch", "2.1", ["nvidia"], text="tampered"))
     again = from_indexes(index, {"torch": cuda.url}, "torch>=2", preferred=moved).packages
     assert is_now in again
+
+
+# Wheels of one package by its versions: the newest is for glibc alone, the one before it for musl alone.
+NATIVE: Final = {
+    "3.0": ["cp311-cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_17_x86_64"],
+    "2.0": ["cp311-cp311-musllinux_1_2_x86_64"],
+    "1.0": ["cp311-cp311-manylinux_2_17_aarch64", "cp311-cp311-musllinux_1_1_aarch64"],
+    "0.1": ["py3-none-any"],
+}
+
+
+@pytest.mark.parametrize(
+    ("python", "platform", "version", "tags"),
+    [
+        ("3.11.2", "x86_64-manylinux_2_36", "3.0", NATIVE["3.0"]),
+        ("3.11", "x86_64-manylinux_2_17", "3.0", NATIVE["3.0"][1:]),
+        ("3.11.2", "x86_64-unknown-linux-musl", "2.0", NATIVE["2.0"]),
+        ("3.11.2", "aarch64-manylinux_2_36", "1.0", NATIVE["1.0"][:1]),
+        ("3.11.2", "aarch64-unknown-linux-musl", "1.0", NATIVE["1.0"][1:]),
+        ("3.12.1", "x86_64-manylinux_2_36", "0.1", NATIVE["0.1"]),
+    ],
+)
+def test_a_wheel_is_for_the_image_s_python_architecture_and_c_library(
+    index: Index, python: str, platform: str, version: str, tags: list[str]
+) -> None:
+    for number, wheels in NATIVE.items():
+        for tag in wheels:
+            index.add("native", wheel("native", number, tag=tag))
+    (package,) = asked(index, Requirement.parse("native"), python=python, platform=platform).packages
+    assert package.version == version
+    assert [file.name for file in package.files] == [f"native-{version}-{tag}.whl" for tag in tags]
+
+
+def test_a_source_archive_is_taken_where_wheels_are_for_another_c_library(index: Index) -> None:
+    index.add("native", wheel("native", "1.0", tag="cp311-cp311-manylinux_2_17_x86_64"))
+    wanted, musl = Requirement.parse("native"), "x86_64-unknown-linux-musl"
+    refused = asked(index, wanted, platform=musl)
+    assert refused.impossible
+    assert "native" in refused.reason
+    index.add("native", sdist("native", "1.0"))
+    (package,) = asked(index, wanted, platform=musl).packages
+    assert [file.name for file in package.files] == ["native-1.0.tar.gz"]
