@@ -359,7 +359,8 @@ class Traversal:
         if settings.includes_files:
             yield CopyFiles(FILES, owner=settings.user)
         if settings.project_command:
-            yield InstallProject(settings.project_command)
+            uv = self._uv(step) if settings.project_calls_uv else None
+            yield InstallProject(settings.project_command, uv, settings.user)
         if settings.user:
             yield SetUser(settings.user)
         if settings.runtime_environment:
@@ -369,10 +370,13 @@ class Traversal:
         name = settings.installer
         if name is PythonPackageInstaller.PIP:
             return Installer(name, None, settings.installer_arguments)
-        version = self.pins.installer_version(self.pipeline.name, self.stack.name, step.name, name)
         # uv is told which Python to install for, so the `system` flag of the reference is always met.
         arguments = {key: value for key, value in settings.installer_arguments.items() if key != "system"}
-        return Installer(name, version or UV_VERSION, arguments)
+        return Installer(name, self._uv(step), arguments)
+
+    def _uv(self, step: Step) -> str:
+        """The version of uv for an image."""
+        return self.pins.uv(self.pipeline.name, self.stack.name, step.name) or UV_VERSION
 
     # --- the checkout
 

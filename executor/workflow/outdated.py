@@ -12,7 +12,6 @@ from planner.image.spec import ExternalImage, Resolved
 from planner.immutable import frozen
 from planner.lock.lock import Lock
 from planner.planning import UV_VERSION
-from planner.values import PythonPackageInstaller
 
 __all__ = ["Newer", "Outdated", "outdated"]
 
@@ -58,9 +57,8 @@ def outdated(project: Project, lock: Lock, *, timeout: float | None = None) -> O
             if parent.digest is not None:
                 # An image is counted once, on however many stacks it is.
                 pins.setdefault(parent, set()).add(key)
-            installer = image.spec.installer
-            if installer and installer.name is PythonPackageInstaller.UV and installer.version:
-                installers.setdefault(installer.version, set()).add(key)
+            if image.spec.uv is not None:
+                installers.setdefault(image.spec.uv, set()).add(key)
     floating = {
         parent: Question(parent.reference, parent.pin.platform) for parent in pins if parent.reference.tag
     }

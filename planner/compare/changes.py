@@ -142,12 +142,7 @@ def _instruction(old: Instruction | None, new: Instruction | None, seen: Seen) -
         case CopyFiles():
             yield from _files(_as(CopyFiles, old), _as(CopyFiles, new), seen)
         case InstallProject():
-            commands = [_as(InstallProject, each) for each in (old, new)]
-            yield from _single(
-                "local_project_install_command",
-                "project",
-                *(each.command if each else None for each in commands),
-            )
+            yield from _project(_as(InstallProject, old), _as(InstallProject, new))
         case SetUser():
             users = [_as(SetUser, each) for each in (old, new)]
             yield from _single("user", "user", *(each.user if each else None for each in users))
@@ -318,6 +313,15 @@ def _installation(
     yield from _sets(source, "requirement options", *options)
     if old and new:
         yield from _single("installer", "installer", _installer(old.installer), _installer(new.installer))
+
+
+def _project(old: InstallProject | None, new: InstallProject | None) -> Iterator[Change]:
+    field = "local_project_install_command"
+    commands = [each.command if each else None for each in (old, new)]
+    yield from _single(field, "project", *commands)
+    if old and new:
+        yield from _single(field, "uv for the project", old.uv, new.uv)
+        yield from _single(field, "owner of what the project makes", old.owner, new.owner)
 
 
 def _installer(item: Installer) -> str:

@@ -128,9 +128,15 @@ class CopyFiles:
 
 @frozen
 class InstallProject:
-    """Run the user's command that installs the copied files as a package."""
+    """Run the user's command that installs the copied files as a package.
+
+    `uv` is the version of uv that the command finds where the parent has none, if it calls uv. What the
+    command makes in the directory of the code belongs to `owner`, a user with an optional group.
+    """
 
     command: str = field(metadata=COUNTED)
+    uv: str | None = field(default=None, metadata=COUNTED)
+    owner: str | None = field(default=None, metadata=COUNTED)
     kind: Literal["project"] = field(default="project", metadata=COUNTED)
 
 

@@ -20,7 +20,7 @@ from planner.immutable import frozen
 from planner.requirements.model import Requirements
 from planner.requirements.packages import Package
 from planner.settings.build_options import BuildOptions
-from planner.values import Digest, FrozenMapping, ImageRef, PythonPackageInstaller, freeze
+from planner.values import Digest, FrozenMapping, ImageRef, freeze
 
 __all__ = ["BuildPlan", "Checkout", "Destination", "ImagePlan", "NamedSpec", "Note", "PlanSpec"]
 
@@ -148,10 +148,9 @@ class PlanSpec:
         }
 
     @cached_property
-    def installers(self) -> Mapping[PythonPackageInstaller, str]:
-        """The version of each installer that is used."""
-        used = [image.spec.installer for image in reversed(self.images)]
-        return {item.name: item.version for item in used if item is not None and item.version is not None}
+    def uv(self) -> str | None:
+        """The version of uv that images are built with; of several, that of the first image."""
+        return next(filter(None, (image.spec.uv for image in self.images)), None)
 
     @cached_property
     def by_inputs(self) -> Mapping[Digest, NamedSpec]:

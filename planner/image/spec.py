@@ -15,7 +15,7 @@ from attrs import evolve, field
 from planner.errors import PlannerError, Problem
 from planner.facts.answers import ImagePython, Pin
 from planner.identity import COUNTED, NOT_COUNTED, content_hash
-from planner.image.instructions import CopyFiles, Installer, InstallRequirements, Instruction
+from planner.image.instructions import CopyFiles, Installer, InstallProject, InstallRequirements, Instruction
 from planner.immutable import frozen
 from planner.requirements.packages import Package
 from planner.values import Digest, FrozenMapping, ImageRef, freeze
@@ -135,5 +135,12 @@ class ImageSpec:
 
     @property
     def installer(self) -> Installer | None:
-        """The program that installs its Python packages; None if it installs none."""
+        """The program that installs its requirements; None if there are none."""
         return next((item.installer for item in self.installs), None)
+
+    @property
+    def uv(self) -> str | None:
+        """The version of uv that it is built with; None if it is built without."""
+        versions = [item.installer.version for item in self.installs]
+        versions += [item.uv for item in self.instructions if isinstance(item, InstallProject)]
+        return next(filter(None, versions), None)

@@ -63,8 +63,10 @@ def _of(instruction: Instruction) -> Iterator[str]:
             yield from _matching("tree", NAME, tree)
             yield from _matching("directory", _DIRECTORY, destination)
             yield from _matching("owner", USER, owner)
-        case InstallProject(command):
+        case InstallProject(command, uv, owner):
             yield from _matching("command", _LINE, command)
+            yield from _matching("version of uv", _VERSION, uv)
+            yield from _matching("owner", USER, owner)
         case SetUser(user):
             yield from _matching("user", USER, user)
         case _:

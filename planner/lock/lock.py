@@ -18,7 +18,7 @@ from planner.image.spec import ExternalImage
 from planner.immutable import frozen
 from planner.requirements.model import Requirement, Requirements
 from planner.requirements.packages import Closure, Package
-from planner.values import Digest, ImageRef, PythonPackageInstaller
+from planner.values import Digest, ImageRef
 
 __all__ = ["LOCK_NAME", "Lock", "Pins", "Pushed"]
 
@@ -164,19 +164,14 @@ class Pins:
                 return found
         return None
 
-    def installer_version(
-        self, pipeline: str, stack: str, step: str, name: PythonPackageInstaller
-    ) -> str | None:
-        """The version of the installer that a step's requirements are installed with."""
+    def uv(self, pipeline: str, stack: str, step: str) -> str | None:
+        """The version of uv that a step's image is built with."""
         if self.all_released:
             return None
         for plan in self.lock.plans_of(pipeline, stack):
             own = plan.by_step.get(step)
-            installer = own.spec.installer if own is not None else None
-            if installer is not None and installer.name is name and installer.version is not None:
-                return installer.version
-            if name in plan.installers:
-                return plan.installers[name]
+            if found := (own.spec.uv if own is not None else None) or plan.uv:
+                return found
         return None
 
     def observed(self, pipeline: str, stack: str, source: str, inputs: Digest) -> Requirements | None:

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal, assert_never
 
 from planner.image.instructions import (
+    APP_DIRECTORY,
     CopyFiles,
     InstallApt,
     InstallProject,
@@ -167,7 +168,7 @@ def _lines(item: Instruction) -> Iterator[str]:
             yield f"COPY --chown={_owner(item)} {CONTEXT_TREES}/{item.tree}/ {item.destination}/"
             yield f"WORKDIR {item.destination}"
         case InstallProject():
-            script = " && ".join((_BEGIN, '/bin/sh -c "$0"', _SETTLE))
+            script = " && ".join((_BEGIN, *_project(item), _SETTLE))
             yield "RUN " + json.dumps(["/bin/sh", "-c", script, item.command], ensure_ascii=False)
         case SetUser():
             yield f"USER {item.user}"
@@ -175,8 +176,8 @@ def _lines(item: Instruction) -> Iterator[str]:
             assert_never(item)
 
 
-def _owner(item: CopyFiles) -> str:
-    """The owner of copied files, always with a group: root's, unless another is given.
+def _owner(item: CopyFiles | InstallProject) -> str:
+    """The owner of files, always with a group: root's, unless another is given.
 
     Without an owner builders disagree where the parent has a user, and without a group the classic builder
     wants one with the user's name, which `nobody` does not have.
@@ -274,10 +275,11 @@ _FILE_ENDS: Final[Mapping[str, str]] = {"wheel": "", "sdist": "-sdist", "vcs": "
 
 
 # The Python to install for: that of an active virtual environment, else the first on the PATH.
-_FIND_PYTHON: Final = (
-    'python="$(command -v "${VIRTUAL_ENV:-/nonexistent}/bin/python" || command -v python || command -v '
-    'python3 || { echo "stowplan: the parent image has no python" >&2; exit 1; })"'
+_PYTHON: Final = (
+    'command -v "${VIRTUAL_ENV:-/nonexistent}/bin/python" || command -v python || command -v python3'
 )
+_NO_PYTHON: Final = '{ echo "stowplan: the parent image has no python" >&2; exit 1; }'
+_FIND_PYTHON: Final = f'python="$({_PYTHON} || {_NO_PYTHON})"'
 # uv can install for an environment that has no pip of its own; then the base installation's brings uv.
 _BASE_PYTHON: Final = '"$("$python" -c "import sys; print(sys._base_executable)")"'
 _FIND_PIP: Final = (
@@ -301,12 +303,7 @@ def _install(item: InstallRequirements) -> Iterator[str]:
                     f" --no-cache-dir --disable-pip-version-check --no-compile {arguments}"
                 )
         case PythonPackageInstaller.UV:
-            yield from _FIND_PIP
-            uv = shlex.quote(f"uv=={item.installer.version}")
-            yield (
-                'PIP_ROOT_USER_ACTION=ignore "$pip" -m pip install --quiet --no-cache-dir'
-                f" --disable-pip-version-check --target={_UV_DIRECTORY} {uv}"
-            )
+            yield from _bring_uv(item.installer.version)
             for arguments in calls:
                 # uv leaves the lock it holds on a system's Python among the temporary files.
                 yield (
@@ -316,6 +313,39 @@ def _install(item: InstallRequirements) -> Iterator[str]:
             yield f"rm -rf {_UV_DIRECTORY}"
         case _:
             assert_never(name)
+
+
+def _bring_uv(version: str | None) -> Iterator[str]:
+    """The commands that put uv where nothing stays of it, for the Python that was found."""
+    yield from _FIND_PIP
+    yield (
+        'PIP_ROOT_USER_ACTION=ignore "$pip" -m pip install --quiet --no-cache-dir'
+        f" --disable-pip-version-check --target={_UV_DIRECTORY} {shlex.quote(f'uv=={version}')}"
+    )
+
+
+def _project(item: InstallProject) -> Iterator[str]:
+    """The commands around the user's own, which is the script's `$0`."""
+    if item.uv is not None:
+        # The parent's own uv is the one that its users know, and pinned with it. It may need no Python.
+        yield f'python="$({_PYTHON} || :)"'
+        bring = " && ".join((f'{{ [ -n "$python" ] || {_NO_PYTHON}; }}', *_bring_uv(item.uv)))
+        yield f"{{ command -v uv >/dev/null || {{ {bring}; }}; }}"
+        # What it is not told otherwise, it does for the Python that requirements are installed for.
+        yield '{ [ -z "$python" ] || export UV_PYTHON="${UV_PYTHON:-$python}"; }'
+        yield f"mkdir -p {_UV_DIRECTORY}"
+        yield f"export TMPDIR={_UV_DIRECTORY} UV_CACHE_DIR={_UV_DIRECTORY}/cache UV_BREAK_SYSTEM_PACKAGES=1"
+        yield f'export PATH="$PATH:{_UV_DIRECTORY}/bin"'
+    yield '/bin/sh -c "$0"'
+    if item.uv is not None:
+        yield f"rm -rf {_UV_DIRECTORY}"
+    if item.owner is not None:
+        owner, directory = shlex.quote(_owner(item)), shlex.quote(APP_DIRECTORY)
+        # Without GNU's find all is taken for new, and stored twice.
+        yield (
+            f"{{ find {directory} -xdev -user 0 -cnewer {MARKER} -exec chown -h {owner} {{}} + 2>/dev/null"
+            f" || chown -hR {owner} {directory}; }}"
+        )
 
 
 def _calls(item: InstallRequirements) -> Iterator[tuple[str, ...]]:

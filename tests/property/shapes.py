@@ -78,7 +78,7 @@ instructions: SearchStrategy[Instruction] = (
         InstallRequirements, st.sampled_from(["requirements", "stack"]), requirement_values(), installers
     )
     | st.builds(CopyFiles, st.sampled_from(["files", "more"]), st.sampled_from(["/app", "/srv/x"]), owners)
-    | st.builds(InstallProject, some.text)
+    | st.builds(InstallProject, some.text, st.none() | st.just("0.13.9"), owners)
     | st.builds(SetUser, st.sampled_from(some.USERS))
 )
 

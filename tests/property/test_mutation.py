@@ -235,7 +235,7 @@ DESTINATION: Final = Destination("localhost/stowplan")
 APT, COPY, PROJECT, USER = (
     InstallApt(("git",)),
     CopyFiles(owner="1000"),
-    InstallProject("make"),
+    InstallProject("make", "0.13.9", "1000"),
     SetUser("1000"),
 )
 FILE: Final = File("six-1.16.0-py3-none-any.whl", "sha256:" + "1" * 64)
@@ -346,6 +346,8 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (CopyFiles, "destination"): evolve(COPY, destination="/srv"),
     (CopyFiles, "owner"): evolve(COPY, owner=None),
     (InstallProject, "command"): evolve(PROJECT, command="make install"),
+    (InstallProject, "uv"): evolve(PROJECT, uv="0.13.10"),
+    (InstallProject, "owner"): evolve(PROJECT, owner=None),
     (SetUser, "user"): evolve(USER, user="1001"),
     **{(type(item), "kind"): _of_another_kind(item) for item in SPEC.instructions},
 }  # fmt: skip

@@ -372,7 +372,7 @@ RULES: Mapping[str, Any] = {
     "apt": InstallApt(("git",)),
     "requirements": InstallRequirements("requirements", SIX, UV),
     "files": CopyFiles(),
-    "project": InstallProject("make"),
+    "project": InstallProject("make", "0.13.9", "1000"),
     "user": SetUser("1000"),
 }
 # For each field of each instruction that counts: other values, each with the field of its change.
@@ -409,7 +409,11 @@ FIELDS: Mapping[str, Mapping[str, list[tuple[Any, str]]]] = {
         # What the owner alone moves was once no difference.
         "owner": [("1000", "files"), ("app:staff", "files")],
     },
-    "project": {"command": [("make x", "local_project_install_command")]},
+    "project": {
+        "command": [("make x", "local_project_install_command")],
+        "uv": [("0.13.10", "local_project_install_command"), (None, "local_project_install_command")],
+        "owner": [("1001", "local_project_install_command"), (None, "local_project_install_command")],
+    },
     "user": {"user": [("0", "user")]},
 }
 EDITS = [

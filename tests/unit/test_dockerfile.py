@@ -43,6 +43,10 @@ SETTLE = (
     r"{ { find / -xdev \( -path /proc -o -path /sys -o -path /dev \) -prune -o -newer /dev/shm/stowplan "
     "-exec touch -h -d @315532800 {} + ; touch -d @315532800 /etc; } 2>/dev/null || :; }"
 )
+OWN = (
+    "{ find /app -xdev -user 0 -cnewer /dev/shm/stowplan -exec chown -h 1000:1000 {} + 2>/dev/null "
+    "|| chown -hR 1000:1000 /app; }"
+)
 PARENT_DIGEST = digest(f"docker.io/library/{PARENT}")
 
 
@@ -85,7 +89,9 @@ def test_a_whole_dockerfile() -> None:
         "COPY --chown=1000:1000 trees/files/ /app/\n"
         "WORKDIR /app\n"
         "RUN "
-        + json.dumps(["/bin/sh", "-c", f'{BEGIN} && /bin/sh -c "$0" && {SETTLE}', "pip install '.[gpu]'"])
+        + json.dumps(
+            ["/bin/sh", "-c", f'{BEGIN} && /bin/sh -c "$0" && {OWN} && {SETTLE}', "pip install '.[gpu]'"]
+        )
         + "\n"
         "USER 1000:1000\n"
         'ENV HTTP_PROXY="http://proxy:8080"\n'
@@ -235,6 +241,14 @@ def test_a_command_that_fails_fails() -> None:
         argv = json.loads(layer_text(InstallProject(command)).removeprefix("RUN "))
         argv[2] = argv[2].replace("find / ", "find /nothing-there ").replace("/etc", "/nothing-there")
         assert subprocess.run(argv, check=False).returncode == code
+
+
+def test_uv_is_brought_for_a_command_that_calls_it() -> None:
+    script = json.loads(layer_text(InstallProject("uv sync", "0.13.9")).removeprefix("RUN "))[2]
+    begin, settle = script.split('/bin/sh -c "$0"')
+    assert "command -v uv >/dev/null || {" in begin
+    assert "--target=/tmp/stowplan-uv uv==0.13.9" in begin
+    assert settle == f" && rm -rf /tmp/stowplan-uv && {SETTLE}"
 
 
 def test_apt_packages_are_sorted() -> None:

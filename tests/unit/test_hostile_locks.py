@@ -64,6 +64,8 @@ TEXTS: Final[dict[str, ImageSpec]] = {
     "directory with a line end": good(instructions=(CopyFiles(destination="/app\nRUN evil"),)),
     "owner": good(instructions=(CopyFiles(owner="0; evil"),)),
     "command": good(instructions=(InstallProject("true\nRUN evil"),)),
+    "uv of a command": good(instructions=(InstallProject("true", uv="0.1; evil"),)),
+    "owner of what a command makes": good(instructions=(InstallProject("true", owner="0; evil"),)),
     "user": good(instructions=(SetUser("root\nRUN evil"),)),
     "platform of the parent": ImageSpec(evolve(PARENT, pin=evolve(PARENT.pin, platform=HOSTILE))),
 }

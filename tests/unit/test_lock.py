@@ -161,7 +161,7 @@ def test_the_pins_of_version_1_hold() -> None:
     asked = ("training", "other", "train", ref("python:3.11-slim"))
     assert pins.parent(*asked, "linux/amd64") == ExternalImage(ref("python:3.11-slim"), Digest("1" * 64))
     assert pins.parent(*asked, None) is None
-    assert pins.installer_version("training", "prod", "train", UV) == "0.13.9"
+    assert pins.uv("training", "prod", "train") == "0.13.9"
     (moved,) = spec_of({"parent_image": "python:3.12"}, ("copy",), pins=pins, name="etl").images
     assert moved.spec.external.digest == Digest("2" * 64)
 

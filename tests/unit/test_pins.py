@@ -23,7 +23,7 @@ from planner import (
     make_plan,
     needs,
 )
-from planner.image.instructions import InstallRequirements
+from planner.image.instructions import InstallProject, InstallRequirements
 from planner.planning import UV_VERSION
 from tests.builders import PARENT, World, asked, digest, file, observed, pipeline_of, plan_of, ref, spec_of
 
@@ -231,7 +231,7 @@ def test_one_reference_can_be_released() -> None:
     found = spec_of(SIX, steps, world=moved, pins=pins_of(locked, released=released))
     assert digests(found) == ["old", "new"]
     # A base that is looked for anew is not the installer.
-    assert [image.spec.installer.version for image in found.images if image.spec.installer] == ["0.1.0"] * 2
+    assert [image.spec.uv for image in found.images] == ["0.1.0"] * 2
     assert needs(
         pipeline_of(SIX, steps), Stack(), pins=pins_of(locked, released=released), checkout=False
     ) == (ImageDigest(ref("python:3.12")),)
@@ -242,8 +242,21 @@ def test_one_reference_can_be_released() -> None:
 
 def installer_version(spec: PlanSpec) -> str | None:
     (image,) = spec.images
-    assert image.spec.installer is not None
-    return image.spec.installer.version
+    return image.spec.uv
+
+
+def test_the_uv_of_a_project_s_command_is_pinned() -> None:
+    command = {"local_project_install_command": "uv pip install ."}
+    locked = spec_of(command)
+    (image,) = locked.images
+    *before, project = image.spec.instructions
+    assert isinstance(project, InstallProject)
+    spec = evolve(image.spec, instructions=(*before, evolve(project, uv="0.1.0")))
+    older = evolve(locked, images=(evolve(image, spec=spec),))
+    # Also where requirements come that uv installs.
+    for table in (command, {**command, **SIX}):
+        assert installer_version(spec_of(table, pins=pins_of(older))) == "0.1.0"
+    assert installer_version(spec_of(command, pins=pins_of(older, all_released=True))) == UV_VERSION
 
 
 def test_the_installer_s_version_is_pinned() -> None:

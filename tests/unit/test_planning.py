@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from planner.image.instructions import (
     FILES,
     CopyFiles,
     Installer,
+    InstallProject,
     InstallRequirements,
     SetEnvironment,
     SetUser,
@@ -144,9 +146,8 @@ def test_the_user_owns_the_code() -> None:
 
 def test_installers() -> None:
     def installer(**given: Any) -> Installer:
-        found = one_spec({"requirements": ["six"], **given}).installer
-        assert found is not None
-        return found
+        (found,) = one_spec({"requirements": ["six"], **given}).installs
+        return found.installer
 
     # The one tool that a build downloads is pinned; pip comes with the parent image.
     assert installer() == Installer(PythonPackageInstaller.UV, UV_VERSION)
@@ -159,7 +160,26 @@ def test_installers() -> None:
         python_package_installer="pip", python_package_installer_args={"timeout": 10, "a": [1, "b"]}
     )
     assert pip.arguments == {"timeout": "10", "a": ("1", "b")}
-    assert one_spec({}).installer is None
+    assert one_spec({}).uv is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"local_project_install_command": "pip install ."}, InstallProject("pip install .")),
+        ({"local_project_install_command": "uv sync"}, InstallProject("uv sync", UV_VERSION)),
+        (
+            {"local_project_install_command": "make x && uv pip install .", "user": "app"},
+            InstallProject("make x && uv pip install .", UV_VERSION, "app"),
+        ),
+    ],
+)
+def test_a_command_that_calls_uv_has_one(settings: Mapping[str, Any], found: InstallProject) -> None:
+    # Whatever installs the requirements.
+    for installer in ("uv", "pip"):
+        spec = one_spec({**settings, "python_package_installer": installer})
+        assert [item for item in spec.instructions if isinstance(item, InstallProject)] == [found]
+        assert spec.uv == found.uv
 
 
 @pytest.mark.parametrize(
@@ -181,8 +201,8 @@ def test_arguments_of_an_installer_that_mean_the_same_are_one_image(arguments: A
 def test_an_argument_of_a_step_wins_however_the_two_are_spelt(above: str, below: str) -> None:
     pipeline = {"requirements": ["six"], "python_package_installer_args": {above: 1}}
     (image,) = spec_of(pipeline, {"train": {"python_package_installer_args": {below: 2}}}).images
-    assert image.spec.installer is not None
-    assert image.spec.installer.arguments == {"max-retries": "2"}
+    (found,) = image.spec.installs
+    assert found.installer.arguments == {"max-retries": "2"}
 
 
 def test_two_spellings_of_one_argument_in_one_place_are_refused() -> None:
