@@ -38,6 +38,7 @@ from planner.image.instructions import (
 )
 from planner.image.spec import Resolved
 from planner.requirements.files import parse_file
+from planner.requirements.indexes import as_options
 from planner.requirements.model import Requirement, Requirements
 from planner.requirements.options import canonical_options
 from planner.requirements.packages import Closure, File, Package
@@ -62,7 +63,10 @@ def requirement_values(draw: st.DrawFn) -> Requirements:
     hashes = st.lists(st.sampled_from([f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"]), max_size=2)
     lines = st.builds(Requirement.parse, st.sampled_from(LINES), hashes)
     packages, constraints = st.lists(lines, min_size=1, max_size=6), st.lists(lines, max_size=2)
-    return Requirements.of(draw(packages), draw(constraints))
+    urls = st.sampled_from(["https://a.example/x?y='z'&w=$q", "https://b.example/cu126"])
+    indexes = st.dictionaries(st.sampled_from(["six", "torch", "mine"]), urls, max_size=2)
+    options = canonical_options(tuple(as_options(draw(indexes))))
+    return Requirements.of(draw(packages), draw(constraints), options)
 
 
 variables = st.dictionaries(some.env_name, some.template, min_size=1, max_size=3)
@@ -105,6 +109,7 @@ resolutions = st.builds(
     some.digests,
     st.builds(ImagePython, st.just("3.11.2"), st.just("x86_64-manylinux_2_36"), st.booleans()),
     st.none() | st.just("2026-05-31T23:59:59Z"),
+    st.sampled_from([(), ("six",), ("numpy", "torch")]),
 )
 
 
@@ -126,7 +131,7 @@ def resolved(spec: ImageSpec, with_closures: Sequence[Closure | None], of: Resol
     instructions = tuple(map(settled, spec.instructions))
     # What was resolved says what it was resolved from.
     asked = [(item.source, item.requirements.digest) for item in closed]
-    inputs = digest(repr((of.inputs, of.python, of.exclude_newer, asked)))
+    inputs = digest(repr((of.inputs, of.python, of.exclude_newer, of.overridden, asked)))
     return evolve(spec, instructions=instructions, resolved=evolve(of, inputs=inputs) if closed else None)
 
 

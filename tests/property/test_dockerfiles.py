@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 
 import dockerfile as official
 import pytest
@@ -20,6 +21,7 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
+from planner.requirements.indexes import of_options
 from planner.requirements.model import constraint_lines, to_lines
 from planner.values import Literal, VariableRef, build_argument
 from tests.builders import World, file, image_of, plan_of
@@ -95,11 +97,17 @@ def _check_requirements(item: InstallRequirements, commands: list[official.Comma
     expected = {f"{source}{item.source}.txt": to_lines(item.requirements)}
     if item.closure is not None:
         kinds = {"wheel": "", "sdist": "-sdist", "vcs": "-vcs"}
-        expected = {
-            f"{source}{item.source}{end}.txt": tuple(each.requirement.line for each in packages)
-            for kind, end in kinds.items()
-            if (packages := item.closure.of_kind(kind))
-        }
+        indexes = of_options(item.options)
+        lines: dict[tuple[str, str], list[str]] = {}
+        for package in item.closure.packages:
+            url = indexes.get(package.name, "") if package.version else ""
+            lines.setdefault((kinds[package.kind], url), []).append(package.requirement.line)
+        numbers = Counter[str]()
+        expected = {}
+        for end, url in sorted(lines):
+            numbers[end] += bool(url)
+            index = f"-index{numbers[end]}" if url else ""
+            expected[f"{source}{item.source}{end}{index}.txt"] = tuple(lines[end, url])
     elif constraints := constraint_lines(item.requirements):
         expected[f"{source}{item.source}-constraints.txt"] = constraints
     assert {path: tuple(text.decode().splitlines()) for path, text in files.items()} == expected
