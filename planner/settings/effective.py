@@ -101,7 +101,7 @@ class Settings:
 def settle(layers: Sequence[WrittenSettings]) -> Settings:
     """What layers come to, the lowest first. PlannerError with all that is wrong with them together."""
     merged = reduce(lambda lower, upper: upper.over(lower), (layer.settings for layer in layers))
-    problems = [*_together(merged), *_not_there_yet(merged)]
+    problems = [*_together(merged), *_torch(merged), *_not_there_yet(merged)]
     requirements = Listed()
     try:
         requirements = parse_entries(merged.value("requirements"), "requirements")
@@ -203,18 +203,6 @@ def _together(settings: DockerSettings) -> Iterator[Problem]:
         elif name != "pyproject_export_command" and settings.value("pyproject_export_command"):
             found = "pyproject_export_command says what is exported"
             yield Problem.at(name, found, "leave this out, and put it into the command")
-    backend = settings.value("python_package_installer_args").get("torch-backend")
-    if backend == "auto":
-        found = "auto is what the machine has that writes the lock"
-        yield Problem.at(
-            ("python_package_installer_args", "torch-backend"), found, 'name one: "cpu", "cu126", …'
-        )
-    elif backend and settings.value("python_package_installer") is PythonPackageInstaller.PIP:
-        yield Problem.at(
-            ("python_package_installer_args", "torch-backend"),
-            "pip has no such option",
-            "install with uv, or name an index in package_indexes",
-        )
     options: BuildOptions = settings.value("build_config").value("build_options")
     taken = {
         build_argument(variable): variable
@@ -234,6 +222,20 @@ def _together(settings: DockerSettings) -> Iterator[Problem]:
         yield Problem.at(
             ("build_config", "build_options", "target"), "only a custom Dockerfile has stages", "leave it out"
         )
+
+
+def _torch(settings: DockerSettings) -> Iterator[Problem]:
+    """What no lock could keep of the builds of PyTorch that uv chooses, and what pip does not know."""
+    where = ("python_package_installer_args", "torch-backend")
+    backend = settings.value("python_package_installer_args").get("torch-backend")
+    of_image = settings.value("environment").get("UV_TORCH_BACKEND")
+    for place, value in ((where, backend), (("environment", "UV_TORCH_BACKEND"), of_image)):
+        if value == "auto":
+            found = "auto is what the machine has that writes the lock"
+            yield Problem.at(place, found, 'name one: "cpu", "cu126", …')
+    if backend and settings.value("python_package_installer") is PythonPackageInstaller.PIP:
+        fix = "install with uv, or name an index in package_indexes"
+        yield Problem.at(where, "pip has no such option", fix)
 
 
 def _asked(value: object) -> bool:

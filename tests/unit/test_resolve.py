@@ -121,6 +121,22 @@ def test_what_the_arguments_of_the_installer_say_wins_over_files(index: Index) -
     assert [package.text for package in found.packages] == ["alpha==2.0rc1"]
 
 
+def test_what_a_project_says_of_versions_counts_and_what_this_machine_says_does_not(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.release("alpha", "1.0")
+    index.release("alpha", "2.0rc1")
+    sources = (("requirements", Requirements.of([Requirement.parse("alpha")])),)
+    arguments = {"default-index": index.url}
+    for machine, project, version in (
+        ("allow", {}, "1.0"),
+        ("disallow", {"UV_PRERELEASE": "allow"}, "2.0rc1"),
+    ):
+        monkeypatch.setenv("UV_PRERELEASE", machine)
+        found = resolve(Resolve(Inputs(sources, "3.11.2", PLATFORM, arguments, project)), os.environ)
+        assert [package.version for package in found.packages] == [version]
+
+
 @pytest.fixture
 def releases(index: Index) -> Index:
     """An index with two versions of some packages, and one that wants the older of one of them."""

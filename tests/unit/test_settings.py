@@ -338,6 +338,9 @@ def test_a_backend_of_torch_is_one_that_every_machine_means(name: str) -> None:
     where = "pipeline.python_package_installer_args.torch-backend"
     arguments = {"python_package_installer_args": {name: "auto"}}
     assert together(arguments) == [f"{where}: auto is what the machine has that writes the lock"]
+    assert together({"environment": {"UV_TORCH_BACKEND": "auto"}}) == [
+        "pipeline.environment.UV_TORCH_BACKEND: auto is what the machine has that writes the lock"
+    ]
     arguments = {"python_package_installer_args": {name: "cu126"}}
     assert together({**arguments, "python_package_installer": "pip"}) == [f"{where}: pip has no such option"]
     assert settled(arguments).installer_arguments == {"torch-backend": "cu126"}
