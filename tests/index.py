@@ -20,7 +20,7 @@ from attrs import Factory, define
 
 from tests.web import Reply, Request, Site, serving
 
-__all__ = ["Index", "package_index", "sdist", "wheel"]
+__all__ = ["Index", "package_index", "sdist", "source", "wheel"]
 
 # Two builds of one wheel have the same bytes.
 _TIME = (2026, 1, 1, 0, 0, 0)
@@ -52,9 +52,8 @@ def _digest(data: bytes) -> str:
     return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
-def sdist(name: str, version: str) -> tuple[str, bytes]:
-    """A source archive that needs nothing to be built: its backend stands in it."""
-    module = name.replace("-", "_")
+def source(name: str, version: str) -> dict[str, str]:
+    """The files of a project that needs nothing to be built: its backend stands in it."""
     filename, data = wheel(name, version, text="built")
     backend = (
         "import base64, pathlib\n"
@@ -63,15 +62,20 @@ def sdist(name: str, version: str) -> tuple[str, bytes]:
         f"    pathlib.Path(directory, {filename!r}).write_bytes(base64.b64decode(DATA))\n"
         f"    return {filename!r}\n"
     )
-    files = {
-        "PKG-INFO": f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n",
+    return {
         "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
         f'[project]\nname = "{name}"\nversion = "{version}"\n',
         "backend.py": backend,
     }
+
+
+def sdist(name: str, version: str) -> tuple[str, bytes]:
+    """A source archive of such a project."""
+    module = name.replace("-", "_")
+    metadata = f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n"
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz", format=tarfile.PAX_FORMAT) as made:
-        for path, text in files.items():
+        for path, text in {"PKG-INFO": metadata, **source(name, version)}.items():
             member = tarfile.TarInfo(f"{module}-{version}/{path}")
             member.size = len(text.encode())
             made.addfile(member, io.BytesIO(text.encode()))
