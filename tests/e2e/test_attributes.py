@@ -7,6 +7,9 @@ images, and both engines build from it. Every package is named after what asks f
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -283,3 +286,84 @@ def test_disable_automatic_requirements_detection(images: Mapping[str, Image]) -
     assert images["detected"].packages == {"detected": "1.0"}
     # The default: nothing is looked for, though there is a requirements.txt.
     assert images["none"].packages == {}
+
+
+# --- Poetry -----------------------------------------------------------------------------------------------
+
+POETRY: Final = ("poetry==2.5.1", "poetry-plugin-export==1.10.1")
+POETRY_FILES: Final = {
+    "stowplan.toml": """
+        [pipeline.training]
+        steps = ["train"]
+
+        [pipeline.training.settings.docker]
+        parent_image = "BASE"
+        allow_including_files_in_images = false
+        replicate_local_python_environment = "poetry_export"
+        pyproject_path = "pyproject.toml"
+        pyproject_extras = ["train"]
+        pyproject_groups = ["report"]
+        python_package_installer = "pip"
+        python_package_installer_args = { trusted-host = "HOST" }
+        """,
+    "pyproject.toml": """
+        [project]
+        name = "models"
+        version = "1"
+        requires-python = ">=3.11,<4"
+        dependencies = ["depended", "unasked ; sys_platform == 'win32'"]
+
+        [project.optional-dependencies]
+        train = ["extra"]
+        test = ["unasked"]
+
+        [tool.poetry]
+        package-mode = false
+
+        [tool.poetry.group.report.dependencies]
+        grouped = "*"
+
+        [[tool.poetry.source]]
+        name = "here"
+        url = "INDEX/"
+        """,
+}
+
+
+@pytest.fixture
+def poetry(tmp_path: Path) -> Path:
+    """Poetry as a user has it on the PATH. uv keeps it from one run of the tests to the next."""
+    program = tmp_path / "bin/poetry"
+    program.parent.mkdir()
+    uv = f"{shlex.quote(sys.executable)} -m uv tool run --quiet --from={POETRY[0]} --with={POETRY[1]}"
+    program.write_text(f'#!/bin/sh\nexec {uv} poetry "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+def test_what_poetry_exports(tmp_path: Path, poetry: Path) -> None:
+    """Poetry is a program of the user's machine: one engine tells as much as two."""
+    with package_index() as index:
+        for name in ("depended", "extra", "grouped", "unasked"):
+            index.release(name, "1.0")
+        project = written(tmp_path / "project", index, POETRY_FILES)
+        project.env |= {
+            "PATH": f"{poetry.parent}:{os.environ['PATH']}",
+            "POETRY_CONFIG_DIR": str(tmp_path / "config"),
+            "POETRY_CACHE_DIR": str(tmp_path / "cache"),
+            "POETRY_KEYRING_ENABLED": "false",
+            "STOWPLAN_CONTAINER_ENGINE": "docker",
+        }
+        subprocess.run([poetry, "lock", "--quiet"], cwd=project.root, env=project.environment(), check=True)
+        for name in ("depended", "extra", "grouped"):
+            index.release(name, "2.0")
+        project.ok("lock")
+        layers = re.findall(
+            r"(local-environment|pyproject) +(\d+) package", project.ok("show", "training").out
+        )
+        assert layers == [("local-environment", "1"), ("pyproject", "2")]
+        # The lock has what it said.
+        poetry.unlink()
+        (images,) = built(chosen_engine("docker"), project)
+    (image,) = images.values()
+    assert image.packages == {"depended": "1.0", "extra": "1.0", "grouped": "1.0"}
