@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from attrs import frozen
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
+from executor.observe.files import read_text
 from planner.errors import PlannerError
 from planner.requirements.files import parse_file
 from planner.requirements.markers import Marker
@@ -66,10 +68,11 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield path
 
 
-def of_pip(directory: Path, texts: dict[str, str]) -> Meaning | Exception:
-    """What pip's parser makes of the first of these files."""
+def of_pip(directory: Path, texts: dict[str, str], encoding: str = "utf-8") -> Meaning | Exception:
+    """What pip's parser makes of the first of these files, which are written as bytes."""
     for name, text in texts.items():
-        (directory / name).write_bytes(text.encode())
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_bytes(text.encode(encoding))
     finder = PackageFinder.create(
         link_collector=LinkCollector(_SESSION, SearchScope.create([], [_INDEX], no_index=False)),
         selection_prefs=SelectionPreferences(allow_yanked=False, release_control=ReleaseControl()),
@@ -168,6 +171,8 @@ def _options(read: Requirements) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+WHEEL: Final = "https://h.invalid/x-1.0-py3-none-any.whl"
+
 # --- files as they are found in the wild ------------------------------------------------------------------
 
 names = st.sampled_from(["six", "Flask_SQLAlchemy", "zope.interface", "a", "python-dateutil", "x1"])
@@ -186,6 +191,7 @@ urls = st.sampled_from([
     "git+https://github.com/huggingface/peft.git", "git+https://h.invalid/o/peft.git@v1.0",
     "git+https://h.invalid/o/x.git@0f1e2d#egg=Foo_x", "git+https://h.invalid/o/x.git#egg=x&subdirectory=a/b",
     "git+ssh://git@h.invalid/o/x.git@main", "https://h.invalid/x-1.0-py3-none-any.whl",
+    f"https://h.invalid/x-1.0-py3-none-any.whl#sha256={A}",
     "https://h.invalid/a/Foo_x-1.0%2Bcpu-cp311-cp311-linux_x86_64.whl", "https://h.invalid/archive/main.zip",
     "https://h.invalid/x-1.0.tar.gz#subdirectory=p", "http://h.invalid:8080/x.zip#egg=zz",
 ])  # fmt: skip
@@ -217,12 +223,13 @@ def requirement_lines(draw: st.DrawFn) -> str:
 
 
 option_lines = st.sampled_from([
-      "--extra-index-url https://e.invalid/cu118",
+    "--extra-index-url https://e.invalid/cu118",
     "--extra-index-url=https://e.invalid/cpu", "-f https://f.invalid/wheels.html", "--find-links=https://f.invalid",
     "--no-index", "--pre", "--prefer-binary", "--no-binary :all:", "--only-binary=numpy,Flask_x",
     "--no-binary numpy", "--only-binary :none:", "--trusted-host h.invalid", "--trusted-host=e.invalid:8080",
     "--all-releases :all:", "--all-releases=six", "--only-final x1,Six",
-    "-c c.txt", "-r more.txt", "--requirement more.txt", "--constraint=c.txt",
+    "-c c.txt", "-r sub/more.txt", "--requirement sub/more.txt", "--constraint=sub/../c.txt",
+    "-rsub/more.txt", "--pre --prefer-binary", "--find-links  'https://f.invalid' --trusted-host f.invalid",
 ])  # fmt: skip
 # At the top: further down, pip forgets the extra indexes above it, and uv does not.
 indexes = st.sampled_from(
@@ -233,8 +240,13 @@ indexes = st.sampled_from(
         "--pypi-url  https://p.invalid # a\n",
     ]
 )
-layouts = st.sampled_from(["{}", "{}  # a comment", "  {}", "{}\t", "{} # via six\\", "{}\n", "\n# {} #\n{}"])
-ends = st.sampled_from(["\n", "\r\n", "\n\n"])
+layouts = st.sampled_from(
+    ["{}", "{}  # a comment", "  {}", "{}\t", "{} # via six\\", "{}\n", "\n# {} #\n{}", "{}\t# ünï ✓", "\t{}"]
+)
+ends_of_lines = ("\n", "\r\n", "\r")
+ends = st.sampled_from([*ends_of_lines, "\n\n"])
+# How the bytes of a file say what its text is: UTF-8 with and without a mark, UTF-16 with one.
+encodings = st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16"])
 
 
 def _continued(draw: st.DrawFn, line: str) -> str:
@@ -243,13 +255,13 @@ def _continued(draw: st.DrawFn, line: str) -> str:
     if not spaces or draw(st.booleans()):
         return line
     place = draw(st.sampled_from(spaces))
-    return f"{line[:place]} \\\n{line[place:]}"
+    return f"{line[:place]} \\{draw(st.sampled_from(ends_of_lines))}{line[place:]}"
 
 
 @st.composite
 def files(draw: st.DrawFn, lines: st.SearchStrategy[str], top: st.SearchStrategy[str] = indexes) -> str:
     """A whole file of such lines, below one of `top`."""
-    text = draw(st.sampled_from(["", "\ufeff", "# -*- coding: utf-8 -*-\n"])) + draw(top)
+    text = draw(st.sampled_from(["", "# -*- coding: utf-8 -*-\n"])) + draw(top)
     for line in draw(st.lists(lines, max_size=6)):
         laid_out = draw(layouts).replace("{}", _continued(draw, line))
         text += laid_out + draw(ends)
@@ -259,30 +271,33 @@ def files(draw: st.DrawFn, lines: st.SearchStrategy[str], top: st.SearchStrategy
 @st.composite
 def hashed_files(draw: st.DrawFn) -> str:
     """A file in which each requirement is pinned and has hashes, as pip-compile and uv export write it."""
-    text = ""
+    text = draw(st.sampled_from(["", "--require-hashes\n"]))
     for name in draw(st.lists(names, min_size=1, max_size=3, unique_by=canonicalize_name)):
+        pinned = draw(st.sampled_from([f"{name}==1.0", f"{name} [a]==2.0.1", f"{name} @ {WHEEL}", WHEEL]))
+        pinned += draw(st.one_of(st.just(""), st.builds(" ; {}".format, markers)))
         hashes = draw(st.lists(st.sampled_from([f"sha256:{A}", f"sha256:{B}", f"sha512:{A}{B}"]), min_size=1))
         joined = "".join(
             draw(st.sampled_from([" \\\n    --hash={}", " --hash={}", " \\\r\n --hash {}"])).format(h)
             for h in hashes
         )
-        text += f"{name}=={draw(st.sampled_from(['1.0', '2.0.1']))}{joined}\n    # via\n    #   x\n"
+        text += f"{pinned}{joined}\n    # via\n    #   x\n"
     return text
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     files(st.one_of(requirement_lines(), requirement_lines(), option_lines)),
-    files(requirement_lines(), st.just("")),
-    st.one_of(hashed_files(), st.just("six")),
+    files(requirement_lines(), st.sampled_from(["", "-c ../c.txt\n"])),
+    st.builds("{}{}\n".format, names, st.one_of(st.just(""), clauses)),
+    encodings,
 )
-@example("six # a \\\nclick\n-c c.txt", "", "")
-@example("-r more.txt\n--only-final x1", "", "six==1 --hash=sha256:" + A)
+@example("six # a \\\nclick\n-c c.txt", "", "", "utf-8")
+@example("-r sub/more.txt\n--only-final x1", "", "six==1", "utf-16")
 def test_what_is_found_in_the_wild_means_the_same_to_pip(
-    directory: Path, text: str, more: str, constraints: str
+    directory: Path, text: str, more: str, constraints: str, encoding: str
 ) -> None:
-    texts = {"r.txt": text, "more.txt": more, "c.txt": constraints.partition(" --hash")[0]}
-    ours, pips = of_ours(texts), of_pip(directory, texts)
+    texts = {"r.txt": text, "sub/more.txt": more, "c.txt": constraints}
+    pips = of_pip(directory, texts, encoding)
+    ours = of_ours({name: read_text(directory, name) or "" for name in texts})
     if isinstance(pips, Exception):
         assert isinstance(ours, PlannerError), f"pip: {pips}"
         return
@@ -301,7 +316,6 @@ def _later(found: str, fix: str) -> bool:
     )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(hashed_files())
 def test_hashed_files_mean_the_same_to_pip(directory: Path, text: str) -> None:
     assert of_ours({"r.txt": text}) == of_pip(directory, {"r.txt": text})
@@ -315,9 +329,16 @@ noise = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(noise, max_size=20).map("".join))
+@example(f"a==1\t--hash=sha256:{A}")
+@example("git+https://h.invalid/x#egg=y[x]")
 def test_what_we_take_pip_takes_for_the_same(directory: Path, text: str) -> None:
     ours = of_ours({"r.txt": text})
-    if not isinstance(ours, PlannerError):
-        assert of_pip(directory, {"r.txt": text}) == ours
+    if isinstance(ours, PlannerError):
+        return
+    pips = of_pip(directory, {"r.txt": text})
+    if isinstance(pips, Exception):
+        # uv takes both of these.
+        assert re.search(r"\t-|#egg=y\[", text), pips
+    else:
+        assert pips == ours
