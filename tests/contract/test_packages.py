@@ -90,17 +90,24 @@ def test_what_was_resolved_is_installed_whatever_came_since(
     assert found["where"].startswith("/opt/env/") is program.startswith("/opt/env/")
 
 
-@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize(
+    ("installer", "words"),
+    [
+        ("uv", "Hash mismatch for `beta==1.0`"),
+        # Below the line that says that these do not match.
+        ("pip", "beta==1.0 from http"),
+    ],
+    ids=["uv", "pip"],
+)
 def test_a_file_that_is_not_the_one_that_was_resolved_fails_the_build(
-    engine: Engine, tmp_path: Path, index: Index, installer: str
+    engine: Engine, tmp_path: Path, index: Index, installer: str, words: str
 ) -> None:
     image = planned(tmp_path, settings(index, installer, "alpha"))
     # The index says the hash that it always said; the bytes are others.
     index.tampered["beta-1.0-py3-none-any.whl"] = wheel("beta", "1.0", text="tampered")[1]
     with pytest.raises(BuildFailed) as failed:
         engine.build(job(image, tmp_path), quiet)
-    assert "beta" in str(failed.value)
-    assert "hash" in str(failed.value).lower()
+    assert words in str(failed.value)
 
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.pylock import Pylock
 
+from executor.engines.protocol import Engine
 from executor.observe.parents import by_container
 from executor.process import Command, run
 from planner import ImageRef
@@ -461,3 +462,42 @@ def test_what_nobody_tells_is_assumed_until_an_engine_does(
     said = project.ok("lock", "--allow-unpinned", "--upgrade-image", parent).err
     assert "is not known: requirements" not in said
     assert "assumed" not in (project.root / "stowplan.lock").read_text()
+
+
+# --- the image ------------------------------------------------------------------------------------------
+
+
+def installed(engine: Engine, applied: Ran) -> list[str]:
+    """The versions of alpha and beta in the image that was built."""
+    (image,) = applied.data["images"]
+    look = "import alpha, beta; print(alpha.__version__, beta.__version__)"
+    done = engine.run(image["reference"], ("python", "-c", look))
+    assert done.code == 0, done.output
+    return done.output.split()
+
+
+def test_a_locked_image_has_the_same_packages_on_a_later_day(
+    project: Project, index: Index, tags: Tags, base: str, registry: str
+) -> None:
+    parent = f"{registry}/python:1"
+    tags.tag(base, parent)
+    tags.made(str(ImageRef.parse(parent).pinned(tags.engine.push(parent, lambda _: None))))
+    written(project, index, "alpha", parent=parent)
+    project.ok("lock")
+    # A day later.
+    index.release("beta", "1.1")
+    index.release("alpha", "2.0", ["beta"])
+    assert installed(tags.engine, project.ok("apply", "--locked", "-o", "json")) == ["1.0", "1.0"]
+    newer = [line for line in project.ok("outdated").out.splitlines() if line.endswith("(1 image)")]
+    assert newer == ["alpha  1.0 → 2.0  (1 image)", "beta   1.0 → 1.1  (1 image)"]
+    moved = project.ok("lock", "--upgrade").out
+    assert "alpha 1.0 → 2.0" in moved
+    assert "beta 1.0 → 1.1" in moved
+    # The index says the hash that it said before; the bytes are others.
+    index.tampered["beta-1.1-py3-none-any.whl"] = wheel("beta", "1.1", text="tampered")[1]
+    failed = project.run("apply", "--locked")
+    assert failed.code == 1
+    assert "requirements cannot be installed" in failed.err
+    assert "Hash mismatch for `beta==1.1`" in failed.err
+    index.tampered.clear()
+    assert installed(tags.engine, project.ok("apply", "--locked", "-o", "json")) == ["2.0", "1.1"]
