@@ -11,12 +11,13 @@ Refuses to hash text made for people, `repr`, or anything whose meaning depends 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final
 
 import attrs
 
+from planner.immutable import of_class
 from planner.values import Digest, EnvTemplate, ImageRef
 
 __all__ = ["COUNTED", "NOT_COUNTED", "Counts", "canonical", "content_hash", "counts", "variable_fingerprint"]
@@ -58,54 +59,65 @@ def canonical(value: object) -> bytes:
     Takes None, bool, int, str, bytes, tuples, frozensets, mappings with string keys, enums of
     those, and attrs values whose fields say whether they count. TypeError for anything else.
     """
-    return b"".join(_encode(value))
+    parts: list[bytes] = []
+    _encode(value, parts.append)
+    return b"".join(parts)
 
 
-def _encode(value: object) -> Iterator[bytes]:
+def _encode(value: object, put: Callable[[bytes], None]) -> None:
     match value:
-        case None:
-            yield b"n;"
-        case bool():
-            yield b"t;" if value else b"f;"
-        case Digest() | EnvTemplate() | ImageRef():
-            yield from _encode(str(value))
-        case Enum():
-            yield from _encode(value.value)
-        case int():
-            yield b"i%d;" % value
-        case str():
+        case str() if not isinstance(value, Enum):
             data = value.encode()
-            yield b"s%d:" % len(data)
-            yield data
+            put(b"s%d:" % len(data))
+            put(data)
+        case None:
+            put(b"n;")
+        case bool():
+            put(b"t;" if value else b"f;")
+        case Digest() | EnvTemplate() | ImageRef():
+            _encode(str(value), put)
+        case Enum():
+            _encode(value.value, put)
+        case int():
+            put(b"i%d;" % value)
         case bytes():
-            yield b"b%d:" % len(value)
-            yield value
+            put(b"b%d:" % len(value))
+            put(value)
         case tuple():
-            yield b"l%d:" % len(value)
+            put(b"l%d:" % len(value))
             for item in value:
-                yield from _encode(item)
+                _encode(item, put)
         case frozenset():
-            yield b"u%d:" % len(value)
-            yield from sorted(canonical(item) for item in value)
+            put(b"u%d:" % len(value))
+            put(b"".join(sorted(canonical(item) for item in value)))
         case Mapping():
-            yield b"m%d:" % len(value)
+            put(b"m%d:" % len(value))
             for key in sorted(value):
-                yield from _encode(key)
-                yield from _encode(value[key])
+                _encode(key, put)
+                _encode(value[key], put)
         case _ if attrs.has(type(value)):
-            yield from _encode_fields(value)
+            _encode_fields(value, put)
         case _:
             raise TypeError(f"no canonical form for {type(value).__name__}")
 
 
-def _encode_fields(value: Any) -> Iterator[bytes]:
-    fields = {
-        attribute.name: getattr(value, attribute.name)
-        for attribute in attrs.fields(type(value))
-        if counts(attribute)
-    }
-    yield b"v"
-    yield from _encode({name: item for name, item in fields.items() if item is not None})
+def _encode_fields(value: Any, put: Callable[[bytes], None]) -> None:
+    fields = [
+        (encoded, item)
+        for name, encoded in _counted(type(value))
+        if (item := getattr(value, name)) is not None
+    ]
+    put(b"vm%d:" % len(fields))
+    for encoded, item in fields:
+        put(encoded)
+        _encode(item, put)
+
+
+@of_class
+def _counted(cls: type[Any]) -> tuple[tuple[str, bytes], ...]:
+    """The names of the fields of a class that count, in their order, each with its canonical bytes."""
+    names = sorted(attribute.name for attribute in attrs.fields(cls) if counts(attribute))
+    return tuple((name, canonical(name)) for name in names)
 
 
 def variable_fingerprint(name: str, value: str) -> Digest:

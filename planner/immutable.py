@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 
-__all__ = ["frozen"]
+__all__ = ["frozen", "of_class"]
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from attrs import frozen
@@ -32,12 +34,17 @@ else:
         return attrs.frozen(cls, **options)
 
 
+def of_class(tell: Callable[[type[Any]], T]) -> Callable[[type[Any]], T]:
+    """`functools.cache` for what is told of a class, which mypy does not take for hashable."""
+    return cast("Callable[[type[Any]], T]", cache(tell))
+
+
 def _hashed(value: attrs.AttrsInstance) -> int:
     return hash(_counted(type(value))(value))
 
 
-@cache
-def _counted(cls: type[attrs.AttrsInstance]) -> Callable[[object], object]:
+@of_class
+def _counted(cls: type[Any]) -> Callable[[object], object]:
     """What counts in the hash of a class: what counts in its equality, unless the field says otherwise."""
     names = [field.name for field in attrs.fields(cls) if (field.eq if field.hash is None else field.hash)]
     return attrgetter(*names) if names else lambda _: ()

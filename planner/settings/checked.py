@@ -16,7 +16,7 @@ from attrs import field
 
 from planner.errors import PlannerError, Problem, did_you_mean
 from planner.identity import Counts
-from planner.immutable import frozen
+from planner.immutable import frozen, of_class
 from planner.settings.checks import Check, kind_of
 from planner.values import FrozenMapping, freeze
 
@@ -64,10 +64,10 @@ class Checked:
 
     def __attrs_post_init__(self) -> None:
         problems = [
-            problem.inside(attribute.name)
-            for attribute in attrs.fields(type(self))
-            if _CHECK in attribute.metadata and (value := getattr(self, attribute.name)) is not UNSET
-            for problem in attribute.metadata[_CHECK](value)
+            problem.inside(name)
+            for name, declaration in _declarations(type(self)).items()
+            if (value := getattr(self, name)) is not UNSET
+            for problem in declaration[_CHECK](value)
         ]
         if not problems:
             problems.extend(self.check_together())
@@ -81,7 +81,7 @@ class Checked:
     @classmethod
     def settable(cls) -> tuple[str, ...]:
         """The names that a user may give."""
-        return tuple(a.name for a in attrs.fields(cls) if _CHECK in a.metadata)
+        return tuple(_declarations(cls))
 
     @classmethod
     def decode(cls, data: object) -> Self:
@@ -111,6 +111,12 @@ class Checked:
         return data, []
 
 
+@of_class
+def _declarations(cls: type[Any]) -> Mapping[str, Mapping[Any, Any]]:
+    """What is declared of each field of a class that a user may give, by its name."""
+    return {field.name: field.metadata for field in attrs.fields(cls) if _CHECK in field.metadata}
+
+
 @frozen(kw_only=True)
 class Layer(Checked):
     """Settings as somebody wrote them, in one place: what was not given is UNSET.
@@ -126,7 +132,7 @@ class Layer(Checked):
     @classmethod
     def default(cls, name: str) -> Any:
         """What a setting is where no layer gives it."""
-        return getattr(attrs.fields(cls), name).metadata[_DEFAULT]
+        return _declarations(cls)[name][_DEFAULT]
 
     def value(self, name: str) -> Any:
         """The setting of a name, or its default where it was not given."""
