@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from attrs import define, field
+
 from planner.errors import PlannerError
 from planner.facts.facts import Facts
 from planner.facts.needs import (
@@ -23,9 +25,67 @@ from planner.notes import assumed_pythons, notes_of
 from planner.pipeline import Pipeline
 from planner.settings.option_table import BUILDERS
 from planner.stack import Stack
-from planner.traversal import UV_VERSION, Traversal
+from planner.traversal import UV_VERSION, Share, Traversal
 
-__all__ = ["UV_VERSION", "make_plan", "make_spec", "needs"]
+__all__ = ["UV_VERSION", "Planning", "make_plan", "make_spec", "needs"]
+
+
+@define
+class Planning:
+    """One pipeline on one stack, planned in rounds: with more facts it goes on where it had to stop before.
+
+    A plan made in rounds is the one that is made at once. With `checkout=False` only what a lock holds is
+    planned. `builders` are those that may build it: an option that none of them has is a problem. Values
+    of variables are hashed unless only needs are asked for, with `hashes=False`.
+    """
+
+    pipeline: Pipeline
+    stack: Stack
+    pins: Pins = field(default=Pins(), kw_only=True)
+    frozen: bool = field(default=False, kw_only=True)
+    checkout: bool = field(default=True, kw_only=True)
+    builders: frozenset[str] = field(default=frozenset(BUILDERS), kw_only=True)
+    hashes: bool = field(default=True, kw_only=True)
+    _traversal: Traversal | None = None
+
+    def needs(self, facts: Facts) -> tuple[Need[Any], ...]:
+        """What must still be observed, as `needs` says."""
+        traversal, _ = self._run(facts)
+        local = tuple(
+            need
+            for need in traversal.needs
+            if not isinstance(need, ImageDigest | LocalImage | PythonOf | Resolve)
+        )
+        if not local and traversal.problems:
+            raise PlannerError(traversal.problems)
+        return local or tuple(traversal.needs)
+
+    def plan(self, facts: Facts) -> BuildPlan:
+        """The plan, as `make_plan` says."""
+        traversal, shares = self._run(facts)
+        traversal.finish()
+        images = tuple(share.image(name) for name, share in shares)
+        settings = {name: share.settings for name, share in shares}
+        notes = notes_of(images, settings, default_rules=traversal.default_rules)
+        return BuildPlan(self.pipeline.name, self.stack.name, images, (*traversal.notes, *notes))
+
+    def spec(self, facts: Facts) -> PlanSpec:
+        """The part of a plan that a lock holds, as `make_spec` says."""
+        traversal, shares = self._run(facts)
+        traversal.finish()
+        images = tuple(NamedSpec(name, tuple(share.steps), share.spec) for name, share in shares)
+        notes = dict.fromkeys((*traversal.notes, *assumed_pythons(images)))
+        return PlanSpec(self.pipeline.name, self.stack.name, images, tuple(notes))
+
+    def _run(self, facts: Facts) -> tuple[Traversal, list[tuple[str, Share]]]:
+        """One round. What was made from other facts than these is made anew."""
+        traversal = self._traversal
+        if traversal is None or not facts.has_all(traversal.facts):
+            traversal = Traversal(
+                self.pipeline, self.stack, self.pins, self.frozen, self.builders, self.hashes
+            )
+            self._traversal = traversal
+        return traversal, traversal.run(facts, checkout=self.checkout)
 
 
 def needs(
@@ -44,16 +104,8 @@ def needs(
     `checkout=False` only what a lock needs is asked for: no file trees and no variables. PlannerError when
     the settings, or a file they name, cannot be planned.
     """
-    traversal = Traversal(pipeline, stack, facts, pins, frozen, hashes=False)
-    traversal.run(checkout=checkout)
-    local = tuple(
-        need
-        for need in traversal.needs
-        if not isinstance(need, ImageDigest | LocalImage | PythonOf | Resolve)
-    )
-    if not local and traversal.problems:
-        raise PlannerError(traversal.problems)
-    return local or tuple(traversal.needs)
+    planning = Planning(pipeline, stack, pins=pins, frozen=frozen, checkout=checkout, hashes=False)
+    return planning.needs(facts)
 
 
 def make_plan(
@@ -76,13 +128,7 @@ def make_plan(
     >>> make_plan(pipeline, Stack(), Facts()).images[0].builds
     False
     """
-    traversal = Traversal(pipeline, stack, facts, pins, frozen, builders=builders)
-    shares = traversal.run(checkout=True)
-    traversal.finish()
-    images = tuple(share.image(name) for name, share in shares)
-    settings = {name: share.settings for name, share in shares}
-    notes = notes_of(images, settings, default_rules=traversal.default_rules)
-    return BuildPlan(pipeline.name, stack.name, images, (*traversal.notes, *notes))
+    return Planning(pipeline, stack, pins=pins, frozen=frozen, builders=builders).plan(facts)
 
 
 def make_spec(
@@ -93,9 +139,4 @@ def make_spec(
     pins: Pins = Pins(),  # noqa: B008  # frozen
 ) -> PlanSpec:
     """The part of a plan that a lock holds, from the facts that `needs(…, checkout=False)` asks for."""
-    traversal = Traversal(pipeline, stack, facts, pins, frozen=False)
-    shares = traversal.run(checkout=False)
-    traversal.finish()
-    images = tuple(NamedSpec(name, tuple(share.steps), share.spec) for name, share in shares)
-    notes = dict.fromkeys((*traversal.notes, *assumed_pythons(images)))
-    return PlanSpec(pipeline.name, stack.name, images, tuple(notes))
+    return Planning(pipeline, stack, pins=pins, checkout=False).spec(facts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from attrs import Factory, define, evolve, field
 
@@ -19,6 +19,7 @@ from planner.facts.answers import ImagePython
 from planner.facts.facts import Facts, Unanswered
 from planner.facts.needs import (
     FileText,
+    FileTree,
     HostPlatform,
     ImageDigest,
     LocalImage,
@@ -63,6 +64,7 @@ __all__ = ["UV_VERSION", "Share", "Traversal"]
 UV_VERSION: Final = "0.13.9"
 # Stands for a fingerprint where nobody looks at it.
 _NOT_HASHED: Final = Digest("0" * 64)
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -104,13 +106,19 @@ class Share:
         )
 
 
+# What tells a step from those that are made alike.
+_Key: TypeAlias = tuple[Settings, str | None]
+
+
 @define
 class Traversal:
-    """One pass over the steps of a pipeline: collects what is missing and what is wrong."""
+    """Passes over the steps of a pipeline: each collects what is missing and what is wrong.
+
+    A pass with more facts goes on where the one before had to stop: what was made from fewer stays as it is.
+    """
 
     pipeline: Pipeline
     stack: Stack
-    facts: Facts
     pins: Pins
     frozen: bool
     builders: frozenset[str] = frozenset(BUILDERS)
@@ -120,34 +128,43 @@ class Traversal:
     problems: dict[Problem, None] = Factory(dict)
     default_rules: bool = False
     """Whether some tree has the default rules, since the project has no ignore file."""
+    facts: Facts = field(init=False, default=Facts())
     _sources: Sources = field(init=False)
+    _settled: dict[object, Settings] = Factory(dict)
+    _specs: dict[_Key, ImageSpec] = Factory(dict)
+    _made: dict[_Key, tuple[_Identity, Checkout | None]] = Factory(dict)
+    _tree_needs: dict[str | None, FileTree] = Factory(dict)
     _divided: dict[tuple[Inputs, Resolution], Mapping[str, Closure]] = Factory(dict)
     _fingerprints: dict[str, Digest] = Factory(dict)
 
     def __attrs_post_init__(self) -> None:
         self._sources = Sources(self.pipeline, self.stack, self.facts, self.pins)
 
-    def run(self, *, checkout: bool) -> list[tuple[str, Share]]:
-        """The images by name, in the order of their first steps, without those that could not be made."""
-        made: dict[tuple[Settings, str | None], Share | None] = {}
-        settled: dict[object, Settings | None] = {}
+    def run(self, facts: Facts, *, checkout: bool) -> list[tuple[str, Share]]:
+        """The images by name, in the order of their first steps, without those that could not be made.
+
+        `facts` are those of the pass before and more.
+        """
+        self.facts = self._sources.facts = facts
+        self.needs.clear()
+        self.problems.clear()
+        failed: set[object] = set()
         shares: dict[_Identity, Share] = {}
         for step in self.pipeline.steps:
-            if step.settings not in settled:
-                settled[step.settings] = self._attempt(None, partial(self._settle, step))
-            settings = settled[step.settings]
+            settings = self._once(self._settled, step.settings, failed, partial(self._settle, step))
             if settings is None:
                 continue
             # What a lock says of a step is said of no other step that asks for the same.
             key = (settings, step.name if self.frozen else None)
-            if key not in made:
-                made[key] = self._share(step, settings, checkout=checkout)
-            share = made[key]
-            if share is None:
+            make = partial(self._image, step, key, checkout=checkout)
+            made = self._once(self._made, key, failed, make)
+            if made is None:
                 continue
-            ignore_file = ignore_path(settings) if share.spec.trees else None
-            identity = _Identity(share.spec, share.destination, ignore_file, share.locked)
-            share = shares.setdefault(identity, share)
+            identity, seen = made
+            share = shares.get(identity)
+            if share is None:
+                share = Share(identity.spec, identity.destination, settings, seen, identity.locked)
+                shares[identity] = share
             share.steps.append(step.name)
             share.of_pipeline |= not step.settings.given
         named: dict[str, Share] = {}
@@ -177,17 +194,32 @@ class Traversal:
             self.problems |= dict.fromkeys(placed)
         return None
 
-    def _settle(self, step: Step) -> Settings:
-        return settle(self.pipeline.layers(step))
+    def _once(self, made: dict[K, T], key: K, failed: set[object], make: Callable[[], T | None]) -> T | None:
+        """What is made for a key, once for all passes; None where it could not be, once in this one."""
+        if key in made:
+            return made[key]
+        if key in failed:
+            return None
+        found = make()
+        if found is None:
+            failed.add(key)
+        else:
+            made[key] = found
+        return found
 
-    def _share(self, step: Step, settings: Settings, *, checkout: bool) -> Share | None:
-        self._attempt(settings, lambda: self._buildable(settings))
+    def _settle(self, step: Step) -> Settings | None:
+        return self._attempt(None, lambda: settle(self.pipeline.layers(step)))
+
+    def _image(self, step: Step, key: _Key, *, checkout: bool) -> tuple[_Identity, Checkout | None] | None:
+        settings, _ = key
+        buildable = self._attempt(settings, lambda: self._buildable(settings))
         locked = self._attempt(settings, lambda: self._locked(step)) if self.frozen else None
-        taken = locked.spec if locked else None
-        spec = taken if self.frozen else self._spec(step, settings)
+        spec = locked.spec if locked else None
+        if not self.frozen:
+            spec = self._once(self._specs, key, set(), lambda: self._spec(step, settings))
         # The checkout is looked at even where the spec is not known yet: all needs come at once.
         seen = self._checkout(settings, spec) if checkout else None
-        if spec is None or (checkout and seen is None):
+        if not buildable or spec is None or (checkout and seen is None):
             return None
         destination = Destination(
             repository=self.stack.repository(settings.target_repository),
@@ -195,14 +227,16 @@ class Traversal:
             image_tag=settings.image_tag,
             prevent_reuse=settings.prevent_reuse,
         )
-        return Share(spec, destination, settings, seen, locked.name if locked else None)
+        ignore_file = ignore_path(settings) if spec.trees else None
+        return _Identity(spec, destination, ignore_file, locked.name if locked else None), seen
 
-    def _buildable(self, settings: Settings) -> None:
-        """PlannerError unless some builder has all the options that are asked for."""
+    def _buildable(self, settings: Settings) -> bool:
+        """Whether some builder has all the options that are asked for; else PlannerError."""
         refused = [refusals(settings.build_options, builder) for builder in sorted(self.builders)]
         if refused and all(refused):
             fewest = min(refused, key=len)
             raise PlannerError(problem.inside("build_config") for problem in fewest)
+        return True
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -315,10 +349,9 @@ class Traversal:
                     reason=found.reason,
                     transient=found.transient,
                 ), {}
-            closures = self._divided.setdefault(
-                (inputs, found), divided((source.name for source in sources), found)
-            )
-            known = (closures, found.overridden)
+            if (inputs, found) not in self._divided:
+                self._divided[inputs, found] = divided((source.name for source in sources), found)
+            known = (self._divided[inputs, found], found.overridden)
         closures, overridden = known
         return Resolved(inputs.digest, python, inputs.exclude_newer, overridden), closures
 
@@ -402,7 +435,9 @@ class Traversal:
         copies = bool(spec.trees) if spec is not None else settings.includes_files
         if not copies:
             return {}
-        need = tree_need(settings, self.facts)
+        need = self._tree_needs.get(settings.dockerignore)
+        if need is None:
+            need = self._tree_needs.setdefault(settings.dockerignore, tree_need(settings, self.facts))
         self.default_rules |= self.facts.ask(FileText(ignore_path(settings))) is None
         return {FILES: self.facts.ask(need)}
 

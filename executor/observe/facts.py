@@ -14,7 +14,7 @@ from planner.errors import PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.facts.needs import ImageDigest, LocalImage, Need, PythonOf, Resolve
 from planner.lock.lock import Pins
-from planner.planning import needs
+from planner.planning import Planning
 
 if TYPE_CHECKING:
     from executor.engines.protocol import ImageStore
@@ -38,6 +38,7 @@ def observe(
     timeout: float | None = None,
     facts: Facts = Facts(),  # noqa: B008  # frozen
     world: World | None = None,
+    planning: Planning | None = None,
 ) -> Facts:
     """The facts that this pipeline on this stack needs to be planned, and those already in `facts`.
 
@@ -46,7 +47,8 @@ def observe(
     tells, so it can be a function that finds one; by default it is the one that `apply` would build with,
     and with None no engine is asked. Looking for images ends after `timeout` seconds in the registries,
     and an engine that leaves one question open for as long is not asked another. `world` is by default
-    the working tree at `root`. PlannerError with all that could not be answered.
+    the working tree at `root`. `planning` is one of the same pipeline, stack and pins that goes on from
+    there. PlannerError with all that could not be answered.
     """
     variables = os.environ if environ is None else environ
     place = WorkingTree(Path(root), variables, asks) if world is None else world
@@ -57,7 +59,8 @@ def observe(
         host_platform=place.host_platform,
         asks=asks,
     )
-    while wanted := needs(pipeline, stack, facts, pins=pins, frozen=frozen, checkout=checkout):
+    rounds = planning or Planning(pipeline, stack, pins=pins, frozen=frozen, checkout=checkout, hashes=False)
+    while wanted := rounds.needs(facts):
         facts = facts.also(_answers(wanted, place, images))
     return facts
 

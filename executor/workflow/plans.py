@@ -20,7 +20,7 @@ from planner.image.plan import BuildPlan, NamedSpec, PlanSpec
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Lock, Pins
 from planner.pipeline import Pipeline
-from planner.planning import make_plan, make_spec
+from planner.planning import Planning
 from planner.settings.option_table import BUILDERS
 from planner.stack import Stack
 
@@ -67,17 +67,17 @@ def plan(
     """
     lock = required_lock(project) if frozen or locked else read_lock(project.root)
     pins = Pins(lock or Lock())
+    planning = Planning(pipeline, stack, pins=pins, frozen=frozen, builders=builders)
     try:
         facts = observe(
             pipeline,
             stack,
             root=project.root,
-            pins=pins,
-            frozen=frozen,
             asks=not (offline or locked),
             engine=engine,
+            planning=planning,
         )
-        made = make_plan(pipeline, stack, facts, pins=pins, frozen=frozen, builders=builders)
+        made = planning.plan(facts)
     except PlannerError as error:
         raise located(project, error) from None
     if locked and (changes := stale(lock, made.spec)):
@@ -103,18 +103,18 @@ def spec(
 
     No variable has to be set, and no file that is only copied is looked at.
     """
+    planning = Planning(pipeline, stack, pins=pins, checkout=False)
     try:
         facts = observe(
             pipeline,
             stack,
             root=project.root,
-            pins=pins,
-            checkout=False,
             asks=asks,
             engine=engine,
             facts=facts,
+            planning=planning,
         )
-        return make_spec(pipeline, stack, facts, pins=pins), facts
+        return planning.spec(facts), facts
     except PlannerError as error:
         raise located(project, error) from None
 

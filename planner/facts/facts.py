@@ -49,6 +49,10 @@ class Facts:
         """What was observed, in the order in which it was."""
         return tuple(self._answers)
 
+    def has_all(self, others: Facts) -> bool:
+        """Whether these facts are others, and perhaps more."""
+        return self._answers.items() >= others._answers.items()
+
     def also(self, answers: Mapping[Need[Any], Any]) -> Self:
         """These facts and some more."""
         return type(self)({**self._answers, **answers})

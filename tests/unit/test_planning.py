@@ -15,9 +15,11 @@ from planner import (
     FileTree,
     HostPlatform,
     ImageSpec,
+    Pipeline,
     PlannerError,
     PythonPackageInstaller,
     Stack,
+    Step,
     Variable,
     make_plan,
     make_spec,
@@ -32,8 +34,20 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.planning import UV_VERSION
-from tests.builders import PARENT, World, asked, digest, file, image_of, pipeline_of, plan_of, ref, spec_of
+from planner.planning import UV_VERSION, Planning
+from tests.builders import (
+    PARENT,
+    World,
+    asked,
+    digest,
+    file,
+    image_of,
+    observed,
+    pipeline_of,
+    plan_of,
+    ref,
+    spec_of,
+)
 
 NOT_INCLUDED = {"allow_including_files_in_images": False}
 NO_WORLD = World()
@@ -468,3 +482,46 @@ def test_a_spec_is_that_of_the_plan() -> None:
     )
     assert not any(isinstance(need, FileTree) for need in asked(table, world, checkout=False))
     assert spec_of(parent := {"parent_image": PARENT}).images == plan_of(parent).spec.images
+
+
+# --- rounds
+
+SHARING = Pipeline(
+    name="p",
+    steps=[Step(name=f"s{number}", settings={"docker": {"environment": {"STEP": f"{number} ${{A}}"}}})
+           for number in range(3)],
+    settings={"docker": {"requirements": "r.txt"}},
+)  # fmt: skip
+
+
+def in_rounds(world: World, planning: Planning, facts: Facts = Facts()) -> Facts:  # noqa: B008  # frozen
+    """The facts that a planning asks for."""
+    while missing := planning.needs(facts):
+        facts = facts.also({need: world.answer(need) for need in missing})
+    return facts
+
+
+def test_a_plan_made_in_rounds_is_that_made_at_once() -> None:
+    world = World({"r.txt": "six"}, variables={"A": "1"})
+    planning = Planning(SHARING, Stack())
+    facts = in_rounds(world, planning)
+    at_once = make_plan(SHARING, Stack(), facts)
+    assert planning.plan(facts) == at_once
+    assert [image.hash for image in planning.plan(facts).images] == [image.hash for image in at_once.images]
+
+
+def test_nothing_is_kept_of_a_round_with_other_facts() -> None:
+    planning = Planning(SHARING, Stack())
+    for text in ("six", "attrs"):
+        facts = in_rounds(World({"r.txt": text}, variables={"A": text}), planning)
+        assert planning.plan(facts) == make_plan(SHARING, Stack(), facts)
+
+
+def test_what_no_builder_takes_is_a_problem_of_each_round() -> None:
+    """Also once all else is known."""
+    pipeline = pipeline_of({"build_config": {"build_options": {"userns": "host"}}})
+    planning = Planning(pipeline, Stack(), builders=frozenset({"buildkit"}))
+    facts = observed(pipeline)
+    for _ in range(2):
+        with pytest.raises(PlannerError, match="userns"):
+            planning.plan(facts)
