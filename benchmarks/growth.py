@@ -20,6 +20,7 @@ from attrs import evolve
 from executor.config.project import load_project
 from executor.process import Command, run
 from executor.workflow.locks import check_lock, write_lock
+from executor.workflow.plans import plan
 from planner import (
     LOCK_NAME,
     Digest,
@@ -38,7 +39,7 @@ from planner import (
 )
 from planner.lock.repair import repair
 from planner.requirements.files import included_files, parse_file
-from tests.builders import observed
+from tests.builders import World, observed
 
 __all__ = ["CASES", "growing"]
 
@@ -120,6 +121,43 @@ def includes(root: Path, count: int) -> Work:
         (root / f"r{index}.txt").write_text(f"package-{index}==1\n-r r{index + 1}.txt\n")
     (root / f"r{count}.txt").write_text("six\n")
     return _locking(root, f'{ONE}requirements = "r0.txt"\n')
+
+
+def _planning(root: Path, count: int, tables: str = "") -> Work:
+    """`stowplan plan` of so many steps that share a pyproject.toml, from a lock."""
+    names = ", ".join(f'"s{index}"' for index in range(count))
+    text = f'[pipeline.p]\nsteps = [{names}]\n[pipeline.p.settings.docker]\nparent_image = "{PARENT}"\n'
+    place = _project(root, f'{text}pyproject_path = "pyproject.toml"\n{tables}')
+    lines = ", ".join(f'"package-{index}==1.0"' for index in range(100))
+    shared = {
+        "pyproject.toml": f'[project]\nname = "p"\nversion = "1"\ndependencies = [{lines}]\n',
+        ".dockerignore": "stowplan.*\n",
+    }
+    for name, content in shared.items():
+        (place / name).write_text(content)
+    project = load_project(place)
+    pipeline, stack = project.pipeline(None), project.stack(None)
+    facts = observed(pipeline, stack, World(shared), checkout=False)
+    (place / LOCK_NAME).write_text(dumps(Lock([make_spec(pipeline, stack, facts)])))
+
+    def work() -> None:
+        loads.cache_clear()
+        again = load_project(place)
+        plan(again, again.pipeline(None), again.stack(None), offline=True)
+
+    return work
+
+
+def planning(root: Path, count: int) -> Work:
+    """The same, all in one image."""
+    return _planning(root, count)
+
+
+def planning_images(root: Path, count: int) -> Work:
+    """The same, each with an image of its own."""
+    return _planning(root, count, "".join(
+        f'[pipeline.p.step.s{index}.settings.docker]\nenvironment.A = "{index}"\n' for index in range(count)
+    ))  # fmt: skip
 
 
 def _failing(root: Path, text: str) -> Work:
@@ -356,6 +394,8 @@ CASES: Final[dict[str, tuple[Callable[[Path, int], Work], int]]] = {
     "variables": (variables, 2000),
     "steps": (steps, 1000),
     "packages": (packages, 1000),
+    "planning": (planning, 1000),
+    "planning, own images": (planning_images, 1000),
     "requirements files": (files, 200),
     "includes": (includes, 100),
     "misspelt settings": (bad_settings, 1000),

@@ -18,6 +18,8 @@ SIZES = {
     "variables": 100,
     "steps": 30,
     "packages": 100,
+    "planning": 200,
+    "planning, own images": 30,
     "requirements files": 20,
     "includes": 30,
     "misspelt settings": 100,
