@@ -96,7 +96,7 @@ class Package:
         """The package as PEP 508 writes it: `six==1.16.0`."""
         return f"{self.name} @ {self.url}" if self.url else f"{self.name}=={self.version}"
 
-    @property
+    @cached_property
     def kind(self) -> Literal["wheel", "sdist", "vcs"]:
         """How it is installed: as it is, built from a source archive, or built from a commit."""
         if self.url and is_version_control(self.url):

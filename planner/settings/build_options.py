@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from planner.errors import Problem, did_you_mean
@@ -234,7 +235,7 @@ class BuildOptions(Layer):
     )
     """Other options that only say how the image is built, by name."""
 
-    @property
+    @cached_property
     def by_name(self) -> Mapping[str, Any]:
         """The options that have no field of their own, without those that ask for nothing."""
         return FrozenMapping({**_asking(self.value("other")), **_asking(self.value("tuning"))})
