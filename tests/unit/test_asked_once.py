@@ -21,7 +21,8 @@ from uv import find_uv_bin
 from executor.config.project import Project, load_project
 from executor.observe.programs import PYTHON_VARIABLE
 from executor.workflow.locks import check_lock, write_lock
-from executor.workflow.plans import plan
+from executor.workflow.outdated import outdated
+from executor.workflow.plans import plan, required_lock
 from planner import ImagePlan
 from tests.audit import watched
 from tests.index import Index, package_index, wheel
@@ -157,3 +158,19 @@ def test_steps_that_share_their_requirements_ask_for_them_once(tmp_path: Path) -
         (checked,) = check_lock(made, None, None, asks=True).plans
     assert len(checked.images) == 1000
     assert started == Counter(listed) + Counter(RESOLUTION)
+
+
+def test_outdated_asks_for_each_page_of_an_index_once(index: Index, tmp_path: Path) -> None:
+    """Also of an index that lets nobody keep its pages."""
+    names = [f"package-{number}" for number in range(100)]
+    for number, name in enumerate(names):
+        index.release(name, "1.0", names[number + 1 : number + 2])
+    made = project(tmp_path, f'requirements = ["{names[0]}"]')
+    write_lock(made, check_lock(made, None, None, asks=True))
+    index.release(names[-1], "1.1")
+    assert index.site is not None
+    index.site.requests.clear()
+    found = outdated(made, required_lock(made))
+    assert [(newer.name, newer.before, newer.after) for newer in found.newer] == [(names[-1], "1.0", "1.1")]
+    pages = [each.path for each in index.site.requests if each.path.startswith("/simple/")]
+    assert sorted(pages) == sorted(f"/simple/{name}/" for name in names)
