@@ -16,14 +16,15 @@ from packaging.utils import canonicalize_name
 from planner import toml
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
-from planner.requirements.credentials import refuse_unreadable
+from planner.requirements.indexes import PackageIndex, refused_index
 from planner.requirements.model import Option, Requirement, Requirements
-from planner.requirements.options import canonical_options, check_option
+from planner.requirements.options import canonical_options
 from planner.requirements.pins import contradictions
 
 __all__ = [
     "PYPROJECT",
     "Asked",
+    "LockFile",
     "is_pylock",
     "needs_tool",
     "parse_toml",
@@ -163,7 +164,15 @@ def _table(data: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     return data
 
 
-def read_pylock(path: str, text: str) -> Requirements:
+@frozen
+class LockFile:
+    """What a lock file of PEP 751 has: requirements, and the indexes of packages where it names several."""
+
+    requirements: Requirements
+    indexes: tuple[PackageIndex, ...] = ()
+
+
+def read_pylock(path: str, text: str) -> LockFile:
     """The packages of a lock file of PEP 751. PlannerError if it has some that no image can install."""
     from packaging.pylock import Pylock, PylockValidationError  # noqa: PLC0415  # few projects have one
 
@@ -174,32 +183,34 @@ def read_pylock(path: str, text: str) -> Requirements:
             [Problem.in_file(path, None, f"no lock of PEP 751: {error}", "lock it again")]
         ) from None
     problems: list[Problem] = []
-    packages: list[tuple[Place, Requirement]] = []
-    indexes: dict[str, None] = {}
-    for index, package in enumerate(lock.packages):
-        where = Place(path=("packages", index), file=path)
+    found: list[Requirement] = []
+    indexes: dict[str, list[PackageIndex]] = {}
+    for number, package in enumerate(lock.packages):
         try:
-            packages.append((where, _locked(package, where)))
+            locked = _locked(package, Place(path=("packages", number), file=path))
         except PlannerError as error:
             problems += error.problems
-        if package.index and not re.fullmatch(_PYPI, package.index):
-            indexes[package.index] = None
-    options = [Option("extra-index-url", url) for url in indexes]
+            continue
+        found.append(locked)
+        if locked.url is None:
+            url = package.index or ""
+            url = "" if re.fullmatch(_PYPI, url) else url
+            indexes.setdefault(url, []).append(PackageIndex(locked.name, url, locked.marker))
+    options = [Option("extra-index-url", url) for url in indexes if url]
     for option in options:
-        try:
-            refuse_unreadable(option.value or "", Place(file=path))
-            check_option(option, Place(file=path))
-        except PlannerError as error:
-            problems += error.problems
+        problems += refused_index(option, Place(file=path))
     if problems:
         raise PlannerError(problems)
-    found = [package for _, package in packages]
+    own: tuple[PackageIndex, ...] = ()
+    if len(indexes) > 1:
+        # Any of them may have the packages of the others as well, at other versions.
+        options, own = [], tuple(each for url, named in indexes.items() if url for each in named)
     if all(package.hashes for package in found):
         options.append(Option("require-hashes"))
     else:
         # Hash checking is all or nothing.
         found = [evolve(package, hashes=()) for package in found]
-    return Requirements.of(found, options=canonical_options(options))
+    return LockFile(Requirements.of(found, options=canonical_options(options)), own)
 
 
 def _locked(package: Any, where: Place) -> Requirement:

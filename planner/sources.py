@@ -28,6 +28,7 @@ from planner.pipeline import Pipeline
 from planner.pyproject import (
     PYPROJECT,
     Asked,
+    LockFile,
     is_pylock,
     needs_tool,
     parse_toml,
@@ -185,9 +186,9 @@ class Sources:
 
     def _of_requirements(self, given: Listed) -> Source:
         """The requirements of a list, of files, or of both."""
-        return Source("requirements", self._read(given))
+        return self._read(given)
 
-    def _read(self, given: Listed) -> Requirements:
+    def _read(self, given: Listed) -> Source:
         problems: list[Problem] = []
         needs: list[Need[Any]] = [
             FileText(file.path) if is_pylock(file.path) else RequirementsFile(file.path)
@@ -202,7 +203,7 @@ class Sources:
                 fix = f'write "-r {name}" for the file, or "{name}>=0" for the package'
                 problems.append(Problem(where, found, fix))
         texts: dict[str, str] = {}
-        locked: list[Requirements] = []
+        locked: list[LockFile] = []
         plain: list[File] = []
         for file, answer in zip(given.files, answers, strict=False):
             if not is_pylock(file.path):
@@ -218,9 +219,12 @@ class Sources:
                 problems.append(Problem(file.where, f"{file.path} does not exist", fix))
         if problems:
             raise PlannerError(problems)
+        parts = [each.requirements for each in locked]
         if plain or given.packages or not locked:
-            locked.append(parse_files(plain, texts, given.packages))
-        return joined(locked)
+            parts.append(parse_files(plain, texts, given.packages))
+        return Source(
+            "requirements", joined(parts), indexes=tuple(i for each in locked for i in each.indexes)
+        )
 
     def _pyproject(self, settings: Settings, asked: Asked, setting: str) -> _Asked:
         """The dependencies of a pyproject.toml: read where that can be, else exported by a tool."""
@@ -240,7 +244,8 @@ class Sources:
                 Problem.at(setting, f"{asked.path} does not exist", "create it, or name another")
             ])  # fmt: skip
         if is_pylock(asked.path):
-            return Source("pyproject", read_pylock(asked.path, text))
+            lock = read_pylock(asked.path, text)
+            return Source("pyproject", lock.requirements, indexes=lock.indexes)
         poetry_lock, *uv_locks = locks
         locked, uv_lock = next(
             (each for each in zip(above, uv_locks, strict=True) if each[1] is not None), (None, None)

@@ -18,7 +18,15 @@ from planner.requirements.markers import InvalidMarker, Marker
 from planner.requirements.model import Option
 from planner.requirements.options import PACKAGE_INDEX, check_option
 
-__all__ = ["Indexes", "PackageIndex", "as_options", "of_options", "read_indexes", "without_indexes"]
+__all__ = [
+    "Indexes",
+    "PackageIndex",
+    "as_options",
+    "of_options",
+    "read_indexes",
+    "refused_index",
+    "without_indexes",
+]
 
 
 @frozen
@@ -77,7 +85,9 @@ def read_indexes(
                 option = Option(
                     "index-url" if index.get("default") is True else "extra-index-url", index["url"]
                 )
-                problems |= dict.fromkeys(_refused(option, Place(path=("tool", "uv", "index"), file=path)))
+                problems |= dict.fromkeys(
+                    refused_index(option, Place(path=("tool", "uv", "index"), file=path))
+                )
                 options.append(option)
         for name, source in _table(uv, "sources").items():
             place = Place(path=("tool", "uv", "sources", name), file=path)
@@ -115,7 +125,7 @@ def _package_index(
     if label not in urls:
         fix = did_you_mean(label, urls, "name one in [[tool.uv.index]]")
         raise PlannerError([Problem(where, f"no index {label!r}", fix)])
-    if problems := _refused(Option("index-url", urls[label]), where):
+    if problems := refused_index(Option("index-url", urls[label]), where):
         raise PlannerError(problems)
     try:
         marker = Marker(str(entry["marker"])) if "marker" in entry else None
@@ -131,7 +141,8 @@ def _table(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return inner if isinstance(inner, Mapping) else {}
 
 
-def _refused(option: Option, where: Place) -> tuple[Problem, ...]:
+def refused_index(option: Option, where: Place) -> tuple[Problem, ...]:
+    """What keeps an image from an index: a login, or a path of this machine."""
     try:
         refuse_unreadable(option.value or "", where)
         check_option(option, where)

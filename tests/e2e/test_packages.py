@@ -254,6 +254,21 @@ def test_indexes_of_a_project_of_uv(project: Project, index: Index) -> None:
         project.ok("lock")
         assert packages(project) == {"alpha": "1.0", "beta": "1.0+cu126"}
         assert "/stowplan/pyproject-index1.txt" in project.ok("show", "training", "--dockerfile").out
+        # So it is with what uv exports of that lock, though the other index has an alpha, too.
+        cuda.release("alpha", "0.1")
+        words = (
+            "export",
+            "--quiet",
+            "--no-emit-project",
+            "--format=pylock.toml",
+            "--output-file=pylock.toml",
+        )
+        done = run(Command(("env", "-C", str(project.root), find_uv_bin(), *words)), merged=True)
+        assert done.code == 0, done.text
+        written(project, index, "pylock.toml", more=KNOWN)
+        (project.root / "stowplan.lock").unlink()
+        project.ok("lock")
+        assert packages(project) == {"alpha": "1.0", "beta": "1.0+cu126"}
 
 
 def test_a_backend_of_torch_reaches_the_resolution_and_the_image(project: Project, index: Index) -> None:

@@ -59,9 +59,11 @@ def test_an_exported_pylock_is_read_as_the_packages_that_it_is_of() -> None:
     """Without commits every package has hashes."""
     hashed = [package for package in PACKAGES if package.kind != "vcs"]
     read = read_pylock("pylock.toml", pylock_text(hashed, URLS, PYTHON))
-    assert sorted(read.packages) == sorted(package.requirement for package in hashed)
+    assert sorted(read.requirements.packages) == sorted(package.requirement for package in hashed)
     every = read_pylock("pylock.toml", pylock_text(PACKAGES, URLS, PYTHON))
-    assert sorted(each.text for each in every.packages) == sorted(package.text for package in PACKAGES)
+    assert sorted(each.text for each in every.requirements.packages) == sorted(
+        package.text for package in PACKAGES
+    )
 
 
 def test_an_image_without_packages_has_an_empty_pylock() -> None:

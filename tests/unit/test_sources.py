@@ -636,7 +636,44 @@ hashes = {{ sha256 = "{"d" * 64}" }}
         'six==1.17.0; python_version >= "3.9"',
         "tokens @ https://h.invalid/tokens.zip",
     ]
-    assert list(map(str, found.options)) == ["--extra-index-url=https://index.example.com/simple"]
+    # What is from an address needs no index.
+    assert found.options == ()
+
+
+@pytest.mark.parametrize(
+    ("of_six", "elsewhere", "options"),
+    [
+        # Of several indexes each may have the packages of the others, too.
+        ("https://pypi.org/simple", [], ["--package-index=torch=https://example.com/cuda"]),
+        (None, ["https://example.com/cpu"], ["--package-index=torch=https://example.com/cuda"]),
+        (
+            "https://example.com/mirror",
+            ["https://example.com/cpu"],
+            [
+                "--package-index=six=https://example.com/mirror",
+                "--package-index=torch=https://example.com/cuda",
+            ],
+        ),
+        ("https://example.com/cuda", [], ["--extra-index-url=https://example.com/cuda"]),
+    ],
+)
+def test_indexes_of_a_pylock_are_those_of_its_packages(
+    of_six: str | None, elsewhere: list[str], options: list[str]
+) -> None:
+    """`elsewhere` are indexes of torch for another system."""
+    text = PYLOCK if of_six is None else PYLOCK.replace('"1.17.0"', f'"1.17.0"\nindex = "{of_six}"', 1)
+    urls = {"https://example.com/cuda": "==", **dict.fromkeys(elsewhere, "!=")}
+    for url, operator in urls.items():
+        text += f"""
+[[packages]]
+name = "torch"
+version = "2.0"
+marker = "sys_platform {operator} 'linux'"
+index = "{url}"
+wheels = [{{ url = "https://h.invalid/torch-2.0-py3-none-any.whl", hashes = {{ sha256 = "{"c" * 64}" }} }}]
+"""
+    found = options_of({"requirements": "pylock.toml"}, World(texts={"pylock.toml": text}))
+    assert [each for each in found if each != "--require-hashes"] == options
 
 
 @pytest.mark.parametrize(
