@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from planner.pipeline import Pipeline
     from planner.stack import Stack
 
-__all__ = ["observe"]
+__all__ = ["answered", "observe"]
 
 
 def observe(
@@ -38,7 +38,6 @@ def observe(
     timeout: float | None = None,
     facts: Facts = Facts(),  # noqa: B008  # frozen
     world: World | None = None,
-    planning: Planning | None = None,
 ) -> Facts:
     """The facts that this pipeline on this stack needs to be planned, and those already in `facts`.
 
@@ -47,8 +46,35 @@ def observe(
     tells, so it can be a function that finds one; by default it is the one that `apply` would build with,
     and with None no engine is asked. Looking for images ends after `timeout` seconds in the registries,
     and an engine that leaves one question open for as long is not asked another. `world` is by default
-    the working tree at `root`. `planning` is one of the same pipeline, stack and pins that goes on from
-    there. PlannerError with all that could not be answered.
+    the working tree at `root`. PlannerError with all that could not be answered.
+    """
+    planning = Planning(pipeline, stack, pins=pins, frozen=frozen, checkout=checkout, hashes=False)
+    return answered(
+        planning,
+        facts,
+        root=root,
+        asks=asks,
+        engine=engine,
+        environ=environ,
+        timeout=timeout,
+        world=world,
+    )
+
+
+def answered(
+    planning: Planning,
+    facts: Facts = Facts(),  # noqa: B008  # frozen
+    *,
+    root: Path | str,
+    asks: bool,
+    engine: ChooseEngine | ImageStore | None,
+    environ: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    world: World | None = None,
+) -> Facts:
+    """The facts that a planning needs, and those already in `facts`, as `observe` has them.
+
+    The planning has all that it can make of them by then, and goes on from there.
     """
     variables = os.environ if environ is None else environ
     place = WorkingTree(Path(root), variables, asks) if world is None else world
@@ -59,8 +85,7 @@ def observe(
         host_platform=place.host_platform,
         asks=asks,
     )
-    rounds = planning or Planning(pipeline, stack, pins=pins, frozen=frozen, checkout=checkout, hashes=False)
-    while wanted := rounds.needs(facts):
+    while wanted := planning.needs(facts):
         facts = facts.also(_answers(wanted, place, images))
     return facts
 

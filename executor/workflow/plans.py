@@ -10,7 +10,7 @@ from typing import Final
 
 from executor.config.project import Project
 from executor.errors import ExecutorError, Failure, UsageError
-from executor.observe.facts import observe
+from executor.observe.facts import answered
 from executor.observe.images import ChooseEngine
 from executor.state import read_lock
 from planner.compare.changes import Change, diff
@@ -69,14 +69,7 @@ def plan(
     pins = Pins(lock or Lock())
     planning = Planning(pipeline, stack, pins=pins, frozen=frozen, builders=builders)
     try:
-        facts = observe(
-            pipeline,
-            stack,
-            root=project.root,
-            asks=not (offline or locked),
-            engine=engine,
-            planning=planning,
-        )
+        facts = answered(planning, root=project.root, asks=not (offline or locked), engine=engine)
         made = planning.plan(facts)
     except PlannerError as error:
         raise located(project, error) from None
@@ -105,15 +98,7 @@ def spec(
     """
     planning = Planning(pipeline, stack, pins=pins, checkout=False)
     try:
-        facts = observe(
-            pipeline,
-            stack,
-            root=project.root,
-            asks=asks,
-            engine=engine,
-            facts=facts,
-            planning=planning,
-        )
+        facts = answered(planning, facts, root=project.root, asks=asks, engine=engine)
         return planning.spec(facts), facts
     except PlannerError as error:
         raise located(project, error) from None
