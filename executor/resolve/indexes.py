@@ -27,7 +27,7 @@ def project_lines(indexes: Mapping[str, str], packages: Collection[str]) -> Iter
     names = sorted(packages)
     numbers = {url: number for number, url in enumerate(sorted({indexes[name] for name in names}))}
     yield "[project]"
-    yield 'name = "stowplan-indexes"'
+    yield 'name = "package-indexes"'
     yield 'version = "0"'
     yield f"dependencies = {json.dumps(names)}"
     yield "[tool.uv.sources]"

@@ -92,7 +92,8 @@ def addresses(inputs: Inputs, environ: Mapping[str, str]) -> Mapping[str, str] |
     """Where the files are that requirements come to: URLs by hashes. Or why nobody can tell."""
     if unset := _unset(inputs, environ):
         return unset
-    with _asking(Resolve(inputs), environ, pinned=indexes_of(inputs).keys()) as asking:
+    pinned = _wanted(inputs) & indexes_of(inputs).keys()
+    with _asking(Resolve(inputs), environ, pinned=pinned) as asking:
         if failure := asking.ask(asking.lock):
             return failure
         return locations(asking.written())
@@ -151,14 +152,19 @@ def _attempt(need: Resolve, environ: Mapping[str, str], overridden: Collection[s
     So whatever turns out to be wanted of them is asked for as well, and left out in the end if nobody does.
     """
     indexes = indexes_of(need.inputs)
-    every = {name for name, _ in need.inputs.sources}
-    pinned = frozenset(each.name for each in asked_by(need.inputs, every) if each.name in indexes)
+    pinned = _wanted(need.inputs) & indexes.keys()
     while True:
         found = _answer(need, environ, overridden, pinned)
         names = {each.name for each in found.packages} | named_in(found.reason)
         if not (more := (names & indexes.keys()) - pinned):
             return wanted_alone(found, pinned)
         pinned |= more
+
+
+def _wanted(inputs: Inputs) -> frozenset[str]:
+    """The packages that sources ask for in the image. A constraint asks for none."""
+    every = {name for name, _ in inputs.sources}
+    return frozenset(each.name for each in asked_by(inputs, every, constraints=False))
 
 
 def _answer(

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from executor.resolve.uv import resolve
+from executor.resolve.uv import addresses, resolve
 from planner.facts.needs import Resolve
 from planner.requirements.indexes import as_options
 from planner.requirements.model import Option, Requirement, Requirements
@@ -317,3 +317,36 @@ def test_a_source_archive_is_taken_where_wheels_are_for_another_c_library(index:
     index.add("native", sdist("native", "1.0"))
     (package,) = asked(index, wanted, platform=musl).packages
     assert [file.name for file in package.files] == ["native-1.0.tar.gz"]
+
+
+def test_a_package_is_never_from_another_index_than_its_own(index: Index, cuda: Index) -> None:
+    """uv does not mind the index of what it overrides, so that stays a contradiction."""
+    index.release("service", "1.0", ["torch<2"])
+    index.release("torch", "1.0", ["nvidia"])
+    sources = (
+        ("stack", Requirements.of([Requirement.parse("service")])),
+        (
+            "requirements",
+            Requirements.of([Requirement.parse("torch>=2")], options=tuple(as_options({"torch": cuda.url}))),
+        ),
+    )
+    arguments = {"default-index": index.url}
+    inputs = Inputs(sources, "3.11.2", PLATFORM, arguments, prevail=("requirements",))
+    found = resolve(Resolve(inputs), os.environ)
+    assert found.impossible
+    assert "torch" in found.reason
+
+
+def test_an_index_of_a_package_that_nobody_wants_is_not_asked(index: Index, cuda: Index) -> None:
+    """A constraint wants nothing, and what torch requires limits nobody then."""
+    cuda.release("torch", "2.2", ["nvidia<1"])
+    indexes = tuple(as_options({"torch": cuda.url, "missing": cuda.url}))
+    asked = Requirements.of([Requirement.parse("nvidia>=1")], [Requirement.parse("torch<3")], indexes)
+    inputs = Inputs((("requirements", asked),), "3.11.2", PLATFORM, {"default-index": index.url})
+    found = resolve(Resolve(inputs), os.environ)
+    assert [each.text for each in found.packages] == ["nvidia==1.0"]
+    urls = addresses(inputs, os.environ)
+    assert isinstance(urls, Mapping)
+    assert list(urls) == [file.hash for each in found.packages for file in each.files]
+    assert cuda.site is not None
+    assert cuda.site.requests == []
