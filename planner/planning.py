@@ -19,7 +19,7 @@ from planner.facts.needs import (
     PythonOf,
     Resolve,
 )
-from planner.image.plan import BuildPlan, NamedSpec, PlanSpec
+from planner.image.plan import BuildPlan, PlanSpec
 from planner.lock.lock import Pins
 from planner.notes import assumed_pythons, notes_of
 from planner.pipeline import Pipeline
@@ -73,7 +73,7 @@ class Planning:
         """The part of a plan that a lock holds, as `make_spec` says."""
         traversal, shares = self._run(facts)
         traversal.finish()
-        images = tuple(NamedSpec(name, tuple(share.steps), share.spec) for name, share in shares)
+        images = tuple(share.named(name) for name, share in shares)
         notes = dict.fromkeys((*traversal.notes, *assumed_pythons(images)))
         return PlanSpec(self.pipeline.name, self.stack.name, images, tuple(notes))
 

@@ -50,7 +50,8 @@ from planner.requirements.names import prevailing
 from planner.requirements.options import canonical_options, resolving
 from planner.requirements.packages import Closure
 from planner.requirements.resolution import Inputs, Resolution, contradiction, divided
-from planner.settings.builders import refusals
+from planner.settings.builders import builders_for, cache_refusals, refusals
+from planner.settings.cache_mount import CacheMount
 from planner.settings.checks import unencodable
 from planner.settings.effective import Settings, settle
 from planner.settings.option_table import BUILDERS
@@ -93,6 +94,15 @@ class Share:
     steps: list[str] = Factory(list)
     of_pipeline: bool = False
 
+    @property
+    def cache_mount(self) -> CacheMount | None:
+        """The cache of the installer, where one installs anything."""
+        return self.settings.cache_mount if self.spec.installs else None
+
+    def named(self, name: str) -> NamedSpec:
+        """What a lock holds of it, under its name."""
+        return NamedSpec(name, tuple(self.steps), self.spec, self.cache_mount)
+
     def image(self, name: str) -> ImagePlan:
         """The image under its name."""
         assert self.checkout is not None  # noqa: S101  # `finish` has raised otherwise
@@ -103,6 +113,7 @@ class Share:
             self.checkout,
             self.destination,
             build_options=self.settings.build_options,
+            cache_mount=self.cache_mount,
         )
 
 
@@ -217,9 +228,10 @@ class Traversal:
         spec = locked.spec if locked else None
         if not self.frozen:
             spec = self._once(self._specs, key, set(), lambda: self._spec(step, settings))
+        cacheable = self._attempt(settings, lambda: self._cacheable(settings, spec))
         # The checkout is looked at even where the spec is not known yet: all needs come at once.
         seen = self._checkout(settings, spec) if checkout else None
-        if not buildable or spec is None or (checkout and seen is None):
+        if not (buildable and cacheable) or spec is None or (checkout and seen is None):
             return None
         destination = Destination(
             repository=self.stack.repository(settings.target_repository),
@@ -236,6 +248,15 @@ class Traversal:
         if refused and all(refused):
             fewest = min(refused, key=len)
             raise PlannerError(problem.inside("build_config") for problem in fewest)
+        return True
+
+    def _cacheable(self, settings: Settings, spec: ImageSpec | None) -> bool:
+        """Whether some builder that has the options keeps the cache that is asked for; else PlannerError."""
+        if settings.cache_mount is not None and spec is not None and spec.installs:
+            able = self.builders & builders_for(settings.build_options)
+            refused = [cache_refusals(settings.cache_mount, builder) for builder in sorted(able)]
+            if refused and all(refused):
+                raise PlannerError(refused[0])
         return True
 
     @property

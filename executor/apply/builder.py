@@ -60,7 +60,7 @@ class ImageBuilder:
         from executor.context import files  # noqa: PLC0415  # planning builds nothing
         from executor.engines.protocol import BuildJob  # noqa: PLC0415  # as above
 
-        if missing := required(image.spec) - self.engine.capabilities:
+        if missing := required(image) - self.engine.capabilities:
             words = ", ".join(sorted(missing))
             problem = Problem(
                 Place(file=image.name), f"{self.engine.name} cannot {words}", "use another engine"

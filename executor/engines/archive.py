@@ -30,7 +30,7 @@ DOCKERFILE: Final = "Dockerfile.stowplan"
 
 def whole_dockerfile(image: ImagePlan) -> str:
     """The Dockerfile of an image, on the parent that it is built on, and with the label that marks it."""
-    return dockerfile(image.spec, image.base) + label_line(image.hash)
+    return dockerfile(image.spec, image.base, image.cache_mount) + label_line(image.hash)
 
 
 def planned_options(image: ImagePlan) -> BuildOptions:

@@ -107,7 +107,6 @@ class DockerEngine:
     """The Docker daemon that DOCKER_HOST, DOCKER_CONTEXT or the current context name."""
 
     name = "docker"
-    capabilities = frozenset(Capability)
 
     def __init__(self, builder: DockerBuilder = "auto") -> None:
         self._builder = builder
@@ -120,6 +119,11 @@ class DockerEngine:
         """The daemon, by what names it."""
         names = (os.environ.get("DOCKER_CONTEXT"), os.environ.get("DOCKER_HOST"), current_context())
         return local_socket() or next(filter(None, names), "context")
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """All, but for what the classic builder cannot do."""
+        return frozenset(Capability) - (set() if self.uses_buildkit else {Capability.CACHE_MOUNT})
 
     @property
     def uses_buildkit(self) -> bool:

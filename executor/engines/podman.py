@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 
 from executor import limits
 from executor.engines.archive import DOCKERFILE, archive, planned_options, written_id
+from executor.engines.caches import link_caches
 from executor.engines.interrupts import Task, Tasks
 from executor.engines.leftovers import (
     build_secret,
@@ -205,6 +206,8 @@ class PodmanEngine:
             scratch_directory(job.root, large=True) as directory,
         ):
             _unpack(task.guarded(archive(job)), directory / "context")
+            if job.image.cache_mount is not None:
+                link_caches(directory)
             known = _format(job.image.base)
             image, failed = self._build(job, log, task, directory, known or "oci")
             # Only now is it known what a parent is that had to be pulled.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from planner.image.instructions import InstallApt, InstallProject, InstallRequirements
+from planner.image.plan import ImagePlan
 from planner.image.spec import ImageSpec
 
 __all__ = ["Capability", "required"]
@@ -19,10 +20,13 @@ class Capability(StrEnum):
     """Build for a platform that is asked for by name."""
     LOCAL_PARENT = "build on a local image"
     """Build on an image that no registry has, or on another image of the plan that is not pushed."""
+    CACHE_MOUNT = "keep a cache between builds"
+    """Give a command a directory that the next build finds again."""
 
 
-def required(spec: ImageSpec) -> frozenset[Capability]:
+def required(image: ImagePlan) -> frozenset[Capability]:
     """What a builder has to be able to do to build an image."""
+    spec = image.spec
     found = set()
     if any(isinstance(item, InstallApt | InstallRequirements | InstallProject) for item in spec.instructions):
         found.add(Capability.RUN_COMMANDS)
@@ -30,4 +34,6 @@ def required(spec: ImageSpec) -> frozenset[Capability]:
         found.add(Capability.OTHER_PLATFORM)
     if isinstance(spec.parent, ImageSpec) or spec.external.digest is None:
         found.add(Capability.LOCAL_PARENT)
+    if image.cache_mount is not None:
+        found.add(Capability.CACHE_MOUNT)
     return frozenset(found)

@@ -20,6 +20,7 @@ from planner.immutable import frozen
 from planner.requirements.model import Requirements
 from planner.requirements.packages import Package
 from planner.settings.build_options import BuildOptions
+from planner.settings.cache_mount import CacheMount
 from planner.values import Digest, FrozenMapping, ImageRef, freeze
 
 __all__ = ["BuildPlan", "Checkout", "Destination", "ImagePlan", "NamedSpec", "Note", "PlanSpec"]
@@ -55,6 +56,7 @@ class ImagePlan:
 
     `parent` is the plan of the parent where the spec's parent is another image of the plan.
     `build_options` are all that were asked for: those that change the image count in the spec.
+    `cache_mount` is what the installer keeps between builds; it changes nothing of what is installed.
     """
 
     name: str = field(metadata=NOT_COUNTED)
@@ -64,6 +66,7 @@ class ImagePlan:
     destination: Destination = field(metadata=NOT_COUNTED)
     parent: ImagePlan | None = field(default=None, metadata=COUNTED)
     build_options: BuildOptions = field(default=BuildOptions(), metadata=NOT_COUNTED)
+    cache_mount: CacheMount | None = field(default=None, metadata=NOT_COUNTED)
 
     @parent.validator
     def _parent_of_spec(self, _: object, parent: ImagePlan | None) -> None:
@@ -106,11 +109,15 @@ class ImagePlan:
 
 @frozen
 class NamedSpec:
-    """The spec of one image of a plan, its name, and the steps that run in it."""
+    """The spec of one image of a plan, its name, and the steps that run in it.
+
+    `cache_mount` is that of the settings, which no lock has.
+    """
 
     name: str
     steps: tuple[str, ...]
     spec: ImageSpec
+    cache_mount: CacheMount | None = field(default=None, eq=False)
 
 
 def _by_name(images: Iterable[NamedSpec]) -> tuple[NamedSpec, ...]:

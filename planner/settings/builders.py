@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from planner.errors import Problem
 from planner.settings.build_options import BuildOptions
+from planner.settings.cache_mount import CacheMount
 from planner.settings.option_table import BUILDERS, OPTIONS
 
-__all__ = ["builders_for", "refusals"]
+__all__ = ["builders_for", "cache_refusals", "refusals"]
 
 
 def builders_for(options: BuildOptions) -> frozenset[str]:
@@ -45,3 +46,16 @@ def refusals(options: BuildOptions, builder: str) -> tuple[Problem, ...]:
         found = "no_cache builds every stage anew already"
         problems.append(Problem.at(("build_options", "no_cache_filter"), found, "keep one of the two"))
     return tuple(problems)
+
+
+def cache_refusals(mount: CacheMount, builder: str) -> tuple[Problem, ...]:
+    """What keeps a builder from keeping this cache between builds. KeyError for no builder."""
+    said, path = BUILDERS[builder], "python_package_installer_cache_mount"
+    if builder == "classic":
+        having = f"{BUILDERS['buildkit']} or {BUILDERS['podman']}"
+        found = f"{said} keeps no cache between builds"
+        return (Problem.at(path, found, f"leave it out, or build with {having}"),)
+    if builder == "podman" and mount.sharing == "private":
+        found = f"{said} has no cache with sharing=private"
+        return (Problem.at(path, found, f"leave sharing out, or build with {BUILDERS['buildkit']}"),)
+    return ()

@@ -17,8 +17,9 @@ __all__ = ["CacheMount", "cache_mount"]
 
 _PATH: Final = r"/[A-Za-z0-9_./-]+"
 # Dockerfile reference, "RUN --mount=type=cache", with its aliases. What says where the cache comes from, or
-# whose it is, is left out: a cache starts empty, and belongs to whoever installs.
+# with which mode, is left out: a cache starts empty, and not every builder keeps to a mode.
 _TARGETS: Final = frozenset({"target", "dst", "destination"})
+_OWNERS: Final = frozenset({"uid", "gid"})
 _SHARING: Final = ("shared", "private", "locked")
 _EXAMPLE: Final = "write a path, like '/root/.cache/uv', or 'type=cache,target=/root/.cache/uv'"
 
@@ -27,12 +28,15 @@ _EXAMPLE: Final = "write a path, like '/root/.cache/uv', or 'type=cache,target=/
 class CacheMount:
     """A directory of the container that keeps its content between builds.
 
-    `id` tells it from other caches, by default its target; `sharing` is what builds at once do.
+    `id` tells it from other caches, by default its target; `sharing` is what builds at once do. `uid` and
+    `gid` are numbers: who owns a cache that is made.
     """
 
     target: str
     id: str | None = None
     sharing: str | None = None
+    uid: str | None = None
+    gid: str | None = None
 
     @classmethod
     def parse(cls, given: str) -> CacheMount:
@@ -42,6 +46,7 @@ class CacheMount:
         if "=" not in given:
             raise ValueError(f"not an absolute path: {given!r}")
         target = mount_id = sharing = None
+        owner: dict[str, str] = {}
         kind = "bind"
         for part in given.split(","):
             key, _, value = part.partition("=")
@@ -55,13 +60,16 @@ class CacheMount:
                 mount_id = value
             elif key == "sharing" and value in _SHARING:
                 sharing = value
+            elif key in _OWNERS and re.fullmatch(r"[0-9]{1,9}", value):
+                owner[key] = value
             else:
-                raise ValueError(f"{part!r} is no option of a cache here: there are target, id and sharing")
+                known = "target, id, sharing, uid and gid"
+                raise ValueError(f"{part!r} is no option of a cache here: there are {known}")
         if kind != "cache":
             raise ValueError(f"a mount of type {kind}, not cache")
         if target is None:
             raise ValueError("no target")
-        return cls(target, mount_id, sharing)
+        return cls(target, mount_id, sharing, **owner)
 
 
 def cache_mount(value: object) -> Iterator[Problem]:

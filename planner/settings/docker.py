@@ -187,8 +187,10 @@ class DockerSettings(Layer):
     """Options of the installer by name, without dashes; None (in TOML: true) is a bare flag."""
     package_indexes: Mapping[str, str] | Unset = setting(FrozenMapping(), _indexes, NOT_COUNTED)
     """Packages by name, each with the URL of the one index that it is from."""
-    python_package_installer_cache_mount: str | Unset | None = setting(None, optional(cache_mount), COUNTED)
-    """Directory to mount as a cache while packages are installed. Not supported by this release."""
+    python_package_installer_cache_mount: str | Unset | None = setting(
+        None, optional(cache_mount), NOT_COUNTED
+    )
+    """Cache that the installer keeps between builds: a directory, or `type=cache,target=…`."""
     disable_automatic_requirements_detection: bool | Unset = setting(True, boolean, COUNTED)
     """False installs from the project's requirements.txt, else its pyproject.toml, where no other setting
     says what to install."""

@@ -19,6 +19,7 @@ from planner.immutable import frozen
 from planner.pyproject import Asked, is_pylock
 from planner.requirements.lists import Listed, parse_entries
 from planner.settings.build_options import BuildConfig, BuildOptions
+from planner.settings.cache_mount import CacheMount
 from planner.settings.commands import calls_uv
 from planner.settings.docker import DockerSettings
 from planner.values import EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller, build_argument
@@ -62,6 +63,7 @@ class Settings:
     installer_arguments: Mapping[str, Any]
     package_indexes: Mapping[str, str]
     """The URLs of indexes by the normalised names of the packages that are from there."""
+    cache_mount: CacheMount | None
     includes_files: bool
     project_command: str | None
     user: str | None
@@ -111,6 +113,7 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         raise PlannerError(_placed(problem, layers) for problem in problems)
     config: BuildConfig = merged.value("build_config")
     parent = merged.value("parent_image")
+    cache = merged.value("python_package_installer_cache_mount")
     return Settings(
         parent_image=ImageRef.parse(parent) if parent else None,
         skip_build=merged.value("skip_build"),
@@ -133,6 +136,7 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         package_indexes=FrozenMapping(
             {canonicalize_name(name): url for name, url in merged.value("package_indexes").items()}
         ),
+        cache_mount=CacheMount.parse(cache) if cache else None,
         includes_files=merged.value("allow_including_files_in_images"),
         project_command=merged.value("local_project_install_command"),
         user=merged.value("user"),
@@ -247,7 +251,6 @@ LATER: Final[Mapping[str, Callable[[Any], bool]]] = {
     "dockerfile": _asked,
     "build_context_root": _asked,
     "parent_image_build_config": _asked,
-    "python_package_installer_cache_mount": _asked,
 }
 
 

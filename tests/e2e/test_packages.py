@@ -438,6 +438,31 @@ def test_two_clean_environments_write_the_same_bytes(project: Project, index: In
     assert b'name = "native-1.0-cp311-cp311-manylinux_2_17_x86_64.whl"' in locks[0]
 
 
+def test_a_cache_of_the_installer_is_refused_where_no_builder_keeps_one(
+    project: Project, index: Index
+) -> None:
+    cache = 'python_package_installer_cache_mount = "type=cache,target=/c,id=uv"'
+    written(project, index, "alpha", more=KNOWN)
+    project.ok("lock")
+    lock = (project.root / "stowplan.lock").read_text()
+    written(project, index, "alpha", more=f"{KNOWN}\n{cache}")
+    docker = {"STOWPLAN_CONTAINER_ENGINE": "docker"}
+    ran = project.run("plan", env={**docker, "STOWPLAN_DOCKER_BUILDER": "classic"})
+    assert ran.code == 1
+    assert (
+        "python_package_installer_cache_mount: Docker's classic builder keeps no cache between builds"
+        in ran.err
+    )
+    assert "leave it out, or build with Docker's BuildKit or Podman" in ran.err
+    project.ok("plan", env=docker)
+    # What is kept between builds says nothing of the image: the lock holds with it.
+    assert project.ok("lock", "--check").code == 0
+    project.ok("lock")
+    assert (project.root / "stowplan.lock").read_text() == lock
+    shown = project.ok("show", "training", "--dockerfile").out
+    assert "RUN --mount=type=cache,target=/dev/shm/stowplan-cache,id=uv export" in shown
+
+
 # --- the Python of an image that no registry tells of -------------------------------------------------
 
 

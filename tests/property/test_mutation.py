@@ -69,6 +69,7 @@ from planner.pipeline import DeploymentSettings
 from planner.requirements.markers import Marker
 from planner.requirements.model import Clause, Option, Requirement, Requirements
 from planner.requirements.packages import Closure, File, Package
+from planner.settings.cache_mount import CacheMount
 from planner.settings.dependencies import Dependencies
 from planner.settings.effective import LATER
 from tests.builders import PARENT, World, digest, file, image_of, link, observed, plan_of, ref, spec_of
@@ -190,6 +191,7 @@ OUT: Final = {
     # How it is built, which does not change what comes of it; what does is in the spec.
     "BuildOptions.cache_from", "BuildOptions.no_cache", "BuildOptions.pull", "BuildOptions.rm",
     "BuildOptions.shm_size", "BuildOptions.tuning", "ImagePlan.build_options",
+    "DockerSettings.python_package_installer_cache_mount", "ImagePlan.cache_mount",
     # Who runs in it, and what it is called.
     "ImagePlan.name", "ImagePlan.steps", "Pipeline.name", "Pipeline.settings", "Pipeline.steps",
     "Step.name", "Step.settings",
@@ -272,6 +274,7 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (ImagePlan, "spec"): evolve(IMAGE, spec=evolve(SPEC, instructions=())),
     (ImagePlan, "checkout"): evolve(IMAGE, checkout=Checkout()),
     (ImagePlan, "destination"): evolve(IMAGE, destination=Destination("ghcr.io/team/x", push=True)),
+    (ImagePlan, "cache_mount"): evolve(IMAGE, cache_mount=CacheMount("/root/.cache/uv")),
     (ImagePlan, "build_options"): evolve(IMAGE, build_options=BuildOptions(platform="linux/arm64", rm=False)),
     (ImageSpec, "parent"): evolve(SPEC, parent=ExternalImage(ref(PARENT), digest("moved"))),
     (ImageSpec, "instructions"): evolve(SPEC, instructions=SPEC.instructions[:-1]),
@@ -466,7 +469,7 @@ def test_a_plan_covers_its_images(plan: BuildPlan, moves: Moves) -> None:
     [
         (BuildPlan, ["pipeline", "stack", "images", "notes"]),
         (PlanSpec, ["pipeline", "stack", "images", "notes"]),
-        (NamedSpec, ["name", "steps", "spec"]),
+        (NamedSpec, ["name", "steps", "spec", "cache_mount"]),
     ],
 )
 def test_every_field_of_a_plan_is_among_these(kind: type, names: list[str]) -> None:
@@ -574,6 +577,12 @@ SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
     ),
     "prefer_own_requirements": (
         Mutation({"requirements": ["six"]}, {"requirements": ["six"], "prefer_own_requirements": True}),
+    ),
+    "python_package_installer_cache_mount": (
+        Mutation(
+            {"requirements": ["six"]}, {"requirements": ["six"], "python_package_installer_cache_mount": "/c"}
+        ),
+        Mutation({}, {"python_package_installer_cache_mount": "/c"}),
     ),
     "python_version": (
         Mutation({"requirements": ["six"]}, {"requirements": ["six"], "python_version": "3.12"}),
@@ -776,7 +785,6 @@ LATER_VALUES: Final[Mapping[str, Any]] = {
     "dockerfile": "Dockerfile",
     "build_context_root": "docker",
     "parent_image_build_config": {"build_options": {"buildargs": {"A": "1"}}},
-    "python_package_installer_cache_mount": "/root/.cache/uv",
 }
 
 

@@ -251,6 +251,35 @@ def test_uv_is_brought_for_a_command_that_calls_it() -> None:
     assert settle == f" && rm -rf /tmp/stowplan-uv && {SETTLE}"
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("/root/.cache/uv", "id=/root/.cache/uv"),
+        ("type=cache,target=/c,id=uv", "id=uv"),
+        ("type=cache,target=/c,sharing=locked,gid=5,uid=1000", "id=/c,sharing=locked,uid=1000,gid=5"),
+    ],
+)
+@pytest.mark.parametrize(("installer", "none"), [("uv", "--no-cache"), ("pip", "--no-cache-dir")])
+def test_an_installer_keeps_a_cache(given: str, words: str, installer: str, none: str) -> None:
+    """Where it is mounted, its target does not say: a builder would leave that directory in the layer."""
+    settings = {"requirements": ["six"], "apt_packages": ["git"], "python_package_installer": installer}
+    plain = dockerfile(image_of(settings).spec)
+    image = image_of({**settings, "python_package_installer_cache_mount": given})
+    text = dockerfile(image.spec, cache=image.cache_mount)
+    (run,) = (line for line in text.splitlines() if "--mount" in line)
+    assert run.startswith(f"RUN --mount=type=cache,target=/dev/shm/stowplan-cache,{words} export ")
+    assert f"cache=--cache-dir=/dev/shm/stowplan-cache; else cache={none}; fi" in text
+    assert f" {none} " in plain
+    assert f" {none} " not in text.replace(f"={none};", "").replace("--quiet --no-cache-dir", "")
+    # A builder tells which line failed.
+    at = {line: instruction_at(image.spec, line + 1) for line in range(len(text.splitlines()))}
+    assert isinstance(at[text.splitlines().index(run)], InstallRequirements)
+
+
+def test_an_image_that_installs_nothing_keeps_no_cache() -> None:
+    assert image_of({"python_package_installer_cache_mount": "/c"}).cache_mount is None
+
+
 def test_apt_packages_are_sorted() -> None:
     text = layer_text(InstallApt(("tzdata/stable", "git", "g++", "vim=2:9.0~rc1-1", "libgomp1:amd64", "git")))
     assert " g++ git libgomp1:amd64 tzdata/stable 'vim=2:9.0~rc1-1' && " in text

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import pytest
 from attrs import evolve
@@ -507,6 +507,42 @@ def test_needs_report_the_problems_that_planning_would() -> None:
     assert problems(lambda: make_plan(pipeline, Stack(), Facts())) == expected
 
 
+# --- caches of the installer ------------------------------------------------------------------------------
+
+CACHE: Final = {"requirements": ["six"], "python_package_installer_cache_mount": "/root/.cache/uv"}
+PRIVATE: Final = {**CACHE, "python_package_installer_cache_mount": "type=cache,target=/c,sharing=private"}
+CACHING: Final = "pipeline.training.settings.docker.python_package_installer_cache_mount: "
+
+
+@pytest.mark.parametrize(
+    ("settings", "builders", "found"),
+    [
+        (CACHE, {"classic"}, "Docker's classic builder keeps no cache between builds"),
+        (PRIVATE, {"classic", "podman"}, "Docker's classic builder keeps no cache between builds"),
+        (PRIVATE, {"podman"}, "Podman has no cache with sharing=private"),
+        (CACHE, {"classic", "buildkit"}, None),
+        (CACHE, {"podman"}, None),
+        (PRIVATE, {"buildkit"}, None),
+        # Where nothing is installed, nothing is asked of a builder.
+        ({**CACHE, "requirements": []}, {"classic"}, None),
+    ],
+)
+def test_a_cache_is_refused_where_no_builder_keeps_one(
+    settings: Mapping[str, Any], builders: set[str], found: str | None
+) -> None:
+    pipeline = pipeline_of(settings)
+    facts = observed(pipeline)
+
+    def plan() -> BuildPlan:
+        return make_plan(pipeline, Stack(), facts, builders=frozenset(builders))
+
+    if found is not None:
+        assert problems(plan) == [CACHING + found]
+        return
+    (image,) = plan().images
+    assert (Capability.CACHE_MOUNT in required(image)) is bool(settings["requirements"])
+
+
 # --- cost -----------------------------------------------------------------------------------------------
 
 
@@ -579,8 +615,8 @@ def test_an_image_is_built_on_its_parent_s_working_tag() -> None:
     assert image.base == base.reference == f"localhost/stowplan:{base.hash.hex}"
     assert image.spec.external == base.spec.external
     assert dockerfile(image.spec, image.base) == f"FROM {base.reference}\nUSER 0\nUSER 1000\n"
-    assert Capability.LOCAL_PARENT in required(image.spec)
-    assert Capability.LOCAL_PARENT not in required(base.spec)
+    assert Capability.LOCAL_PARENT in required(image)
+    assert Capability.LOCAL_PARENT not in required(base)
 
 
 def test_parents_stand_before_what_is_built_on_them() -> None:

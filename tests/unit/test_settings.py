@@ -224,6 +224,7 @@ def test_a_cache_mount_is_a_path_or_a_mount_specification() -> None:
     assert CacheMount.parse("/root/.cache/uv") == CacheMount("/root/.cache/uv")
     whole = "type=cache,target=/c,id=uv,sharing=locked"
     assert CacheMount.parse(whole) == CacheMount("/c", "uv", "locked")
+    assert CacheMount.parse("type=cache,target=/c,gid=0,uid=1000") == CacheMount("/c", uid="1000", gid="0")
     assert CacheMount.parse("dst=/c,type=cache") == CacheMount.parse("type=cache,destination=/c")
 
 
@@ -237,6 +238,7 @@ def test_a_cache_mount_is_a_path_or_a_mount_specification() -> None:
         ("type=secret,target=/c", "a mount of type secret, not cache"),
         ("type=cache,target=c", "not an absolute path: 'c'"),
         ("type=cache,target=/c,sharing=all", "'sharing=all' is no option of a cache here"),
+        ("type=cache,target=/c,uid=runner", "'uid=runner' is no option of a cache here"),
         ("type=cache,target=/c,from=x", "'from=x' is no option of a cache here"),
         ("type=cache,target=/c,mode=$(id)", "'mode=$(id)' is no option of a cache here"),
         ("type=cache,,target=/c", "'' is no option of a cache here"),

@@ -64,7 +64,7 @@ def _summary(report: Report, image: ImagePlan) -> dict[str, Any]:
         "steps": list(image.steps),
         "parent": image.parent_text,
         "platform": image.platform,
-        "dockerfile": dockerfile(image.spec, image.base) if image.builds else None,
+        "dockerfile": dockerfile(image.spec, image.base, image.cache_mount) if image.builds else None,
         "action": decision.action.value,
         "code": decision.code,
         "reason": decision.reason,

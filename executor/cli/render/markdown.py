@@ -71,7 +71,7 @@ def image_markdown(report: Report, image: ImagePlan) -> Markdown:
     items = _facts(image_facts(report, image))
     blocks = [block(path, data.decode()) for path, data in context_files(image.spec).items()]
     if image.builds:
-        blocks.append(block("Dockerfile", dockerfile(image.spec, image.base)))
+        blocks.append(block("Dockerfile", dockerfile(image.spec, image.base, image.cache_mount)))
     return document([bullets([*items, *map(cell, why(report, image.name))]), *blocks])
 
 

@@ -161,7 +161,7 @@ def image_lines(report: Report, image: ImagePlan) -> Iterator[str]:
     for path, data in context_files(image.spec).items():
         yield from _block(path, data.decode())
     if image.builds:
-        yield from _block("Dockerfile", dockerfile(image.spec, image.base))
+        yield from _block("Dockerfile", dockerfile(image.spec, image.base, image.cache_mount))
 
 
 def _block(title: str, text: str) -> Iterator[str]:
