@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from packaging.version import Version
+
 from planner.code import IGNORE_FILE
 from planner.files.defaults import suspicious
 from planner.files.tree import decode_node
@@ -12,7 +14,7 @@ from planner.image.plan import ImagePlan, NamedSpec, Note
 from planner.image.spec import ExternalImage
 from planner.pyproject import PYPROJECT
 from planner.requirements.names import OWN
-from planner.requirements.resolution import unmet
+from planner.requirements.why import asked_for
 from planner.settings.effective import Settings
 from planner.sources import REQUIREMENTS_FILE
 from planner.stack import LOCAL_REGISTRY
@@ -108,13 +110,11 @@ def _overridden(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
         names = image.spec.resolved.overridden if image.spec.resolved else ()
         for package in (each for each in image.spec.packages if each.name in names):
             own, others = [], []
-            for item in image.spec.installs:
-                if item.source in OWN:
-                    asked = [each for each in item.requirements.packages if each.name == package.name]
-                    own += [f"{each.text} of {item.source}" for each in asked]
-                else:
-                    asked = list(unmet(item.requirements.packages, {package.name: package}))
-                    others += [f"{each.text} of {item.source}" for each in asked]
+            for source, each, name in asked_for(image.spec):
+                if name == package.name and source in OWN:
+                    own.append(f"{each.text} of {source}")
+                elif name == package.name and not (package.version and each.allows(Version(package.version))):
+                    others.append(f"{each.text} of {source}")
             over = " and ".join(others) or f"what other packages require of {package.name}"
             won = " and ".join(own) or f"a constraint of {package.name}"
             yield Note("overridden", image.name, f"{image.name}: {won} wins over {over}")

@@ -12,17 +12,16 @@ from functools import cached_property
 
 from attrs import field
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
 from planner.errors import Place, Problem
 from planner.identity import content_hash
 from planner.immutable import frozen
-from planner.requirements.model import Requirement, Requirements
+from planner.requirements.model import Requirements
 from planner.requirements.names import OWN, SETTING_OF
 from planner.requirements.packages import Closure, Package
 from planner.values import Digest, FrozenMapping, freeze
 
-__all__ = ["Inputs", "Resolution", "contradiction", "divided", "named_in", "reached", "unmet"]
+__all__ = ["Inputs", "Resolution", "contradiction", "divided", "named_in", "reached"]
 
 
 @frozen(cache_hash=True)
@@ -133,13 +132,3 @@ def contradiction(inputs: Inputs, reason: str) -> Problem:
     if not inputs.prevail and (own := [name for name in sources if name in OWN]) and own != sources:
         fix += f", or set prefer_own_requirements = true to have those of {' and '.join(own)} win"
     return Problem(where, f"{' and '.join(sources)} {found}", fix, "contradiction")
-
-
-def unmet(requirements: Iterable[Requirement], packages: Mapping[str, Package]) -> Iterator[Requirement]:
-    """Requirements whose package is in a closure at a version that they exclude."""
-    for requirement in requirements:
-        package = packages.get(requirement.name)
-        if package is None or package.version is None or requirement.marker is not None:
-            continue
-        if not requirement.allows(Version(package.version)):
-            yield requirement

@@ -102,6 +102,15 @@ def test_own_requirements_win_over_those_of_the_stack_with_a_note(table: Mapping
     assert note in make_plan(pipeline, ORCHESTRATED, facts, pins=pins).notes
 
 
+def test_a_note_names_what_gave_way_and_nothing_else() -> None:
+    asked = ["alpha<2; python_version >= '3'", "alpha<1; python_version < '3'", "alpha>=1"]
+    stack = Stack(name="prod", components={"orchestrator": {"flavor": "local", "requirements": asked}})
+    pipeline = pipeline_of({"requirements": ["alpha>=2"], "prefer_own_requirements": True})
+    plan = make_plan(pipeline, stack, observed(pipeline, stack, World(index=INDEX)))
+    (text,) = [note.text for note in plan.notes if note.code == "overridden"]
+    assert text == ('training: alpha>=2 of requirements wins over alpha<2; python_version >= "3" of stack')
+
+
 def test_a_contradiction_of_one_source_has_no_other_to_win_over() -> None:
     pipeline = pipeline_of({"requirements": ["alpha>=3"], "prefer_own_requirements": True})
     with pytest.raises(PlannerError) as refused:
