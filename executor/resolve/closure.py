@@ -94,8 +94,8 @@ def closure(
         given = hashes.get(item.name) or hashes.get(url or "")
         told = {"index": _index(wanted, item.name, inputs), "requires": requires.get(item.name, ())}
         package = _package(item, rank, given, told)
-        old = before.get(package.text, package)
-        if old.index == package.index or set(old.hashes) & set(package.hashes):
+        old = before.get(package.text)
+        if old is not None and (old.index == package.index or set(old.hashes) & set(package.hashes)):
             package = evolve(old, requires=package.requires)
         packages.append(package)
     roots = {
