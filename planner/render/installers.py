@@ -151,6 +151,8 @@ def project_commands(item: InstallProject, owner: str | None, marker: str) -> It
         yield f"mkdir -p {_UV_DIRECTORY}"
         yield f"export TMPDIR={_UV_DIRECTORY} UV_CACHE_DIR={_UV_DIRECTORY}/cache UV_BREAK_SYSTEM_PACKAGES=1"
         yield f'export PATH="$PATH:{_UV_DIRECTORY}/bin"'
+    # As for requirements: PEP 668's guard protects nothing in an image.
+    yield "export PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore"
     yield '/bin/sh -c "$0"'
     if item.uv is not None:
         yield f"rm -rf {_UV_DIRECTORY}"

@@ -72,7 +72,7 @@ def test_an_installed_project(engine: Engine, tag: str, tmp_path: Path) -> None:
         "[project]\nname = 'cargo'\nversion = '1.2.3'\n[tool.setuptools]\npy-modules = ['cargo']\n"
     )
     (tmp_path / "cargo.py").write_text("weight = 42\n")
-    command = "python -m pip install --no-cache-dir --break-system-packages . && echo $((6 * 7)) > weight"
+    command = "python -m pip install --no-cache-dir . && echo $((6 * 7)) > weight"
     build(engine, tag, tmp_path, {"local_project_install_command": command})
     found = told(
         engine,

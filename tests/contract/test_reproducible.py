@@ -29,8 +29,7 @@ from tests.contract.images import TEST_BASE, build_text, images_of, job, planned
 SETTINGS: Final[dict[str, Any]] = {
     "apt_packages": ["hello"],
     "requirements": ["six==1.16.0", "iniconfig==2.0.0"],
-    "local_project_install_command": "python -m pip install --no-cache-dir --break-system-packages . "
-    "&& python -c 'import demo'",
+    "local_project_install_command": "python -m pip install --no-cache-dir . && python -c 'import demo'",
     "environment": {"A": "1"},
     "runtime_environment": {"B": "2"},
     "user": "1000",

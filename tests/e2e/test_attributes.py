@@ -75,7 +75,7 @@ FILES: Final = {
         pyproject_groups = ["report"]
         requirements = ["requirements/base.txt", "-c requirements/limits.txt", "limited", "DIRECT"]
         apt_packages = ["tree"]
-        local_project_install_command = "python -m pip install --no-deps --break-system-packages ."
+        local_project_install_command = "pip install . --no-deps"
         python_package_installer = "pip"
         python_package_installer_args = { index-url = "INDEX", trusted-host = "HOST", timeout = 1000 }
 

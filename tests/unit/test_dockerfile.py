@@ -43,6 +43,7 @@ SETTLE = (
     r"{ { find / -xdev \( -path /proc -o -path /sys -o -path /dev \) -prune -o -newer /dev/shm/stowplan "
     "-exec touch -h -d @315532800 {} + ; touch -d @315532800 /etc; } 2>/dev/null || :; }"
 )
+FREE = "export PIP_BREAK_SYSTEM_PACKAGES=1 PIP_ROOT_USER_ACTION=ignore"
 OWN = (
     "{ find /app -xdev -user 0 -cnewer /dev/shm/stowplan -exec chown -h 1000:1000 {} + 2>/dev/null "
     "|| chown -hR 1000:1000 /app; }"
@@ -90,7 +91,12 @@ def test_a_whole_dockerfile() -> None:
         "WORKDIR /app\n"
         "RUN "
         + json.dumps(
-            ["/bin/sh", "-c", f'{BEGIN} && /bin/sh -c "$0" && {OWN} && {SETTLE}', "pip install '.[gpu]'"]
+            [
+                "/bin/sh",
+                "-c",
+                f'{BEGIN} && {FREE} && /bin/sh -c "$0" && {OWN} && {SETTLE}',
+                "pip install '.[gpu]'",
+            ]
         )
         + "\n"
         "USER 1000:1000\n"
@@ -231,7 +237,7 @@ def test_a_command_is_one_word_of_a_list() -> None:
     text = layer_text(InstallProject(command))
     *_, run = official.parse_string(f"FROM x\n{text}\n")
     assert run.json
-    assert run.value == ("/bin/sh", "-c", f'{BEGIN} && /bin/sh -c "$0" && {SETTLE}', command)
+    assert run.value == ("/bin/sh", "-c", f'{BEGIN} && {FREE} && /bin/sh -c "$0" && {SETTLE}', command)
     assert json.loads(text.removeprefix("RUN "))[3] == command
 
 
