@@ -18,6 +18,7 @@ from typing import Final
 from executor import limits
 from executor.errors import ExecutorError
 from executor.process import Command, run
+from executor.state import scratch_directory
 from planner.facts.answers import Printed
 from planner.facts.needs import ProgramOutput
 from planner.logins import without_logins
@@ -26,6 +27,8 @@ __all__ = ["PYTHON_VARIABLE", "output_of", "user_python"]
 
 PYTHON_VARIABLE: Final = "STOWPLAN_PYTHON"
 _SHOWN_LINES: Final = 4
+_OUTPUT: Final = "output"
+_POETRY_FILES: Final = ("pyproject.toml", "poetry.lock", "poetry.toml")
 # What tools leave in the environments that they make for one program.
 _RECEIPTS: Final = ("uv-receipt.toml", "pipx_metadata.json")
 
@@ -35,9 +38,25 @@ def output_of(
 ) -> Printed:
     """What the first command prints that works; why none did is an answer as well.
 
-    With `offline` uv is told to ask nobody.
+    With `offline` uv is told to ask nobody. What programs write beside their answer is not in the project.
     """
-    directory = Path(os.path.realpath(root / need.directory))
+    # Nothing of it has to be on the file system of the project, which may be read-only.
+    with scratch_directory(None) as scratch:
+        extra = {"UV_OFFLINE": "1"} if offline else {}
+        return _output(need, Path(os.path.realpath(root / need.directory)), environ, extra, scratch)
+
+
+def _output(
+    need: ProgramOutput,
+    directory: Path,
+    environ: Mapping[str, str],
+    extra: Mapping[str, str],
+    scratch: Path,
+) -> Printed:
+    # setuptools, which says what a project with dynamic dependencies needs, writes an .egg-info.
+    settings = scratch / "distutils.cfg"
+    settings.write_text(f"[egg_info]\negg_base = {scratch}\n")
+    extra = {"DIST_EXTRA_CONFIG": str(settings), **extra}
     failures: list[str] = []
     for words in need.commands:
         # Braces of a placeholder mean nothing to a shell that does not see them.
@@ -45,37 +64,68 @@ def output_of(
             word if re.fullmatch(r"[\w@%+=:,./{}-]+", word) else shlex.quote(word) for word in words
         )
         try:
-            command = _command(words, directory, environ, {"UV_OFFLINE": "1"} if offline else {})
+            command = _command(words, directory, environ, extra, scratch)
             done = run(command, timeout=limits.PROGRAM_SECONDS)
         except ExecutorError as error:
             failures.append(f"`{shown}`: {'; '.join(problem.found for problem in error.problems)}")
             continue
         if done.code:
             failures.append(f"`{shown}`: exit code {done.code}{_said(done.stderr)}")
-        elif len(done.stdout) > limits.PROGRAM_BYTES:
+            continue
+        data = _answer(words, done.stdout, scratch)
+        if len(data) > limits.PROGRAM_BYTES:
             failures.append(f"`{shown}`: printed more than {limits.PROGRAM_BYTES} bytes")
         else:
             try:
-                return Printed(done.stdout.decode(), shown, tuple(failures))
+                return Printed(data.decode(), shown, tuple(failures))
             except UnicodeDecodeError:
                 failures.append(f"`{shown}`: printed what is not UTF-8")
     return Printed(failures=tuple(failures))
 
 
 def _command(
-    words: tuple[str, ...], directory: Path, environ: Mapping[str, str], extra: Mapping[str, str]
+    words: tuple[str, ...],
+    directory: Path,
+    environ: Mapping[str, str],
+    extra: Mapping[str, str],
+    scratch: Path,
 ) -> Command:
     """A command with what its placeholders stand for. ExecutorError if there is no Python."""
-    values = {"{directory}": str(directory)}
+    values = {"{directory}": str(directory), "{output}": str(scratch / _OUTPUT)}
+    if any("{copy}" in word for word in words):
+        values["{copy}"] = str(_copied(directory, scratch))
+        # Nothing is installed, so no environment has to be made for the copy.
+        extra = {"POETRY_VIRTUALENVS_CREATE": "false", **extra}
     if any("{python}" in word for word in words):
         values["{python}"] = str(user_python(environ))
     argv = [
-        re.sub(r"\{(?:directory|python)\}", lambda match: values.get(match[0], match[0]), word)
+        re.sub(r"\{(?:directory|copy|output|python)\}", lambda match: values.get(match[0], match[0]), word)
         for word in words
     ]
     if argv[0] == "uv":
         argv[0] = _uv(environ)
     return Command(tuple(argv), extra, str(directory))
+
+
+def _answer(words: tuple[str, ...], printed: bytes, scratch: Path) -> bytes:
+    """What a command printed, or what it wrote where it was told to write it."""
+    if not any("{output}" in word for word in words):
+        return printed
+    try:
+        with (scratch / _OUTPUT).open("rb") as file:
+            return file.read(limits.PROGRAM_BYTES + 1)
+    except FileNotFoundError:
+        return b""
+
+
+def _copied(directory: Path, scratch: Path) -> Path:
+    """A directory with copies of the files that Poetry reads in a directory."""
+    copy = scratch / "poetry"
+    copy.mkdir(exist_ok=True)
+    for name in _POETRY_FILES:
+        if (directory / name).is_file():
+            shutil.copyfile(directory / name, copy / name)
+    return copy
 
 
 def _uv(environ: Mapping[str, str]) -> str:

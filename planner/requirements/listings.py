@@ -1,7 +1,8 @@
 """Programs that list packages: which commands there are, and the reading of what they print.
 
-A command is a value. `{directory}` and `{python}` in it stand for what only the machine knows: a directory
-of the project, and the Python that the user works in. Refuses to run any.
+A command is a value. `{directory}`, `{copy}`, `{output}` and `{python}` in it stand for what only the machine
+knows: a directory of the project, one with copies of the files in it that Poetry reads, a file that is read
+in place of what is printed, and the Python that the user works in. Refuses to run any.
 """
 
 from __future__ import annotations
@@ -21,12 +22,10 @@ __all__ = ["Listing", "export_commands", "freeze_commands", "read_listing"]
 
 Commands = tuple[tuple[str, ...], ...]
 
+# Without a lock Poetry writes one first, not into the project, and prints that it does.
 _POETRY: Final = (
-    "poetry",
-    "export",
-    "--format=requirements.txt",
-    "--without-hashes",
-    "--directory={directory}",
+    *("poetry", "export", "--format=requirements.txt", "--without-hashes"),
+    *("--directory={copy}", "--output={output}"),
 )
 _OUTPUT: Final = "output"
 _UV_EXPORT: Final = (

@@ -354,6 +354,9 @@ def test_what_poetry_exports(tmp_path: Path, poetry: Path) -> None:
             "POETRY_KEYRING_ENABLED": "false",
             "STOWPLAN_CONTAINER_ENGINE": "docker",
         }
+        # Without a lock Poetry writes one, and not into the project. uv does not know Poetry's groups.
+        project.ok("lock")
+        assert not (project.root / "poetry.lock").exists()
         subprocess.run([poetry, "lock", "--quiet"], cwd=project.root, env=project.environment(), check=True)
         for name in ("depended", "extra", "grouped"):
             index.release(name, "2.0")

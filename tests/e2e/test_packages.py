@@ -463,6 +463,33 @@ def test_a_cache_of_the_installer_is_refused_where_no_builder_keeps_one(
     assert "RUN --mount=type=cache,target=/dev/shm/stowplan-cache,id=uv export" in shown
 
 
+def test_setuptools_is_asked_for_dynamic_dependencies_and_leaves_nothing(
+    project: Project, index: Index
+) -> None:
+    written(project, index, more=f'{KNOWN}\npyproject_path = "models/pyproject.toml"')
+    project.write({
+        "models/pyproject.toml": f"""
+            [build-system]
+            requires = ["setuptools"]
+            build-backend = "setuptools.build_meta"
+            [project]
+            name = "models"
+            version = "1"
+            dynamic = ["dependencies"]
+            [tool.setuptools]
+            py-modules = []
+            [tool.setuptools.dynamic]
+            dependencies = {{ file = ["needs.txt"] }}
+            [[tool.uv.index]]
+            url = "{index.url}"
+        """,
+        "models/needs.txt": "alpha\n",
+    })  # fmt: skip
+    project.ok("lock")
+    assert packages(project) == {"alpha": "1.0", "beta": "1.0"}
+    assert {path.name for path in (project.root / "models").iterdir()} == {"pyproject.toml", "needs.txt"}
+
+
 # --- the Python of an image that no registry tells of -------------------------------------------------
 
 

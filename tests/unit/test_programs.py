@@ -42,6 +42,37 @@ def test_a_program_runs_in_its_directory_and_without_a_shell(tmp_path: Path) -> 
     assert where not in found.command
 
 
+def test_what_programs_write_is_not_in_the_project(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "sub").mkdir(parents=True)
+    files = {"pyproject.toml": "[project]", "poetry.lock": "# a lock", "other": "1"}
+    for name, text in files.items():
+        (project / "sub" / name).write_text(text)
+    # As Poetry does where the lock is missing.
+    writes = script(
+        tmp_path / "writes",
+        "import os, pathlib, sys; there = pathlib.Path(sys.argv[1]); print(*sorted(os.listdir(there)));"
+        "(there / 'poetry.lock').write_text('new'); (there / 'more').touch()",
+    )
+    assert asked(project, (writes, "{copy}"), directory="sub").text == "poetry.lock pyproject.toml\n"
+    # As Poetry does, which prints what it is doing.
+    output = script(
+        tmp_path / "output",
+        "import pathlib, sys; print('Resolving...'); pathlib.Path(sys.argv[1]).write_text('six')",
+    )
+    assert asked(project, (output, "{output}")).text == "six"
+    assert asked(project, (PYTHON, "-c", "print('Resolving...')", "{output}")).text == ""
+    # As setuptools is told where to write, which reads this file.
+    source = (
+        "import configparser, os, pathlib; read = configparser.RawConfigParser();"
+        "read.read(os.environ['DIST_EXTRA_CONFIG']);"
+        "pathlib.Path(read['egg_info']['egg_base'], 'x.egg-info').mkdir()"
+    )
+    assert asked(project, (PYTHON, "-c", source), directory="sub").failures == ()
+    assert {path.name: path.read_text() for path in (project / "sub").iterdir()} == files
+    assert [path.name for path in project.rglob("*.egg-info")] == []
+
+
 def test_the_first_program_that_works_answers(tmp_path: Path) -> None:
     works = script(tmp_path / "works", "print('six==1.0')")
     fails = script(

@@ -324,7 +324,9 @@ EXPORT: Final = (
     "--directory={directory}"
 )
 COMPILE: Final = "uv pip compile pyproject.toml --universal --no-annotate --directory={directory}"
-POETRY: Final = "poetry export --format=requirements.txt --without-hashes --directory={directory}"
+POETRY: Final = (
+    "poetry export --format=requirements.txt --without-hashes --directory={copy} --output={output}"
+)
 PIP_FREEZE: Final = "{python} -m pip --disable-pip-version-check freeze"
 
 
