@@ -24,8 +24,9 @@ from planner.lock.lock import Pins
 from planner.notes import assumed_pythons, notes_of
 from planner.pipeline import Pipeline
 from planner.settings.option_table import BUILDERS
+from planner.specs import UV_VERSION
 from planner.stack import Stack
-from planner.traversal import UV_VERSION, Share, Traversal
+from planner.traversal import Share, Traversal
 
 __all__ = ["UV_VERSION", "Planning", "make_plan", "make_spec", "needs"]
 
@@ -53,12 +54,12 @@ class Planning:
         traversal, _ = self._run(facts)
         local = tuple(
             need
-            for need in traversal.needs
+            for need in traversal.gaps.needs
             if not isinstance(need, ImageDigest | LocalImage | PythonOf | Resolve)
         )
-        if not local and traversal.problems:
-            raise PlannerError(traversal.problems)
-        return local or tuple(traversal.needs)
+        if not local and traversal.gaps.problems:
+            raise PlannerError(traversal.gaps.problems)
+        return local or tuple(traversal.gaps.needs)
 
     def plan(self, facts: Facts) -> BuildPlan:
         """The plan, as `make_plan` says."""

@@ -145,7 +145,7 @@ def test_the_version_of_the_installer_is_a_pin(project: Project) -> None:
         """
     project.write({"stowplan.toml": text})
     earlier = (
-        "import sys; import planner.traversal; planner.traversal.UV_VERSION = '0.1.2';"
+        "import sys; import planner.specs; planner.specs.UV_VERSION = '0.1.2';"
         "from executor.cli.main import main; main(sys.argv[1:])"
     )
     command = [sys.executable, "-c", earlier, "lock"]

@@ -1,0 +1,110 @@
+"""What this checkout puts into an image: its files, the values of its variables, the platform built for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
+
+from attrs import Factory, define
+
+from planner.code import ignore_path, tree_need
+from planner.errors import PlannerError, Problem
+from planner.facts.facts import Facts
+from planner.facts.needs import FileText, FileTree, HostPlatform, LocalImage, Variable
+from planner.gaps import Gaps
+from planner.identity import variable_fingerprint
+from planner.image.instructions import FILES, SetEnvironment
+from planner.image.plan import Checkout
+from planner.image.spec import ExternalImage, ImageSpec
+from planner.settings.checks import unencodable
+from planner.settings.effective import Settings
+from planner.values import Digest
+
+__all__ = ["Checkouts"]
+
+# Stands for a fingerprint where nobody looks at it.
+_NOT_HASHED: Final = Digest("0" * 64)
+
+
+@define
+class Checkouts:
+    """Makes the checkouts of the images of one pipeline, each tree and each variable once."""
+
+    frozen: bool
+    hashes: bool
+    """Whether values of variables are hashed, which is slow on purpose: what is needed depends on none."""
+    gaps: Gaps
+    facts: Facts
+    default_rules: bool = False
+    """Whether some tree has the default rules, since the project has no ignore file."""
+    _tree_needs: dict[str | None, FileTree] = Factory(dict)
+    _fingerprints: dict[str, Digest] = Factory(dict)
+
+    def of(self, settings: Settings, spec: ImageSpec | None) -> Checkout | None:
+        """The checkout of an image; None where something is missing or wrong.
+
+        It is looked at even where the spec is not known yet: all needs come at once.
+        """
+        if settings.skip_build or (spec is not None and not spec.builds):
+            return Checkout()
+        platform = settings.build_options.value("platform")
+        host = None if platform else self.gaps.attempt(settings, lambda: self.facts.ask(HostPlatform()))
+        trees = self.gaps.attempt(settings, lambda: self._trees(settings, spec))
+        variables = self._variables(settings, spec)
+        parent_id = None
+        if spec is not None and isinstance(spec.parent, ExternalImage) and spec.parent.digest is None:
+            reference = spec.parent.reference
+            local = self.gaps.attempt(settings, lambda: self.facts.ask(LocalImage(reference)))
+            if local is None:
+                return None
+            parent_id = local.id
+        if (host is None and not platform) or trees is None or variables is None:
+            return None
+        return Checkout(host, trees, variables, parent_id)
+
+    def _trees(self, settings: Settings, spec: ImageSpec | None) -> Mapping[str, Any]:
+        copies = bool(spec.trees) if spec is not None else settings.includes_files
+        if not copies:
+            return {}
+        need = self._tree_needs.get(settings.dockerignore)
+        if need is None:
+            need = self._tree_needs.setdefault(settings.dockerignore, tree_need(settings, self.facts))
+        self.default_rules |= self.facts.ask(FileText(ignore_path(settings))) is None
+        return {FILES: self.facts.ask(need)}
+
+    def _variables(self, settings: Settings, spec: ImageSpec | None) -> Mapping[str, Digest] | None:
+        """A fingerprint of each variable that is referred to; every one that is not set is a problem."""
+        places = settings.variables
+        names = tuple(places)
+        if self.frozen and spec is not None:
+            names = tuple(
+                dict.fromkeys(
+                    name
+                    for item in spec.instructions
+                    if isinstance(item, SetEnvironment)
+                    for value in item.variables.values()
+                    for name in value.variables
+                )
+            )
+        found = {
+            name: self.gaps.attempt(settings, partial(self._fingerprint, name, places.get(name, ())))
+            for name in names
+        }
+        known = {name: digest for name, digest in found.items() if digest is not None}
+        return known if len(known) == len(found) else None
+
+    def _fingerprint(self, name: str, path: tuple[str, ...]) -> Digest:
+        if name in self._fingerprints:
+            return self._fingerprints[name]
+        value = self.facts.ask(Variable(name))
+        if value is None:
+            found, fix = f"environment variable {name} is not set", f"set it: export {name}=…"
+        elif any(character in value.reveal() for character in "\r\n\0"):
+            found, fix = f"the value of {name} holds a line end", "a value of an image is one line; encode it"
+        elif unencodable(value.reveal()):
+            found, fix = f"the value of {name} is not valid Unicode text", "encode it, as base64 does"
+        else:
+            made = variable_fingerprint(name, value.reveal()) if self.hashes else _NOT_HASHED
+            return self._fingerprints.setdefault(name, made)
+        raise PlannerError([Problem.at(path, found, fix)])

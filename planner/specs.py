@@ -1,0 +1,215 @@
+"""What is written down of an image: its parent, its instructions in their order, its packages.
+
+Owns the order of the layers, which is the reference's. Refuses to look at files that go into an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from attrs import Factory, define, evolve
+
+from planner.errors import PlannerError
+from planner.facts.answers import ImagePython
+from planner.facts.facts import Facts
+from planner.facts.needs import ImageDigest, PythonOf, PythonVersion, Resolve
+from planner.gaps import Gaps
+from planner.image.instructions import (
+    FILES,
+    CopyFiles,
+    InstallApt,
+    Installer,
+    InstallProject,
+    InstallRequirements,
+    Instruction,
+    SetEnvironment,
+    SetUser,
+)
+from planner.image.spec import ExternalImage, ImageSpec, Resolved
+from planner.lock.lock import Pins
+from planner.pipeline import Pipeline, Step
+from planner.requirements.names import prevailing
+from planner.requirements.options import canonical_options, resolving
+from planner.requirements.packages import Closure
+from planner.requirements.resolution import Inputs, Resolution, contradiction, divided
+from planner.settings.effective import Settings
+from planner.sources import Source, Sources, with_indexes
+from planner.stack import LOCAL_REGISTRY, Stack
+from planner.values import ImageRef, PythonPackageInstaller
+
+__all__ = ["UV_VERSION", "Specs"]
+
+# The uv that installs in images which no lock pins another for.
+UV_VERSION: Final = "0.13.9"
+
+
+@define
+class Specs:
+    """Makes the specs of the images of one pipeline on one stack, from pins and from what was observed."""
+
+    pipeline: Pipeline
+    stack: Stack
+    pins: Pins
+    gaps: Gaps
+    sources: Sources
+    facts: Facts
+    _divided: dict[tuple[Inputs, Resolution], Mapping[str, Closure]] = Factory(dict)
+
+    def of(self, step: Step, settings: Settings) -> ImageSpec | None:
+        """The spec of the image of a step; None where something is missing or wrong."""
+        parent = self.gaps.attempt(settings, lambda: self._parent(step, settings))
+        sources: tuple[Source, ...] | None = ()
+        if not settings.skip_build:
+            sources = self._asked(settings)
+        if parent is None or sources is None:
+            return None
+        resolved: Resolved | None = None
+        closures: Mapping[str, Closure] = {}
+        if any(source.requirements.packages for source in sources):
+            python = self.gaps.attempt(settings, lambda: self._python(step, settings, parent))
+            if python is None:
+                return None
+            sources = with_indexes(sources, settings.package_indexes, python)
+            asking = tuple(source for source in sources if source.requirements.packages)
+            found = self.gaps.attempt(settings, lambda: self._resolution(step, settings, python, asking))
+            if found is None:
+                return None
+            resolved, closures = found
+        instructions: tuple[Instruction, ...] = ()
+        if not settings.skip_build:
+            instructions = tuple(self._instructions(step, settings, sources, closures))
+        options = settings.build_options
+        platform = options.value("platform")
+        labels = {} if settings.skip_build else options.value("labels")
+        if not instructions and not labels:
+            return ImageSpec(parent, platform=platform)
+        return ImageSpec(
+            parent,
+            instructions,
+            platform=platform,
+            build_args=options.value("build_args"),
+            labels=labels,
+            target=options.value("target"),
+            options=options.counted,
+            resolved=resolved,
+        )
+
+    def _parent(self, step: Step, settings: Settings) -> ExternalImage:
+        reference = settings.parent_image
+        if reference is None:
+            reference = ImageRef.parse(f"python:{self.facts.ask(PythonVersion())}-slim")
+        if reference.digest is not None:
+            return ExternalImage(reference, reference.digest)
+        platform = settings.build_options.value("platform")
+        pinned = self.pins.parent(self.pipeline.name, self.stack.name, step.name, reference, platform)
+        if pinned is not None:
+            return pinned
+        if reference.registry == LOCAL_REGISTRY:
+            return ExternalImage(reference)
+        pin = self.facts.ask(ImageDigest(reference, platform))
+        return ExternalImage(reference, pin.digest, pin)
+
+    def _asked(self, settings: Settings) -> tuple[Source, ...] | None:
+        """The sources of an image, in the order of their layers; None where one is missing or wrong."""
+        sources = [self.gaps.attempt(settings, make) for make in self.sources.of(settings)]
+        found = tuple(source for source in sources if source is not None)
+        return found if len(found) == len(sources) else None
+
+    def _resolution(
+        self, step: Step, settings: Settings, python: ImagePython, sources: tuple[Source, ...]
+    ) -> tuple[Resolved, Mapping[str, Closure]]:
+        """The packages of each source, as the lock has them, else as they have to be resolved now.
+
+        No packages where they could not be.
+        """
+        where = (self.pipeline.name, self.stack.name, step.name)
+        inputs = Inputs(
+            tuple((source.name, source.requirements) for source in sources),
+            python.version,
+            python.platform,
+            resolving(self._installer(step, settings).arguments),
+            {
+                name: value.text
+                for name, value in settings.environment.items()
+                if name.startswith(f"{settings.installer.name}_")
+            },
+            self.pins.newest(*where),
+            prevailing(source.name for source in sources) if settings.prefers_own else (),
+        )
+        known = self.pins.resolution(*where, inputs.digest)
+        if known is None:
+            preferred = self.pins.preferred(*where)
+            upgrades = tuple(requirement.text for requirement in self.pins.upgrades)
+            found = self.facts.ask(Resolve(inputs, preferred, upgrades))
+            if found.impossible:
+                raise PlannerError([contradiction(inputs, found.reason)])
+            if found.reason:
+                return Resolved(
+                    inputs.digest,
+                    python,
+                    inputs.exclude_newer,
+                    reason=found.reason,
+                    transient=found.transient,
+                ), {}
+            if (inputs, found) not in self._divided:
+                self._divided[inputs, found] = divided((source.name for source in sources), found)
+            known = (self._divided[inputs, found], found.overridden)
+        closures, overridden = known
+        return Resolved(inputs.digest, python, inputs.exclude_newer, overridden), closures
+
+    def _python(self, step: Step, settings: Settings, parent: ExternalImage) -> ImagePython:
+        """The Python of the parent: what a setting says, else what the lock has, else what can be told.
+
+        A version that the lock has from a setting goes with that setting.
+        """
+        platform = settings.build_options.value("platform")
+        given = settings.python_version
+        pinned = self.pins.python(self.pipeline.name, self.stack.name, step.name, parent, platform)
+        if pinned is not None and (not pinned.given if given is None else given == pinned.version):
+            return pinned
+        found = self.facts.ask(PythonOf(parent.base, platform, given))
+        return evolve(found, given=given is not None)
+
+    def _instructions(
+        self,
+        step: Step,
+        settings: Settings,
+        sources: tuple[Source, ...],
+        closures: Mapping[str, Closure],
+    ) -> Iterator[Instruction]:
+        if settings.environment:
+            yield SetEnvironment(settings.environment)
+        apt_packages = [*settings.apt_packages, *(name for source in sources for name in source.apt_packages)]
+        if apt_packages:
+            yield InstallApt(apt_packages)
+        options = canonical_options([option for each in sources for option in each.requirements.options])
+        for source in sources:
+            asked = source.requirements
+            if not asked.packages:
+                continue
+            closure = closures.get(source.name)
+            shown = asked if closure is None else asked.without_hashes
+            installer = self._installer(step, settings)
+            yield InstallRequirements(source.name, shown, installer, closure, options, source.observed)
+        if settings.includes_files:
+            yield CopyFiles(FILES, owner=settings.user)
+        if settings.project_command:
+            uv = self._uv(step) if settings.project_calls_uv else None
+            yield InstallProject(settings.project_command, uv, settings.user)
+        if settings.user:
+            yield SetUser(settings.user)
+        if settings.runtime_environment:
+            yield SetEnvironment(settings.runtime_environment, runtime=True)
+
+    def _installer(self, step: Step, settings: Settings) -> Installer:
+        name = settings.installer
+        if name is PythonPackageInstaller.PIP:
+            return Installer(name, None, settings.installer_arguments)
+        # uv is told which Python to install for, so the `system` flag of the reference is always met.
+        arguments = {key: value for key, value in settings.installer_arguments.items() if key != "system"}
+        return Installer(name, self._uv(step), arguments)
+
+    def _uv(self, step: Step) -> str:
+        """The version of uv for an image."""
+        return self.pins.uv(self.pipeline.name, self.stack.name, step.name) or UV_VERSION
