@@ -7,29 +7,26 @@ pushes use what `podman login` stored.
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import re
-import tarfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from executor import limits
-from executor.engines.archive import DOCKERFILE, archive, planned_options, written_id
+from executor.engines.archive import archive, written_id
 from executor.engines.caches import link_caches
 from executor.engines.interrupts import Task, Tasks
 from executor.engines.leftovers import (
-    build_secret,
     remove_containers,
     remove_half_written,
     stop_commands,
 )
 from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed
 from executor.engines.mark import mark
-from executor.engines.options import cli_options
 from executor.engines.platforms import platform
+from executor.engines.podman_commands import Format, build_command, push_command
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine, Unusable
 from executor.engines.pushes import pushed
 from executor.engines.references import (
@@ -43,6 +40,7 @@ from executor.engines.references import (
     references,
 )
 from executor.engines.tags import tagged
+from executor.engines.unpacking import unpack
 from executor.errors import (
     EngineSilent,
     EngineUnavailable,
@@ -51,18 +49,14 @@ from executor.errors import (
     ProgramMissing,
     ProgramSilent,
 )
-from executor.orphans import SCRATCH_VARIABLE, end_orphans
+from executor.orphans import end_orphans
 from executor.process import Command, Completed, run
-from executor.scratch import name_of
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
 from planner.mask import Mask
-from planner.render.dockerfile import TIMESTAMP
 from planner.values import Digest, FrozenMapping, ImageRef
 
-__all__ = ["Format", "PodmanEngine", "build_command", "push_command"]
-
-Format = Literal["oci", "docker"]
+__all__ = ["PodmanEngine"]
 
 _ABOUT: Final = "{{.Version.Version}}\t{{.Store.GraphRoot}}\t{{.Host.OCIRuntime.Path}}"
 _INSTALL: Final = "install Podman (podman.io/docs/installation)"
@@ -73,52 +67,6 @@ _NO_SUCH_IMAGE: Final = 1
 _PODMAN_FAILED: Final = 125
 # Buildah's mark on the images it makes.
 _BUILT_LABEL: Final = "io.buildah.version"
-_LOOPBACK: Final = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
-
-
-def build_command(job: BuildJob, directory: Path, image_format: Format = "oci") -> Command:
-    """The command that builds a job from a directory that holds the context, with the Dockerfile in it.
-
-    The image has no tag; its ID is written to the file `image` beside the context. The values of variables
-    are in the command's environment only. What the user's environment says of platforms, formats and times
-    does not count.
-    """
-    return Command(
-        (
-            "podman",
-            "build",
-            f"--format={image_format}",
-            "--layers=true",
-            f"--timestamp={TIMESTAMP}",
-            "--identity-label=false",
-            f"--iidfile={directory / 'image'}",
-            f"--file={directory / 'context' / DOCKERFILE}",
-            f"--secret={build_secret(directory)}",
-            *cli_options(planned_options(job.image), "podman"),
-            *(f"--build-arg={name}" for name in job.variables),
-            str(directory / "context"),
-        ),
-        env=FrozenMapping(
-            {
-                **job.variables,
-                "SOURCE_DATE_EPOCH": "",
-                "DOCKER_DEFAULT_PLATFORM": "",
-                "TMPDIR": str(directory),
-                SCRATCH_VARIABLE: name_of(directory),
-            }
-        ),
-    )
-
-
-def push_command(ref: ImageRef, digest_file: Path) -> Command:
-    """The command that pushes an image and writes the digest the registry has it under.
-
-    As Docker does, a registry on this machine is spoken to without TLS if it has none.
-    """
-    plain = ("--tls-verify=false",) if _LOOPBACK.fullmatch(ref.registry) else ()
-    command = ("podman", "push", f"--digestfile={digest_file}", *plain, str(ref))
-    scratch = digest_file.parent
-    return Command(command, env=FrozenMapping({"TMPDIR": str(scratch), SCRATCH_VARIABLE: name_of(scratch)}))
 
 
 class PodmanEngine:
@@ -205,7 +153,7 @@ class PodmanEngine:
             self._tasks.begun(job.image.name) as task,
             scratch_directory(job.root, large=True) as directory,
         ):
-            _unpack(task.guarded(archive(job)), directory / "context")
+            unpack(task.guarded(archive(job)), directory / "context")
             if job.image.cache_mount is not None:
                 link_caches(directory)
             known = _format(job.image.base)
@@ -401,47 +349,3 @@ def _reason(done: Completed) -> str:
     """Podman's last words, which are the error."""
     lines = [line for line in (done.stderr or done.text).splitlines() if line.strip()]
     return lines[-1].removeprefix("Error: ") if lines else f"exit code {done.code}"
-
-
-def _unpack(chunks: Iterator[bytes], directory: Path) -> None:
-    """Unpack an archive of our own making: everything in it is a relative path below the directory."""
-    try:
-        directory.mkdir()
-        with tarfile.open(fileobj=_Reader(chunks), mode="r|") as members:
-            directories = []
-            while (member := members.next()) is not None:
-                # Links may point anywhere: they are copied into the image as they are, and never followed.
-                members.extract(member, directory, filter="fully_trusted")
-                if member.isdir():
-                    directories.append(member)
-                # It keeps them all, which is a kilobyte for each file.
-                members.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
-            # What was put into them has changed their times.
-            for member in reversed(directories):
-                members.extract(member, directory, filter="fully_trusted")
-    except OSError as error:
-        found = f"the build context cannot be written: {error.strerror}"
-        raise ExecutorError.of(str(directory), found, "make room, or set TMPDIR to another place") from None
-
-
-class _Reader(io.RawIOBase):
-    """An iterator of chunks as a file."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def readable(self) -> bool:
-        """It is for reading only."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what there is of one chunk."""
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = chunk
-        part, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
-        buffer[: len(part)] = part
-        return len(part)

@@ -10,7 +10,7 @@ from executor.engines.archive import whole_dockerfile
 from executor.engines.docker import buildx_command
 from executor.engines.leftovers import build_secret
 from executor.engines.options import TABLE, cli_options, sdk_options
-from executor.engines.podman import build_command, push_command
+from executor.engines.podman_commands import build_command, push_command
 from executor.engines.protocol import HASH_LABEL, BuildJob
 from executor.errors import ExecutorError
 from executor.orphans import SCRATCH_VARIABLE
