@@ -44,6 +44,9 @@ PROGRAM_SECONDS: float = 300.0
 PROGRAM_BYTES: int = 16 << 20
 """What such a program may print. Requirements files may be as long."""
 
+RESOLVE_SECONDS: float = 1800.0
+"""One question to uv about requirements, for which it may have to build source archives."""
+
 PARENT_SECONDS: float = 600.0
 """Pulling a parent image and running its Python once, where no setting and no registry names its version."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,10 +18,13 @@ from typing import Any, Final
 
 from attrs import evolve
 
+from executor import limits
+from executor.errors import ExecutorError
 from executor.process import Command, run
 from executor.resolve.closure import closure, locations, wants
 from executor.resolve.indexes import indexes_of, project_lines, wanted_alone
 from executor.resolve.overrides import asked_by, contested, override
+from executor.state import scratch_directory
 from planner.facts.needs import Resolve
 from planner.immutable import frozen
 from planner.mask import Mask
@@ -62,12 +64,17 @@ _UNREACHABLE: Final = re.compile(
     r"Failed to fetch|network was disabled|Request failed|dns error|operation timed out"
 )
 
+# What uv says at the end where its command line is wrong.
+_USAGE: Final = "For more information, try '--help'."
+_SEE: Final = "see `uv pip compile --help`"
+
 
 def resolve(need: Resolve, environ: Mapping[str, str], *, asks: bool = True) -> Resolution:
     """What uv says. With `asks=False` nobody is asked, so nothing is known.
 
     What requirements cannot come to, and what cannot be told now, is a reason. ExecutorError if uv cannot be
-    run. `environ` has the values of variables that the image's own refer to.
+    run, does not end, or does not take the arguments of the installer. `environ` has the values of variables
+    that the image's own refer to.
     """
     if not asks:
         return Resolution(reason="the lock does not have what they come to", transient=True)
@@ -120,7 +127,10 @@ class _Asking:
 
     def ask(self, command: Command) -> Resolution | None:
         """Why uv has no answer; None if it has written one."""
-        done = run(command)
+        done = run(command, timeout=limits.RESOLVE_SECONDS)
+        if done.code and _USAGE in done.stderr:
+            said = _failure(done.stderr, self.secrets).reason
+            raise ExecutorError.of("python_package_installer_args", f"uv does not take them: {said}", _SEE)
         return _failure(done.stderr, self.secrets) if done.code else None
 
     def written(self) -> Mapping[str, Any]:
@@ -137,12 +147,12 @@ def _asking(
 ) -> Iterator[_Asking]:
     env = dict(_variables(need.inputs, environ))
     secrets = (*env.values(), *(environ[name] for name in sorted(_referred(need.inputs))))
-    with tempfile.TemporaryDirectory(prefix="stowplan-resolve-") as name:
-        directory = Path(name)
+    # Nothing of it has to be on the file system of the project, which may be read-only.
+    with scratch_directory(None) as directory:
         for file, text in files(need, overridden, pinned).items():
             (directory / file).parent.mkdir(exist_ok=True)
             (directory / file).write_text(text)
-        lock, listing = commands(need, name, overrides=bool(overridden), indexes=bool(pinned))
+        lock, listing = commands(need, str(directory), overrides=bool(overridden), indexes=bool(pinned))
         yield _Asking(directory, evolve(lock, env=env), evolve(listing, env=env), secrets)
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import socket
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from executor import limits
+from executor.errors import ExecutorError, ProgramSilent
 from executor.resolve.uv import addresses, resolve
 from planner.facts.needs import Resolve
 from planner.requirements.indexes import as_options
@@ -350,3 +355,36 @@ def test_an_index_of_a_package_that_nobody_wants_is_not_asked(index: Index, cuda
     assert list(urls) == [file.hash for each in found.packages for file in each.files]
     assert cuda.site is not None
     assert cuda.site.requests == []
+
+
+# --- a uv that does not answer
+
+
+def with_arguments(arguments: Mapping[str, str]) -> Inputs:
+    sources = (("requirements", Requirements.of([Requirement.parse("alpha")])),)
+    return Inputs(sources, "3.11.2", PLATFORM, arguments)
+
+
+def test_arguments_that_uv_does_not_take_are_no_contradiction(index: Index) -> None:
+    inputs = with_arguments({"default-index": index.url, "resolution": "oldest"})
+    with pytest.raises(ExecutorError) as caught:
+        resolve(Resolve(inputs), os.environ)
+    found = r"python_package_installer_args: uv does not take them: invalid value 'oldest' for '--resolution"
+    assert re.match(found, str(caught.value))
+
+
+def test_a_question_that_does_not_end_is_ended(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing of it stays in the directory for temporary files."""
+    del index
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(limits, "RESOLVE_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        inputs = with_arguments({"default-index": f"http://127.0.0.1:{silent.getsockname()[1]}/simple"})
+        with pytest.raises(ProgramSilent) as caught:
+            resolve(Resolve(inputs), os.environ)
+    assert caught.value.exit_code == 75
+    assert list(temporary.iterdir()) == []
