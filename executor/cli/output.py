@@ -8,6 +8,7 @@ before, by the one module that makes it. Refuses to be passed by: a test looks t
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +44,9 @@ _STYLES: Final = {
 }
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _NO_TERMINAL_COLUMNS: Final = 1000
+# Variables that give the size of a terminal, and how many digits one can have.
+_SIZES: Final = ("COLUMNS", "LINES")
+_SIZE_DIGITS: Final = 5
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
@@ -127,8 +131,7 @@ def print_exact(text: str, *, anywhere: bool = False) -> None:
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table, cut to a terminal's width and never where there is none."""
-    from rich.console import Console  # noqa: PLC0415  # only tables need it
-    from rich.table import Table  # noqa: PLC0415  # see above
+    from rich.table import Table  # noqa: PLC0415  # only tables need it
     from rich.text import Text  # noqa: PLC0415  # see above
 
     shown = Table(box=None, pad_edge=False)
@@ -136,11 +139,19 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         shown.add_column(head, no_wrap=True)
     for row in rows:
         shown.add_row(*(Text(terminal(item)) for item in row))
-    Console(width=None if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS).print(shown)
+    _console(width=None if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS).print(shown)
 
 
 def live_console() -> Console:
     """Where what goes on is redrawn: standard error. Whoever draws on it encodes what is drawn."""
+    return _console(stderr=True)
+
+
+def _console(*, width: int | None = None, stderr: bool = False) -> Console:
     from rich.console import Console  # noqa: PLC0415  # see print_table
 
-    return Console(stderr=True)
+    # rich takes any number for a size, and Python no number of more than 4,300 digits.
+    environ = {
+        name: value for name, value in os.environ.items() if name not in _SIZES or len(value) <= _SIZE_DIGITS
+    }
+    return Console(width=width, stderr=stderr, _environ=environ)

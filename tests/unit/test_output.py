@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from executor.apply.outcome import Event, EventKind, Result
-from executor.cli.output import print_error, print_note, print_table, print_usage
+from executor.cli.output import live_console, print_error, print_note, print_table, print_usage
 from executor.cli.progress import progress
 from executor.cli.render.markdown import outdated_markdown
 from executor.errors import ExecutorError
@@ -67,3 +67,13 @@ def test_a_table_is_one_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
         "1   [red]a[/red]\\n\\x1b]8;;x",
         "2   \\u202eb",
     ]
+
+
+@pytest.mark.parametrize("name", ["COLUMNS", "LINES"])
+def test_a_table_does_not_care_for_a_size_that_no_terminal_has(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    monkeypatch.setenv(name, "9" * 5000)
+    print_table(["id"], [["1"]])
+    assert capsys.readouterr().out.split() == ["id", "1"]
+    assert live_console().size.width > 0
