@@ -59,6 +59,9 @@ def play(case: Case, work: Path, run: Run) -> Verdict:
         "DOCKER_HOST": f"unix://{home}/no.sock",
         "HTTPS_PROXY": "http://127.0.0.1:1",
         "HTTP_PROXY": "http://127.0.0.1:1",
+        # Requirements are resolved by a uv that asks nobody and keeps nothing.
+        "UV_OFFLINE": "1",
+        "UV_NO_CACHE": "1",
         "STOWPLAN_SECRET": VALUE,
         **case.environment,
     }
