@@ -69,13 +69,6 @@ def test_a_failing_command(engine: Engine, tmp_path: Path) -> None:
     assert image.hash.hex not in str(problem)
 
 
-def test_a_requirement_that_does_not_exist(engine: Engine, tmp_path: Path) -> None:
-    settings = {"requirements": ["six==0.0.0.dev999"]}
-    problem = failure(engine, job(planned(tmp_path, settings), tmp_path))
-    assert problem.found.startswith("requirements cannot be installed: exit code")
-    assert "six==0.0.0.dev999" in problem.fix
-
-
 def test_a_package_that_does_not_exist(engine: Engine, tmp_path: Path) -> None:
     problem = failure(engine, job(planned(tmp_path, {"apt_packages": ["no-such-package"]}), tmp_path))
     assert problem.found == "apt_packages cannot be installed: exit code 100"

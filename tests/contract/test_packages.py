@@ -107,6 +107,7 @@ def test_a_file_that_is_not_the_one_that_was_resolved_fails_the_build(
     index.tampered["beta-1.0-py3-none-any.whl"] = wheel("beta", "1.0", text="tampered")[1]
     with pytest.raises(BuildFailed) as failed:
         engine.build(job(image, tmp_path), quiet)
+    assert failed.value.problems[0].found.startswith("requirements cannot be installed: exit code")
     assert words in str(failed.value)
 
 

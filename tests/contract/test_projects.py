@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import pytest
 
@@ -38,9 +39,10 @@ print(json.dumps({
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project that needs nothing to be built."""
+    """A project that needs nothing to be built, and that no build before has made a layer of."""
     root = tmp_path / "project"
     root.mkdir()
+    (root / "unique").write_text(str(uuid4()))
     name, data = wheel("cargo", "1.0")
     (root / name).write_bytes(data)
     return root
