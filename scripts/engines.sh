@@ -583,8 +583,10 @@ ensure_podman() {
   fi
   ensure_podman_registries
   ensure_podman_mtu
-  if ! base_in podman; then
+  if ! base_in podman || [ "$(podman_base_digests | wc -l)" -gt 1 ]; then
     say "podman: pulling $BASE"
+    # It may be known by the digests of other registries, too, to which it was pushed.
+    timeout 60 podman rmi --force "$BASE_FULL" >/dev/null 2>&1 </dev/null || true
     logged podman-pull timeout 300 podman pull -q "$BASE_FULL" || die "podman cannot pull $BASE"
     base_in podman || die "podman pulled $BASE, but not the image that is in the registry on $REGISTRY"
   fi

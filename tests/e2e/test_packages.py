@@ -547,7 +547,8 @@ def test_a_locked_image_has_the_same_packages_on_a_later_day(
     project: Project, index: Index, tags: Tags, base: str, registry: str
 ) -> None:
     parent = f"{registry}/python:1"
-    tags.tag(base, parent)
+    # An image of its own: Podman knows a base by each digest that it was ever pushed and pulled under.
+    build_text(tags.engine, tags.made(parent), f"FROM {base}\nENV A=1\n")
     tags.made(str(ImageRef.parse(parent).pinned(tags.engine.push(parent, lambda _: None))))
     written(project, index, "alpha", parent=parent)
     project.ok("lock")
