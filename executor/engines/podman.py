@@ -334,7 +334,10 @@ def _format(parent: str) -> Format | None:
 
 def _podman(*arguments: str) -> Completed:
     try:
-        return run(Command(("podman", *arguments)), timeout=limits.STORAGE_SECONDS)
+        # It makes a file there for each image it looks at, and leaves one if it is made to end (4.3).
+        with scratch_directory(None) as directory:
+            env = FrozenMapping({"TMPDIR": str(directory)})
+            return run(Command(("podman", *arguments), env=env), timeout=limits.STORAGE_SECONDS)
     except ProgramSilent as error:
         raise EngineSilent(error.problems) from None
     except ExecutorError as error:

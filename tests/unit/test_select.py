@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -470,6 +471,22 @@ def test_a_plugin_that_hangs_is_not_taken_for_none(programs: Path, monkeypatch: 
     install(programs, "docker", "exec /bin/sleep 300")
     with pytest.raises(ExecutorError, match=r"did not end within 0\.3 s"):
         _ = DockerEngine().uses_buildkit
+
+
+def test_a_podman_that_is_ended_leaves_no_file(
+    programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a file for each image that it looks at among those that are temporary."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(limits, "STORAGE_SECONDS", 0.3)
+    install(programs, "podman", f"echo > $TMPDIR/4207689735; echo > {tmp_path}/begun; exec /bin/sleep 300")
+    with pytest.raises(EngineUnavailable, match=r"did not end within 0\.3 s"):
+        PodmanEngine().inspect("localhost/a:1")
+    assert (tmp_path / "begun").exists()
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(
