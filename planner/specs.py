@@ -32,7 +32,7 @@ from planner.pipeline import Pipeline, Step
 from planner.requirements.names import prevailing
 from planner.requirements.options import canonical_options, resolving
 from planner.requirements.packages import Closure
-from planner.requirements.resolution import Inputs, Resolution, contradiction, divided
+from planner.requirements.resolution import Inputs, contradiction, divided
 from planner.settings.effective import Settings
 from planner.sources import Source, Sources, with_indexes
 from planner.stack import LOCAL_REGISTRY, Stack
@@ -54,7 +54,7 @@ class Specs:
     gaps: Gaps
     sources: Sources
     facts: Facts
-    _divided: dict[tuple[Inputs, Resolution], Mapping[str, Closure]] = Factory(dict)
+    _divided: dict[Resolve, Mapping[str, Closure]] = Factory(dict)
 
     def of(self, step: Step, settings: Settings) -> ImageSpec | None:
         """The spec of the image of a step; None where something is missing or wrong."""
@@ -141,7 +141,8 @@ class Specs:
         if known is None:
             preferred = self.pins.preferred(*where)
             upgrades = tuple(requirement.text for requirement in self.pins.upgrades)
-            found = self.facts.ask(Resolve(inputs, preferred, upgrades))
+            need = Resolve(inputs, preferred, upgrades)
+            found = self.facts.ask(need)
             if found.impossible:
                 raise PlannerError([contradiction(inputs, found.reason)])
             if found.reason:
@@ -152,9 +153,9 @@ class Specs:
                     reason=found.reason,
                     transient=found.transient,
                 ), {}
-            if (inputs, found) not in self._divided:
-                self._divided[inputs, found] = divided((source.name for source in sources), found)
-            known = (self._divided[inputs, found], found.overridden)
+            if need not in self._divided:
+                self._divided[need] = divided((source.name for source in sources), found)
+            known = (self._divided[need], found.overridden)
         closures, overridden = known
         return Resolved(inputs.digest, python, inputs.exclude_newer, overridden), closures
 
