@@ -108,11 +108,8 @@ def _resolutions(lock: Lock) -> dict[tuple[Resolved, _Closures], str]:
             if found is not None:
                 owner = (image.name, plan.stack)
                 owners[found] = min(owner, owners.get(found, owner))
-    names = [name for name, _ in owners.values()]
-    return {
-        found: name if names.count(name) == 1 else f"{name}@{stack}"
-        for found, (name, stack) in owners.items()
-    }
+    count = Counter(name for name, _ in owners.values())
+    return {found: name if count[name] == 1 else f"{name}@{stack}" for found, (name, stack) in owners.items()}
 
 
 def _resolution_hash(resolved: Resolved, closures: _Closures) -> Digest:

@@ -47,7 +47,7 @@ def _names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(names)))
 
 
-@frozen
+@frozen(cache_hash=True)
 class Package:
     """One package at one version, from an index or from a URL.
 
