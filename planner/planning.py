@@ -64,7 +64,7 @@ class Planning:
     def plan(self, facts: Facts) -> BuildPlan:
         """The plan, as `make_plan` says."""
         traversal, shares = self._run(facts)
-        traversal.finish()
+        traversal.gaps.finish()
         images = tuple(share.image(name) for name, share in shares)
         settings = {name: share.settings for name, share in shares}
         notes = notes_of(images, settings, default_rules=traversal.default_rules)
@@ -73,7 +73,7 @@ class Planning:
     def spec(self, facts: Facts) -> PlanSpec:
         """The part of a plan that a lock holds, as `make_spec` says."""
         traversal, shares = self._run(facts)
-        traversal.finish()
+        traversal.gaps.finish()
         images = tuple(share.named(name) for name, share in shares)
         notes = dict.fromkeys((*traversal.notes, *assumed_pythons(images)))
         return PlanSpec(self.pipeline.name, self.stack.name, images, tuple(notes))

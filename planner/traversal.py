@@ -149,10 +149,6 @@ class Traversal:
             named[own if name in named else name] = share
         return list(named.items())
 
-    def finish(self) -> None:
-        """PlannerError with all that is wrong, or with what has not been observed."""
-        self.gaps.finish()
-
     def _once(self, made: dict[K, T], key: K, failed: set[object], make: Callable[[], T | None]) -> T | None:
         """What is made for a key, once for all passes; None where it could not be, once in this one."""
         if key in made:
