@@ -186,9 +186,6 @@ class Sources:
 
     def _of_requirements(self, given: Listed) -> Source:
         """The requirements of a list, of files, or of both."""
-        return self._read(given)
-
-    def _read(self, given: Listed) -> Source:
         problems: list[Problem] = []
         needs: list[Need[Any]] = [
             FileText(file.path) if is_pylock(file.path) else RequirementsFile(file.path)
