@@ -68,24 +68,24 @@ def parse_toml(path: str, text: str) -> Mapping[str, Any]:
 def wants_anything(path: str, text: str) -> bool:
     """Whether a pyproject.toml has dependencies: many are there for the settings of tools alone."""
     data = parse_toml(path, text)
-    project = _table(data, "project")
+    project = toml.table(data, "project")
     dynamic = project.get("dynamic", ())
-    poetry = _table(data, "tool", "poetry")
+    poetry = toml.table(data, "tool", "poetry")
     return bool(project.get("dependencies") or "dependencies" in dynamic or poetry.get("dependencies"))
 
 
 def needs_tool(data: Mapping[str, Any], asked: Asked) -> bool:
     """Whether only uv or Poetry can say what a pyproject.toml asks for."""
-    project = _table(data, "project")
+    project = toml.table(data, "project")
     dynamic = project.get("dynamic", ())
-    if not project and not (asked.groups and not _table(data, "tool", "poetry")):
+    if not project and not (asked.groups and not toml.table(data, "tool", "poetry")):
         return True
     if "dependencies" in dynamic or (asked.extras and "optional-dependencies" in dynamic):
         return True
-    poetry = _table(data, "tool", "poetry")
+    poetry = toml.table(data, "tool", "poetry")
     if "dependencies" in poetry or (asked.groups and "group" in poetry):
         return True
-    return bool(_table(data, "tool", "uv").keys() - _PLAIN_UV)
+    return bool(toml.table(data, "tool", "uv").keys() - _PLAIN_UV)
 
 
 def read_project(data: Mapping[str, Any], asked: Asked) -> Requirements:
@@ -93,19 +93,19 @@ def read_project(data: Mapping[str, Any], asked: Asked) -> Requirements:
 
     PlannerError holds every problem.
     """
-    project = _table(data, "project")
+    project = toml.table(data, "project")
     found: list[tuple[tuple[str, ...], Any]] = [
         (("project", "dependencies"), project.get("dependencies", []))
     ]
     problems: list[Problem] = []
-    extras = {canonicalize_name(name): name for name in _table(project, "optional-dependencies")}
+    extras = {canonicalize_name(name): name for name in toml.table(project, "optional-dependencies")}
     for extra in asked.extras:
         name = extras.get(canonicalize_name(extra))
         if name is None:
             problems.append(_unknown("pyproject_extras", extra, extras.values(), asked.path))
             continue
         found.append((("project", "optional-dependencies", name), project["optional-dependencies"][name]))
-    found += _groups(_table(data, "dependency-groups"), asked, problems)
+    found += _groups(toml.table(data, "dependency-groups"), asked, problems)
     packages: list[tuple[Place, Requirement]] = []
     for path, lines in found:
         packages += _lines(lines, Place(path=path, file=asked.path), problems)
@@ -154,14 +154,6 @@ def _lines(lines: Any, where: Place, problems: list[Problem]) -> list[tuple[Plac
         except PlannerError as error:
             problems += error.problems
     return found
-
-
-def _table(data: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
-    """A table inside data; empty where there is none."""
-    for name in path:
-        inner = data.get(name, {})
-        data = inner if isinstance(inner, Mapping) else {}
-    return data
 
 
 @frozen

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["InvalidToml", "parse"]
+__all__ = ["InvalidToml", "parse", "table"]
 
 _DEEPEST: Final = 64
 _INTEGERS: Final = range(-(2**63), 2**63)
@@ -48,6 +48,14 @@ def parse(text: str) -> dict[str, Any]:
         # Python reads no number of more digits (`sys.set_int_max_str_digits`).
         raise InvalidToml("an integer of more than 64 bits") from None
     _check(data)
+    return data
+
+
+def table(data: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """A table inside data; empty where there is none."""
+    for name in path:
+        inner = data.get(name, {})
+        data = inner if isinstance(inner, Mapping) else {}
     return data
 
 

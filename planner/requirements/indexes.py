@@ -11,6 +11,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from planner import toml
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
 from planner.requirements.credentials import refuse_unreadable
@@ -78,7 +79,7 @@ def read_indexes(
     options: list[Option] = []
     problems: dict[Problem, None] = {}
     for path, data in files:
-        uv = _table(_table(data, "tool"), "uv")
+        uv = toml.table(data, "tool", "uv")
         for index in _indexes(uv):
             urls[str(index.get("name"))] = index["url"]
             if index.get("explicit") is not True:
@@ -89,7 +90,7 @@ def read_indexes(
                     refused_index(option, Place(path=("tool", "uv", "index"), file=path))
                 )
                 options.append(option)
-        for name, source in _table(uv, "sources").items():
+        for name, source in toml.table(uv, "sources").items():
             place = Place(path=("tool", "uv", "sources", name), file=path)
             sources[canonicalize_name(name)] = (place, source)
     packages: list[PackageIndex] = []
@@ -134,11 +135,6 @@ def _package_index(
             [Problem(where, f"{entry['marker']!r} is no marker: {error}", "see PEP 508")]
         ) from None
     return PackageIndex(name, urls[label], marker)
-
-
-def _table(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    inner = data.get(name)
-    return inner if isinstance(inner, Mapping) else {}
 
 
 def refused_index(option: Option, where: Place) -> tuple[Problem, ...]:
