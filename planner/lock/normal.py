@@ -13,16 +13,15 @@ from typing import Final, TypeAlias
 
 from attrs import evolve, field
 
-from planner.errors import Place, PlannerError, Problem
+from planner.errors import PlannerError, Problem
 from planner.facts.answers import ImagePython, Pin
 from planner.identity import content_hash
 from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec, Resolved
 from planner.immutable import frozen
 from planner.lock.checks import unplanned
-from planner.lock.lock import LOCK_NAME, Lock, Pushed
+from planner.lock.lock import Lock, Pushed
 from planner.lock.records import (
-    RESTORE,
     ImageRecord,
     PackageRecord,
     ParentRecord,
@@ -33,11 +32,12 @@ from planner.lock.records import (
     SourceRecord,
     StackRecord,
     read_instruction,
-    requirement_of,
+    requirements_of,
     write_instruction,
+    wrong,
 )
 from planner.requirements.model import Requirements, constraint_lines, to_lines
-from planner.requirements.options import canonical_options, parse_option
+from planner.requirements.options import canonical_options
 from planner.requirements.packages import Closure, Package
 from planner.values import Digest, freeze
 
@@ -195,9 +195,9 @@ def pushed_of(record: PushedRecord, where: str) -> Pushed:
     try:
         entry = Pushed(record.image, record.reference, record.name, record.stack)
     except ValueError as error:
-        raise _wrong(where, str(error)) from None
+        raise wrong(where, str(error)) from None
     if entry.hash != record.hash:
-        raise _wrong(
+        raise wrong(
             where, f"what was pushed of {record.name!r} was edited: its hash is not that of its content"
         )
     return entry
@@ -231,12 +231,12 @@ class Images:
                 key = (image.pipeline, stack, image.name)
                 if key in records and records[key] != image:
                     # What a merge leaves that kept both sides.
-                    raise _wrong("image", f"two images {image.name!r} on {stack!r}")
+                    raise wrong("image", f"two images {image.name!r} on {stack!r}")
                 records[key] = image
         named: dict[str, ResolutionRecord] = {}
         for record in resolutions:
             if named.setdefault(record.name, record) != record:
-                raise _wrong("resolution", f"two resolutions {record.name!r}")
+                raise wrong("resolution", f"two resolutions {record.name!r}")
         return cls(records, named, readings(packages))
 
     def plans(self) -> tuple[PlanSpec, ...]:
@@ -275,16 +275,16 @@ class Images:
             above = (*key[:2], record.parent.image)
             # The images of a plan have no cycle: what is being read is no parent.
             if above not in self.records or record.parent.image in (*below, record.name):
-                raise _wrong(where, f"its parent {record.parent.image!r} is not in the lock")
+                raise wrong(where, f"its parent {record.parent.image!r} is not in the lock")
             if len(below) == _DEEPEST:
-                raise _wrong(where, f"more than {_DEEPEST} images are built on one another")
+                raise wrong(where, f"more than {_DEEPEST} images are built on one another")
             parent = self.spec(above, known, (*below, record.name))
         elif record.parent.reference is not None:
             digest = record.parent.digest or record.parent.reference.digest
             pin = Pin(digest, record.parent.kind, record.parent.platform, record.parent.manifest)
             parent = ExternalImage(record.parent.reference, digest, pin)
         else:
-            raise _wrong(where, "it has no parent")
+            raise wrong(where, "it has no parent")
         resolved: Resolved | None = None
         sources: Mapping[str, ResolvedSource] = {}
         if record.resolution is not None:
@@ -300,15 +300,15 @@ class Images:
             resolved,
         )
         if spec.hash != record.hash:
-            raise _wrong(where, "its hash is not that of its content")
+            raise wrong(where, "its hash is not that of its content")
         if strange := tuple(unplanned(spec)):
-            raise _wrong(where, *strange)
+            raise wrong(where, *strange)
         return known.setdefault(key, spec)
 
     def resolution(self, name: str, where: str) -> tuple[Resolved, Mapping[str, ResolvedSource]]:
         """What requirements were resolved to, by source. PlannerError if it is not there, or was edited."""
         if name not in self.resolutions:
-            raise _wrong(where, f"the resolution {name!r} is not in the lock")
+            raise wrong(where, f"the resolution {name!r} is not in the lock")
         if name not in self._resolved:
             self._resolved[name] = self._read(self.resolutions[name])
         return self._resolved[name]
@@ -322,7 +322,7 @@ class Images:
         where = f"resolution {record.name!r}"
         named = list(dict.fromkeys(name for source in record.source for name in source.packages))
         if missing := [name for name in named if name not in self.packages]:
-            raise _wrong(where, f"the package {missing[0]!r} is not in the lock")
+            raise wrong(where, f"the package {missing[0]!r} is not in the lock")
         resolved = Resolved(
             record.inputs,
             ImagePython(record.python, record.platform, record.assumed, record.given),
@@ -341,7 +341,7 @@ class Images:
             found = tuple((name, asked[name], closure.packages) for name, closure in closures.items())
             if _resolution_hash(resolved, found) == record.hash:
                 return resolved, {name: (asked[name], closures[name], options) for name in closures}
-        raise _wrong(where, "its hash is not that of its content")
+        raise wrong(where, "its hash is not that of its content")
 
 
 def readings(records: Iterable[PackageRecord]) -> Mapping[str, tuple[Package, ...]]:
@@ -360,21 +360,13 @@ def _package(record: PackageRecord) -> Package:
     try:
         return Package(record.name, record.version, record.url, record.files, record.index, record.requires)
     except PlannerError as error:
-        raise _wrong(f"package {record.name!r}", error.problems[0].found) from None
+        raise wrong(f"package {record.name!r}", error.problems[0].found) from None
     except ValueError as error:
-        raise _wrong(f"package {record.name!r}", str(error)) from None
+        raise wrong(f"package {record.name!r}", str(error)) from None
 
 
 def _asked(source: SourceRecord, where: str) -> Requirements:
     try:
-        return Requirements(
-            tuple(map(requirement_of, source.requirements)),
-            tuple(map(requirement_of, source.constraints)),
-            tuple(map(parse_option, source.options)),
-        )
+        return requirements_of(source.requirements, source.constraints, source.options)
     except PlannerError as error:
-        raise _wrong(where, error.problems[0].found) from None
-
-
-def _wrong(where: str, *found: str) -> PlannerError:
-    return PlannerError(Problem(Place(path=(where,), file=LOCK_NAME), each, RESTORE) for each in found)
+        raise wrong(where, error.problems[0].found) from None

@@ -9,7 +9,7 @@ file (`text` does), and what they mean together (`normal` does).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -44,10 +44,19 @@ __all__ = [
     "SourceRecord",
     "StackRecord",
     "read",
+    "requirements_of",
     "write",
+    "wrong",
 ]
 
 RESTORE: Final = "repair it with `stowplan lock`, or restore it from version control"
+
+
+def wrong(where: str, *found: str) -> PlannerError:
+    """The error of what is wrong at one place of a lock."""
+    return PlannerError(Problem(Place(path=(where,), file=LOCK_NAME), each, RESTORE) for each in found)
+
+
 _NAME: Final = re.compile(NAME)
 _IMAGE_NAME: Final = re.compile(rf"{NAME}(/{NAME})?")
 
@@ -189,10 +198,7 @@ CLASS_OF: Final[Mapping[str, type[Any]]] = {name: kind for kind, name in KIND_OF
 def read(kind: str, data: object, where: str) -> Record:
     """The record that plain data describes. PlannerError says what is wrong with it, at `where`."""
     if not isinstance(data, Mapping):
-        problem = Problem(
-            Place(path=(where,), file=LOCK_NAME), f"expected a table, found {kind_of(data)}", RESTORE
-        )
-        raise PlannerError([problem])
+        raise wrong(where, f"expected a table, found {kind_of(data)}")
     record: Record = _structured(data, CLASS_OF[kind], where)
     return record
 
@@ -209,17 +215,14 @@ def read_instruction(
     """An instruction. `sources` are those whose packages are known, by name."""
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        problem = Problem(
-            Place(path=(where,), file=LOCK_NAME), f"unknown kind of instruction: {kind!r}", RESTORE
-        )
-        raise PlannerError([problem])
+        raise wrong(where, f"unknown kind of instruction: {kind!r}")
     if kind != "requirements":
         return _structured(data, KINDS[kind], where)
     install = _structured(data, _Install, where)
     known = (sources or {}).get(install.source)
     if (known is None) == (install.requirements is None):
         found = f"the source {install.source!r} has {'no packages' if known is None else 'packages twice'}"
-        raise PlannerError([Problem(Place(path=(where,), file=LOCK_NAME), found, RESTORE)])
+        raise wrong(where, found)
     requirements, closure, options = known or (install.requirements or Requirements(), None, ())
     return InstallRequirements(
         install.source, requirements, install.installer, closure, options, install.observed
@@ -367,16 +370,23 @@ def _read_variables(converter: Converter, value: Any) -> FrozenMapping[EnvTempla
 
 def _read_requirements(converter: Converter, value: Any) -> Requirements:
     lines = converter.structure(value, _Requirements)
+    return requirements_of(lines.packages, lines.constraints, lines.options)
+
+
+def requirements_of(
+    packages: Iterable[str], constraints: Iterable[str], options: Iterable[str]
+) -> Requirements:
+    """The requirements of lines. PlannerError if one of them cannot be read."""
     return Requirements(
-        tuple(map(requirement_of, lines.packages)),
-        tuple(map(requirement_of, lines.constraints)),
-        tuple(map(parse_option, lines.options)),
+        tuple(map(_requirement, packages)),
+        tuple(map(_requirement, constraints)),
+        tuple(map(parse_option, options)),
     )
 
 
 # Images and stacks share packages.
 @lru_cache(maxsize=4096)
-def requirement_of(line: str) -> Requirement:
+def _requirement(line: str) -> Requirement:
     """The requirement of a line, with its hashes. PlannerError if it is none."""
     text, *hashes = line.split(" --hash=")
     return Requirement.parse(text, hashes)
