@@ -7,8 +7,8 @@ sides of a conflict; the ledger first, since nothing else knows what was pushed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, TypeVar
 
 from attrs import evolve
 
@@ -34,6 +34,9 @@ from planner.requirements.packages import Package
 from planner.values import Digest
 
 __all__ = ["Repaired", "repair"]
+
+K = TypeVar("K")
+R = TypeVar("R", ImageRecord, ResolutionRecord)
 
 _START: Final = re.compile(rf"^\[\[({'|'.join(KIND_OF.values())})\]\]\s*$")
 # Git's conflict markers; the third stands before the common ancestor (merge.conflictStyle = diff3).
@@ -125,6 +128,20 @@ def _pushed(records: dict[Record, None], dropped: dict[str, None]) -> tuple[Push
     return tuple(kept)
 
 
+def _take(
+    found: dict[K, R], key: K, record: R, is_whole: Callable[[R], bool], dropped: dict[str, None]
+) -> None:
+    """Take in a record: of two of one key the first is kept, unless only the second is whole."""
+    first = found.setdefault(key, record)
+    if first == record:
+        return
+    which = "first"
+    if not is_whole(first) and is_whole(record):
+        found[key], which = record, "second"
+    what = f"{KIND_OF[type(record)]} {record.name!r}"
+    dropped[f"{what}: the two sides differ, the {which} side's is kept"] = None
+
+
 def _says_its_hash(record: ImageRecord, among: Images) -> bool:
     """Whether an image is whole; of one that is built on another image, that cannot be told alone."""
     key = (record.pipeline, "", record.name)
@@ -159,27 +176,14 @@ def _plans(records: dict[Record, None], dropped: dict[str, None]) -> tuple[PlanS
     resolutions: dict[str, ResolutionRecord] = {}
     for record in records:
         if isinstance(record, ResolutionRecord):
-            first_one = resolutions.setdefault(record.name, record)
-            if first_one != record:
-                which = "first"
-                if not _is_whole(first_one, packages_by_name) and _is_whole(record, packages_by_name):
-                    resolutions[record.name], which = record, "second"
-                dropped[f"resolution {record.name!r}: the two sides differ, the {which} side's is kept"] = (
-                    None
-                )
+            _take(resolutions, record.name, record, lambda each: _is_whole(each, packages_by_name), dropped)
     among = Images({}, resolutions, packages_by_name)
     images: dict[tuple[str, str, str], ImageRecord] = {}
     for record in records:
         if isinstance(record, ImageRecord):
             for stack in record.stacks or sorted(stacks):
                 key = (record.pipeline, stack, record.name)
-                first = images.setdefault(key, record)
-                if first == record:
-                    continue
-                which = "first"
-                if not _says_its_hash(first, among) and _says_its_hash(record, among):
-                    images[key], which = record, "second"
-                dropped[f"image {record.name!r}: the two sides differ, the {which} side's is kept"] = None
+                _take(images, key, record, lambda each: _says_its_hash(each, among), dropped)
     whole = evolve(among, records=images)
     known: dict[tuple[str, str, str], ImageSpec] = {}
     plans: dict[tuple[str, str], list[NamedSpec]] = {}
