@@ -305,10 +305,6 @@ def _converter(*, thorough: bool = False) -> Converter:
         converter.register_structure_hook(kind, _exactly(kind))
     for leaf, parse in ((Digest, Digest.parse), (ImageRef, ImageRef.parse)):
         converter.register_structure_hook(leaf, lambda value, _, parse=parse: parse(_string(value)))
-    converter.register_structure_hook_func(
-        _is(Requirements | None),
-        lambda value, _: None if value is None else _read_requirements(converter, value),
-    )
     converter.register_structure_hook(Requirements, lambda value, _: _read_requirements(converter, value))
     converter.register_structure_hook_func(
         _is(Mapping[str, EnvTemplate]), lambda value, _: _read_variables(converter, value)
