@@ -32,6 +32,7 @@ __all__ = [
     "dashed_arguments",
     "freeze",
     "respelled",
+    "single_arguments",
 ]
 
 V = TypeVar("V")
@@ -244,6 +245,13 @@ def dashed_arguments(value: object) -> Any:
     """Arguments of an installer under their names with dashes, so that layers agree on them."""
     given = bare_flags(value)
     return respelled(given, _dashed) if isinstance(given, FrozenMapping) else given
+
+
+def single_arguments(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each argument of an installer by itself: a tuple gives its option several times."""
+    for name, value in given.items():
+        for item in value if isinstance(value, tuple) else (value,):
+            yield name, item
 
 
 def _dashed(name: object) -> Any:

@@ -31,7 +31,7 @@ from planner.image.instructions import (
 from planner.image.plan import BuildPlan, ImagePlan, NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.requirements.model import Requirements
-from planner.values import Digest, EnvTemplate
+from planner.values import Digest, EnvTemplate, single_arguments
 
 __all__ = ["Change", "diff", "diff_images"]
 
@@ -326,8 +326,6 @@ def _project(old: InstallProject | None, new: InstallProject | None) -> Iterator
 
 def _installer(item: Installer) -> str:
     version = f" {item.version}" if item.version else ""
-    words = []
-    for name, value in item.arguments.items():
-        values = value if isinstance(value, tuple) else (value,)
-        words += [name if each is None else f"{name}={each}" for each in values]
+    arguments = single_arguments(item.arguments)
+    words = [name if each is None else f"{name}={each}" for name, each in arguments]
     return f"{item.name}{version} {shlex.join(words)}".rstrip()

@@ -17,7 +17,7 @@ from planner.requirements.model import Option, constraint_lines, to_lines
 from planner.requirements.options import beside, installer_arguments
 from planner.requirements.packages import Package
 from planner.settings.cache_mount import CacheMount
-from planner.values import PythonPackageInstaller
+from planner.values import PythonPackageInstaller, single_arguments
 
 __all__ = [
     "IMAGE_REQUIREMENTS",
@@ -204,7 +204,6 @@ _CHOOSING_INDEX: Final = frozenset({"index-strategy", "no-index", "torch-backend
 
 def _arguments(given: Mapping[str, Any]) -> Iterator[str]:
     """Options of an installer as words; None is a bare flag and a list repeats the option."""
-    for name, value in given.items():
+    for name, item in single_arguments(given):
         flag = f"--{name.replace('_', '-')}"
-        values: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
-        yield from (flag if item is None else f"{flag}={item}" for item in values)
+        yield flag if item is None else f"{flag}={item}"

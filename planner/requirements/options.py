@@ -18,6 +18,7 @@ from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.logins import HOST_PORT
 from planner.requirements.credentials import fault, refuse_unreadable
 from planner.requirements.model import Option, Requirements
+from planner.values import single_arguments
 
 __all__ = [
     "FLAGS",
@@ -203,12 +204,11 @@ def beside(options: Sequence[Option], arguments: Mapping[str, object]) -> tuple[
 def uv_arguments(arguments: Mapping[str, object]) -> tuple[str, ...]:
     """Options of an installer, which may be pip, as arguments of uv; None is a bare flag."""
     words: list[str] = []
-    for name, value in arguments.items():
-        for item in value if isinstance(value, tuple) else (value,):
-            if name == "pre":
-                words.append("--prerelease=allow")
-            elif spelled := _UV_NAMES.get(name, name):
-                words.append(f"--{spelled}" if item is None else f"--{spelled}={item}")
+    for name, item in single_arguments(arguments):
+        if name == "pre":
+            words.append("--prerelease=allow")
+        elif spelled := _UV_NAMES.get(name, name):
+            words.append(f"--{spelled}" if item is None else f"--{spelled}={item}")
     return tuple(words)
 
 
