@@ -521,7 +521,7 @@ def test_what_nobody_tells_is_assumed_until_an_engine_does(
     said = project.ok("lock", "--allow-unpinned").err
     assert f"note: the Python of {parent} is not known: " in said
     assert "assumed = true" in (project.root / "stowplan.lock").read_text()
-    build_text(tags.engine, tags.made(parent), f"FROM {base}\n")
+    build_text(tags.engine, tags.made(parent), f"FROM {base}\nENV A=1\n")
     # What is locked stays; the note says what moves it.
     project.ok("lock", "--allow-unpinned")
     assert "assumed = true" in (project.root / "stowplan.lock").read_text()
