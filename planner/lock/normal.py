@@ -1,7 +1,7 @@
 """Lock ↔ records: the normal form, in which what several images share stands once.
 
-Owns how a package is named by the resolutions that have it, how stacks share an image, and that the hash
-of each record is that of its content.
+Owns how stacks share an image, how images share a resolution, and that the hash of each record is that of
+its content.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from planner.image.spec import ExternalImage, ImageSpec, Resolved
 from planner.immutable import frozen
 from planner.lock.checks import unplanned
 from planner.lock.lock import Lock, Pushed
+from planner.lock.packages import distinct, names_of, readings
 from planner.lock.records import (
     ImageRecord,
     PackageRecord,
@@ -41,7 +42,7 @@ from planner.requirements.options import canonical_options
 from planner.requirements.packages import Closure, Package
 from planner.values import Digest, freeze
 
-__all__ = ["Images", "pushed_of", "readings", "records_of"]
+__all__ = ["Images", "pushed_of", "records_of"]
 
 # How many ways to read a name that several packages share are tried.
 _READINGS: Final = 64
@@ -56,8 +57,8 @@ def records_of(lock: Lock) -> Iterator[Record]:
     resolutions = _resolutions(lock)
     for image in _images(lock, resolutions):
         yield evolve(image, stacks=() if list(image.stacks) == stacks else image.stacks)
-    packages = _shared(package for _, closures in resolutions for item in closures for package in item[2])
-    names = _names(packages.values())
+    packages = distinct(package for _, closures in resolutions for item in closures for package in item[2])
+    names = names_of(packages.values())
     for (resolved, closures), name in resolutions.items():
         yield ResolutionRecord(
             name,
@@ -121,17 +122,6 @@ def _resolution_hash(resolved: Resolved, closures: _Closures) -> Digest:
     return content_hash("resolution", (resolved.inputs, told, sources, *overridden))
 
 
-def _shared(packages: Iterable[Package]) -> dict[tuple[str, tuple[str, ...]], Package]:
-    """Each package once: what it requires in any image, since an extra of one is none of another."""
-    found: dict[tuple[str, tuple[str, ...]], Package] = {}
-    for package in packages:
-        key = (package.text, package.hashes)
-        if key in found and package.requires != found[key].requires:
-            found[key] = evolve(found[key], requires=(*found[key].requires, *package.requires))
-        found.setdefault(key, package)
-    return found
-
-
 def _images(lock: Lock, resolutions: Mapping[tuple[Resolved, _Closures], str]) -> Iterator[ImageRecord]:
     """Each image of each pipeline, with the stacks that have it."""
     shared: dict[tuple[str, NamedSpec, ParentRecord, str | None], list[str]] = {}
@@ -169,25 +159,6 @@ def _parent(spec: ImageSpec, names: Mapping[ImageSpec, str]) -> ParentRecord:
         # By digest alone: a name without both would be read as that of the tag `latest`.
         return ParentRecord(parent.base, None, pin.kind, pin.platform, pin.manifest)
     return ParentRecord(parent.reference, parent.digest, pin.kind, pin.platform, pin.manifest)
-
-
-def _names(packages: Iterable[Package]) -> dict[tuple[str, tuple[str, ...]], str]:
-    """What resolutions call each package by: its name where that is enough, so that a version moves once."""
-    by_name: dict[str, list[Package]] = {}
-    for package in packages:
-        by_name.setdefault(package.name, []).append(package)
-    names: dict[tuple[str, tuple[str, ...]], str] = {}
-    for name, same in by_name.items():
-        texts = Counter(package.text for package in same)
-        for package in same:
-            key = (package.text, package.hashes)
-            if len(same) == 1:
-                names[key] = name
-            elif texts[package.text] == 1:
-                names[key] = package.text
-            else:
-                names[key] = f"{package.text} #{content_hash('package', package).short}"
-    return names
 
 
 def pushed_of(record: PushedRecord, where: str) -> Pushed:
@@ -342,27 +313,6 @@ class Images:
             if _resolution_hash(resolved, found) == record.hash:
                 return resolved, {name: (asked[name], closures[name], options) for name in closures}
         raise wrong(where, "its hash is not that of its content")
-
-
-def readings(records: Iterable[PackageRecord]) -> Mapping[str, tuple[Package, ...]]:
-    """The packages that each name can stand for. PlannerError with the first that cannot be read."""
-    packages = _shared(map(_package, records))
-    # The reading that a lock was written with comes first: there can be more than are tried.
-    found: dict[str, dict[Package, None]] = {}
-    names = _names(packages.values())
-    for spelled in (lambda key: names[key], lambda key: key[0], lambda key: packages[key].name):
-        for key in sorted(packages):
-            found.setdefault(spelled(key), {})[packages[key]] = None
-    return {name: tuple(each) for name, each in found.items()}
-
-
-def _package(record: PackageRecord) -> Package:
-    try:
-        return Package(record.name, record.version, record.url, record.files, record.index, record.requires)
-    except PlannerError as error:
-        raise wrong(f"package {record.name!r}", error.problems[0].found) from None
-    except ValueError as error:
-        raise wrong(f"package {record.name!r}", str(error)) from None
 
 
 def _asked(source: SourceRecord, where: str) -> Requirements:

@@ -18,7 +18,8 @@ from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ImageSpec
 from planner.immutable import frozen
 from planner.lock.lock import Lock, Pushed
-from planner.lock.normal import Images, pushed_of, readings
+from planner.lock.normal import Images, pushed_of
+from planner.lock.packages import readings
 from planner.lock.records import (
     KIND_OF,
     ImageRecord,
