@@ -22,8 +22,8 @@ from executor.mutex import locked
 from executor.reading import NotRead, read_whole
 from executor.scratch import held, sweep
 from planner.errors import Place, PlannerError, Problem
+from planner.lock.converter import RESTORE
 from planner.lock.lock import LOCK_NAME, Lock
-from planner.lock.records import RESTORE
 from planner.lock.text import dumps, loads
 
 __all__ = [

@@ -20,6 +20,7 @@ from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec, Resolved
 from planner.immutable import frozen
 from planner.lock.checks import unplanned
+from planner.lock.converter import requirements_of, wrong
 from planner.lock.lock import Lock, Pushed
 from planner.lock.packages import distinct, names_of, readings
 from planner.lock.records import (
@@ -33,9 +34,7 @@ from planner.lock.records import (
     SourceRecord,
     StackRecord,
     read_instruction,
-    requirements_of,
     write_instruction,
-    wrong,
 )
 from planner.requirements.model import Requirements, constraint_lines, to_lines
 from planner.requirements.options import canonical_options

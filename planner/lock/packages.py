@@ -13,7 +13,8 @@ from attrs import evolve
 
 from planner.errors import PlannerError
 from planner.identity import content_hash
-from planner.lock.records import PackageRecord, wrong
+from planner.lock.converter import wrong
+from planner.lock.records import PackageRecord
 from planner.requirements.packages import Package
 
 __all__ = ["distinct", "names_of", "readings"]

@@ -16,11 +16,11 @@ from typing import Any, Final
 from planner import toml
 from planner.errors import PlannerError, Problem
 from planner.image.plan import PlanSpec
+from planner.lock.converter import RESTORE
 from planner.lock.lock import LOCK_NAME, Lock
 from planner.lock.normal import Images, pushed_of, records_of
 from planner.lock.records import (
     KIND_OF,
-    RESTORE,
     ImageRecord,
     PackageRecord,
     PushedRecord,

@@ -17,8 +17,9 @@ from planner.errors import PlannerError, Problem
 from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.lock.checks import unplanned
+from planner.lock.converter import RESTORE
 from planner.lock.lock import LOCK_NAME, Lock, Pushed
-from planner.lock.records import RESTORE, check_plain, read_instruction
+from planner.lock.records import check_plain, read_instruction
 from planner.pipeline import NAME
 from planner.values import Digest, FrozenMapping, ImageRef, freeze
 
