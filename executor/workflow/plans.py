@@ -122,16 +122,16 @@ def image_spec(
     made, _ = spec(
         project, project.pipeline(pipeline), project.stack(stack), pins, Facts(), asks=asks, engine=engine
     )
-    found = [image for image in made.images if image.name == name]
-    found += [image for image in made.images if name in image.steps]
-    if not found:
-        raise unknown_image(name, (each for image in made.images for each in (image.name, *image.steps)))
+    found = made.image(name)
+    if found is None:
+        raise unknown_image(name, made)
     refuse_unresolved([made])
-    return found[0]
+    return found
 
 
-def unknown_image(name: str, names: Iterable[str]) -> ExecutorError:
-    """The error about an image that does not exist; `names` are those that do."""
+def unknown_image(name: str, made: BuildPlan | PlanSpec) -> ExecutorError:
+    """The error about an image that a plan does not have, and no step of it."""
+    names = (each for image in made.images for each in (image.name, *image.steps))
     return UsageError.of("command line", f"no image {name!r}", did_you_mean(name, names))
 
 

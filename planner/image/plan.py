@@ -6,8 +6,9 @@ of order: a parent stands before what is built on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import TypeVar
 
 from attrs import field
 
@@ -120,6 +121,16 @@ class NamedSpec:
     cache_mount: CacheMount | None = field(default=None, eq=False)
 
 
+AnyImage = TypeVar("AnyImage", ImagePlan, NamedSpec)
+
+
+def _called(name: str, images: Sequence[AnyImage]) -> AnyImage | None:
+    """The image of a name, or the one that a step of that name runs in."""
+    by_name = [image for image in images if image.name == name]
+    by_step = [image for image in images if name in image.steps]
+    return next(iter(by_name + by_step), None)
+
+
 def _by_name(images: Iterable[NamedSpec]) -> tuple[NamedSpec, ...]:
     return tuple(sorted(images, key=lambda image: image.name))
 
@@ -132,6 +143,10 @@ class PlanSpec:
     stack: str
     images: tuple[NamedSpec, ...] = field(default=(), converter=_by_name)
     notes: tuple[Note, ...] = field(default=(), eq=False)
+
+    def image(self, name: str) -> NamedSpec | None:
+        """The image of a name, or the one that a step of that name runs in."""
+        return _called(name, self.images)
 
     @cached_property
     def by_step(self) -> Mapping[str, NamedSpec]:
@@ -234,6 +249,4 @@ class BuildPlan:
 
     def image(self, name: str) -> ImagePlan | None:
         """The image of a name, or the one that a step of that name runs in."""
-        by_name = [image for image in self.images if image.name == name]
-        by_step = [image for image in self.images if name in image.steps]
-        return next(iter(by_name + by_step), None)
+        return _called(name, self.images)

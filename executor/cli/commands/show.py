@@ -62,9 +62,7 @@ def show(
         )
     found = planned.plan.image(image)
     if found is None:
-        raise unknown_image(
-            image, (name for item in planned.plan.images for name in (item.name, *item.steps))
-        )
+        raise unknown_image(image, planned.plan)
     if part == "context":
         end = "\0" if null else "\n"
         paths = (path for tree in found.checkout.trees.values() for path in tree.paths())
