@@ -7,11 +7,11 @@ the history of an image names programs that only one of the C libraries comes wi
 from __future__ import annotations
 
 import json
-import platform as machine
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from executor.observe.python import python_version
 from executor.resolve.tags import platform_of
 from planner.errors import PlannerError, Problem
 from planner.facts.answers import ImagePython
@@ -72,7 +72,7 @@ def python(told: Told, platform: str, *, given: str | None = None) -> ImagePytho
         found = f"uv cannot resolve requirements for {platform}{' with musl' if told.musl else ''}"
         raise PlannerError([Problem.at("requirements", found, "build for linux/amd64 or linux/arm64")])
     assumed = version is None or told.musl is None
-    return ImagePython(version or ".".join(machine.python_version_tuple()[:2]), name, assumed)
+    return ImagePython(version or python_version(), name, assumed)
 
 
 def by_configuration(
