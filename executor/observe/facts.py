@@ -12,7 +12,7 @@ from executor.observe.images import ChooseEngine, Images, any_engine
 from executor.observe.world import WorkingTree, World, answer
 from planner.errors import PlannerError, Problem
 from planner.facts.facts import Facts
-from planner.facts.needs import ImageDigest, LocalImage, Need, PythonOf, Resolve
+from planner.facts.needs import Need, Resolve
 from planner.lock.lock import Pins
 from planner.planning import Planning
 
@@ -102,7 +102,7 @@ def _answers(wanted: tuple[Need[Any], ...], world: World, images: Images) -> dic
     found = images.answers(wanted)
     problems: dict[Problem, None] = {}
     for need in wanted:
-        if isinstance(need, ImageDigest | LocalImage | PythonOf):
+        if need in found:
             continue
         if isinstance(need, Resolve):
             from executor.resolve.uv import resolve  # noqa: PLC0415  # a locked plan resolves nothing
