@@ -26,7 +26,6 @@ __all__ = ["ChooseEngine", "Images", "any_engine"]
 
 T = TypeVar("T")
 
-
 ChooseEngine = Callable[[], "ImageStore | None"]
 """Finds the engine whose images are looked at: of all that it can do, only its image store is asked."""
 
@@ -64,8 +63,8 @@ class Images:
         for need in wanted:
             if isinstance(need, LocalImage):
                 found[need] = self._local(need)
-            elif isinstance(need, PythonOf):
-                found[need] = self._python(need)
+        if pythons := [need for need in wanted if isinstance(need, PythonOf)]:
+            found.update(self._pythons(pythons).items())
         return found
 
     def _pins(self, needs: list[ImageDigest]) -> dict[ImageDigest, Pin]:
@@ -90,24 +89,27 @@ class Images:
         found: ImageId | None = self._ask(partial(_image_id, need.ref))
         return found or ImageId(reason="no engine answers")
 
-    def _python(self, need: PythonOf) -> ImagePython:
-        """The Python of an image: what its configuration tells, else a container of it, else this machine's.
+    def _pythons(self, needs: list[PythonOf]) -> dict[PythonOf, ImagePython]:
+        """The Pythons of images: as configurations tell, else containers of them, else that of this machine.
 
         A version that a setting says is taken for granted. Where no registry tells the rest, no image is
         pulled for it, but one that the engine has is run.
         """
         from executor.observe import parents  # noqa: PLC0415  # only what is resolved anew needs it
 
-        platform = need.platform or self.host_platform()
-        told = None
+        images = {need: (need.ref, need.platform or self.host_platform()) for need in needs}
+        told: Mapping[tuple[ImageRef, str], parents.Told] = {}
         if self.asks:
-            told = parents.by_configuration(need.ref, platform, timeout=self.timeout, environ=self.environ)
-            version = need.version or (told and told.version)
-            if told is None or told.musl is None or version is None:
-                pulls = told is not None or version is None
-                run = partial(parents.by_container, need.ref, pulls)
-                told = self._ask(run, wait=limits.PARENT_SECONDS) or told
-        return parents.python(told or parents.Told(), platform, given=need.version)
+            told = parents.by_configuration(images.values(), timeout=self.timeout, environ=self.environ)
+        found = {}
+        for need, image in images.items():
+            known = told.get(image)
+            version = need.version or (known and known.version)
+            if self.asks and (known is None or known.musl is None or version is None):
+                run = partial(parents.by_container, need.ref, known is not None or version is None)
+                known = self._ask(run, wait=limits.PARENT_SECONDS) or known
+            found[need] = parents.python(known or parents.Told(), image[1], given=need.version)
+        return found
 
     def _ask(self, question: Callable[[Any], T], *, wait: float | None = None) -> T | None:
         """What the engine says; None if there is none, it fails, or it does not answer in time."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from executor.observe.python import python_version
@@ -76,15 +76,22 @@ def python(told: Told, platform: str, *, given: str | None = None) -> ImagePytho
 
 
 def by_configuration(
-    ref: ImageRef, platform: str, *, timeout: float, environ: Mapping[str, str]
-) -> Told | None:
-    """What the configuration of an image in its registry tells; None if that cannot be had."""
-    from executor.registry.configs import Config, config  # noqa: PLC0415  # a pinned Python asks nobody
+    images: Iterable[tuple[ImageRef, str]], *, timeout: float, environ: Mapping[str, str]
+) -> Mapping[tuple[ImageRef, str], Told]:
+    """What the configurations of images, each for a platform, tell; nothing of those that cannot be had.
 
-    if ref.registry == LOCAL_REGISTRY:
-        return None
-    found = config(ref, platform=platform, timeout=timeout, environ=environ)
-    return configured(found.data) if isinstance(found, Config) else None
+    Their registries are asked all at once, within `timeout` seconds in all.
+    """
+    from executor.registry.asking import Question  # noqa: PLC0415  # a pinned Python asks nobody
+    from executor.registry.configs import Config, configs  # noqa: PLC0415  # as above
+
+    questions = {image: Question(*image) for image in images if image[0].registry != LOCAL_REGISTRY}
+    answers = configs(questions.values(), timeout=timeout, environ=environ)
+    return {
+        image: configured(answer.data)
+        for image, question in questions.items()
+        if isinstance(answer := answers[question], Config)
+    }
 
 
 def configured(data: Mapping[str, Any]) -> Told:

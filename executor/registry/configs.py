@@ -1,9 +1,9 @@
-"""The configuration of an image in its registry: what its variables are, and how it was made."""
+"""The configurations of images in their registries: their variables, and how they were made."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import field
@@ -11,12 +11,11 @@ from attrs import field
 from executor.registry.asking import Missing, Question, Unknown, Untold, ask_all
 from executor.registry.manifests import checked, digest_of, fetch_manifest
 from planner.immutable import frozen
-from planner.values import ImageRef
 
 if TYPE_CHECKING:
     from executor.registry.client import Client
 
-__all__ = ["Answer", "Config", "config"]
+__all__ = ["Answer", "Config", "configs"]
 
 
 @frozen
@@ -29,16 +28,15 @@ class Config:
 Answer: TypeAlias = Config | Missing | Unknown
 
 
-def config(
-    ref: ImageRef, *, platform: str, timeout: float, environ: Mapping[str, str] | None = None
-) -> Answer:
-    """The configuration of an image, of an index that of the image for a platform.
+def configs(
+    questions: Iterable[Question], *, timeout: float, environ: Mapping[str, str] | None = None
+) -> dict[Question, Answer]:
+    """The configurations of images, of an index that of the image for the platform; all asked at once.
 
     Asked within `timeout` seconds in all. `environ` (by default this process's) says where the user's
-    logins are. Raises nothing but ValueError for a `platform` that is none.
+    logins are. Raises nothing.
     """
-    question = Question(ref, platform)
-    return ask_all([question], _look, timeout=timeout, environ=environ)[question]
+    return ask_all(questions, _look, timeout=timeout, environ=environ)
 
 
 def _look(client: Client, question: Question) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -15,8 +16,8 @@ from executor.engines.protocol import Finished, ImageInfo
 from executor.observe import parents
 from executor.observe.images import ChooseEngine, Images
 from executor.observe.parents import Told, configured
-from executor.registry.configs import Config, config
-from executor.registry.lookup import Unknown
+from executor.registry.configs import Config, configs
+from executor.registry.lookup import Question, Unknown
 from planner.errors import PlannerError
 from planner.facts.answers import ImagePython
 from planner.facts.needs import PythonOf
@@ -273,6 +274,25 @@ def test_an_image_that_no_registry_tells_of_is_run_where_the_engine_has_it() -> 
     assert engine.asked == ["inspect", "inspect", "pull", "run"]
 
 
+def test_registries_are_asked_for_all_configurations_at_once() -> None:
+    shelf = Shelf()
+    shelf.put(BOTH)
+    both = threading.Barrier(2)
+
+    def answer(request: Request) -> Reply:
+        if request.path.endswith("/manifests/1"):
+            # Neither is told anything before the other has asked.
+            both.wait()
+        return shelf.answer(request)
+
+    with serving(answer) as site:
+        needs = [PythonOf(ImageRef.parse(f"{site.address}/{name}:1")) for name in ("base", "other")]
+        images = Images(engine=None, environ={}, timeout=5, host_platform=lambda: "linux/amd64")
+        found = images.answers(needs)
+        both.abort()
+    assert found == dict.fromkeys(needs, ImagePython("3.11.11", "x86_64-manylinux_2_28"))
+
+
 def test_no_registry_is_asked_for_an_image_of_this_machine() -> None:
     connected: list[object] = []
 
@@ -374,7 +394,8 @@ def test_what_is_resolved_for(told: Told, found: ImagePython) -> None:
 def look(site: Site, platform: str = "linux/amd64") -> object:
     """What a registry says of the configuration of `base:1`."""
     ref = ImageRef.parse(f"{site.address}/base:1")
-    return config(ref, platform=platform, timeout=5, environ={})
+    question = Question(ref, platform)
+    return configs([question], timeout=5, environ={})[question]
 
 
 def test_a_configuration_is_that_of_the_image_for_a_platform() -> None:
