@@ -30,7 +30,7 @@ from planner.image.spec import ExternalImage, ImageSpec, Resolved
 from planner.lock.lock import Pins
 from planner.pipeline import Pipeline, Step
 from planner.requirements.names import prevailing
-from planner.requirements.options import canonical_options, resolving
+from planner.requirements.options import canonical_options, resolving, resolving_variables
 from planner.requirements.packages import Closure
 from planner.requirements.resolution import Inputs, contradiction, divided
 from planner.settings.effective import Settings
@@ -129,11 +129,7 @@ class Specs:
             python.version,
             python.platform,
             resolving(self._installer(step, settings).arguments),
-            {
-                name: value.text
-                for name, value in settings.environment.items()
-                if name.startswith(f"{settings.installer.name}_")
-            },
+            resolving_variables(settings.installer, settings.environment),
             self.pins.newest(*where),
             prevailing(source.name for source in sources) if settings.prefers_own else (),
         )

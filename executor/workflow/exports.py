@@ -17,7 +17,7 @@ from planner.image.spec import ImageSpec, Resolved
 from planner.logins import holds_login
 from planner.requirements.exports import pylock_text, requirements_text
 from planner.requirements.model import Requirements
-from planner.requirements.options import resolving
+from planner.requirements.options import resolving, resolving_variables
 from planner.requirements.resolution import Inputs, Resolution
 
 __all__ = ["FORMATS", "Format", "export"]
@@ -76,17 +76,16 @@ def _pinned(spec: ImageSpec, resolved: Resolved) -> Inputs:
     options = {option: None for item in spec.installs for option in item.options}
     packages = (package.requirement for package in spec.packages if package.version)
     installer = spec.installer
-    name = installer.name.name if installer else ""
+    variables = {
+        name: value
+        for item in spec.instructions
+        if isinstance(item, SetEnvironment) and not item.runtime
+        for name, value in item.variables.items()
+    }
     return Inputs(
         (("lock", Requirements.of(packages, options=tuple(options))),),
         resolved.python.version,
         resolved.python.platform,
         {**resolving(installer.arguments if installer else {}), "no-deps": None},
-        {
-            variable: value.text
-            for item in spec.instructions
-            if isinstance(item, SetEnvironment) and not item.runtime
-            for variable, value in item.variables.items()
-            if variable.startswith(f"{name}_")
-        },
+        resolving_variables(installer.name, variables) if installer else {},
     )

@@ -18,7 +18,7 @@ from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.logins import HOST_PORT
 from planner.requirements.credentials import fault, refuse_unreadable
 from planner.requirements.model import Option, Requirements
-from planner.values import single_arguments
+from planner.values import EnvTemplate, PythonPackageInstaller, single_arguments
 
 __all__ = [
     "FLAGS",
@@ -33,6 +33,7 @@ __all__ = [
     "joined",
     "parse_option",
     "resolving",
+    "resolving_variables",
     "unsupported",
     "uv_arguments",
 ]
@@ -186,6 +187,13 @@ _RESOLVING: Final = frozenset(
 def resolving(arguments: Mapping[str, object]) -> Mapping[str, object]:
     """Those arguments of an installer, in their only spelling, that a resolution depends on."""
     return {name: value for name, value in arguments.items() if name in _RESOLVING}
+
+
+def resolving_variables(
+    installer: PythonPackageInstaller, variables: Mapping[str, EnvTemplate]
+) -> Mapping[str, str]:
+    """Those variables of an image, as templates, in which an installer looks for the same."""
+    return {name: value.text for name, value in variables.items() if name.startswith(f"{installer.name}_")}
 
 
 # Options that an installer takes once → the arguments that say the same.
