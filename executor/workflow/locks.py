@@ -11,13 +11,13 @@ from functools import cached_property
 from attrs import evolve
 
 from executor.config.project import Project
-from executor.errors import ExecutorError, Failure
+from executor.errors import ExecutorError, Failure, UsageError
 from executor.observe.images import ChooseEngine
 from executor.state import lock_text, update_lock
 from executor.workflow.plans import spec, stale
 from planner.compare.changes import Change
 from planner.compare.layers import rebuilt_layers
-from planner.errors import Place, PlannerError, Problem
+from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.facts.facts import Facts
 from planner.image.plan import BuildPlan, Note, PlanSpec
 from planner.image.spec import ExternalImage
@@ -174,9 +174,6 @@ def check_lock(
 
 def _refuse_unknown(pins: Pins) -> None:
     """UsageError for what is to be upgraded and the lock does not have: a misspelt name would do nothing."""
-    from executor.errors import UsageError  # noqa: PLC0415  # only a wrong name needs it
-    from planner.errors import did_you_mean  # noqa: PLC0415  # as above
-
     known = {image.spec.external.reference for plan in pins.lock.plans for image in plan.images}
     packages = {name for plan in pins.lock.plans for name in plan.packages}
     for requirement in pins.upgrades:
