@@ -63,7 +63,8 @@ _PIP_VARIABLES: Final = {
 _UNREACHABLE: Final = re.compile(
     r"Failed to fetch|network was disabled|Request failed|dns error|operation timed out"
 )
-
+# What uv says first where requirements come to nothing. What follows says why.
+_NO_SOLUTION: Final = "No solution found when resolving dependencies"
 # What uv says at the end where its command line is wrong.
 _USAGE: Final = "For more information, try '--help'."
 _SEE: Final = "see `uv pip compile --help`"
@@ -306,6 +307,3 @@ def _failure(stderr: str, secrets: Iterable[str]) -> Resolution:
     transient = _UNREACHABLE.search(stderr) is not None
     reason = Mask(secrets)(said or " ".join(stderr.split()) or "uv says nothing")
     return Resolution(reason=reason, transient=transient, impossible=not transient)
-
-
-_NO_SOLUTION: Final = "No solution found when resolving dependencies"
