@@ -40,7 +40,7 @@ from executor.engines.pushes import pushed, unheard
 from executor.engines.references import environment, image_id, named, only_digest, own_id, parsed, references
 from executor.engines.tags import tagged
 from executor.engines.watch import check_lost, watched
-from executor.errors import BuildFailed, EngineRefused, ExecutorError, ProgramMissing
+from executor.errors import BuildFailed, EngineRefused, ExecutorError, ProgramMissing, ProgramSilent
 from executor.home import docker_directory
 from executor.orphans import SCRATCH_VARIABLE, end_orphans
 from executor.process import Command, run
@@ -112,7 +112,7 @@ class DockerEngine:
         self._builder = builder
         self._daemon = Daemon()
         self._tasks = Tasks()
-        self._has_buildx: bool | None = None
+        self._has_buildx: bool | ProgramSilent | None = None
 
     @property
     def place(self) -> str:
@@ -320,13 +320,14 @@ class DockerEngine:
             self.remove(image)
 
     def _buildx(self) -> bool:
-        """Whether BuildKit's command line is there. It takes 0.1 s to say so itself."""
+        """Whether BuildKit's command line is there. One that hangs costs one wait, not one for each image."""
         if self._has_buildx is None:
-            self._has_buildx = any(map(os.path.exists, _plugin_files()))
-            if not self._has_buildx:
-                with contextlib.suppress(ProgramMissing):
-                    done = run(_BUILDX_VERSION, timeout=limits.GREETING_SECONDS)
-                    self._has_buildx = done.code == 0
+            try:
+                self._has_buildx = _has_buildx()
+            except ProgramSilent as error:
+                self._has_buildx = error
+        if isinstance(self._has_buildx, ProgramSilent):
+            raise self._has_buildx
         return self._has_buildx
 
 
@@ -350,6 +351,16 @@ def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
         user=config.get("User") or "",
         working_directory=config.get("WorkingDir") or "",
     )
+
+
+def _has_buildx() -> bool:
+    """Whether BuildKit's command line is there. It takes 0.1 s to say so itself."""
+    if any(map(os.path.exists, _plugin_files())):
+        return True
+    try:
+        return run(_BUILDX_VERSION, timeout=limits.GREETING_SECONDS).code == 0
+    except ProgramMissing:
+        return False
 
 
 def _buildx_program() -> tuple[str, ...]:
