@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from executor import limits
-from executor.ahead import load_ahead
-from executor.engines.archive import DOCKERFILE, archive, planned_options, written_id
+from executor.engines.archive import DOCKERFILE, archive, planned_options
+from executor.engines.buildx import build_with_buildkit, has_buildx, no_buildx
 from executor.engines.daemon import (
     FOREVER,
     Daemon,
@@ -31,76 +31,29 @@ from executor.engines.daemon import (
 )
 from executor.engines.host import current_context, local_socket, unusable
 from executor.engines.interrupts import Task, Tasks
-from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed
+from executor.engines.logs import NO_IMAGE, Log, build_failed
 from executor.engines.mark import mark
-from executor.engines.options import cli_options, sdk_options
+from executor.engines.options import sdk_options
 from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine, Unusable
 from executor.engines.pushes import pushed, unheard
 from executor.engines.references import environment, image_id, named, only_digest, own_id, parsed, references
 from executor.engines.tags import tagged
 from executor.engines.watch import check_lost, watched
-from executor.errors import BuildFailed, EngineRefused, ExecutorError, ProgramMissing, ProgramSilent
-from executor.home import docker_directory
-from executor.orphans import SCRATCH_VARIABLE, end_orphans
-from executor.process import Command, run
+from executor.errors import BuildFailed, ExecutorError, ProgramSilent
+from executor.orphans import end_orphans
 from executor.registry.credentials import Login, docker_login
-from executor.scratch import name_of
-from executor.state import scratch_directory
 from planner.image.capabilities import Capability
 from planner.mask import Mask
-from planner.render.dockerfile import MARKER, TIMESTAMP
+from planner.render.dockerfile import MARKER
 from planner.values import Digest, FrozenMapping, ImageRef
 
-__all__ = ["DockerBuilder", "DockerEngine", "buildx_command"]
+__all__ = ["DockerBuilder", "DockerEngine"]
 
 DockerBuilder = Literal["auto", "buildkit", "classic"]
 
 # A container that a living builder made is started, or removed, within this time.
 _SETTLING_SECONDS: Final = 2.0
-_BUILDX: Final = ("docker", "buildx")
-_BUILDX_VERSION: Final = Command((*_BUILDX, "version"))
-# Where the command line looks for its plugins (docs.docker.com/reference/cli/docker, "cliPluginsExtraDirs"
-# and cli-plugins/manager), after the user's own directory.
-_PLUGINS: Final = (
-    "/usr/local/lib/docker/cli-plugins",
-    "/usr/local/libexec/docker/cli-plugins",
-    "/usr/lib/docker/cli-plugins",
-    "/usr/libexec/docker/cli-plugins",
-)
-
-
-def buildx_command(job: BuildJob, id_file: Path, program: tuple[str, ...] = _BUILDX) -> Command:
-    """The command that builds a job with BuildKit, from an archive on its standard input.
-
-    `program` is how its command line is started: `docker buildx`, or the file of that plugin by itself.
-    The image has no tag; its ID is written to a file. The values of variables are in the command's
-    environment only, where no process list shows them. What the user's environment says of platforms and
-    times does not count.
-    """
-    return Command(
-        (
-            *program,
-            "build",
-            "--load",
-            "--progress=plain",
-            f"--iidfile={id_file}",
-            f"--file={DOCKERFILE}",
-            *cli_options(planned_options(job.image), "docker"),
-            *(f"--build-arg={name}" for name in job.variables),
-            # The time of the image and of its history. BuildKit gives it to commands that ask for it, too.
-            f"--build-arg=SOURCE_DATE_EPOCH={TIMESTAMP}",
-            "-",
-        ),
-        env=FrozenMapping({
-            **job.variables,
-            # Provenance would make an index of the image. The variable and not the flag, which buildx
-            # before 0.10 does not know.
-            "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
-            "DOCKER_DEFAULT_PLATFORM": "",
-            SCRATCH_VARIABLE: name_of(id_file.parent),
-        }),
-    )  # fmt: skip
 
 
 class DockerEngine:
@@ -129,7 +82,7 @@ class DockerEngine:
     def uses_buildkit(self) -> bool:
         """Whether it builds with BuildKit. EngineRefused if that is asked for and not there."""
         if self._builder == "buildkit" and not self._buildx():
-            raise _no_buildx()
+            raise no_buildx()
         return self._builder != "classic" and self._buildx()
 
     def unavailable(self) -> Unusable | None:
@@ -139,7 +92,7 @@ class DockerEngine:
         try:
             self._daemon.greet()
             if self._builder == "buildkit" and not self._buildx():
-                raise _no_buildx()
+                raise no_buildx()
         except ExecutorError as error:
             (problem,) = error.problems
             return Unusable(problem.found, problem.fix, error.failure)
@@ -171,7 +124,7 @@ class DockerEngine:
         log = Log(on_line, Mask(job.variables.values()))
         with self._tasks.begun(job.image.name) as task, watched(task):
             if self.uses_buildkit:
-                image, failed = _build_with_buildkit(job, log, task)
+                image, failed = build_with_buildkit(job, log, task)
             else:
                 image, failed = _build_classic(self._daemon, job, log, task)
             if image and (failed or task.interrupted):
@@ -323,17 +276,12 @@ class DockerEngine:
         """Whether BuildKit's command line is there. One that hangs costs one wait, not one for each image."""
         if self._has_buildx is None:
             try:
-                self._has_buildx = _has_buildx()
+                self._has_buildx = has_buildx()
             except ProgramSilent as error:
                 self._has_buildx = error
         if isinstance(self._has_buildx, ProgramSilent):
             raise self._has_buildx
         return self._has_buildx
-
-
-def _no_buildx() -> ExecutorError:
-    fix = "install docker's buildx plugin, or set STOWPLAN_DOCKER_BUILDER=auto"
-    return EngineRefused.of("docker", "BuildKit is asked for, and `docker buildx version` does not work", fix)
 
 
 def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
@@ -351,45 +299,6 @@ def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
         user=config.get("User") or "",
         working_directory=config.get("WorkingDir") or "",
     )
-
-
-def _has_buildx() -> bool:
-    """Whether BuildKit's command line is there. It takes 0.1 s to say so itself."""
-    if any(map(os.path.exists, _plugin_files())):
-        return True
-    try:
-        return run(_BUILDX_VERSION, timeout=limits.GREETING_SECONDS).code == 0
-    except ProgramMissing:
-        return False
-
-
-def _buildx_program() -> tuple[str, ...]:
-    """How BuildKit's command line is started: the plugin is a program by itself (docker/buildx, README).
-
-    `docker buildx` starts it twice, first to ask it what it is: 53 ms and not 19 before anything is built.
-    """
-    plugin = next((path for path in _plugin_files() if os.access(path, os.X_OK)), None)
-    return (str(plugin),) if plugin else _BUILDX
-
-
-def _plugin_files() -> Iterator[Path]:
-    config = docker_directory(os.environ)
-    for directory in (*([config / "cli-plugins"] if config else ()), *map(Path, _PLUGINS)):
-        yield directory / "docker-buildx"
-
-
-def _build_with_buildkit(job: BuildJob, log: Log, task: Task) -> tuple[str, str]:
-    """Build with the command line; returns the image's ID and why it failed, either of them empty."""
-    with scratch_directory(job.root) as directory:
-        id_file = directory / "image"
-        # The image gets its tag with it, and is pushed.
-        load_ahead("docker")
-        command = buildx_command(job, id_file, _buildx_program())
-        done = run(command, stdin=archive(job), on_line=log, stoppable=task.stoppable)
-        image = written_id(id_file)
-    if done.code:
-        return image, UNTOLD
-    return image, "" if image else NO_IMAGE
 
 
 def _build_classic(daemon: Daemon, job: BuildJob, log: Log, task: Task) -> tuple[str, str]:

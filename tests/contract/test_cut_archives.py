@@ -21,7 +21,8 @@ from executor.engines.archive import (
     whole_dockerfile,
     written_id,
 )
-from executor.engines.docker import DockerEngine, buildx_command
+from executor.engines.buildx import buildx_command
+from executor.engines.docker import DockerEngine
 from executor.engines.options import sdk_options
 from executor.process import run
 from executor.scratch import held

@@ -18,7 +18,8 @@ import requests
 from executor.apply.exclusive import alone
 from executor.engines import daemon
 from executor.engines.archive import DOCKERFILE, archive, whole_dockerfile
-from executor.engines.docker import DockerEngine, buildx_command
+from executor.engines.buildx import buildx_command
+from executor.engines.docker import DockerEngine
 from executor.engines.protocol import BuildJob, Engine
 from executor.process import Command, run
 from planner.image.plan import ImagePlan

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from executor.engines.archive import whole_dockerfile
-from executor.engines.docker import buildx_command
+from executor.engines.buildx import buildx_command
 from executor.engines.leftovers import build_secret
 from executor.engines.options import TABLE, cli_options, sdk_options
 from executor.engines.podman_commands import build_command, push_command

@@ -467,7 +467,7 @@ def test_podman_that_hangs_says_so_and_is_gone(programs: Path) -> None:
 @pytest.mark.usefixtures("soon")
 def test_a_plugin_that_hangs_is_not_taken_for_none(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the classic builder would build without a word."""
-    monkeypatch.setattr("executor.engines.docker._PLUGINS", ())
+    monkeypatch.setattr("executor.engines.buildx._PLUGINS", ())
     install(programs, "docker", f"echo asked >> {programs}/asked\nexec /bin/sleep 300")
     engine = DockerEngine()
     # Nor by whoever asks next, who does not wait for it again.
