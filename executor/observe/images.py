@@ -27,7 +27,7 @@ __all__ = ["ChooseEngine", "Images", "any_engine"]
 T = TypeVar("T")
 
 ChooseEngine = Callable[[], "ImageStore | None"]
-"""Finds the engine whose images are looked at: of all that it can do, only its image store is asked."""
+"""Finds the engine whose images are looked at. One is pulled and run only if nothing else tells a Python."""
 
 
 def any_engine() -> Engine | None:
