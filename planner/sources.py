@@ -315,7 +315,8 @@ class Sources:
             if listing.left_out:
                 text = f"{setting} leaves out what is of this machine alone: {', '.join(listing.left_out)}"
                 self.notes[Note("left-out", setting, text)] = None
-            known = listing.requirements
+            # Of a source without packages the lock has nothing else: its options would say where they are.
+            known = listing.requirements if listing.requirements.packages else Requirements()
         else:
             # Indexes of packages are those of the settings of now.
             known = evolve(known, options=without_indexes(known.options))

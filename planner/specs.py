@@ -26,7 +26,7 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.image.spec import ExternalImage, ImageSpec, Resolved
+from planner.image.spec import ExternalImage, ImageSpec, Observed, Resolved
 from planner.lock.lock import Pins
 from planner.pipeline import Pipeline, Step
 from planner.requirements.names import prevailing
@@ -79,11 +79,17 @@ class Specs:
         instructions: tuple[Instruction, ...] = ()
         if not settings.skip_build:
             instructions = tuple(self._instructions(step, settings, sources, closures))
+        # Of a source that asks for nothing there is no instruction.
+        unlisted = tuple(
+            Observed(source.name, source.observed)
+            for source in sources
+            if source.observed is not None and not source.requirements.packages
+        )
         options = settings.build_options
         platform = options.value("platform")
         labels = {} if settings.skip_build else options.value("labels")
         if not instructions and not labels:
-            return ImageSpec(parent, platform=platform)
+            return ImageSpec(parent, platform=platform, observed=unlisted)
         return ImageSpec(
             parent,
             instructions,
@@ -93,6 +99,7 @@ class Specs:
             target=options.value("target"),
             options=options.counted,
             resolved=resolved,
+            observed=unlisted,
         )
 
     def _parent(self, step: Step, settings: Settings) -> ExternalImage:

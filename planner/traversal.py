@@ -17,7 +17,7 @@ from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.gaps import Gaps
 from planner.image.plan import Checkout, Destination, ImagePlan, NamedSpec, Note
-from planner.image.spec import ImageSpec
+from planner.image.spec import ImageSpec, Observed
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Pins
 from planner.pipeline import Pipeline, Step
@@ -58,6 +58,8 @@ class Share:
     locked: str | None = None
     """The name that it has in the lock, where that is taken as it is."""
     steps: list[str] = Factory(list)
+    listings: dict[Observed, None] = Factory(dict)
+    """What programs listed the sources of each step from, which need not be the same."""
     of_pipeline: bool = False
 
     @property
@@ -140,9 +142,11 @@ class Traversal:
                 share = Share(identity.spec, identity.destination, settings, seen, identity.locked)
                 shares[identity] = share
             share.steps.append(step.name)
+            share.listings |= dict.fromkeys(identity.spec.listings)
             share.of_pipeline |= not step.settings.given
         named: dict[str, Share] = {}
         for share in shares.values():
+            share.spec = share.spec.listed_from(share.listings)
             own = f"{self.pipeline.name}/{share.steps[0]}"
             name = share.locked or (self.pipeline.name if share.of_pipeline else own)
             # One image of a lock whose steps go to two repositories by now.

@@ -15,7 +15,6 @@ from attrs import field
 from planner.errors import PlannerError, Problem
 from planner.files.tree import Tree
 from planner.identity import COUNTED, NOT_COUNTED, content_hash
-from planner.image.instructions import InstallRequirements
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.immutable import frozen
 from planner.requirements.model import Requirements
@@ -162,12 +161,12 @@ class PlanSpec:
     @cached_property
     def observed(self) -> Mapping[tuple[str, Digest], Requirements]:
         """What programs listed, by the source and the digest of what they listed it from."""
-        return {
-            (item.source, item.observed): item.requirements
-            for image in self.images
-            for item in image.spec.instructions
-            if isinstance(item, InstallRequirements) and item.observed is not None
-        }
+        found: dict[tuple[str, Digest], Requirements] = {}
+        for image in self.images:
+            listed = {item.source: item.requirements for item in image.spec.installs}
+            for each in image.spec.listings:
+                found[each.source, each.inputs] = listed.get(each.source, Requirements())
+        return found
 
     @cached_property
     def uv(self) -> str | None:

@@ -6,7 +6,7 @@ that only one checkout or one machine can say: `plan` has that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,7 @@ from planner.immutable import frozen
 from planner.requirements.packages import Package
 from planner.values import Digest, FrozenMapping, ImageRef, freeze
 
-__all__ = ["ExternalImage", "ImageSpec", "Resolved"]
+__all__ = ["ExternalImage", "ImageSpec", "Observed", "Resolved"]
 
 
 def _without_digest(reference: ImageRef) -> ImageRef:
@@ -71,6 +71,17 @@ class Resolved:
     transient: bool = field(default=False, metadata=NOT_COUNTED)
 
 
+@frozen(order=True)
+class Observed:
+    """A source that a program lists, and the digest of what it was listed from.
+
+    As long as that is the same, the program is not asked again. It says nothing of what the image is.
+    """
+
+    source: str = field(metadata=NOT_COUNTED)
+    inputs: Digest = field(metadata=NOT_COUNTED)
+
+
 @frozen(cache_hash=True)
 class ImageSpec:
     """What an image is, as far as every machine knows: its parent, and what is done to it.
@@ -89,6 +100,9 @@ class ImageSpec:
     options: Mapping[str, Any] = field(default=FrozenMapping(), converter=freeze, metadata=COUNTED)
     resolved: Resolved | None = field(default=None, metadata=NOT_COUNTED)
     """What its requirements were resolved for; None where they were not, or there are none."""
+    observed: tuple[Observed, ...] = field(default=(), eq=False, metadata=NOT_COUNTED)
+    """What no instruction has of programs: those that listed no packages, and, where several steps share the
+    image, those that listed the same packages from something else."""
 
     @instructions.validator
     def _sources_apart(self, _: object, instructions: tuple[Instruction, ...]) -> None:
@@ -122,6 +136,19 @@ class ImageSpec:
     def installs(self) -> tuple[InstallRequirements, ...]:
         """Its sources of requirements, in order."""
         return tuple(item for item in self.instructions if isinstance(item, InstallRequirements))
+
+    @property
+    def listings(self) -> Iterator[Observed]:
+        """All that is known of what programs listed its sources from."""
+        for item in self.installs:
+            if item.observed is not None:
+                yield Observed(item.source, item.observed)
+        yield from self.observed
+
+    def listed_from(self, listings: Iterable[Observed]) -> ImageSpec:
+        """The same image, with all that its sources were listed from."""
+        more = tuple(sorted(set(listings) - set(self.listings)))
+        return evolve(self, observed=(*self.observed, *more)) if more else self
 
     @property
     def closed(self) -> bool:

@@ -45,6 +45,7 @@ def unplanned(spec: ImageSpec) -> Iterator[str]:
     for name, value in spec.options.items():
         yield from _matching("option", OPTION_NAME, name)
         yield from _matching(f"option {name}", _LINE, *_texts(value))
+    yield from _matching("source of requirements", NAME, *(each.source for each in spec.observed))
     for instruction in spec.instructions:
         yield from _of(instruction)
 

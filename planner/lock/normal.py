@@ -145,6 +145,7 @@ def _images(lock: Lock, resolutions: Mapping[tuple[Resolved, _Closures], str]) -
             spec.labels,
             spec.options,
             resolution,
+            spec.observed,
             tuple(write_instruction(item) for item in spec.instructions),
         )
 
@@ -268,6 +269,7 @@ class Images:
             record.target,
             freeze(record.options),
             resolved,
+            record.observed,
         )
         if spec.hash != record.hash:
             raise wrong(where, "its hash is not that of its content")

@@ -17,6 +17,7 @@ from attrs.validators import deep_iterable, matches_re, optional
 
 from planner.facts.answers import PinKind
 from planner.image.instructions import KINDS, Installer, InstallRequirements, Instruction
+from planner.image.spec import Observed
 from planner.immutable import frozen
 from planner.lock.converter import structured, unstructured, wrong
 from planner.pipeline import NAME
@@ -98,6 +99,8 @@ class ImageRecord:
     options: Mapping[str, Any] = field(default=FrozenMapping(), validator=_plain)
     resolution: str | None = None
     """The name of what its requirements were resolved to."""
+    observed: tuple[Observed, ...] = ()
+    """What its sources were listed from, where no instruction says so."""
     instruction: tuple[Mapping[str, Any], ...] = ()
     """Instructions as plain data: what a source comes to, its resolution says."""
 

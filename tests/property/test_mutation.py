@@ -63,7 +63,7 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.image.spec import Resolved
+from planner.image.spec import Observed, Resolved
 from planner.integrations import Integration
 from planner.pipeline import DeploymentSettings
 from planner.requirements.markers import Marker
@@ -129,8 +129,8 @@ def test_the_values_that_describe_an_image() -> None:
         "BuildConfig", "BuildOptions", "Checkout", "Clause", "Closure", "Component", "ContainerRegistry",
         "CopyFiles", "Dependencies", "DeploymentSettings", "Destination", "DockerSettings", "ExternalImage",
         "ImagePlan", "ImageSpec", "InstallApt", "InstallProject", "InstallRequirements", "Installer",
-        "Integration", "Marker", "Option", "Package", "Pipeline", "Pushed", "Requirement", "Requirements",
-        "Resolved", "SetEnvironment", "SetUser", "Stack", "Step", "Tree",
+        "Integration", "Marker", "Observed", "Option", "Package", "Pipeline", "Pushed", "Requirement",
+        "Requirements", "Resolved", "SetEnvironment", "SetUser", "Stack", "Step", "Tree",
     ]  # fmt: skip
 
 
@@ -203,7 +203,7 @@ OUT: Final = {
     "DockerSettings.python_version", "ImageSpec.resolved", "InstallRequirements.options",
     "InstallRequirements.requirements", "Package.index", "Package.requires", "Resolved.exclude_newer",
     "Resolved.inputs", "Resolved.overridden", "Resolved.python", "Resolved.reason", "Resolved.transient",
-    "InstallRequirements.observed",
+    "ImageSpec.observed", "InstallRequirements.observed", "Observed.inputs", "Observed.source",
 }  # fmt: skip
 
 
@@ -244,6 +244,7 @@ FILE: Final = File("six-1.16.0-py3-none-any.whl", "sha256:" + "1" * 64)
 PACKAGE: Final = Package("six", "1.16.0", files=(FILE,), requires=("attrs",))
 CLOSURE: Final = Closure([PACKAGE])
 RESOLVED: Final = Resolved(digest("inputs"), ImagePython("3.11.2", "x86_64-manylinux_2_36"))
+OBSERVED: Final = Observed("pyproject", digest("listed from"))
 UNRESOLVED: Final = InstallRequirements("stack", REQUIREMENTS, INSTALLER)
 REQUIRE: Final = InstallRequirements("requirements", Requirements((Requirement("six"),)), INSTALLER, CLOSURE)
 SPEC: Final = ImageSpec(
@@ -255,11 +256,12 @@ SPEC: Final = ImageSpec(
     "runtime",
     {"network": "host", "add_host": ("a:10.0.0.1",)},
     RESOLVED,
+    (OBSERVED,),
 )
 IMAGE: Final = ImagePlan("training", ("load", "train"), SPEC, CHECKOUT, DESTINATION)
 SAMPLES: Final = (
     TREE, TEMPLATES, CLAUSE, MARKER, REQUIREMENT, OPTION, REQUIREMENTS, INSTALLER, PARENT_IMAGE, CHECKOUT,
-    DESTINATION, APT, COPY, PROJECT, USER, PACKAGE, CLOSURE, RESOLVED, REQUIRE, SPEC, IMAGE,
+    DESTINATION, APT, COPY, PROJECT, USER, PACKAGE, CLOSURE, RESOLVED, OBSERVED, REQUIRE, SPEC, IMAGE,
 )  # fmt: skip
 
 
@@ -304,6 +306,9 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (SetEnvironment, "runtime"): evolve(TEMPLATES, runtime=True),
     (InstallApt, "packages"): evolve(APT, packages=("curl", "git")),
     (ImageSpec, "resolved"): evolve(SPEC, resolved=None),
+    (ImageSpec, "observed"): evolve(SPEC, observed=()),
+    (Observed, "source"): evolve(OBSERVED, source="local-environment"),
+    (Observed, "inputs"): evolve(OBSERVED, inputs=digest("other")),
     (Resolved, "inputs"): evolve(RESOLVED, inputs=digest("other")),
     (Resolved, "python"): evolve(RESOLVED, python=ImagePython("3.12", "x86_64-manylinux_2_36")),
     (Resolved, "exclude_newer"): evolve(RESOLVED, exclude_newer="2026-01-01T00:00:00Z"),

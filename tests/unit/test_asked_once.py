@@ -141,6 +141,25 @@ def test_what_a_lock_has_no_program_is_asked_for(
     assert later == {}
 
 
+def test_a_program_that_lists_no_packages_is_asked_for_a_lock_and_not_for_a_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = project(
+        tmp_path, 'replicate_local_python_environment = "uv_freeze"\npyproject_path = "pyproject.toml"'
+    )
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT.replace('"six"', ""))
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "work")], check=True)
+    monkeypatch.setenv(PYTHON_VARIABLE, str(tmp_path / "work/bin/python"))
+    subprocess.run([find_uv_bin(), "lock", "--quiet"], cwd=tmp_path, check=True)
+    with programs() as first:
+        write_lock(made, check_lock(made, None, None, asks=True))
+    assert first == {"uv export": 1, "uv pip freeze": 1}
+    with programs() as later:
+        assert [image.builds for image in _planned(made)] == [False]
+        assert check_lock(made, None, None, asks=True).fresh
+    assert later == {}
+
+
 def _planned(made: Project) -> tuple[ImagePlan, ...]:
     return plan(made, made.pipeline(None), made.stack(None)).plan.images
 

@@ -19,7 +19,7 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.image.spec import ExternalImage, ImageSpec
+from planner.image.spec import ExternalImage, ImageSpec, Observed
 from planner.lock.repair import repair
 from planner.requirements.model import Requirement, Requirements
 from tests.builders import digest
@@ -57,6 +57,7 @@ TEXTS: Final[dict[str, ImageSpec]] = {
     "apt package": good(instructions=(InstallApt(["curl; rm -rf /"]),)),
     "apt package that is removed": good(instructions=(InstallApt(["curl-"]),)),
     "source": good(**requirements(source="../../etc/cron.d/x")),
+    "source without packages": good(observed=(Observed("../x", digest("inputs")),)),
     "version of the installer": good(**requirements(version="0.1; evil")),
     "argument of the installer": good(**requirements(**{"x y": "z"})),
     "tree": good(instructions=(CopyFiles(tree="../.."),)),
