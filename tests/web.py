@@ -44,6 +44,12 @@ class Site:
         return f"localhost:{self.port}"
 
 
+class _Server(ThreadingHTTPServer):
+    # uv opens 50 connections at once. Of those that find no place in the queue the kernel forgets the first
+    # packet, which is sent again after a second, or three.
+    request_queue_size = 128
+
+
 @contextmanager
 def serving(
     answer: Callable[[Request], Reply], *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
@@ -75,7 +81,7 @@ def serving(
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer((host, 0), Handler)
+    server = _Server((host, 0), Handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     site = Site(server.server_address[1])
