@@ -43,10 +43,10 @@ from planner.files.wildcards import (
 )
 from planner.immutable import frozen
 
-__all__ = ["IgnoreRules"]
+__all__ = ["SPACES", "IgnoreRules"]
 
 # What Go's strings.TrimSpace removes. Python's str.strip() would also take U+001C to U+001F.
-_SPACES: Final = (
+SPACES: Final = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
@@ -212,13 +212,13 @@ def _read_line(line: str) -> str | None:
     """The cleaned pattern of one line, or None if it has none or one that can match nothing."""
     if len(line.encode(errors="surrogatepass")) > _LONGEST_LINE:
         raise _malformed(f"a line of more than {_LONGEST_LINE} bytes", "shorten it: Docker fails on it")
-    line = "" if line.startswith("#") else line.strip(_SPACES)
+    line = "" if line.startswith("#") else line.strip(SPACES)
     re_includes = line.startswith("!")
-    body = line[re_includes:].strip(_SPACES)
+    body = line[re_includes:].strip(SPACES)
     if body:
         body = _clean(body).removeprefix("/") or "/"
     # Docker cleans twice, in the reader and in the matcher: `/!a` becomes `!a`, and `! /` becomes `!`.
-    line = _clean(("!" * re_includes + body).strip(_SPACES))
+    line = _clean(("!" * re_includes + body).strip(SPACES))
     body = line.removeprefix("!")
     if not body:
         raise _malformed("'!' without a pattern", "name what to re-include, as in !docs/keep.md")
