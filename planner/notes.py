@@ -16,6 +16,7 @@ from planner.pyproject import PYPROJECT
 from planner.requirements.names import OWN
 from planner.requirements.why import asked_for
 from planner.settings.effective import Settings
+from planner.settings.secrets import SECRET_DIRECTORY
 from planner.sources import REQUIREMENTS_FILE
 from planner.stack import LOCAL_REGISTRY
 from planner.values import Digest
@@ -50,6 +51,7 @@ def notes_of(
         *_not_installed(images, settings),
         *_code(images),
         *_tags(images),
+        *_unnamed_secrets(images, settings),
     ]
     return tuple(dict.fromkeys(notes))
 
@@ -138,6 +140,7 @@ def _skipped(settings: Mapping[str, Settings]) -> Iterator[Note]:
             "pyproject_path": asked.pyproject,
             "requirements": asked.requirements,
             "local_project_install_command": asked.project_command,
+            "secrets": asked.secrets,
             "user": asked.user,
             "runtime_environment": asked.runtime_environment,
             "labels": asked.build_options.value("labels"),
@@ -188,6 +191,17 @@ def _not_installed(images: tuple[ImagePlan, ...], settings: Mapping[str, Setting
             "found (true silences this note)"
         )
         yield Note("not-installed", file, text)
+
+
+def _unnamed_secrets(images: tuple[ImagePlan, ...], settings: Mapping[str, Settings]) -> Iterator[Note]:
+    """Secrets of the settings that no image reads. Those of the project are for others, too."""
+    used = {name for image in images for name in image.spec.secrets}
+    for asked in settings.values():
+        layers = [layer.settings for layer in asked.layers if layer.table is None]
+        for name in asked.secrets:
+            if name not in used and any(layer.gives(("secrets", name)) for layer in layers):
+                text = f"nothing names the secret {name}: a command reads it at {SECRET_DIRECTORY}/{name}"
+                yield Note("unnamed-secret", name, text)
 
 
 def _code(images: tuple[ImagePlan, ...]) -> Iterator[Note]:

@@ -19,6 +19,7 @@ from planner.settings.checks import kind_of, list_of, mapping_of, matching
 from planner.settings.dependencies import Dependencies
 from planner.settings.docker import DockerSettings
 from planner.settings.effective import WrittenSettings
+from planner.settings.secrets import Secret, secrets_check, secrets_of_tables
 from planner.values import FrozenMapping
 
 __all__ = ["NAME", "DeploymentSettings", "Pipeline", "Step"]
@@ -121,8 +122,8 @@ def _own_integrations(value: Any) -> Any:
 class Pipeline(Checked):
     """Steps that run in order, and the settings that all of them share.
 
-    `deployment` is what images need besides when the stack has a deployer; `integrations` are the
-    project's own, by name.
+    `deployment` is what images need besides when the stack has a deployer; `integrations` and `secrets` are
+    the project's own, by name.
 
     >>> training = Pipeline(name="training", steps=["load", "train"], settings=DockerSettings(user="1000"))
     >>> [step.name for step in training.steps]
@@ -147,6 +148,11 @@ class Pipeline(Checked):
         converter=_own_integrations,
         metadata=declared(mapping_of(name_check, of_kind(Integration)), COUNTED),
     )
+    secrets: Mapping[str, Secret] = field(
+        default=FrozenMapping(),
+        converter=secrets_of_tables,
+        metadata=declared(secrets_check, NOT_COUNTED),
+    )
 
     def check_together(self) -> Iterator[Problem]:
         """A pipeline has steps, and no two of one name."""
@@ -163,9 +169,18 @@ class Pipeline(Checked):
         """The layers of settings of a step, the lowest first, each with the place where it was written."""
         above = ("pipeline", self.name)
         return (
+            *self._of_project,
             WrittenSettings(self.settings, Place(path=(*above, "settings", "docker"))),
             WrittenSettings(step.settings, Place(path=(*above, "step", step.name, "settings", "docker"))),
         )
+
+    @property
+    def _of_project(self) -> tuple[WrittenSettings, ...]:
+        """What the project says for all pipelines: the lowest layer."""
+        if not self.secrets:
+            return ()
+        settings = DockerSettings(secrets=self.secrets)
+        return (WrittenSettings(settings, Place(path=("secret",)), table="secrets"),)
 
     @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
@@ -207,6 +222,7 @@ class Pipeline(Checked):
 _WRITTEN: Final = {
     "deployment": "write it as settings.deployment",
     "integrations": "write [integration.NAME], which all pipelines have",
+    "secrets": "write [secret.NAME], which all pipelines have, or settings.docker.secrets",
 }
 
 

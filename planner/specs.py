@@ -34,6 +34,7 @@ from planner.requirements.options import canonical_options, resolving, resolving
 from planner.requirements.packages import Closure
 from planner.requirements.resolution import Inputs, contradiction, divided
 from planner.settings.effective import Settings
+from planner.settings.secrets import secret_names, versions_of
 from planner.sources import Source, Sources, with_indexes
 from planner.stack import LOCAL_REGISTRY, Stack
 from planner.values import ImageRef, PythonPackageInstaller
@@ -200,7 +201,8 @@ class Specs:
             yield CopyFiles(FILES, owner=settings.user)
         if settings.project_command:
             uv = self._uv(step) if settings.project_calls_uv else None
-            yield InstallProject(settings.project_command, uv, settings.user)
+            secrets = versions_of(settings.secrets, secret_names(settings.project_command))
+            yield InstallProject(settings.project_command, uv, settings.user, secrets)
         if settings.user:
             yield SetUser(settings.user)
         if settings.runtime_environment:

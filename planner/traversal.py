@@ -21,7 +21,7 @@ from planner.image.spec import ImageSpec, Observed
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Pins
 from planner.pipeline import Pipeline, Step
-from planner.settings.builders import builders_for, cache_refusals, refusals
+from planner.settings.builders import builders_for, cache_refusals, refusals, secret_refusals
 from planner.settings.cache_mount import CacheMount
 from planner.settings.effective import Settings, settle
 from planner.settings.option_table import BUILDERS
@@ -82,6 +82,7 @@ class Share:
             self.destination,
             build_options=self.settings.build_options,
             cache_mount=self.cache_mount,
+            secrets={name: self.settings.secret_source(name) for name in self.spec.secrets},
         )
 
 
@@ -177,8 +178,9 @@ class Traversal:
         if not self.frozen:
             spec = self._once(self._specs, key, set(), lambda: self._maker.of(step, settings))
         cacheable = self.gaps.attempt(settings, lambda: self._cacheable(settings, spec))
+        mountable = self.gaps.attempt(settings, lambda: self._mountable(settings, spec))
         seen = self._checkouts.of(settings, spec) if checkout else None
-        if not (buildable and cacheable) or spec is None or (checkout and seen is None):
+        if not (buildable and cacheable and mountable) or spec is None or (checkout and seen is None):
             return None
         destination = Destination(
             repository=self.stack.repository(settings.target_repository),
@@ -204,6 +206,25 @@ class Traversal:
             refused = [cache_refusals(settings.cache_mount, builder) for builder in sorted(able)]
             if refused and all(refused):
                 raise PlannerError(refused[0])
+        return True
+
+    def _mountable(self, settings: Settings, spec: ImageSpec | None) -> bool:
+        """Whether secrets that are named are declared, and some builder mounts them; else PlannerError."""
+        names = spec.secrets if spec is not None else {}
+        if missing := [name for name in names if name not in settings.secrets]:
+            # Only a lock that is taken as it is can name one: settings are checked for it.
+            raise PlannerError(
+                Problem.at(
+                    ("secrets", name),
+                    f"{LOCK_NAME} names the secret {name!r}, which is not declared",
+                    "declare it, or run without --frozen",
+                )
+                for name in missing
+            )
+        able = self.builders & builders_for(settings.build_options)
+        refused = [secret_refusals(names, builder) for builder in sorted(able)]
+        if refused and all(refused):
+            raise PlannerError(refused[0])
         return True
 
     @property

@@ -15,6 +15,7 @@ from executor.apply.outcome import Event, EventKind, OnEvent, Outcome, Result
 from executor.apply.presence import in_registry
 from executor.apply.verification import difference
 from executor.errors import BuildFailed, ExecutorError, FilesChanged, RegistryRefused, RegistryUnavailable
+from executor.secrets import read_secrets
 from planner.compare.actions import Action, Decision
 from planner.compare.presence import Foreign, InRegistry, Registered
 from planner.errors import Place, Problem
@@ -69,7 +70,8 @@ class ImageBuilder:
         self.on_event(Event(image.name, EventKind.BUILDING, image.reference))
         variables = dict(self._values(image))
         arguments = {build_argument(name): value for name, value in variables.items()}
-        job = BuildJob(image, lambda: files(image, self.root), arguments, self.root)
+        secrets = read_secrets([image], self.root)
+        job = BuildJob(image, lambda: files(image, self.root), arguments, self.root, secrets)
         if image.destination.push:
             load_ahead("tomlkit", "filelock")  # for the ledger, which says what was pushed
         made = self.engine.build(job, self._on_line(image))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from executor.apply.recorder import Recorder, failing
 from executor.defects import explained
 from executor.errors import BuildFailed, ExecutorError
 from executor.records.store import Records
+from executor.secrets import hidden_parts, read_secrets
 from executor.state import read_lock
 from planner.compare.actions import Action, Decision, decide, decide_image
 from planner.compare.presence import Presence
@@ -119,7 +120,8 @@ class _Application:
         self._present: Mapping[str, Presence] = {}
         names = {name for image in plan.images for name in image.checkout.variables}
         values = (facts.ask(Variable(name)) for name in names)
-        self._mask = Mask(value.reveal() for value in values if value is not None)
+        self._hidden = [value.reveal() for value in values if value is not None]
+        self._mask = Mask(self._hidden)
 
     def run(self, jobs: int) -> list[Outcome]:
         """Carry out all decisions; the outcomes in the order of the images."""
@@ -127,8 +129,11 @@ class _Application:
 
         decisions = self._decisions()
         if any(decision.action in (Action.BUILD, Action.PUSH) for decision in decisions.values()):
-            # What cannot be recorded is said before anything is built.
+            # What cannot be recorded is said before anything is built, and so is a secret that is not there.
             self._recorder.prepare()
+            self._read_secrets(
+                image for image in self._plan.images if decisions[image.name].action is Action.BUILD
+            )
         if self._chosen.name:
             tidy(self._chosen.engine)
         futures: dict[Digest, Future[list[Outcome]]] = {}
@@ -150,6 +155,11 @@ class _Application:
                 raise
         outcomes = {item.name: item for future in futures.values() for item in future.result()}
         return [outcomes[image.name] for image in self._plan.images]
+
+    def _read_secrets(self, images: Iterable[ImagePlan]) -> None:
+        """Look that all secrets are there, and hide them in what is said. ExecutorError if one is not."""
+        values = read_secrets(images, self._root)
+        self._mask = Mask((*self._hidden, *hidden_parts(values.values())))
 
     def _decisions(self) -> Mapping[str, Decision]:
         """What is done about each image, from lock, records and registry, and the engine where it matters."""

@@ -26,13 +26,14 @@ from planner.integrations import Integration
 from planner.pipeline import Pipeline, name_check
 from planner.pyproject import PYPROJECT
 from planner.settings.checks import kind_of
+from planner.settings.secrets import Secret, secrets_check, secrets_of_tables
 from planner.stack import Stack
 
 __all__ = ["Project", "find_project", "has_project", "load_project"]
 
 PROJECT_FILE: Final = "stowplan.toml"
 _EXAMPLE: Final = '[pipeline.training] with steps = ["load", "train"]'
-_TABLES: Final = ("integration", "pipeline", "stack")
+_TABLES: Final = ("integration", "pipeline", "secret", "stack")
 T = TypeVar("T")
 
 
@@ -157,6 +158,7 @@ def _load(root: Path, path: Path, content: bytes, prefix: tuple[str, ...]) -> Pr
         Problem.at((key,), "unknown name", did_you_mean(key, _TABLES)) for key in data if key not in _TABLES
     ]
     integrations = _decode(data, "integration", _integration, problems)
+    secrets = _secrets(data.get("secret", {}), problems)
     pipelines = _decode(data, "pipeline", Pipeline.decode, problems)
     stacks = _decode(data, "stack", Stack.decode, problems)
     if not pipelines and not problems:
@@ -165,7 +167,9 @@ def _load(root: Path, path: Path, content: bytes, prefix: tuple[str, ...]) -> Pr
         raise PlannerError(map(project._placed, problems))  # noqa: SLF001  # same module
     return evolve(
         project,
-        pipelines={name: evolve(each, integrations=integrations) for name, each in pipelines.items()},
+        pipelines={
+            name: evolve(each, integrations=integrations, secrets=secrets) for name, each in pipelines.items()
+        },
         stacks=stacks or {"default": Stack()},
         integrations=integrations,
     )
@@ -179,6 +183,14 @@ def _integration(table: object) -> Integration:
     if problems:
         raise PlannerError(problems)
     return Integration.decode({key: value for key, value in table.items() if key != "name"})
+
+
+def _secrets(tables: object, problems: list[Problem]) -> Mapping[str, Secret]:
+    """The tables `[secret.NAME]` by name; what is wrong with them goes to `problems`."""
+    found: Mapping[str, Secret] = secrets_of_tables(tables)
+    wrong = [problem.inside("secret") for problem in secrets_check(found)]
+    problems += wrong
+    return {} if wrong else found
 
 
 def _decode(

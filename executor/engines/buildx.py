@@ -14,6 +14,7 @@ from executor.engines.interrupts import Task
 from executor.engines.logs import NO_IMAGE, UNTOLD, Log
 from executor.engines.options import cli_options
 from executor.engines.protocol import BuildJob
+from executor.engines.secrets import secret_options
 from executor.errors import EngineRefused, ExecutorError, ProgramMissing
 from executor.home import docker_directory
 from executor.orphans import SCRATCH_VARIABLE
@@ -37,11 +38,14 @@ _PLUGINS: Final = (
 )
 
 
-def buildx_command(job: BuildJob, id_file: Path, program: tuple[str, ...] = _BUILDX) -> Command:
+def buildx_command(
+    job: BuildJob, id_file: Path, secrets: tuple[str, ...] = (), program: tuple[str, ...] = _BUILDX
+) -> Command:
     """The command that builds a job with BuildKit, from an archive on its standard input.
 
     `program` is how its command line is started: `docker buildx`, or the file of that plugin by itself.
-    The image has no tag; its ID is written to a file. The values of variables are in the command's
+    `secrets` are options that name the files with the values of secrets. The image has no tag; its ID is
+    written to a file. The values of variables are in the command's
     environment only, where no process list shows them. What the user's environment says of platforms and
     times does not count.
     """
@@ -55,6 +59,7 @@ def buildx_command(job: BuildJob, id_file: Path, program: tuple[str, ...] = _BUI
             f"--file={DOCKERFILE}",
             *cli_options(planned_options(job.image), "docker"),
             *(f"--build-arg={name}" for name in job.variables),
+            *secrets,
             # The time of the image and of its history. BuildKit gives it to commands that ask for it, too.
             f"--build-arg=SOURCE_DATE_EPOCH={TIMESTAMP}",
             "-",
@@ -72,11 +77,11 @@ def buildx_command(job: BuildJob, id_file: Path, program: tuple[str, ...] = _BUI
 
 def build_with_buildkit(job: BuildJob, log: Log, task: Task) -> tuple[str, str]:
     """Build with the command line; returns the image's ID and why it failed, either of them empty."""
-    with scratch_directory(job.root) as directory:
+    with scratch_directory(job.root) as directory, secret_options(job) as secrets:
         id_file = directory / "image"
         # The image gets its tag with it, and is pushed.
         load_ahead("docker")
-        command = buildx_command(job, id_file, _program())
+        command = buildx_command(job, id_file, secrets, _program())
         done = run(command, stdin=archive(job), on_line=log, stoppable=task.stoppable)
         image = written_id(id_file)
     if done.code:

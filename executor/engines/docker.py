@@ -76,7 +76,9 @@ class DockerEngine:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """All, but for what the classic builder cannot do."""
-        return frozenset(Capability) - (set() if self.uses_buildkit else {Capability.CACHE_MOUNT})
+        return frozenset(Capability) - (
+            set() if self.uses_buildkit else {Capability.CACHE_MOUNT, Capability.SECRETS}
+        )
 
     @property
     def uses_buildkit(self) -> bool:
@@ -121,7 +123,7 @@ class DockerEngine:
 
     def build(self, job: BuildJob, on_line: OnLine) -> ImageInfo:
         """Build with BuildKit or the classic builder, and look that the image is there."""
-        log = Log(on_line, Mask(job.variables.values()))
+        log = Log(on_line, job.mask)
         with self._tasks.begun(job.image.name) as task, watched(task):
             if self.uses_buildkit:
                 image, failed = build_with_buildkit(job, log, task)

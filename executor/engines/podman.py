@@ -11,6 +11,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,7 @@ from executor.engines.references import (
     readable,
     references,
 )
+from executor.engines.secrets import secret_options
 from executor.engines.tags import tagged
 from executor.engines.unpacking import unpack
 from executor.errors import (
@@ -131,7 +133,7 @@ class PodmanEngine:
         no two builds are the same. OCI's has no place for a parent's HEALTHCHECK, so that an image with
         one is in Docker's; nor for its SHELL, which counts while the image is built, and is then gone.
         """
-        log = Log(on_line, Mask(job.variables.values()))
+        log = Log(on_line, job.mask)
         failed = UNTOLD
         try:
             image, failed = self._built(job, log)
@@ -152,25 +154,24 @@ class PodmanEngine:
         with (
             self._tasks.begun(job.image.name) as task,
             scratch_directory(job.root, large=True) as directory,
+            secret_options(job) as secrets,
         ):
             unpack(task.guarded(archive(job)), directory / "context")
             if job.image.cache_mount is not None:
                 link_caches(directory)
+            command = partial(build_command, job, directory, secrets)
             known = _format(job.image.base)
-            image, failed = self._build(job, log, task, directory, known or "oci")
+            image, failed = self._build(command(known or "oci"), directory / "image", log, task)
             # Only now is it known what a parent is that had to be pulled.
             if known is None and not failed and _format(job.image.base) == "docker":
-                image, failed = self._build(job, log, task, directory, "docker")
+                image, failed = self._build(command("docker"), directory / "image", log, task)
         return image, failed
 
-    def _build(
-        self, job: BuildJob, log: Log, task: Task, directory: Path, image_format: Format
-    ) -> tuple[str, str]:
-        """Build once; returns the image's ID and why it failed, either of them empty."""
-        file = directory / "image"
+    def _build(self, command: Command, file: Path, log: Log, task: Task) -> tuple[str, str]:
+        """Build once; returns the image's ID, which is in a file, and why it failed, either of them empty."""
         # What a first build wrote says nothing of a second one.
         file.unlink(missing_ok=True)
-        done = run(build_command(job, directory, image_format), on_line=log, stoppable=task.stoppable)
+        done = run(command, on_line=log, stoppable=task.stoppable)
         image = written_id(file)
         if image and (done.code or task.interrupted):
             self._discard(image)

@@ -23,8 +23,12 @@ Format = Literal["oci", "docker"]
 _LOOPBACK: Final = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
 
 
-def build_command(job: BuildJob, directory: Path, image_format: Format = "oci") -> Command:
+def build_command(
+    job: BuildJob, directory: Path, secrets: tuple[str, ...] = (), image_format: Format = "oci"
+) -> Command:
     """The command that builds a job from a directory that holds the context, with the Dockerfile in it.
+
+    `secrets` are options that name the files with the values of secrets.
 
     The image has no tag; its ID is written to the file `image` beside the context. The values of variables
     are in the command's environment only. What the user's environment says of platforms, formats and times
@@ -41,6 +45,7 @@ def build_command(job: BuildJob, directory: Path, image_format: Format = "oci") 
             f"--iidfile={directory / 'image'}",
             f"--file={directory / 'context' / DOCKERFILE}",
             f"--secret={build_secret(directory)}",
+            *secrets,
             *cli_options(planned_options(job.image), "podman"),
             *(f"--build-arg={name}" for name in job.variables),
             str(directory / "context"),

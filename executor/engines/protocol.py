@@ -13,9 +13,11 @@ from typing import Protocol
 from attrs import field
 
 from executor.errors import Failure
+from executor.secrets import hidden_parts
 from planner.image.capabilities import Capability
 from planner.image.plan import ImagePlan
 from planner.immutable import frozen
+from planner.mask import Mask
 from planner.values import Digest, FrozenMapping, ImageRef
 
 __all__ = [
@@ -44,14 +46,21 @@ class BuildJob:
 
     `files` gives the members of the build context that are files of the project, as a new stream each
     time it is called. `variables` are the values of environment variables, by the names of the build
-    arguments that carry them; they must not be shown. `root` is the project: temporary files are in its
-    `.stowplan/`, or in the machine's directory for them where there is none.
+    arguments that carry them, and `secrets` those of secrets, by name; neither may be shown. `root` is the
+    project: temporary files are in its `.stowplan/`, or in the machine's directory for them where there is
+    none.
     """
 
     image: ImagePlan
     files: Callable[[], Iterator[bytes]] = field(eq=False)
     variables: Mapping[str, str] = field(default=FrozenMapping(), repr=False)
     root: Path | None = None
+    secrets: Mapping[str, bytes] = field(default=FrozenMapping(), repr=False)
+
+    @property
+    def mask(self) -> Mask:
+        """What hides the values in what an engine says."""
+        return Mask((*self.variables.values(), *hidden_parts(self.secrets.values())))
 
 
 @frozen

@@ -5,7 +5,8 @@ Owns what `--locked`, `--frozen` and `--offline` mean. Refuses to print.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from executor.config.project import Project
@@ -28,6 +29,7 @@ __all__ = [
     "Planned",
     "image_spec",
     "located",
+    "locating",
     "plan",
     "refuse_unresolved",
     "required_lock",
@@ -161,6 +163,15 @@ def refuse_unresolved(plans: Iterable[PlanSpec]) -> None:
 def located(project: Project, error: PlannerError) -> PlannerError:
     """The error, with file and line of each setting that it is about."""
     return PlannerError(map(project.located, error.problems))
+
+
+@contextlib.contextmanager
+def locating(project: Project) -> Iterator[None]:
+    """What fails inside, with file and line of each setting that it is about."""
+    try:
+        yield
+    except ExecutorError as error:
+        raise type(error)(map(project.located, error.problems), error.failure) from None
 
 
 def required_lock(project: Project) -> Lock:

@@ -313,6 +313,7 @@ def _installation(
     yield from _sets(source, "requirement options", *options)
     if old and new:
         yield from _single("installer", "installer", _installer(old.installer), _installer(new.installer))
+        yield from _used_secrets(old.secrets, new.secrets)
 
 
 def _project(old: InstallProject | None, new: InstallProject | None) -> Iterator[Change]:
@@ -322,6 +323,13 @@ def _project(old: InstallProject | None, new: InstallProject | None) -> Iterator
     if old and new:
         yield from _single(field, "uv for the project", old.uv, new.uv)
         yield from _single(field, "owner of what the project makes", old.owner, new.owner)
+        yield from _used_secrets(old.secrets, new.secrets)
+
+
+def _used_secrets(old: Mapping[str, int] | None, new: Mapping[str, int] | None) -> Iterator[Change]:
+    """Secrets that an instruction names, by their versions: what they are is not known here."""
+    versions = [{name: f"version {version}" for name, version in (each or {}).items()} for each in (old, new)]
+    yield from _mapping("secret", "secrets", *versions)
 
 
 def _installer(item: Installer) -> str:

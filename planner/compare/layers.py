@@ -94,7 +94,7 @@ def _content(checkout: Checkout | None, item: Instruction) -> object:
     """An instruction with what only its checkout knows of it, where that is known."""
     match item:
         case InstallRequirements() if item.closure is not None:
-            return item.source, item.closure, item.installer
+            return item.source, item.closure, item.installer, item.secrets
         case _ if checkout is None:
             return item
         case CopyFiles():

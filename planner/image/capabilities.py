@@ -22,6 +22,8 @@ class Capability(StrEnum):
     """Build on an image that no registry has, or on another image of the plan that is not pushed."""
     CACHE_MOUNT = "keep a cache between builds"
     """Give a command a directory that the next build finds again."""
+    SECRETS = "give a command a secret"
+    """Give a command a file that is in no layer."""
 
 
 def required(image: ImagePlan) -> frozenset[Capability]:
@@ -36,4 +38,6 @@ def required(image: ImagePlan) -> frozenset[Capability]:
         found.add(Capability.LOCAL_PARENT)
     if image.cache_mount is not None:
         found.add(Capability.CACHE_MOUNT)
+    if spec.secrets:
+        found.add(Capability.SECRETS)
     return frozenset(found)

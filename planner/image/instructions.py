@@ -15,6 +15,7 @@ from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.requirements.model import Option, Requirements
 from planner.requirements.packages import Closure
+from planner.settings.secrets import used_secrets
 from planner.values import Digest, EnvTemplate, FrozenMapping, PythonPackageInstaller, dashed_arguments
 
 __all__ = [
@@ -99,7 +100,8 @@ class InstallRequirements:
     Without a closure, the installer resolves the requirements while it builds. `options` are those of all
     sources of the image: which index a package is from, another source may say.
     `observed` is the digest of what a program listed the requirements from, where one did: as long as that
-    is the same, the program is not asked again.
+    is the same, the program is not asked again. `secrets` are those that the installer can read, by name,
+    with their versions.
     """
 
     source: str = field(metadata=COUNTED)
@@ -108,6 +110,7 @@ class InstallRequirements:
     closure: Closure | None = field(default=None, metadata=COUNTED)
     options: tuple[Option, ...] = field(default=(), metadata=NOT_COUNTED)
     observed: Digest | None = field(default=None, eq=False, metadata=NOT_COUNTED)
+    secrets: Mapping[str, int] | None = field(default=None, converter=used_secrets, metadata=COUNTED)
     kind: Literal["requirements"] = field(default="requirements", metadata=COUNTED)
     unresolved: Requirements | None = field(init=False, metadata=COUNTED)
 
@@ -131,12 +134,14 @@ class InstallProject:
     """Run the user's command that installs the copied files as a package.
 
     `uv` is the version of uv that the command finds where the parent has none, if it calls uv. What the
-    command makes in the directory of the code belongs to `owner`, a user with an optional group.
+    command makes in the directory of the code belongs to `owner`, a user with an optional group. `secrets`
+    are those that the command names, with their versions.
     """
 
     command: str = field(metadata=COUNTED)
     uv: str | None = field(default=None, metadata=COUNTED)
     owner: str | None = field(default=None, metadata=COUNTED)
+    secrets: Mapping[str, int] | None = field(default=None, converter=used_secrets, metadata=COUNTED)
     kind: Literal["project"] = field(default="project", metadata=COUNTED)
 
 

@@ -21,6 +21,7 @@ from planner.requirements.model import Requirements
 from planner.requirements.packages import Package
 from planner.settings.build_options import BuildOptions
 from planner.settings.cache_mount import CacheMount
+from planner.settings.secrets import SecretSource
 from planner.values import Digest, FrozenMapping, ImageRef, freeze
 
 __all__ = ["BuildPlan", "Checkout", "Destination", "ImagePlan", "NamedSpec", "Note", "PlanSpec"]
@@ -57,6 +58,7 @@ class ImagePlan:
     `parent` is the plan of the parent where the spec's parent is another image of the plan.
     `build_options` are all that were asked for: those that change the image count in the spec.
     `cache_mount` is what the installer keeps between builds; it changes nothing of what is installed.
+    `secrets` says where the values are found of those that the spec names.
     """
 
     name: str = field(metadata=NOT_COUNTED)
@@ -67,6 +69,9 @@ class ImagePlan:
     parent: ImagePlan | None = field(default=None, metadata=COUNTED)
     build_options: BuildOptions = field(default=BuildOptions(), metadata=NOT_COUNTED)
     cache_mount: CacheMount | None = field(default=None, metadata=NOT_COUNTED)
+    secrets: Mapping[str, SecretSource] = field(
+        default=FrozenMapping(), converter=freeze, metadata=NOT_COUNTED
+    )
 
     @parent.validator
     def _parent_of_spec(self, _: object, parent: ImagePlan | None) -> None:

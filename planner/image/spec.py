@@ -151,6 +151,16 @@ class ImageSpec:
         return evolve(self, observed=(*self.observed, *more)) if more else self
 
     @property
+    def secrets(self) -> Mapping[str, int]:
+        """The secrets that its instructions name, each with its version. Those of a parent are its own."""
+        used = (
+            item.secrets
+            for item in self.instructions
+            if isinstance(item, InstallRequirements | InstallProject)
+        )
+        return FrozenMapping({name: version for each in used if each for name, version in each.items()})
+
+    @property
     def closed(self) -> bool:
         """Whether its packages are known."""
         return self.resolved is not None and not self.resolved.reason

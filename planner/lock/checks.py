@@ -24,6 +24,7 @@ from planner.pipeline import NAME
 from planner.settings.build_options import ENV_NAME, LABEL_NAME, OPTION_NAME, PLATFORM, TARGET
 from planner.settings.checks import APT_PACKAGE
 from planner.settings.docker import USER
+from planner.settings.secrets import SECRET_NAME
 
 __all__ = ["unplanned"]
 
@@ -57,17 +58,19 @@ def _of(instruction: Instruction) -> Iterator[str]:
             yield from _table("variable", ENV_NAME, texts)
         case InstallApt(packages):
             yield from _matching("apt package", APT_PACKAGE, *packages)
-        case InstallRequirements(source, _, installer):
+        case InstallRequirements(source, _, installer, secrets=secrets):
             yield from _matching("source of requirements", NAME, source)
             yield from _matching("version of the installer", _VERSION, installer.version)
+            yield from _matching("secret", SECRET_NAME, *(secrets or ()))
         case CopyFiles(tree, destination, owner):
             yield from _matching("tree", NAME, tree)
             yield from _matching("directory", _DIRECTORY, destination)
             yield from _matching("owner", USER, owner)
-        case InstallProject(command, uv, owner):
+        case InstallProject(command, uv, owner, secrets):
             yield from _matching("command", _LINE, command)
             yield from _matching("version of uv", _VERSION, uv)
             yield from _matching("owner", USER, owner)
+            yield from _matching("secret", SECRET_NAME, *(secrets or ()))
         case SetUser(user):
             yield from _matching("user", USER, user)
         case _:

@@ -99,6 +99,9 @@ def _converter(*, thorough: bool = False) -> Converter:
     converter.register_structure_hook_func(
         _is(Mapping[str, str]), lambda value, _: FrozenMapping(converter.structure(value, dict[str, str]))
     )
+    converter.register_structure_hook_func(
+        _is(Mapping[str, int]), lambda value, _: FrozenMapping(converter.structure(value, dict[str, int]))
+    )
     converter.register_structure_hook(Installer, _read_installer)
     for text in (Digest, ImageRef, EnvTemplate):
         converter.register_unstructure_hook(text, str)

@@ -208,7 +208,7 @@ def read_instruction(
         raise wrong(where, found)
     requirements, closure, options = known or (install.requirements or Requirements(), None, ())
     return InstallRequirements(
-        install.source, requirements, install.installer, closure, options, install.observed
+        install.source, requirements, install.installer, closure, options, install.observed, install.secrets
     )
 
 
@@ -216,7 +216,9 @@ def write_instruction(value: Instruction) -> dict[str, Any]:
     """Every field, the kind first: a default that changes later must not change what an old lock says."""
     if isinstance(value, InstallRequirements):
         written = value.requirements if value.closure is None else None
-        install = _Install("requirements", value.source, value.installer, written, value.observed)
+        install = _Install(
+            "requirements", value.source, value.installer, written, value.observed, value.secrets
+        )
         data: dict[str, Any] = unstructured(install)
         return data
     fields = {"kind": value.kind, **asdict(value, recurse=False)}
@@ -234,3 +236,4 @@ class _Install:
     installer: Installer
     requirements: Requirements | None = None
     observed: Digest | None = None
+    secrets: Mapping[str, int] | None = None

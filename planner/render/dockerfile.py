@@ -2,8 +2,8 @@
 
 Owns the encoding of every value for the language it enters: Dockerfile words (docs.docker.com,
 "Dockerfile reference", environment replacement), shell words, JSON. User text is never pasted. Refuses
-to know an engine: one text builds on all of them, so it uses no heredocs, and a mount only where a cache is
-asked for.
+to know an engine: one text builds on all of them, so it uses no heredocs, and a mount only where a cache or
+a secret is asked for.
 
 Two builds of one text should come to the same bytes. So directories are copied and not made by WORKDIR
 (which would give them the time of the build), every copy names its owner, and each RUN sets the times of
@@ -40,8 +40,10 @@ from planner.render.installers import (
     install_commands,
     project_commands,
     requirement_files,
+    secret_flags,
 )
 from planner.settings.cache_mount import CacheMount
+from planner.settings.secrets import SECRET_DIRECTORY
 from planner.values import EnvTemplate, VariableRef, build_argument
 
 __all__ = [
@@ -160,7 +162,8 @@ def _lines(item: Instruction, cache: CacheMount | None) -> Iterator[str]:
             return
         case InstallRequirements():
             yield f"COPY --chown=0:0 {_CONTEXT_REQUIREMENTS}/{item.source}/ {IMAGE_REQUIREMENTS}/"
-            yield _run(*install_commands(item, cache), mount=cache_flag(cache) if cache else "")
+            mounts = (cache_flag(cache) if cache else "") + secret_flags(item.secrets)
+            yield _run(*install_commands(item, cache), *_settle_mounts(item.secrets), mount=mounts)
         case CopyFiles():
             if item.owner:
                 # A copy makes a directory with this owner, also where the parent declares it a volume, but
@@ -171,8 +174,10 @@ def _lines(item: Instruction, cache: CacheMount | None) -> Iterator[str]:
             yield f"WORKDIR {item.destination}"
         case InstallProject():
             owner = _owner(item) if item.owner else None
-            script = " && ".join((_BEGIN, *project_commands(item, owner, MARKER), _SETTLE))
-            yield "RUN " + json.dumps(["/bin/sh", "-c", script, item.command], ensure_ascii=False)
+            commands = (*project_commands(item, owner, MARKER), *_settle_mounts(item.secrets))
+            script = " && ".join((_BEGIN, *commands, _SETTLE))
+            argv = json.dumps(["/bin/sh", "-c", script, item.command], ensure_ascii=False)
+            yield f"RUN {secret_flags(item.secrets)}{argv}"
         case SetUser():
             yield f"USER {item.user}"
         case _:
@@ -226,6 +231,18 @@ _SETTLE: Final = (
     rf"-newer {MARKER} -exec touch -h -d @{TIMESTAMP} {{}} + ; touch -d @{TIMESTAMP} /etc; }} "
     "2>/dev/null || :; }"
 )
+
+
+def _settle_mounts(secrets: Mapping[str, int] | None) -> Iterator[str]:
+    """The command that settles the directory above secrets, which a builder changed to mount them.
+
+    What BuildKit made in it to mount on is gone in the end, and the time of the directory is left as it is.
+    """
+    if secrets:
+        above = SECRET_DIRECTORY.rpartition("/")[0]
+        yield f"{{ touch -d @{TIMESTAMP} {above} 2>/dev/null || :; }}"
+
+
 # Logs with times, and ldconfig's cache of inodes. Deleted ones would leave the time of their deletion.
 _EMPTY_LOGS: Final = (
     "for log in /var/log/dpkg.log /var/log/alternatives.log /var/log/apt/history.log /var/log/apt/term.log "

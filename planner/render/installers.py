@@ -17,6 +17,7 @@ from planner.requirements.model import Option, constraint_lines, to_lines
 from planner.requirements.options import beside, installer_arguments
 from planner.requirements.packages import Package
 from planner.settings.cache_mount import CacheMount
+from planner.settings.secrets import SECRET_DIRECTORY, mount_id
 from planner.values import PythonPackageInstaller, single_arguments
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "install_commands",
     "project_commands",
     "requirement_files",
+    "secret_flags",
 ]
 
 # At the top: what a copy makes on the way to a deeper directory changes the times of those it passes.
@@ -38,6 +40,18 @@ def cache_flag(cache: CacheMount) -> str:
     given = {"sharing": cache.sharing, "uid": cache.uid, "gid": cache.gid}
     words = [f"id={cache.id or cache.target}", *(f"{name}={value}" for name, value in given.items() if value)]
     return f"--mount=type=cache,target={_CACHE},{','.join(words)} "
+
+
+def secret_flags(secrets: Mapping[str, int] | None) -> str:
+    """The flags of a RUN that mounts secrets, each at its place in the directory of secrets.
+
+    Whoever runs the command can read them: it may be a user of the parent, by a name that says no number.
+    """
+    return "".join(
+        f"--mount=type=secret,id={mount_id(name, version)},target={SECRET_DIRECTORY}/{name},mode=0444,"
+        "required=true "
+        for name, version in (secrets or {}).items()
+    )
 
 
 def requirement_files(item: InstallRequirements) -> Mapping[str, tuple[str, ...]]:

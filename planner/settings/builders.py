@@ -6,12 +6,14 @@ Refuses to know which engine builds with which of them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from planner.errors import Problem
 from planner.settings.build_options import BuildOptions
 from planner.settings.cache_mount import CacheMount
 from planner.settings.option_table import BUILDERS, OPTIONS
 
-__all__ = ["builders_for", "cache_refusals", "refusals"]
+__all__ = ["builders_for", "cache_refusals", "refusals", "secret_refusals"]
 
 
 def builders_for(options: BuildOptions) -> frozenset[str]:
@@ -46,6 +48,16 @@ def refusals(options: BuildOptions, builder: str) -> tuple[Problem, ...]:
         found = "no_cache builds every stage anew already"
         problems.append(Problem.at(("build_options", "no_cache_filter"), found, "keep one of the two"))
     return tuple(problems)
+
+
+def secret_refusals(names: Iterable[str], builder: str) -> tuple[Problem, ...]:
+    """What keeps a builder from giving secrets to commands. KeyError for no builder."""
+    said = BUILDERS[builder]
+    if builder != "classic":
+        return ()
+    having = f"{BUILDERS['buildkit']} or {BUILDERS['podman']}"
+    found = f"{said} gives no secrets to commands"
+    return tuple(Problem.at(("secrets", name), found, f"build with {having}") for name in names)
 
 
 def cache_refusals(mount: CacheMount, builder: str) -> tuple[Problem, ...]:

@@ -35,6 +35,7 @@ from planner.settings.checks import (
     text,
     without_login,
 )
+from planner.settings.secrets import Secret, secrets_check, secrets_of_tables
 from planner.values import (
     PATH_PATTERN,
     TAG_PATTERN,
@@ -235,6 +236,11 @@ class DockerSettings(Layer):
         FrozenMapping(), _variables, COUNTED, convert=_as_text
     )
     """Variables set after everything is installed."""
+    secrets: Mapping[str, Secret | Mapping[str, Any]] | Unset = setting(
+        FrozenMapping(), secrets_check, NOT_COUNTED, convert=secrets_of_tables
+    )
+    """Secrets by name, each `{ env = "NAME" }` or `{ file = "path" }`. `/run/secrets/<name>` has the value
+    while an instruction runs that names it, and no layer has it. Another `version` builds anew."""
     user: str | Unset | None = setting(None, optional(matching(USER, "a user", "1000:1000")), COUNTED)
     """User of the container, and owner of /app: one the parent image has, or a number."""
     build_config: BuildConfig | Mapping[str, Any] | Unset = setting(

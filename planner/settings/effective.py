@@ -14,7 +14,7 @@ from typing import Any, Final
 from attrs import evolve, field
 from packaging.utils import canonicalize_name
 
-from planner.errors import Place, PlannerError, Problem
+from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
 from planner.pyproject import Asked, is_pylock
 from planner.requirements.lists import Listed, parse_entries
@@ -22,6 +22,7 @@ from planner.settings.build_options import BuildConfig, BuildOptions
 from planner.settings.cache_mount import CacheMount
 from planner.settings.commands import calls_uv
 from planner.settings.docker import DockerSettings
+from planner.settings.secrets import SECRET_DIRECTORY, Secret, SecretSource, secret_names
 from planner.values import EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller, build_argument
 
 __all__ = ["LATER", "Settings", "WrittenSettings", "settle"]
@@ -33,6 +34,8 @@ class WrittenSettings:
 
     settings: DockerSettings
     origin: Place
+    table: str | None = None
+    """The one setting that stands at the origin itself, as secrets do in `[secret.NAME]`."""
 
 
 # Steps are told apart by it: one pipeline's settings are hashed once for all of its steps.
@@ -66,6 +69,7 @@ class Settings:
     cache_mount: CacheMount | None
     includes_files: bool
     project_command: str | None
+    secrets: Mapping[str, Secret]
     user: str | None
     dockerignore: str | None
     build_options: BuildOptions
@@ -89,6 +93,10 @@ class Settings:
         """Whether the project command needs a uv on the PATH."""
         return calls_uv(self.project_command or "")
 
+    def secret_source(self, name: str) -> SecretSource:
+        """Where the value of a secret is found. KeyError for one that is not declared."""
+        return SecretSource(self.secrets[name], self.placed(Problem.at(("secrets", name), "", "")).where)
+
     @property
     def variables(self) -> Mapping[str, tuple[str, str]]:
         """The environment variables that are referred to, each with the setting that first does."""
@@ -103,7 +111,7 @@ class Settings:
 def settle(layers: Sequence[WrittenSettings]) -> Settings:
     """What layers come to, the lowest first. PlannerError with all that is wrong with them together."""
     merged = reduce(lambda lower, upper: upper.over(lower), (layer.settings for layer in layers))
-    problems = [*_together(merged), *_torch(merged), *_not_there_yet(merged)]
+    problems = [*_together(merged), *_torch(merged), *_secrets(merged), *_not_there_yet(merged)]
     requirements = Listed()
     try:
         requirements = parse_entries(merged.value("requirements"), "requirements")
@@ -139,6 +147,7 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         cache_mount=CacheMount.parse(cache) if cache else None,
         includes_files=merged.value("allow_including_files_in_images"),
         project_command=merged.value("local_project_install_command"),
+        secrets=merged.value("secrets"),
         user=merged.value("user"),
         dockerignore=config.value("dockerignore"),
         build_options=config.value("build_options"),
@@ -171,16 +180,19 @@ def _placed(problem: Problem, layers: Iterable[WrittenSettings]) -> Problem:
     known = tuple(layers)
     for layer in reversed(known):
         if layer.settings.gives(where.path):
-            return _inside(problem, layer.origin)
-    return _inside(problem, known[0].origin) if known else problem
+            return _inside(problem, layer)
+    lowest = next((layer for layer in known if layer.table is None), None)
+    return _inside(problem, lowest) if lowest else problem
 
 
 # Where problems stand that are of no setting.
-_ELSEWHERE: Final = (("integration",), ("pipeline",), ("stack",))
+_ELSEWHERE: Final = (("integration",), ("pipeline",), ("secret",), ("stack",))
 
 
-def _inside(problem: Problem, origin: Place) -> Problem:
-    return evolve(problem, where=evolve(origin, path=(*origin.path, *problem.where.path)))
+def _inside(problem: Problem, layer: WrittenSettings) -> Problem:
+    path = problem.where.path
+    below = path[1:] if path[:1] == (layer.table,) else path
+    return evolve(problem, where=evolve(layer.origin, path=(*layer.origin.path, *below)))
 
 
 def _together(settings: DockerSettings) -> Iterator[Problem]:
@@ -240,6 +252,17 @@ def _torch(settings: DockerSettings) -> Iterator[Problem]:
     if backend and settings.value("python_package_installer") is PythonPackageInstaller.PIP:
         fix = "install with uv, or name an index in package_indexes"
         yield Problem.at(where, "pip has no such option", fix)
+
+
+def _secrets(settings: DockerSettings) -> Iterator[Problem]:
+    """Secrets that a command names and nobody declares."""
+    declared = settings.value("secrets")
+    for name in secret_names(settings.value("local_project_install_command") or ""):
+        if name not in declared:
+            declare = f'declare it: secrets = {{ {name} = {{ env = "VARIABLE" }} }}'
+            fix = did_you_mean(name, declared, declare)
+            found = f"names the secret {SECRET_DIRECTORY}/{name}, which is not declared"
+            yield Problem.at("local_project_install_command", found, fix)
 
 
 def _asked(value: object) -> bool:

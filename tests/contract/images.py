@@ -125,10 +125,15 @@ def planned(
     return image
 
 
-def job(image: ImagePlan, root: Path, variables: Mapping[str, str] | None = None) -> BuildJob:
+def job(
+    image: ImagePlan,
+    root: Path,
+    variables: Mapping[str, str] | None = None,
+    secrets: Mapping[str, bytes] | None = None,
+) -> BuildJob:
     """What an engine is told of a planned image."""
     values = {build_argument(name): value for name, value in (variables or {}).items()}
-    return BuildJob(image, lambda: files(image, root), FrozenMapping(values))
+    return BuildJob(image, lambda: files(image, root), FrozenMapping(values), secrets=secrets or {})
 
 
 def build(

@@ -42,6 +42,7 @@ from planner import (
     Note,
     Pin,
     Pipeline,
+    Place,
     PlannerError,
     PlanSpec,
     Pushed,
@@ -72,6 +73,7 @@ from planner.requirements.packages import Closure, File, Package
 from planner.settings.cache_mount import CacheMount
 from planner.settings.dependencies import Dependencies
 from planner.settings.effective import LATER
+from planner.settings.secrets import Secret, SecretSource
 from tests.builders import PARENT, World, digest, file, image_of, link, observed, plan_of, ref, spec_of
 from tests.property import strategies as some
 
@@ -130,7 +132,7 @@ def test_the_values_that_describe_an_image() -> None:
         "CopyFiles", "Dependencies", "DeploymentSettings", "Destination", "DockerSettings", "ExternalImage",
         "ImagePlan", "ImageSpec", "InstallApt", "InstallProject", "InstallRequirements", "Installer",
         "Integration", "Marker", "Observed", "Option", "Package", "Pipeline", "Pushed", "Requirement",
-        "Requirements", "Resolved", "SetEnvironment", "SetUser", "Stack", "Step", "Tree",
+        "Requirements", "Resolved", "Secret", "SetEnvironment", "SetUser", "Stack", "Step", "Tree",
     ]  # fmt: skip
 
 
@@ -192,6 +194,8 @@ OUT: Final = {
     "BuildOptions.cache_from", "BuildOptions.no_cache", "BuildOptions.pull", "BuildOptions.rm",
     "BuildOptions.shm_size", "BuildOptions.tuning", "ImagePlan.build_options",
     "DockerSettings.python_package_installer_cache_mount", "ImagePlan.cache_mount",
+    # What a command reads is not what it makes, and another place has no other value.
+    "DockerSettings.secrets", "ImagePlan.secrets", "Pipeline.secrets", "Secret.env", "Secret.file",
     # Who runs in it, and what it is called.
     "ImagePlan.name", "ImagePlan.steps", "Pipeline.name", "Pipeline.settings", "Pipeline.steps",
     "Step.name", "Step.settings",
@@ -277,6 +281,7 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (ImagePlan, "checkout"): evolve(IMAGE, checkout=Checkout()),
     (ImagePlan, "destination"): evolve(IMAGE, destination=Destination("ghcr.io/team/x", push=True)),
     (ImagePlan, "cache_mount"): evolve(IMAGE, cache_mount=CacheMount("/root/.cache/uv")),
+    (ImagePlan, "secrets"): evolve(IMAGE, secrets={"pypi": SecretSource(Secret(env="TOKEN"), Place())}),
     (ImagePlan, "build_options"): evolve(IMAGE, build_options=BuildOptions(platform="linux/arm64", rm=False)),
     (ImageSpec, "parent"): evolve(SPEC, parent=ExternalImage(ref(PARENT), digest("moved"))),
     (ImageSpec, "instructions"): evolve(SPEC, instructions=SPEC.instructions[:-1]),
@@ -332,6 +337,7 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (InstallRequirements, "unresolved"): evolve(REQUIRE, closure=None),
     (InstallRequirements, "options"): evolve(REQUIRE, options=(OPTION,)),
     (InstallRequirements, "observed"): evolve(REQUIRE, observed=digest("what a program listed from")),
+    (InstallRequirements, "secrets"): evolve(REQUIRE, secrets={"pypi": 1}),
     (InstallRequirements, "installer"): evolve(REQUIRE, installer=Installer(PythonPackageInstaller.PIP)),
     (Requirements, "packages"): evolve(REQUIREMENTS, packages=()),
     (Requirements, "constraints"): evolve(REQUIREMENTS, constraints=()),
@@ -356,6 +362,7 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (InstallProject, "command"): evolve(PROJECT, command="make install"),
     (InstallProject, "uv"): evolve(PROJECT, uv="0.13.10"),
     (InstallProject, "owner"): evolve(PROJECT, owner=None),
+    (InstallProject, "secrets"): evolve(PROJECT, secrets={"pypi": 2}),
     (SetUser, "user"): evolve(USER, user="1001"),
     **{(type(item), "kind"): _of_another_kind(item) for item in SPEC.instructions},
 }  # fmt: skip
@@ -536,6 +543,7 @@ WORLD_: Final = World(
     variables={"TOKEN": "s3cr3t"},
 )  # fmt: skip
 NOT_INCLUDED: Final = {"allow_including_files_in_images": False}
+SECRET: Final = {"local_project_install_command": "cat /run/secrets/pypi"}
 SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
     "parent_image": (Mutation({}, {"parent_image": "python:3.12-slim"}),),
     "image_tag": (Mutation({}, {"image_tag": "1.0.0"}),),
@@ -674,6 +682,15 @@ SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
         Mutation({"environment": {"A": "1"}}, {"runtime_environment": {"A": "1"}}),
     ),
     "runtime_environment": (Mutation({}, {"runtime_environment": {"A": "1"}}),),
+    "secrets": (
+        Mutation({}, {"secrets": {"pypi": {"env": "TOKEN", "version": 2}}}),
+        Mutation(SECRET | {"secrets": {"pypi": {"env": "A"}}}, SECRET | {"secrets": {"pypi": {"file": "b"}}}),
+        Mutation(
+            SECRET | {"secrets": {"pypi": {"env": "A"}}},
+            SECRET | {"secrets": {"pypi": {"env": "A", "version": 2}}},
+            Moves.BOTH,
+        ),
+    ),
     "user": (Mutation({}, {"user": "1000"}), Mutation({"user": "1000"}, {"user": "1000:1000"})),
     "build_config": (Mutation({}, {"build_config": {"build_options": {"labels": {"a": "b"}}}}),),
     # There is no code repository and no artifact store to download from yet.
@@ -786,6 +803,21 @@ def test_no_mutation_of_a_setting_is_left_over() -> None:
     assert {(kind, name) for kind, names in SET.items() for name in names} == set(PLANNED)
 
 
+SECRETS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "env": {"env": "OTHER"},
+    "file": {"env": None, "file": "token"},
+    "version": {"version": 2},
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_mutated_secret_moves_the_hashes_of_what_is_built_with_it(name: str) -> None:
+    before, after = (
+        image_of({**SECRET, "secrets": {"pypi": {"env": "TOKEN", **table}}}) for table in ({}, SECRETS[name])
+    )
+    assert moved(before, after) == declared(Secret, name).value
+
+
 LATER_VALUES: Final[Mapping[str, Any]] = {
     "dockerfile": "Dockerfile",
     "build_context_root": "docker",
@@ -830,6 +862,7 @@ WHERE_VALUES: Final[Mapping[tuple[type, str], Any]] = {
     ),
     (Pipeline, "deployment"): evolve(PIPELINE, deployment=SIX),
     (Pipeline, "integrations"): evolve(PIPELINE, integrations={"own": SIX}),
+    (Pipeline, "secrets"): evolve(PIPELINE, secrets={"pypi": {"env": "TOKEN"}}),
     (Step, "name"): Step(name="ship"),
     (Step, "settings"): Step(name="train", settings=PLAIN),
     (Stack, "name"): evolve(STACK, name="prod"),
@@ -900,6 +933,7 @@ def test_no_mutation_of_a_pipeline_or_a_stack_is_left_over() -> None:
     assert set(WHERE_VALUES) == set(WHERE)
     everything = {*INSIDE_AN_IMAGE, *OF_DERIVED, *PLANNED, *WHERE, *REFUSED_TOGETHER}
     everything |= {(DockerSettings, name) for name in LATER}
+    everything |= {(Secret, name) for name in SECRETS}
     everything |= {(Pushed, name) for name in PUSHED_VALUES}
     assert everything == set(FIELDS)
 

@@ -13,7 +13,7 @@ from executor.cli.output import print_error, print_json, print_lines, print_mark
 from executor.cli.progress import progress, waiting
 from executor.engines.names import possible_builders
 from executor.workflow.locks import renew
-from executor.workflow.plans import plan
+from executor.workflow.plans import locating, plan
 from planner.compare.changes import Change
 from planner.lock.lock import LOCK_NAME
 
@@ -60,7 +60,7 @@ def apply_command(
             print_note(f"brought {LOCK_NAME} up to date:")
             for change in moved:
                 print_note(f"  {change.image}: {change.text}")
-    with progress(planned.plan) as on_event:
+    with locating(loaded), progress(planned.plan) as on_event:
         outcomes = apply(
             planned.plan, planned.facts, root=loaded.root, engine=choose, jobs=jobs, on_event=on_event
         )
