@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from planner import toml
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
-from planner.requirements.indexes import PackageIndex, refused_index
+from planner.requirements.indexes import IndexedPackage, name_of_url, refused_index
 from planner.requirements.model import Option, Requirement, Requirements
 from planner.requirements.options import canonical_options
 from planner.requirements.pins import contradictions
@@ -161,7 +161,7 @@ class LockFile:
     """What a lock file of PEP 751 has: requirements, and the indexes of packages where it names several."""
 
     requirements: Requirements
-    indexes: tuple[PackageIndex, ...] = ()
+    indexed: tuple[IndexedPackage, ...] = ()
 
 
 def read_pylock(path: str, text: str) -> LockFile:
@@ -176,7 +176,7 @@ def read_pylock(path: str, text: str) -> LockFile:
         ) from None
     problems: list[Problem] = []
     found: list[Requirement] = []
-    indexes: dict[str, list[PackageIndex]] = {}
+    indexes: dict[str, list[IndexedPackage]] = {}
     for number, package in enumerate(lock.packages):
         try:
             locked = _locked(package, Place(path=("packages", number), file=path))
@@ -187,13 +187,14 @@ def read_pylock(path: str, text: str) -> LockFile:
         if locked.url is None:
             url = package.index or ""
             url = "" if re.fullmatch(_PYPI, url) else url
-            indexes.setdefault(url, []).append(PackageIndex(locked.name, url, locked.marker))
+            indexed = IndexedPackage(locked.name, name_of_url(url), url, locked.marker)
+            indexes.setdefault(url, []).append(indexed)
     options = [Option("extra-index-url", url) for url in indexes if url]
     for option in options:
         problems += refused_index(option, Place(file=path))
     if problems:
         raise PlannerError(problems)
-    own: tuple[PackageIndex, ...] = ()
+    own: tuple[IndexedPackage, ...] = ()
     if len(indexes) > 1:
         # Any of them may have the packages of the others as well, at other versions.
         options, own = [], tuple(each for url, named in indexes.items() if url for each in named)

@@ -37,7 +37,13 @@ from planner.pyproject import (
     wants_anything,
 )
 from planner.requirements.files import File, parse_files
-from planner.requirements.indexes import PackageIndex, as_options, read_indexes, without_indexes
+from planner.requirements.indexes import (
+    IndexedPackage,
+    as_options,
+    joined_indexes,
+    read_indexes,
+    without_indexes,
+)
 from planner.requirements.listings import export_commands, freeze_commands, read_listing
 from planner.requirements.lists import Listed, parse_list
 from planner.requirements.model import Requirement, Requirements
@@ -47,6 +53,7 @@ from planner.requirements.pins import contradictions
 from planner.requirements.urls import uv_refusal
 from planner.settings.dependencies import Dependencies
 from planner.settings.effective import Settings
+from planner.settings.package_indexes import PackageIndex
 from planner.stack import Stack
 from planner.values import Digest, PythonPackageInstaller
 
@@ -63,8 +70,10 @@ class Source:
     name: str
     requirements: Requirements
     apt_packages: tuple[str, ...] = ()
-    indexes: tuple[PackageIndex, ...] = ()
+    indexed: tuple[IndexedPackage, ...] = ()
     """Packages that are from an index of their own."""
+    indexes: tuple[PackageIndex, ...] = ()
+    """Indexes of any package."""
     observed: Digest | None = None
     """The digest of what a program listed the requirements from."""
 
@@ -220,7 +229,7 @@ class Sources:
         if plain or given.packages or not locked:
             parts.append(parse_files(plain, texts, given.packages))
         return Source(
-            "requirements", joined(parts), indexes=tuple(i for each in locked for i in each.indexes)
+            "requirements", joined(parts), indexed=tuple(i for each in locked for i in each.indexed)
         )
 
     def _pyproject(self, settings: Settings, asked: Asked, setting: str) -> _Asked:
@@ -242,7 +251,7 @@ class Sources:
             ])  # fmt: skip
         if is_pylock(asked.path):
             lock = read_pylock(asked.path, text)
-            return Source("pyproject", lock.requirements, indexes=lock.indexes)
+            return Source("pyproject", lock.requirements, indexed=lock.indexed)
         poetry_lock, *uv_locks = locks
         locked, uv_lock = next(
             (each for each in zip(above, uv_locks, strict=True) if each[1] is not None), (None, None)
@@ -271,7 +280,7 @@ class Sources:
         listed = self._listed("pyproject", setting, need, settings, seen=seen)
         options = canonical_options([*listed.requirements.options, *indexes.options])
         requirements = evolve(listed.requirements, options=options)
-        return evolve(listed, requirements=requirements, indexes=indexes.packages)
+        return evolve(listed, requirements=requirements, indexed=indexes.packages, indexes=indexes.others)
 
     def _of_environment(self, settings: Settings) -> Source:
         """What the Python that the user works in has installed."""
@@ -357,19 +366,20 @@ def _source(name: str, asked: Iterable[tuple[Place, Dependencies]]) -> Source:
 
 
 def with_indexes(
-    sources: tuple[Source, ...], given: Mapping[str, str], python: ImagePython
+    sources: tuple[Source, ...], given: tuple[PackageIndex, ...], python: ImagePython
 ) -> tuple[Source, ...]:
     """The sources of an image, the first that asks for packages with the indexes of all of them.
 
     `given` are those that settings name, which go before those of sources.
     """
-    indexes = {
-        index.package: index.url
+    indexed = [
+        each
         for source in sources
-        for index in source.indexes
-        if index.marker is None or index.marker.holds(python.version, python.platform)
-    }
-    options = tuple(as_options({**indexes, **given}))
+        for each in source.indexed
+        if each.marker is None or each.marker.holds(python.version, python.platform)
+    ]
+    others = [index for source in sources for index in source.indexes]
+    options = as_options(joined_indexes(given, indexed, others))
     first = next((source for source in sources if source.requirements.packages), None)
     if first is None or not options:
         return sources

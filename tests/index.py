@@ -52,8 +52,11 @@ def _digest(data: bytes) -> str:
     return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
-def source(name: str, version: str) -> dict[str, str]:
-    """The files of a project that needs nothing to be built: its backend stands in it."""
+def source(name: str, version: str, requires: Iterable[str] = (), *, dynamic: bool = False) -> dict[str, str]:
+    """The files of a project that needs nothing to be built but what it `requires`: its backend is in it.
+
+    What is `dynamic` has to be built for its dependencies to be known.
+    """
     filename, data = wheel(name, version, text="built")
     backend = (
         "import base64, pathlib\n"
@@ -63,19 +66,24 @@ def source(name: str, version: str) -> dict[str, str]:
         f"    return {filename!r}\n"
     )
     return {
-        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        f'[project]\nname = "{name}"\nversion = "{version}"\n',
+        "pyproject.toml": f"[build-system]\nrequires = {json.dumps(list(requires))}\n"
+        'build-backend = "backend"\nbackend-path = ["."]\n'
+        f'[project]\nname = "{name}"\nversion = "{version}"\n'
+        + ('dynamic = ["dependencies"]\n' if dynamic else ""),
         "backend.py": backend,
     }
 
 
-def sdist(name: str, version: str) -> tuple[str, bytes]:
+def sdist(
+    name: str, version: str, requires: Iterable[str] = (), *, dynamic: bool = False
+) -> tuple[str, bytes]:
     """A source archive of such a project."""
     module = name.replace("-", "_")
     metadata = f"Metadata-Version: 2.2\nName: {name}\nVersion: {version}\n"
+    metadata += "Dynamic: Requires-Dist\n" if dynamic else ""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz", format=tarfile.PAX_FORMAT) as made:
-        for path, text in {"PKG-INFO": metadata, **source(name, version)}.items():
+        for path, text in {"PKG-INFO": metadata, **source(name, version, requires, dynamic=dynamic)}.items():
             member = tarfile.TarInfo(f"{module}-{version}/{path}")
             member.size = len(text.encode())
             made.addfile(member, io.BytesIO(text.encode()))

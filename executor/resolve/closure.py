@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import Factory, define, evolve
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from executor.resolve.indexes import indexes_of
+from executor.resolve.switch import Switch
 from executor.resolve.tags import ranks
 from planner.immutable import frozen
+from planner.requirements.indexes import of_options
 from planner.requirements.packages import File, Package
 from planner.requirements.resolution import Inputs, Resolution
+from planner.settings.package_indexes import index_of
 
 if TYPE_CHECKING:
     from packaging import pylock
@@ -69,11 +71,16 @@ def _want(lines: Iterable[str]) -> Want:
 
 
 def closure(
-    data: Mapping[str, Any], wanted: Mapping[str, Want], inputs: Inputs, kept: Iterable[Package]
+    data: Mapping[str, Any],
+    wanted: Mapping[str, Want],
+    inputs: Inputs,
+    kept: Iterable[Package],
+    switch: Switch | None = None,
 ) -> Resolution:
     """The resolution that the data of uv's `pylock.toml` is. ValueError for what is not to be installed.
 
-    `wanted` names files of requirements by the number of their source. A package of `kept` that is at the
+    `wanted` names files of requirements by the number of their source. With a `switch`, a package that is
+    limited to an index has to be from there. A package of `kept` that is at the
     same version, and not from another index by now, stays as it is: what is published for a version later is
     none of a lock.
     """
@@ -92,7 +99,7 @@ def closure(
         # A requirement that is a URL alone may not say the name.
         url = item.archive.url if item.archive is not None else None
         given = hashes.get(item.name) or hashes.get(url or "")
-        told = {"index": _index(wanted, item.name, inputs), "requires": requires.get(item.name, ())}
+        told = {"index": _index(wanted, item.name, inputs, switch), "requires": requires.get(item.name, ())}
         package = _package(item, rank, given, told)
         old = before.get(package.text)
         if old is not None and (old.index == package.index or set(old.hashes) & set(package.hashes)):
@@ -171,15 +178,17 @@ def _rank(name: str, rank: Mapping[object, int]) -> int:
     return min((rank.get(tag, len(rank)) for tag in tags), default=len(rank))
 
 
-def _index(wanted: Mapping[str, Want], name: str, inputs: Inputs) -> str | None:
-    """The name of an index that the project names, else its address. The default index has none.
-
-    That is its host, and for an index of single packages the path as well: one host has several of them.
-    """
+def _index(wanted: Mapping[str, Want], name: str, inputs: Inputs, switch: Switch | None) -> str | None:
+    """The name of an index that the project names, else its address. The default index has none."""
     want = wanted.get(name)
     if want is None or want.index is None:
         return None
-    if indexes_of(inputs).get(name) or want.index.startswith(_PYTORCH):
+    limited = index_of(switch.limited, name) if switch else None
+    if switch and limited:
+        if want.index != switch.address(limited):
+            raise ValueError(f"{name} is from {_plain(want.index)}, and not from the index {limited.name}")
+        return limited.name
+    if want.index.startswith(_PYTORCH):
         address = re.sub(r"^[a-z]+://([^?#]*).*", r"\1", _plain(want.index))
         return re.sub(r"[^A-Za-z0-9_.:/\[\]-]", "-", address)
     for label, url in _indexes(inputs):
@@ -190,14 +199,11 @@ def _index(wanted: Mapping[str, Want], name: str, inputs: Inputs) -> str | None:
 
 def _indexes(inputs: Inputs) -> Iterator[tuple[str, str]]:
     """Names and URLs of the indexes that the project asks for, beside the default one."""
+    options = [option for _, requirements in inputs.sources for option in requirements.options]
+    yield from ((index.name, index.url) for index in of_options(options))
     given: list[object] = [inputs.arguments.get(name) for name in ("index", "extra-index-url", "find-links")]
     given += [inputs.variables.get(name, "").split() for name in inputs.variables if "INDEX" in name]
-    given += [
-        option.value
-        for _, requirements in inputs.sources
-        for option in requirements.options
-        if option.name in {"extra-index-url", "find-links"}
-    ]
+    given += [option.value for option in options if option.name in {"extra-index-url", "find-links"}]
     for value in given:
         for text in value if isinstance(value, list | tuple) else (value,):
             if isinstance(text, str):

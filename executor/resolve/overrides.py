@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 
-from executor.resolve.indexes import indexes_of
 from planner.requirements.model import Requirement
 from planner.requirements.resolution import Inputs, named_in
 
@@ -14,15 +13,13 @@ __all__ = ["asked_by", "contested", "override"]
 def contested(inputs: Inputs, reason: str) -> frozenset[str]:
     """The packages which uv names, and of which a source that prevails says more than that it wants them.
 
-    None if uv names no package that another source asks for: then the sources that prevail are at odds. Nor
-    one with an index of its own: uv does not mind that for what it overrides.
+    None if uv names no package that another source asks for: then the sources that prevail are at odds.
     """
     words = named_in(reason)
     others = {source for source, _ in inputs.sources} - set(inputs.prevail)
     if not any(each.name in words for each in asked_by(inputs, others)):
         return frozenset()
-    indexes = indexes_of(inputs)
-    own = (each for each in asked_by(inputs, inputs.prevail) if each.name not in indexes)
+    own = asked_by(inputs, inputs.prevail)
     return frozenset(each.name for each in own if each.name in words and (each.clauses or each.url))
 
 

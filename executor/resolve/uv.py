@@ -22,16 +22,17 @@ from executor import limits
 from executor.errors import ExecutorError
 from executor.process import Command, run
 from executor.resolve.closure import closure, locations, wants
-from executor.resolve.indexes import indexes_of, project_lines, wanted_alone
-from executor.resolve.overrides import asked_by, contested, override
+from executor.resolve.overrides import contested, override
+from executor.resolve.switch import Switch, switch
 from executor.state import scratch_directory
 from planner.facts.needs import Resolve
 from planner.immutable import frozen
 from planner.mask import Mask
+from planner.requirements.indexes import for_installer, of_options
 from planner.requirements.model import Requirement
 from planner.requirements.options import beside, canonical_options, installer_arguments, uv_arguments
 from planner.requirements.packages import Package
-from planner.requirements.resolution import Inputs, Resolution, named_in
+from planner.requirements.resolution import Inputs, Resolution
 from planner.requirements.urls import is_version_control, origin_of
 from planner.values import EnvTemplate, VariableRef
 
@@ -41,15 +42,13 @@ _PREFERRED: Final = "pylock.preferred.toml"
 _LISTED: Final = "listed.txt"
 _CONSTRAINTS: Final = "constraints.txt"
 _OVERRIDES: Final = "overrides.txt"
-# In a directory of its own: uv takes a project in the directory it works in for its configuration.
-_INDEXES: Final = "indexes/pyproject.toml"
 # What of this machine's environment would choose other packages: a project says that itself.
 _CHOOSING: Final = tuple(
     f"UV_{name}"
     for name in (
         *("BUILD_CONSTRAINT", "CONSTRAINT", "CUSTOM_COMPILE_COMMAND", "EXCLUDE", "EXCLUDE_NEWER"),
         *("FORK_STRATEGY", "NO_BINARY", "NO_BINARY_PACKAGE", "NO_BUILD", "NO_BUILD_PACKAGE", "OVERRIDE"),
-        *("PRERELEASE", "RESOLUTION", "TORCH_BACKEND"),
+        *("INDEX_STRATEGY", "PRERELEASE", "RESOLUTION", "TORCH_BACKEND"),
     )
 )
 # Variables of pip → those of uv that say the same.
@@ -60,6 +59,8 @@ _PIP_VARIABLES: Final = {
     "PIP_NO_INDEX": "UV_NO_INDEX",
     "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
 }
+# What says that there are indexes beside the default one.
+_INDEX_WORDS: Final = ("--index=", "--extra-index-url=")
 _UNREACHABLE: Final = re.compile(
     r"Failed to fetch|network was disabled|Request failed|dns error|operation timed out"
 )
@@ -100,8 +101,7 @@ def addresses(inputs: Inputs, environ: Mapping[str, str]) -> Mapping[str, str] |
     """Where the files are that requirements come to: URLs by hashes. Or why nobody can tell."""
     if unset := _unset(inputs, environ):
         return unset
-    pinned = _wanted(inputs) & indexes_of(inputs).keys()
-    with _asking(Resolve(inputs), environ, pinned=pinned) as asking:
+    with _asking(Resolve(inputs), environ) as asking:
         if failure := asking.ask(asking.lock):
             return failure
         return locations(asking.written())
@@ -125,6 +125,7 @@ class _Asking:
     lock: Command
     listing: Command
     secrets: tuple[str, ...]
+    switch: Switch | None
 
     def ask(self, command: Command) -> Resolution | None:
         """Why uv has no answer; None if it has written one."""
@@ -140,48 +141,38 @@ class _Asking:
 
 
 @contextmanager
-def _asking(
-    need: Resolve,
-    environ: Mapping[str, str],
-    overridden: Collection[str] = (),
-    pinned: Collection[str] = (),
-) -> Iterator[_Asking]:
+def _asking(need: Resolve, environ: Mapping[str, str], overridden: Collection[str] = ()) -> Iterator[_Asking]:
     env = dict(_variables(need.inputs, environ))
     secrets = (*env.values(), *(environ[name] for name in sorted(_referred(need.inputs))))
+    options = [option for _, each in need.inputs.sources for option in each.options]
     # Nothing of it has to be on the file system of the project, which may be read-only.
-    with scratch_directory(None) as directory:
-        for file, text in files(need, overridden, pinned).items():
-            (directory / file).parent.mkdir(exist_ok=True)
+    with scratch_directory(None) as directory, switch(of_options(options)) as running:
+        for file, text in files(need, overridden).items():
             (directory / file).write_text(text)
-        lock, listing = commands(need, str(directory), overrides=bool(overridden), indexes=bool(pinned))
-        yield _Asking(directory, evolve(lock, env=env), evolve(listing, env=env), secrets)
+        lock, listing = commands(need, str(directory), overrides=bool(overridden))
+        if running:
+            lock, listing = (_through(running, command, env) for command in (lock, listing))
+        else:
+            lock, listing = evolve(lock, env=env), evolve(listing, env=env)
+        yield _Asking(directory, lock, listing, secrets, running)
+
+
+def _through(running: Switch, command: Command, env: Mapping[str, str]) -> Command:
+    """A question of uv that goes through the switch first, and to it through no proxy."""
+    direct = {
+        name: ",".join(filter(None, (os.environ.get(name), "127.0.0.1"))) for name in ("NO_PROXY", "no_proxy")
+    }
+    if "UV_INDEX" in env and not any(word.startswith(_INDEX_WORDS) for word in command.argv):
+        # uv does not look at its variable beside an argument.
+        asked = " ".join((*running.addresses, env["UV_INDEX"]))
+        return evolve(command, env={**direct, **env, "UV_INDEX": asked})
+    at = command.argv.index("compile") + 1
+    words = (*command.argv[:at], *(f"--index={each}" for each in running.addresses), *command.argv[at:])
+    return evolve(command, argv=words, env={**direct, **env})
 
 
 def _attempt(need: Resolve, environ: Mapping[str, str], overridden: Collection[str] = ()) -> Resolution:
-    """The answer with the indexes of single packages, which uv minds only for what it is asked for itself.
-
-    So whatever turns out to be wanted of them is asked for as well, and left out in the end if nobody does.
-    """
-    indexes = indexes_of(need.inputs)
-    pinned = _wanted(need.inputs) & indexes.keys()
-    while True:
-        found = _answer(need, environ, overridden, pinned)
-        names = {each.name for each in found.packages} | named_in(found.reason)
-        if not (more := (names & indexes.keys()) - pinned):
-            return wanted_alone(found, pinned)
-        pinned |= more
-
-
-def _wanted(inputs: Inputs) -> frozenset[str]:
-    """The packages that sources ask for in the image. A constraint asks for none."""
-    every = {name for name, _ in inputs.sources}
-    return frozenset(each.name for each in asked_by(inputs, every, constraints=False))
-
-
-def _answer(
-    need: Resolve, environ: Mapping[str, str], overridden: Collection[str], pinned: Collection[str]
-) -> Resolution:
-    with _asking(need, environ, overridden, pinned) as asking:
+    with _asking(need, environ, overridden) as asking:
         if failure := asking.ask(asking.lock):
             return failure
         data = asking.written()
@@ -200,16 +191,15 @@ def _answer(
         if failure:
             return failure
     try:
-        return closure(data, wants(text), need.inputs, need.preferred)
+        return closure(data, wants(text), need.inputs, need.preferred, asking.switch)
     except ValueError as error:
         return Resolution(reason=str(error), impossible=True)
 
 
-def files(need: Resolve, overridden: Collection[str] = (), pinned: Collection[str] = ()) -> Mapping[str, str]:
+def files(need: Resolve, overridden: Collection[str] = ()) -> Mapping[str, str]:
     """The files that uv is given, by name: one for each source, by its number.
 
-    Of packages that are `overridden` the sources that prevail say alone what is installed. Those that are
-    `pinned` are from an index of their own.
+    Of packages that are `overridden` the sources that prevail say alone what is installed.
     """
     inputs = need.inputs
     texts = {
@@ -228,8 +218,6 @@ def files(need: Resolve, overridden: Collection[str] = (), pinned: Collection[st
         if package.version
     ]
     texts[_PREFERRED] = [*preferred, "]"]
-    if pinned:
-        texts[_INDEXES] = list(project_lines(indexes_of(inputs), pinned))
     return {name: "".join(f"{line}\n" for line in lines) for name, lines in texts.items()}
 
 
@@ -245,9 +233,7 @@ def _line(requirement: Requirement, preferred: Iterable[Package]) -> str:
     return requirement.text
 
 
-def commands(
-    need: Resolve, directory: str, *, overrides: bool = False, indexes: bool = False
-) -> tuple[Command, Command]:
+def commands(need: Resolve, directory: str, *, overrides: bool = False) -> tuple[Command, Command]:
     """The two questions: what the files are, and who wants them."""
     from uv import find_uv_bin  # noqa: PLC0415  # only what is resolved anew needs it
 
@@ -255,13 +241,12 @@ def commands(
     foreign = (name for name in _CHOOSING if name in os.environ and name not in inputs.variables)
     unset = [word for name in foreign for word in ("-u", name)]
     given = canonical_options([option for _, each in inputs.sources for option in each.options])
-    options = beside(given, inputs.arguments)
+    options = beside(for_installer(given, "uv"), inputs.arguments)
     common = [
         *(("env", *unset) if unset else ()),
         find_uv_bin(),
         *("pip", "compile", "--no-progress", "--color=never", f"--directory={directory}"),
         *(f"{number}.txt" for number in range(len(inputs.sources))),
-        *((_INDEXES,) if indexes else ()),
         f"--constraints={_CONSTRAINTS}",
         *((f"--overrides={_OVERRIDES}",) if overrides else ()),
         f"--python={sys.executable}",

@@ -12,11 +12,12 @@ from typing import Any, Final, Literal, assert_never
 
 from planner.image.instructions import APP_DIRECTORY, InstallProject, InstallRequirements
 from planner.immutable import frozen
-from planner.requirements.indexes import of_options
-from planner.requirements.model import Option, constraint_lines, to_lines
+from planner.requirements.indexes import as_installer_option, for_installer, of_options
+from planner.requirements.model import constraint_lines, to_lines
 from planner.requirements.options import beside, installer_arguments
 from planner.requirements.packages import Package
 from planner.settings.cache_mount import CacheMount
+from planner.settings.package_indexes import PackageIndex, index_of
 from planner.settings.secrets import SECRET_DIRECTORY, mount_id
 from planner.values import PythonPackageInstaller, single_arguments
 
@@ -71,7 +72,7 @@ class _Part:
     file: str
     packages: tuple[Package, ...]
     hashed: bool
-    index: str | None = None
+    index: PackageIndex | None = None
 
 
 def _parts(item: InstallRequirements) -> Iterator[_Part]:
@@ -80,14 +81,16 @@ def _parts(item: InstallRequirements) -> Iterator[_Part]:
         return
     indexes = of_options(item.options)
     for kind, end in _FILE_ENDS.items():
-        of_index: dict[str | None, list[Package]] = {}
+        of_index: dict[PackageIndex | None, list[Package]] = {}
         for package in item.closure.of_kind(kind):
-            of_index.setdefault(indexes.get(package.name) if package.version else None, []).append(package)
+            index = index_of(indexes, package.name) if package.version else None
+            of_index.setdefault(index, []).append(package)
         # Those of all indexes come first: what is built may import them.
-        for number, url in enumerate(sorted(of_index, key=lambda url: url or "")):
-            more = f"-index{number + (None not in of_index)}" if url else ""
-            packages = tuple(of_index[url])
-            yield _Part(f"{item.source}{end}{more}.txt", packages, kind != "vcs", url)
+        if None in of_index:
+            yield _Part(f"{item.source}{end}.txt", tuple(of_index.pop(None)), kind != "vcs")
+        for number, index in enumerate((each for each in indexes if each in of_index), 1):
+            file = f"{item.source}{end}-index{number}.txt"
+            yield _Part(file, tuple(of_index[index]), kind != "vcs", index)
 
 
 # Wheels come first: what is built may import them.
@@ -188,19 +191,22 @@ def _calls(item: InstallRequirements) -> Iterator[tuple[str, ...]]:
     if item.closure is None:
         kinds = {f"{item.source}.txt": "requirement", f"{item.source}-constraints.txt": "constraint"}
         yield (
-            *installer_arguments(beside(item.requirements.options, item.installer.arguments), installer),
+            *installer_arguments(
+                beside(for_installer(item.requirements.options, installer), item.installer.arguments),
+                installer,
+            ),
             *_arguments(item.installer.arguments),
             *(f"--{kinds[file]}={IMAGE_REQUIREMENTS}/{file}" for file in requirement_files(item)),
         )
         return
     for part in _parts(item):
         left_out = _SAID if part.index is None else _SAID | _CHOOSING_INDEX
-        given = beside(item.options, item.installer.arguments)
+        given = beside(for_installer(item.options, installer), item.installer.arguments)
         options = tuple(option for option in given if option.name not in left_out)
         arguments = {name: value for name, value in item.installer.arguments.items() if name not in left_out}
         if part.index is not None:
             # The first one counts for uv, and for pip the file with the hash.
-            options = (Option("extra-index-url", part.index), *options)
+            options = tuple(dict.fromkeys((as_installer_option(part.index, installer), *options)))
         yield (
             *installer_arguments(options, installer),
             *_arguments(arguments),

@@ -1,14 +1,16 @@
-"""Indexes of single packages: which index a package is from, whatever others have of its name.
+"""Indexes with names, among requirements: those of settings, and those that a project says itself.
 
-Owns how they are said: by a setting, or by `[tool.uv.sources]` of a pyproject.toml with its
-`[[tool.uv.index]]`. Among the options of a source they are one of their own, which no requirements file has.
+Owns how they are said among the options of a source, where they are one of their own that no requirements
+file has; and what `[tool.uv.sources]` of a pyproject.toml says with its `[[tool.uv.index]]`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
+from attrs import evolve
 from packaging.utils import canonicalize_name
 
 from planner import toml
@@ -17,12 +19,17 @@ from planner.immutable import frozen
 from planner.requirements.credentials import refuse_unreadable
 from planner.requirements.markers import InvalidMarker, Marker
 from planner.requirements.model import Option
-from planner.requirements.options import PACKAGE_INDEX, check_option
+from planner.requirements.options import INDEX_NAME, PACKAGE_INDEX, check_option
+from planner.settings.package_indexes import PackageIndex, index_key
 
 __all__ = [
+    "IndexedPackage",
     "Indexes",
-    "PackageIndex",
+    "as_installer_option",
     "as_options",
+    "for_installer",
+    "joined_indexes",
+    "name_of_url",
     "of_options",
     "read_indexes",
     "refused_index",
@@ -31,36 +38,101 @@ __all__ = [
 
 
 @frozen
-class PackageIndex:
-    """The index of one package, where a marker holds."""
+class IndexedPackage:
+    """A package that is from one index alone, where a marker holds."""
 
     package: str
+    index: str
     url: str
     marker: Marker | None = None
 
 
 @frozen
 class Indexes:
-    """What a pyproject.toml says of indexes: those of single packages, and options for all others."""
+    """What a project says of indexes: packages that have one of their own, and indexes of all others.
 
-    packages: tuple[PackageIndex, ...] = ()
+    `options` are those of indexes without a name, and of the default one.
+    """
+
+    packages: tuple[IndexedPackage, ...] = ()
+    others: tuple[PackageIndex, ...] = ()
     options: tuple[Option, ...] = ()
 
 
-def as_options(indexes: Mapping[str, str]) -> Iterator[Option]:
-    """The indexes of packages as options of requirements."""
-    return (Option(PACKAGE_INDEX, f"{name}={url}") for name, url in sorted(indexes.items()))
+def as_options(indexes: Iterable[PackageIndex]) -> tuple[Option, ...]:
+    """Indexes as options of requirements, in the same order."""
+    return tuple(Option(PACKAGE_INDEX, " ".join(_words(index))) for index in indexes)
 
 
-def of_options(options: Iterable[Option]) -> Mapping[str, str]:
-    """The URLs of the indexes of packages, by the names of the packages."""
-    pairs = ((option.value or "").partition("=") for option in options if option.name == PACKAGE_INDEX)
-    return {name: url for name, _, url in pairs}
+def _words(index: PackageIndex) -> Iterator[str]:
+    yield f"{index.name}={index.url}"
+    if index.packages:
+        yield f"packages={','.join(index.packages)}"
+
+
+def of_options(options: Iterable[Option]) -> tuple[PackageIndex, ...]:
+    """The indexes that options of requirements are, each once."""
+    return tuple(dict.fromkeys(_index(option) for option in options if option.name == PACKAGE_INDEX))
+
+
+def _index(option: Option) -> PackageIndex:
+    first, *rest = (option.value or "").split(" ")
+    name, _, url = first.partition("=")
+    words = dict(word.split("=", 1) for word in rest)
+    return PackageIndex(name=name, url=url, packages=words["packages"].split(",") if words else ())
 
 
 def without_indexes(options: Iterable[Option]) -> tuple[Option, ...]:
-    """The options that say nothing of single packages."""
+    """The options that say nothing of indexes with names."""
     return tuple(option for option in options if option.name != PACKAGE_INDEX)
+
+
+def for_installer(options: Sequence[Option], installer: Literal["uv", "pip"]) -> tuple[Option, ...]:
+    """The options as an installer knows them: indexes of any package first, for uv with their names.
+
+    An index of some packages alone is none that an installer could be told of beside others.
+    """
+    return (
+        *(as_installer_option(each, installer) for each in of_options(options) if not each.packages),
+        *without_indexes(options),
+    )
+
+
+def as_installer_option(index: PackageIndex, installer: Literal["uv", "pip"]) -> Option:
+    """An index beside the default one, as an installer is told of it."""
+    if installer == "uv":
+        return Option("index", f"{index.name}={index.url}")
+    return Option("extra-index-url", index.url)
+
+
+def name_of_url(url: str) -> str:
+    """A name for an index that has none: its host and path."""
+    address = re.sub(r"^[A-Za-z]+://([^?#]*).*", r"\1", url)
+    return re.sub(r"[^A-Za-z0-9]+", "-", address).strip("-")[:64].rstrip("-")
+
+
+def joined_indexes(
+    given: Sequence[PackageIndex], packages: Iterable[IndexedPackage], others: Iterable[PackageIndex]
+) -> tuple[PackageIndex, ...]:
+    """The indexes that settings give, and those of a project, in the order in which they count.
+
+    Where both have one of a name, settings say where it is. If they limit it to no packages, the project
+    does.
+    """
+    named: dict[tuple[str, str], list[str]] = {}
+    for each in packages:
+        named.setdefault((each.index, each.url), []).append(each.package)
+    of_project = [
+        *(PackageIndex(name=name, url=url, packages=sorted(them)) for (name, url), them in named.items()),
+        *others,
+    ]
+    found: list[PackageIndex] = []
+    for index in given:
+        same = [each for each in of_project if index_key(each.name) == index_key(index.name)]
+        limited = not index.packages and same
+        found += [evolve(index, packages=each.packages) for each in same] if limited else [index]
+    keys = {index_key(index.name) for index in given}
+    return (*found, *(each for each in of_project if index_key(each.name) not in keys))
 
 
 def read_indexes(
@@ -77,33 +149,38 @@ def read_indexes(
     urls: dict[str, str] = {}
     sources: dict[str, tuple[Place, Any]] = {}
     options: list[Option] = []
+    others: dict[str, PackageIndex] = {}
     problems: dict[Problem, None] = {}
     for path, data in files:
         uv = toml.table(data, "tool", "uv")
         for index in _indexes(uv):
-            urls[str(index.get("name"))] = index["url"]
-            if index.get("explicit") is not True:
-                option = Option(
-                    "index-url" if index.get("default") is True else "extra-index-url", index["url"]
-                )
-                problems |= dict.fromkeys(
-                    refused_index(option, Place(path=("tool", "uv", "index"), file=path))
-                )
+            name, url = index.get("name"), index["url"]
+            if isinstance(name, str):
+                urls[name] = url
+            if index.get("explicit") is True:
+                continue
+            default = index.get("default") is True
+            option = Option("index-url" if default else "extra-index-url", url)
+            if refused := refused_index(option, Place(path=("tool", "uv", "index"), file=path)):
+                problems |= dict.fromkeys(refused)
+            elif not default and isinstance(name, str) and re.fullmatch(INDEX_NAME, name):
+                others[index_key(name)] = PackageIndex(name=name, url=url)
+            else:
                 options.append(option)
         for name, source in toml.table(uv, "sources").items():
             place = Place(path=("tool", "uv", "sources", name), file=path)
             sources[canonicalize_name(name)] = (place, source)
-    packages: list[PackageIndex] = []
+    packages: list[IndexedPackage] = []
     for name, (where, source) in sources.items():
         for entry in source if isinstance(source, list) else [source]:
             if isinstance(entry, Mapping) and _applies(entry, chosen):
                 try:
-                    packages.append(_package_index(name, entry, urls, where))
+                    packages.append(_indexed(name, entry, urls, where))
                 except PlannerError as error:
                     problems |= dict.fromkeys(error.problems)
     if problems:
         raise PlannerError(problems)
-    return Indexes(tuple(packages), tuple(options))
+    return Indexes(tuple(packages), tuple(others.values()), tuple(options))
 
 
 def _indexes(uv: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -119,13 +196,13 @@ def _applies(entry: Mapping[str, Any], chosen: Mapping[str, frozenset[str]]) -> 
     return "index" in entry and all(canonicalize_name(str(entry[kind])) in chosen[kind] for kind in kinds)
 
 
-def _package_index(
-    name: str, entry: Mapping[str, Any], urls: Mapping[str, str], where: Place
-) -> PackageIndex:
+def _indexed(name: str, entry: Mapping[str, Any], urls: Mapping[str, str], where: Place) -> IndexedPackage:
     label = str(entry["index"])
     if label not in urls:
         fix = did_you_mean(label, urls, "name one in [[tool.uv.index]]")
         raise PlannerError([Problem(where, f"no index {label!r}", fix)])
+    if not re.fullmatch(INDEX_NAME, label):
+        raise PlannerError([Problem(where, f"{label!r} is no name of an index", "write one like corp")])
     if problems := refused_index(Option("index-url", urls[label]), where):
         raise PlannerError(problems)
     try:
@@ -134,7 +211,7 @@ def _package_index(
         raise PlannerError(
             [Problem(where, f"{entry['marker']!r} is no marker: {error}", "see PEP 508")]
         ) from None
-    return PackageIndex(name, urls[label], marker)
+    return IndexedPackage(name, label, urls[label], marker)
 
 
 def refused_index(option: Option, where: Place) -> tuple[Problem, ...]:

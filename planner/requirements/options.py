@@ -22,6 +22,7 @@ from planner.values import EnvTemplate, PythonPackageInstaller, single_arguments
 
 __all__ = [
     "FLAGS",
+    "INDEX_NAME",
     "INDEX_URL",
     "PACKAGE_INDEX",
     "UNSUPPORTED",
@@ -44,9 +45,9 @@ VALUED = frozenset(
     | {"no-binary", "only-binary", "only-final", "requirement", "trusted-host"}
 )
 _VALUED_ALONE = VALUED - {"constraint", "editable", "hash", "requirement"}
-# An index of one package alone. It comes from settings, and no requirements file has it.
+# An index with a name. It comes from settings or a pyproject.toml, and no requirements file has it.
 PACKAGE_INDEX: Final = "package-index"
-_PACKAGE_INDEX: Final = r"(?P<name>[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)=(?P<url>.*)"
+INDEX_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 # pip knows these too; they are recognised in order to be refused by name.
 UNSUPPORTED = frozenset({"config-settings", "global-option", "no-require-hashes", "use-feature"})
 
@@ -55,6 +56,9 @@ _PAIRS = (("no-binary", "only-binary"), ("all-releases", "only-final"))
 _FORMATS = frozenset(name for pair in _PAIRS for name in pair)
 _FORMAT = r":all:|:none:|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 INDEX_URL = rf"(?i:https?://{HOST_PORT}(?:[/?#]\S*)?)"
+# What else an option says of an index with a name.
+_PATTERN: Final = r"[a-z0-9*](?:[a-z0-9*-]*[a-z0-9*])?"
+_INDEX_WORDS: Final = rf"(?: packages={_PATTERN}(?:,{_PATTERN})*)?"
 
 
 def parse_option(text: str) -> Option:
@@ -89,10 +93,8 @@ def check_option(option: Option, where: Place) -> None:
         local = not re.match(r"(?!file:)[a-z][a-z0-9+.-]+:", value, re.IGNORECASE)
         fix = "a local path does not exist in the image; write an http(s) URL"
         raise fault(where, f"--{name} of {value!r}", fix if local else "write an http(s) URL")
-    if name == PACKAGE_INDEX:
-        named = re.fullmatch(_PACKAGE_INDEX, value)
-        if named is None or not re.fullmatch(INDEX_URL, named["url"]):
-            raise fault(where, f"--{name} of {value!r}", "write name=URL, with an http(s) URL")
+    if name == PACKAGE_INDEX and not re.fullmatch(rf"{INDEX_NAME}={INDEX_URL}{_INDEX_WORDS}", value):
+        raise fault(where, f"--{name} of {value!r}", "write name=URL, with an http(s) URL")
     if name == "trusted-host" and not re.fullmatch(HOST_PORT, value):
         raise fault(where, f"--{name} of {value!r}", "write host or host:port")
     if name in _FORMATS and not all(re.fullmatch(_FORMAT, part) for part in value.split(",")):
@@ -105,7 +107,7 @@ def canonical_options(given: Sequence[Option]) -> tuple[Option, ...]:
     unordered = {option for option in given if option.name in flags or option.name == "trusted-host"}
     ordered = [option for option in given if option.name in {"extra-index-url", "find-links"}]
     index = [option for option in given if option.name == "index-url"][-1:]
-    single = sorted({option for option in given if option.name == PACKAGE_INDEX})
+    single = [option for option in given if option.name == PACKAGE_INDEX]
     options = dict.fromkeys([*sorted(unordered), *ordered, *index, *single, *_package_options(given)])
     # Without an index it does not matter which one.
     unused = {"index-url", "extra-index-url"} if Option("no-index") in options else set()
@@ -221,11 +223,7 @@ def uv_arguments(arguments: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def installer_arguments(options: tuple[Option, ...], installer: Literal["uv", "pip"]) -> tuple[str, ...]:
-    """The options as arguments of `uv pip install` or `pip install`, one word each.
-
-    None is an index of one package: an installer has no such option.
-    """
-    options = tuple(option for option in options if option.name != PACKAGE_INDEX)
+    """The options as arguments of `uv pip install` or `pip install`, one word each."""
     # An :all: undoes what the other option said before it, so it comes first.
     options = tuple(sorted(options, key=lambda option: option.value != ":all:"))
     if installer == "pip":

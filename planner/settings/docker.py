@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from packaging.utils import canonicalize_name
-
 from planner.errors import Problem
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.pyproject import PYPROJECT, is_pylock
 from planner.requirements.credentials import PRIVATE_INDEX
 from planner.requirements.lists import is_requirement
-from planner.requirements.options import INDEX_URL
 from planner.settings.build_options import BuildConfig, check_arguments, env_name
 from planner.settings.cache_mount import cache_mount
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
@@ -35,6 +32,7 @@ from planner.settings.checks import (
     text,
     without_login,
 )
+from planner.settings.package_indexes import PackageIndex, indexes_check, indexes_of_tables
 from planner.settings.secrets import Secret, secrets_check, secrets_of_tables
 from planner.values import (
     PATH_PATTERN,
@@ -82,25 +80,6 @@ def _requirements(value: object) -> Iterator[Problem]:
         yield Problem.at((), found, f'write a list: ["{value}"]')
     else:
         yield from project_path(value)
-
-
-_index_url: Final = without_login(
-    matching(INDEX_URL, "the URL of an index", "https://download.pytorch.org/whl/cu126"), PRIVATE_INDEX
-)
-_package_name: Final = matching(
-    r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a package", "torch"
-)
-
-
-def _indexes(value: object) -> Iterator[Problem]:
-    """Indexes by packages, each of which is named once, however it is spelled."""
-    yield from mapping_of(_package_name, _index_url)(value)
-    if isinstance(value, Mapping):
-        spelled: dict[str, str] = {}
-        for name in value:
-            other = spelled.setdefault(canonicalize_name(str(name)), str(name))
-            if other != name:
-                yield Problem.at(str(name), f"{other} is the same package", "keep one of the spellings")
 
 
 _group: Final = matching(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", "a name of a group", "train")
@@ -186,8 +165,10 @@ class DockerSettings(Layer):
         convert=dashed_arguments,
     )
     """Options of the installer by name, without dashes; None (in TOML: true) is a bare flag."""
-    package_indexes: Mapping[str, str] | Unset = setting(FrozenMapping(), _indexes, NOT_COUNTED)
-    """Packages by name, each with the URL of the one index that it is from."""
+    package_indexes: Sequence[PackageIndex | Mapping[str, Any]] | Unset = setting(
+        (), indexes_check, NOT_COUNTED, convert=indexes_of_tables
+    )
+    """Indexes beside PyPI: `name`, `url`, and the `packages` that are from there alone."""
     python_package_installer_cache_mount: str | Unset | None = setting(
         None, optional(cache_mount), NOT_COUNTED
     )

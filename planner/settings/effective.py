@@ -12,7 +12,6 @@ from functools import reduce
 from typing import Any, Final
 
 from attrs import evolve, field
-from packaging.utils import canonicalize_name
 
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
@@ -22,6 +21,7 @@ from planner.settings.build_options import BuildConfig, BuildOptions
 from planner.settings.cache_mount import CacheMount
 from planner.settings.commands import calls_uv
 from planner.settings.docker import DockerSettings
+from planner.settings.package_indexes import PackageIndex
 from planner.settings.secrets import SECRET_DIRECTORY, Secret, SecretSource, secret_names
 from planner.values import EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller, build_argument
 
@@ -64,8 +64,7 @@ class Settings:
     python_version: str | None
     installer: PythonPackageInstaller
     installer_arguments: Mapping[str, Any]
-    package_indexes: Mapping[str, str]
-    """The URLs of indexes by the normalised names of the packages that are from there."""
+    package_indexes: tuple[PackageIndex, ...]
     cache_mount: CacheMount | None
     includes_files: bool
     project_command: str | None
@@ -111,7 +110,13 @@ class Settings:
 def settle(layers: Sequence[WrittenSettings]) -> Settings:
     """What layers come to, the lowest first. PlannerError with all that is wrong with them together."""
     merged = reduce(lambda lower, upper: upper.over(lower), (layer.settings for layer in layers))
-    problems = [*_together(merged), *_torch(merged), *_secrets(merged), *_not_there_yet(merged)]
+    problems = [
+        *_together(merged),
+        *_torch(merged),
+        *_strategy(merged),
+        *_secrets(merged),
+        *_not_there_yet(merged),
+    ]
     requirements = Listed()
     try:
         requirements = parse_entries(merged.value("requirements"), "requirements")
@@ -141,9 +146,7 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         prefers_own=merged.value("prefer_own_requirements"),
         installer=merged.value("python_package_installer"),
         installer_arguments=merged.value("python_package_installer_args"),
-        package_indexes=FrozenMapping(
-            {canonicalize_name(name): url for name, url in merged.value("package_indexes").items()}
-        ),
+        package_indexes=merged.value("package_indexes"),
         cache_mount=CacheMount.parse(cache) if cache else None,
         includes_files=merged.value("allow_including_files_in_images"),
         project_command=merged.value("local_project_install_command"),
@@ -263,6 +266,20 @@ def _secrets(settings: DockerSettings) -> Iterator[Problem]:
             fix = did_you_mean(name, declared, declare)
             found = f"names the secret {SECRET_DIRECTORY}/{name}, which is not declared"
             yield Problem.at("local_project_install_command", found, fix)
+
+
+def _strategy(settings: DockerSettings) -> Iterator[Problem]:
+    """A way to choose an index that looks into all of them, where packages are limited to some."""
+    name = next((index.name for index in settings.value("package_indexes") if index.packages), None)
+    given = settings.value("python_package_installer_args").get("index-strategy")
+    of_image = settings.value("environment").get("UV_INDEX_STRATEGY")
+    for place, value in (
+        (("python_package_installer_args", "index-strategy"), given),
+        (("environment", "UV_INDEX_STRATEGY"), of_image),
+    ):
+        if name is not None and value not in {None, "first-index"}:
+            found = f"looks for packages in other indexes, too, that are from the index {name} alone"
+            yield Problem.at(place, found, "leave it out")
 
 
 def _asked(value: object) -> bool:

@@ -119,7 +119,7 @@ def test_a_package_is_installed_from_the_index_that_is_its_own(
     with package_index() as other:
         other.add("beta", wheel("beta", "1.0", text="other"))
         other.add("gamma", sdist("gamma", "2.0"))
-        own = {"package_indexes": {"Beta": other.url, "gamma": other.url}}
+        own = {"package_indexes": [{"name": "other", "url": other.url, "packages": ["Beta", "gam*"]}]}
         image = planned(tmp_path, {**settings(index, installer), **own})
         # What is newer in the index of all others has no hash that is locked.
         index.release("beta", "2.0")

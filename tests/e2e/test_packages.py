@@ -194,19 +194,17 @@ def test_package_indexes(project: Project, index: Index) -> None:
     with package_index() as cuda:
         cuda.release("beta", "1.0+cu126")
         assert cuda.site is not None
-        own = f'package_indexes = {{ beta = "{cuda.url}" }}'
+        own = f'package_indexes = [{{ name = "cu126", url = "{cuda.url}", packages = ["beta"] }}]'
         written(project, index, "alpha", more=f"{KNOWN}\n            {own}")
         project.ok("lock")
         assert packages(project) == {"alpha": "1.0", "beta": "1.0+cu126"}
-        assert (
-            f'index = "{cuda.host}:{cuda.site.port}/simple"' in (project.root / "stowplan.lock").read_text()
-        )
+        assert 'index = "cu126"' in (project.root / "stowplan.lock").read_text()
         # The lock knows where the image has it from.
         index.closed = cuda.closed = True
         for more in ([], ["--frozen"]):
             text = project.ok("show", "training", "--dockerfile", *more).out
             (call,) = [line for line in text.splitlines() if "requirements-index1.txt" in line]
-            assert f"--index={cuda.url} " in call
+            assert f"--index=cu126={cuda.url} " in call
             assert "--no-deps --require-hashes" in call
         project.ok("lock", "--check")
         index.closed = cuda.closed = False

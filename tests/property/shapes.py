@@ -43,6 +43,7 @@ from planner.requirements.model import Requirement, Requirements
 from planner.requirements.options import canonical_options
 from planner.requirements.packages import Closure, File, Package
 from planner.settings.option_table import OPTIONS
+from planner.settings.package_indexes import PackageIndex
 from tests.builders import digest, file, ref
 from tests.property import strategies as some
 
@@ -64,8 +65,9 @@ def requirement_values(draw: st.DrawFn) -> Requirements:
     lines = st.builds(Requirement.parse, st.sampled_from(LINES), hashes)
     packages, constraints = st.lists(lines, min_size=1, max_size=6), st.lists(lines, max_size=2)
     urls = st.sampled_from(["https://a.example/x?y='z'&w=$q", "https://b.example/cu126"])
-    indexes = st.dictionaries(st.sampled_from(["six", "torch", "mine"]), urls, max_size=2)
-    options = canonical_options(tuple(as_options(draw(indexes))))
+    named = st.lists(st.sampled_from(["six", "torch", "*i*", "mine"]), max_size=2)
+    index = st.builds(PackageIndex, name=st.sampled_from(["corp", "a.b"]), url=urls, packages=named)
+    options = canonical_options(as_options(draw(st.lists(index, max_size=2))))
     return Requirements.of(draw(packages), draw(constraints), options)
 
 

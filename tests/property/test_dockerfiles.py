@@ -23,6 +23,7 @@ from planner.image.instructions import (
 )
 from planner.requirements.indexes import of_options
 from planner.requirements.model import constraint_lines, to_lines
+from planner.settings.package_indexes import index_of
 from planner.values import Literal, VariableRef, build_argument
 from tests.builders import World, file, image_of, plan_of
 from tests.property import shapes
@@ -98,16 +99,17 @@ def _check_requirements(item: InstallRequirements, commands: list[official.Comma
     if item.closure is not None:
         kinds = {"wheel": "", "sdist": "-sdist", "vcs": "-vcs"}
         indexes = of_options(item.options)
-        lines: dict[tuple[str, str], list[str]] = {}
+        lines: dict[tuple[str, int], list[str]] = {}
         for package in item.closure.packages:
-            url = indexes.get(package.name, "") if package.version else ""
-            lines.setdefault((kinds[package.kind], url), []).append(package.requirement.line)
+            named = index_of(indexes, package.name) if package.version else None
+            at = indexes.index(named) + 1 if named else 0
+            lines.setdefault((kinds[package.kind], at), []).append(package.requirement.line)
         numbers = Counter[str]()
         expected = {}
-        for end, url in sorted(lines):
-            numbers[end] += bool(url)
-            index = f"-index{numbers[end]}" if url else ""
-            expected[f"{source}{item.source}{end}{index}.txt"] = tuple(lines[end, url])
+        for end, at in sorted(lines):
+            numbers[end] += bool(at)
+            index = f"-index{numbers[end]}" if at else ""
+            expected[f"{source}{item.source}{end}{index}.txt"] = tuple(lines[end, at])
     elif constraints := constraint_lines(item.requirements):
         expected[f"{source}{item.source}-constraints.txt"] = constraints
     assert {path: tuple(text.decode().splitlines()) for path, text in files.items()} == expected

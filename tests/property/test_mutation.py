@@ -73,6 +73,7 @@ from planner.requirements.packages import Closure, File, Package
 from planner.settings.cache_mount import CacheMount
 from planner.settings.dependencies import Dependencies
 from planner.settings.effective import LATER
+from planner.settings.package_indexes import PackageIndex
 from planner.settings.secrets import Secret, SecretSource
 from tests.builders import PARENT, World, digest, file, image_of, link, observed, plan_of, ref, spec_of
 from tests.property import strategies as some
@@ -131,8 +132,9 @@ def test_the_values_that_describe_an_image() -> None:
         "BuildConfig", "BuildOptions", "Checkout", "Clause", "Closure", "Component", "ContainerRegistry",
         "CopyFiles", "Dependencies", "DeploymentSettings", "Destination", "DockerSettings", "ExternalImage",
         "ImagePlan", "ImageSpec", "InstallApt", "InstallProject", "InstallRequirements", "Installer",
-        "Integration", "Marker", "Observed", "Option", "Package", "Pipeline", "Pushed", "Requirement",
-        "Requirements", "Resolved", "Secret", "SetEnvironment", "SetUser", "Stack", "Step", "Tree",
+        "Integration", "Marker", "Observed", "Option", "Package", "PackageIndex", "Pipeline", "Pushed",
+        "Requirement", "Requirements", "Resolved", "Secret", "SetEnvironment", "SetUser", "Stack",
+        "Step", "Tree",
     ]  # fmt: skip
 
 
@@ -205,7 +207,8 @@ OUT: Final = {
     # What was resolved: the packages count, and not how they were asked for or where they are from.
     "DockerSettings.package_indexes", "DockerSettings.prefer_own_requirements",
     "DockerSettings.python_version", "ImageSpec.resolved", "InstallRequirements.options",
-    "InstallRequirements.requirements", "Package.index", "Package.requires", "Resolved.exclude_newer",
+    "InstallRequirements.requirements", "Package.index", "Package.requires", "PackageIndex.name",
+    "PackageIndex.packages", "PackageIndex.url", "Resolved.exclude_newer",
     "Resolved.inputs", "Resolved.overridden", "Resolved.python", "Resolved.reason", "Resolved.transient",
     "ImageSpec.observed", "InstallRequirements.observed", "Observed.inputs", "Observed.source",
 }  # fmt: skip
@@ -585,7 +588,8 @@ SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
     ),
     "package_indexes": (
         Mutation(
-            {"requirements": ["six"]}, {"requirements": ["six"], "package_indexes": {"six": "https://x"}}
+            {"requirements": ["six"]},
+            {"requirements": ["six"], "package_indexes": [{"name": "x", "url": "https://x"}]},
         ),
     ),
     "prefer_own_requirements": (
@@ -878,6 +882,9 @@ WHERE_VALUES: Final[Mapping[tuple[type, str], Any]] = {
     (Component, "apt_packages"): Component(apt_packages=["git"]),
     (DeploymentSettings, "requirements"): DeploymentSettings(**SIX),
     (DeploymentSettings, "apt_packages"): DeploymentSettings(apt_packages=["git"]),
+    (PackageIndex, "name"): PackageIndex(name="other", url="https://x"),
+    (PackageIndex, "url"): PackageIndex(name="corp", url="https://y"),
+    (PackageIndex, "packages"): PackageIndex(name="corp", url="https://x", packages=["s*"]),
     (Integration, "requirements"): Integration(**SIX),
     (Integration, "apt_packages"): Integration(apt_packages=["git"], requirements=["six>=1"]),
     # What the three have in common.
@@ -906,6 +913,8 @@ def test_what_pipelines_and_stacks_say_of_an_image(kind: type, name: str) -> Non
             stack = evolve(STACK, components={"deployer": value})
         case DeploymentSettings():
             pipeline = evolve(PIPELINE, deployment=value)
+        case PackageIndex():
+            pipeline = evolve(PIPELINE, settings=evolve(PLAIN, package_indexes=[value]))
         case _:
             pipeline = evolve(PIPELINE, integrations={"own": value})
     after = make_plan(pipeline, stack, observed(pipeline, stack, WORLD_))

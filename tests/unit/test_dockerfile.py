@@ -30,6 +30,7 @@ from planner.requirements.indexes import as_options
 from planner.requirements.lists import parse_list
 from planner.requirements.model import Option, Requirements
 from planner.requirements.packages import Closure, File, Package
+from planner.settings.package_indexes import PackageIndex
 from planner.values import PythonPackageInstaller, build_argument
 from tests.builders import PARENT, World, digest, image_of, ref
 
@@ -410,9 +411,11 @@ def test_what_has_an_index_of_its_own_is_installed_from_there(name: str) -> None
         )
         for each, digit in names.items()
     ]
-    indexes = {
-        each: f"https://example.com/{url}" for each, url in (("b", "y"), ("c", "x"), ("d", "y"), ("z", "z"))
-    }
+    limits = {"x": "c", "y": "b d*", "z": "z d", "own": ""}
+    indexes = [
+        PackageIndex(name=each, url=f"https://example.com/{each}", packages=packages.split())
+        for each, packages in limits.items()
+    ]
     options = (
         Option("extra-index-url", "https://example.com/all"),
         *as_options(indexes),
@@ -435,14 +438,20 @@ def test_what_has_an_index_of_its_own_is_installed_from_there(name: str) -> None
     other = "--index" if name == "uv" else "--extra-index-url"
     main = "--index-url=https://example.com/mirror"
     hashed = "--verbose --no-deps --require-hashes --requirement=/stowplan/stack"
-    of_all = f"{other}=https://example.com/all"
+    x, y, own = (
+        f"--index={each}=https://example.com/{each}"
+        if name == "uv"
+        else f"--extra-index-url=https://example.com/{each}"
+        for each in ("x", "y", "own")
+    )
+    of_all = f"{own} {other}=https://example.com/all"
     begin = '--python="$python" ' if name == "uv" else "--no-compile "
     commands = [each for each in layer_text(item).split(" && ") if "/stowplan/stack" in each]
     assert [each.partition(begin)[2].strip(" \\\n") for each in commands] == [
         f"{of_all} --no-index --index-strategy=unsafe-best-match {main} --torch-backend=cpu {hashed}.txt",
-        f"{other}=https://example.com/x {of_all} {main} {hashed}-index1.txt",
-        f"{other}=https://example.com/y {of_all} {main} {hashed}-index2.txt",
-        f"{other}=https://example.com/y {of_all} {main} {hashed}-sdist-index1.txt",
+        f"{x} {of_all} {main} {hashed}-index1.txt",
+        f"{y} {of_all} {main} {hashed}-index2.txt",
+        f"{y} {of_all} {main} {hashed}-sdist-index1.txt",
     ]
 
 

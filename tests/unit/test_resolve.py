@@ -21,6 +21,7 @@ from planner.requirements.indexes import as_options
 from planner.requirements.model import Option, Requirement, Requirements
 from planner.requirements.packages import Package
 from planner.requirements.resolution import Inputs, Resolution
+from planner.settings.package_indexes import PackageIndex
 from tests.index import Index, package_index, sdist, wheel
 
 
@@ -217,11 +218,22 @@ def cuda(index: Index) -> Iterator[Index]:
         yield made
 
 
+def limited(*given: tuple[Index, str]) -> tuple[PackageIndex, ...]:
+    """Indexes with the names of packages, or patterns, that are from there alone."""
+    return tuple(
+        PackageIndex(name=f"index-{number}", url=index.url, packages=packages.split())
+        for number, (index, packages) in enumerate(given)
+    )
+
+
 def from_indexes(
-    index: Index, indexes: Mapping[str, str], *requirements: str, preferred: Iterable[Package] = ()
+    index: Index,
+    indexes: Iterable[PackageIndex],
+    *requirements: str,
+    preferred: Iterable[Package] = (),
 ) -> Resolution:
-    """What requirements come to where some packages have indexes of their own."""
-    asked = Requirements.of(map(Requirement.parse, requirements), options=tuple(as_options(indexes)))
+    """What requirements come to where the project names indexes beside the default one."""
+    asked = Requirements.of(map(Requirement.parse, requirements), options=as_options(indexes))
     inputs = Inputs((("requirements", asked),), "3.11.2", PLATFORM, {"default-index": index.url})
     return resolve(Resolve(inputs, tuple(preferred)), os.environ)
 
@@ -244,15 +256,14 @@ def from_indexes(
 def test_a_package_is_from_the_index_that_is_its_own(
     index: Index, cuda: Index, requirements: list[str], found: dict[str, str]
 ) -> None:
-    resolution = from_indexes(index, {"torch": cuda.url}, *requirements)
+    resolution = from_indexes(index, limited((cuda, "torch")), *requirements)
     assert {package.name: package.version for package in resolution.packages} == found
-    address = f"{cuda.host}:{cuda.site.port if cuda.site else 0}/simple"
     indexes = {package.name: package.index for package in resolution.packages}
-    assert indexes == {name: address if name == "torch" else None for name in found}
+    assert indexes == {name: "index-0" if name == "torch" else None for name in found}
 
 
 def test_several_packages_have_indexes_of_their_own(index: Index, cuda: Index) -> None:
-    resolution = from_indexes(index, {"torch": cuda.url, "nvidia": cuda.url, "beta": index.url}, "vision")
+    resolution = from_indexes(index, limited((cuda, "torch nvid*"), (index, "beta")), "vision")
     assert [package.text for package in resolution.packages] == [
         "nvidia==0.1",
         "torch==2.0+cu126",
@@ -263,7 +274,7 @@ def test_several_packages_have_indexes_of_their_own(index: Index, cuda: Index) -
 
 def test_an_index_that_does_not_have_its_package_is_an_error(index: Index, cuda: Index) -> None:
     index.release("alpha", "1.0")
-    resolution = from_indexes(index, {"alpha": cuda.url}, "alpha")
+    resolution = from_indexes(index, limited((cuda, "alpha")), "alpha")
     assert resolution.impossible
     assert "alpha" in resolution.reason
 
@@ -271,14 +282,14 @@ def test_an_index_that_does_not_have_its_package_is_an_error(index: Index, cuda:
 def test_a_version_of_the_lock_is_that_of_its_index(index: Index, cuda: Index) -> None:
     """Two indexes have files of one version: what is locked from one is not what the other has."""
     cuda.add("torch", wheel("torch", "2.1", ["nvidia"], text="cuda"))
-    locked = from_indexes(index, {}, "torch").packages
-    moved = from_indexes(index, {"torch": cuda.url}, "torch", preferred=locked).packages
+    locked = from_indexes(index, (), "torch").packages
+    moved = from_indexes(index, limited((cuda, "torch")), "torch", preferred=locked).packages
     was, is_now = (next(each for each in packages if each.name == "torch") for packages in (locked, moved))
     assert (was.version, is_now.version) == ("2.1", "2.1")
     assert was.hashes != is_now.hashes
     # Files that one index replaces are not taken.
     cuda.add("torch", wheel("torch", "2.1", ["nvidia"], text="tampered"))
-    again = from_indexes(index, {"torch": cuda.url}, "torch>=2", preferred=moved).packages
+    again = from_indexes(index, limited((cuda, "torch")), "torch>=2", preferred=moved).packages
     assert is_now in again
 
 
@@ -324,28 +335,132 @@ def test_a_source_archive_is_taken_where_wheels_are_for_another_c_library(index:
     assert [file.name for file in package.files] == ["native-1.0.tar.gz"]
 
 
-def test_a_package_is_never_from_another_index_than_its_own(index: Index, cuda: Index) -> None:
-    """uv does not mind the index of what it overrides, so that stays a contradiction."""
+def test_what_is_overridden_is_from_the_index_that_is_its_own(index: Index, cuda: Index) -> None:
     index.release("service", "1.0", ["torch<2"])
     index.release("torch", "1.0", ["nvidia"])
+    options = as_options(limited((cuda, "torch")))
     sources = (
         ("stack", Requirements.of([Requirement.parse("service")])),
-        (
-            "requirements",
-            Requirements.of([Requirement.parse("torch>=2")], options=tuple(as_options({"torch": cuda.url}))),
-        ),
+        ("requirements", Requirements.of([Requirement.parse("torch>=2")], options=options)),
     )
     arguments = {"default-index": index.url}
     inputs = Inputs(sources, "3.11.2", PLATFORM, arguments, prevail=("requirements",))
     found = resolve(Resolve(inputs), os.environ)
+    assert found.overridden == ("torch",)
+    assert [each.text for each in found.packages] == ["nvidia==1.0", "service==1.0", "torch==2.0+cu126"]
+
+
+def asked_for(index: Index, name: str) -> list[str]:
+    """What an index was asked for of a package."""
+    assert index.site is not None
+    return [request.path for request in index.site.requests if name in request.path]
+
+
+def test_a_public_package_never_takes_the_place_of_a_private_one(index: Index, cuda: Index) -> None:
+    """Dependency confusion: the public index has a newer one, which would run code when it is looked at."""
+    index.release("alpha", "1.0", ["Corp.Utils"])
+    index.add("corp-utils", sdist("corp-utils", "99.0"))
+    cuda.release("corp-utils", "1.0", ["beta"])
+    index.release("beta", "1.0")
+    cuda.release("beta", "9.0")
+    for requirement in ("alpha", "corp_utils"):
+        found = from_indexes(index, limited((cuda, "corp-*")), requirement).packages
+        assert {each.text: each.index for each in found if each.name != "alpha"} == {
+            "corp-utils==1.0": "index-0",
+            "beta==1.0": None,
+        }
+    assert asked_for(index, "corp-utils") == []
+    assert asked_for(cuda, "beta") == []
+
+
+def test_a_package_that_its_index_does_not_have_is_taken_from_nowhere(index: Index, cuda: Index) -> None:
+    index.release("alpha", "1.0", ["corp-utils"])
+    index.release("alpha", "0.9")
+    index.release("corp-utils", "99.0")
+    found = from_indexes(index, limited((cuda, "corp-*")), "alpha>=1")
     assert found.impossible
-    assert "torch" in found.reason
+    assert "corp-utils" in found.reason
+    assert "127.0.0.1" not in found.reason
+    assert asked_for(index, "corp-utils") == []
+
+
+def test_what_builds_a_package_is_from_the_index_that_is_its_own(index: Index, cuda: Index) -> None:
+    """The metadata of a source archive that does not say them all is built, here where it is resolved."""
+    index.add("alpha", sdist("alpha", "1.0", requires=["corp-build"], dynamic=True))
+    index.add("corp-build", wheel("corp-build", "99.0"))
+    cuda.add("corp-build", wheel("corp-build", "1.0"))
+    found = from_indexes(index, limited((cuda, "corp-*")), "alpha")
+    assert [each.text for each in found.packages] == ["alpha==1.0"]
+    assert asked_for(cuda, "corp_build-1.0")
+    assert asked_for(index, "corp-build") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"index-strategy": "unsafe-best-match"},
+        {"find-links": "{url}/../links"},
+    ],
+    ids=str,
+)
+def test_options_that_look_elsewhere_take_no_package_from_there(
+    index: Index, cuda: Index, arguments: dict[str, str]
+) -> None:
+    name, data = wheel("torch", "3.0")
+    index.release("torch", "3.0")
+    index.raw |= {"/links": f'<a href="/raw/{name}">{name}</a>'.encode(), f"/raw/{name}": data}
+    given = {word: text.format(url=index.url) for word, text in arguments.items()}
+    asked = Requirements.of([Requirement.parse("torch")], options=as_options(limited((cuda, "torch"))))
+    inputs = Inputs((("requirements", asked),), "3.11.2", PLATFORM, {"default-index": index.url, **given})
+    found = resolve(Resolve(inputs), os.environ)
+    assert found.impossible
+    assert "and not from the index index-0" in found.reason
+
+
+def test_the_first_index_that_has_a_package_is_the_one_it_is_from(index: Index, cuda: Index) -> None:
+    """An index that is limited to nothing goes before the default one, for whatever it has."""
+    index.release("torch", "9.0")
+    index.release("beta", "1.0")
+    other = PackageIndex(name="cuda", url=cuda.url)
+    found = from_indexes(index, [other], "torch", "beta").packages
+    assert {each.text: each.index for each in found} == {
+        "torch==2.0+cu126": "cuda",
+        "nvidia==0.1": "cuda",
+        "beta==1.0": None,
+    }
+
+
+def test_indexes_of_variables_of_the_image_are_asked_as_well(index: Index, cuda: Index) -> None:
+    with package_index() as third:
+        third.release("gamma", "1.0", ["torch"])
+        asked = Requirements.of([Requirement.parse("gamma")], options=as_options(limited((cuda, "torch"))))
+        variables = {"UV_INDEX": f"third={third.url}"}
+        inputs = Inputs(
+            (("requirements", asked),), "3.11.2", PLATFORM, {"default-index": index.url}, variables
+        )
+        found = resolve(Resolve(inputs), os.environ)
+    assert {each.text: each.index for each in found.packages} == {
+        "gamma==1.0": "third",
+        "nvidia==1.0": None,
+        "torch==2.0+cu126": "index-0",
+    }
+
+
+def test_the_switch_is_asked_through_no_proxy(
+    index: Index, cuda: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, index.host)
+    found = from_indexes(index, limited((cuda, "torch")), "torch")
+    assert [each.text for each in found.packages] == ["nvidia==1.0", "torch==2.0+cu126"]
 
 
 def test_an_index_of_a_package_that_nobody_wants_is_not_asked(index: Index, cuda: Index) -> None:
     """A constraint wants nothing, and what torch requires limits nobody then."""
     cuda.release("torch", "2.2", ["nvidia<1"])
-    indexes = tuple(as_options({"torch": cuda.url, "missing": cuda.url}))
+    indexes = as_options(limited((cuda, "torch missing")))
     asked = Requirements.of([Requirement.parse("nvidia>=1")], [Requirement.parse("torch<3")], indexes)
     inputs = Inputs((("requirements", asked),), "3.11.2", PLATFORM, {"default-index": index.url})
     found = resolve(Resolve(inputs), os.environ)

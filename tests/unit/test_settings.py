@@ -21,6 +21,7 @@ from planner import (
 from planner.settings.cache_mount import CacheMount
 from planner.settings.checked import UNSET
 from planner.settings.effective import LATER, Settings, WrittenSettings, settle
+from planner.settings.package_indexes import PackageIndex
 from planner.values import build_argument
 
 PIPELINE, STEP = Place(path=("pipeline",)), Place(path=("step",))
@@ -48,6 +49,11 @@ def together(pipeline: dict[str, Any], step: dict[str, Any] | None = None) -> li
     return [f"{problem.where}: {problem.found}" for problem in refused.value.problems]
 
 
+def index_of(**given: Any) -> dict[str, Any]:
+    """A package index with something else about it."""
+    return {"name": "corp", "url": "https://pypi.corp/simple", **given}
+
+
 # Every attribute of the reference, with what it may be.
 ATTRIBUTES: dict[str, list[Any]] = {
     "parent_image": ["python:3.11-slim", "my_registry.io/image_name:tag", f"python@sha256:{'0' * 64}", None],
@@ -61,7 +67,11 @@ ATTRIBUTES: dict[str, list[Any]] = {
     "python_package_installer": ["uv", "pip", PythonPackageInstaller.PIP],
     "python_package_installer_args": [{"timeout": 1000}, {"system": None}, {"break-system-packages": None},
     {}],
-    "package_indexes": [{"torch": "https://download.pytorch.org/whl/cu126"}, {}],
+    "package_indexes": [
+        [{"name": "cu126", "url": "https://download.pytorch.org/whl/cu126", "packages": ["torch", "nv-*"]}],
+        [{"name": "corp", "url": "http://pypi.corp:8080/simple"}],
+        [],
+    ],
     "python_package_installer_cache_mount": ["/root/.cache/uv", "type=cache,target=/root/.cache/uv", None],
     "disable_automatic_requirements_detection": [True, False],
     "replicate_local_python_environment": [True, False, "pip_freeze", "uv_freeze", "poetry_export",
@@ -114,7 +124,7 @@ def test_what_is_not_given_is_unset_and_has_the_reference_s_default() -> None:
         "prevent_build_reuse": False,
         "python_package_installer": PythonPackageInstaller.UV,
         "python_package_installer_args": {},
-        "package_indexes": {},
+        "package_indexes": (),
         "prefer_own_requirements": False,
         "disable_automatic_requirements_detection": True,
         "replicate_local_python_environment": False,
@@ -286,9 +296,9 @@ def test_a_key_that_is_no_string_is_a_problem_and_not_a_crash() -> None:
         ("pyproject_path", "requirements.txt"), ("pyproject_path", "../pyproject.toml"),
         ("pyproject_path", "setup.toml"), ("pyproject_groups", ["-x"]), ("pyproject_extras", ["a b"]),
         ("pyproject_export_command", "uv export"),
-        ("package_indexes", ["torch"]), ("package_indexes", {"torch": None}),
-        ("package_indexes", {"torch": ["https://example.com"]}),
-        ("package_indexes", {"torch": "https://example.com/a", "Torch": "https://example.com/a"}),
+        ("package_indexes", ["torch"]), ("package_indexes", "https://example.com"),
+        ("package_indexes", [index_of(url=["https://example.com"])]),
+        ("package_indexes", [index_of(packages="torch")]), ("package_indexes", [index_of(packages=[1])]),
     ],
 )  # fmt: skip
 def test_nothing_is_coerced(name: str, value: Any) -> None:
@@ -315,15 +325,78 @@ def test_nothing_is_coerced(name: str, value: Any) -> None:
         ("python_package_installer_cache_mount", "cache"), ("python_package_installer_args", {"--x": "1"}),
         ("python_package_installer_args", {"x y": "1"}),
         ("python_package_installer_args", {"extra_index_url": "https://user:pw@example.com/simple"}),
-        ("package_indexes", {"torch": "wheels"}), ("package_indexes", {"torch": "file:///wheels"}),
-        ("package_indexes", {"torch": "https://example.com/a b"}), ("package_indexes", {"a=b": "https://x"}),
-        ("package_indexes", {"torch": "https://user:pw@example.com/simple"}),
+        ("package_indexes", [index_of(url="wheels")]), ("package_indexes", [index_of(url="file:///wheels")]),
+        ("package_indexes", [index_of(url="https://example.com/a b")]),
+        ("package_indexes", [index_of(name="a=b")]), ("package_indexes", [index_of(name="a b")]),
+        ("package_indexes", [index_of(packages=["torch,six"])]),
+        ("package_indexes", [index_of(packages=["six --index-url=https://example.com"])]),
+        ("package_indexes", [index_of(url="https://user:pw@example.com/simple")]),
     ],
 )  # fmt: skip
 def test_text_that_would_reach_a_shell_or_a_dockerfile_is_matched_whole(name: str, value: Any) -> None:
     (problem,) = problems({name: value})
     assert problem.startswith(name)
     assert "pw" not in problem
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        # What the setting was in an earlier version of this release.
+        ({"torch": "https://x"}, "package_indexes: expected a list of tables, found a table"),
+        ([{"url": "https://x"}], "package_indexes[0].name: is not given"),
+        ([{"name": "x"}], "package_indexes[0].url: is not given"),
+        ([{"name": "x", "url": "https://x", "package": []}], "package_indexes[0].package: unknown name"),
+        ([index_of(name="a.b"), index_of(name="A-B")], "package_indexes: two indexes have the name a.b"),
+    ],
+    ids=str,
+)
+def test_an_index_says_its_name_and_its_url(value: Any, found: str) -> None:
+    assert found in problems({"package_indexes": value})
+
+
+def test_a_mapping_of_indexes_is_told_how_a_list_is_written() -> None:
+    with pytest.raises(PlannerError, match=r'\[\{ name = "corp", url = "https://[^"]*", packages = '):
+        DockerSettings.decode({"package_indexes": {"torch": "https://x"}})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "others"),
+    [
+        ("corp-*", ["corp-", "corp-a", "corp-a-b"], ["corp", "a-corp-b", "xcorp-a"]),
+        ("Corp_Utils", ["corp-utils"], ["corp-utils-2", "corp"]),
+        ("*", ["a"], []),
+        ("*-corp", ["a-corp", "-corp"], ["corp", "a-corp-b"]),
+        ("a*b*c", ["abc", "axbxc", "abbcc"], ["ab", "ac", "acb", "abcd"]),
+        ("a*a", ["aa", "aba"], ["a"]),
+        ("**a", ["a", "ba"], ["b"]),
+    ],
+)
+def test_a_pattern_stands_for_names(pattern: str, names: list[str], others: list[str]) -> None:
+    index = PackageIndex(name="x", url="https://x", packages=[pattern])
+    assert [each for each in (*names, *others) if index.has(each)] == names
+
+
+def test_a_pattern_is_looked_for_in_linear_time() -> None:
+    index = PackageIndex(name="x", url="https://x", packages=["a*" * 200 + "b"])
+    assert not index.has("a" * 20_000)
+
+
+@pytest.mark.parametrize(
+    ("where", "table"),
+    [
+        (
+            "python_package_installer_args.index-strategy",
+            {"python_package_installer_args": {"index_strategy": "unsafe-best-match"}},
+        ),
+        ("environment.UV_INDEX_STRATEGY", {"environment": {"UV_INDEX_STRATEGY": "unsafe-first-match"}}),
+    ],
+)
+def test_no_strategy_looks_elsewhere_for_what_is_limited_to_an_index(where: str, table: Any) -> None:
+    limited = {"package_indexes": [index_of(packages=["corp-*"])], **table}
+    found = "looks for packages in other indexes, too, that are from the index corp alone"
+    assert together(limited) == [f"pipeline.{where}: {found}"]
+    assert settled({"package_indexes": [index_of()], **table}).package_indexes
 
 
 def test_what_could_not_work_together_is_refused() -> None:

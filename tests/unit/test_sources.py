@@ -395,7 +395,10 @@ name = "cuda"
 url = "https://example.com/cuda"
 explicit = true
 [[tool.uv.index]]
+name = "own"
 url = "https://example.com/own"
+[[tool.uv.index]]
+url = "https://example.com/unnamed"
 [[tool.uv.index]]
 url = "https://example.com/mirror"
 default = true
@@ -416,17 +419,36 @@ def test_indexes_of_a_project_are_those_of_its_image() -> None:
     listed = {EXPORT: "torch", EXPORT.replace("--dir", "--extra=train --dir"): "torch"}
     listed[EXPORT.replace("--dir", "--group=test --dir")] = "torch"
     world = World(texts=texts, programs=listed)
-    own = ["--extra-index-url=https://example.com/own", "--index-url=https://example.com/mirror"]
+    own = ["--extra-index-url=https://example.com/unnamed", "--index-url=https://example.com/mirror"]
+    others = ["--package-index=own=https://example.com/own"]
     table = {"pyproject_path": "pyproject.toml"}
-    assert options_of(table, world) == own
+    assert options_of(table, world) == own + others
     train = options_of({**table, "pyproject_extras": ["train"]}, world)
-    assert train == [*own, "--package-index=torch=https://example.com/cuda"]
+    assert train == [*own, "--package-index=cuda=https://example.com/cuda packages=torch", *others]
     test = options_of({**table, "pyproject_groups": ["test"]}, world)
-    assert test == [*own, "--package-index=six=https://example.com/cuda"]
+    assert test == [*own, "--package-index=cuda=https://example.com/cuda packages=six", *others]
     # What a setting says goes before it.
-    given = {"package_indexes": {"TORCH": "https://example.com/other"}}
-    train = options_of({**table, **given, "pyproject_extras": ["train"]}, world)
-    assert train == [*own, "--package-index=torch=https://example.com/other"]
+    more: dict[str, Any] = {**table, "pyproject_extras": ["train"]}
+    given: dict[str, Any] = {"name": "mine", "url": "https://example.com/mine", "packages": ["TORCH"]}
+    assert options_of({**more, "package_indexes": [given]}, world) == [
+        *own,
+        "--package-index=mine=https://example.com/mine packages=torch",
+        "--package-index=cuda=https://example.com/cuda packages=torch",
+        *others,
+    ]
+    # Of an index of the same name it says where it is, and, if it likes, which packages are from there.
+    given = {"name": "CUDA", "url": "https://example.com/mine"}
+    assert options_of({**more, "package_indexes": [given]}, world) == [
+        *own,
+        "--package-index=CUDA=https://example.com/mine packages=torch",
+        *others,
+    ]
+    given |= {"packages": ["torch*"]}
+    assert options_of({**more, "package_indexes": [given]}, world) == [
+        *own,
+        "--package-index=CUDA=https://example.com/mine packages=torch*",
+        *others,
+    ]
 
 
 def test_indexes_of_a_workspace_are_those_of_its_members() -> None:
@@ -436,18 +458,19 @@ def test_indexes_of_a_workspace_are_those_of_its_members() -> None:
     texts = {"libs/a/pyproject.toml": member, "pyproject.toml": root, "uv.lock": "version = 1"}
     world = World(texts=texts, programs={EXPORT: "torch"})
     options = options_of({"pyproject_path": "libs/a/pyproject.toml"}, world)
-    assert options == ["--package-index=torch=https://example.com/cuda"]
+    assert options == ["--package-index=cuda=https://example.com/cuda packages=torch"]
 
 
 def test_an_index_that_the_lock_has_of_a_package_goes_with_its_setting() -> None:
     texts = {"pyproject.toml": PROJECT, "uv.lock": ""}
     world = World(texts=texts, programs={EXPORT: "six"})
     table = {"pyproject_path": "pyproject.toml"}
-    given = {**table, "package_indexes": {"six": "https://example.com/six"}}
+    index = {"name": "own", "url": "https://example.com/six", "packages": ["six"]}
+    given = {**table, "package_indexes": [index]}
     pipeline = pipeline_of(given)
     spec = make_spec(pipeline, LOCAL, observed(pipeline, LOCAL, world, checkout=False))
     pins = Pins(loads(dumps(Lock([spec]))))
-    assert options_of(given, world, pins) == ["--package-index=six=https://example.com/six"]
+    assert options_of(given, world, pins) == ["--package-index=own=https://example.com/six packages=six"]
     assert options_of(table, world, pins) == []
 
 
@@ -642,18 +665,21 @@ hashes = {{ sha256 = "{"d" * 64}" }}
     assert found.options == ()
 
 
+CUDA: Final = "--package-index=example-com-cuda=https://example.com/cuda"
+
+
 @pytest.mark.parametrize(
     ("of_six", "elsewhere", "options"),
     [
         # Of several indexes each may have the packages of the others, too.
-        ("https://pypi.org/simple", [], ["--package-index=torch=https://example.com/cuda"]),
-        (None, ["https://example.com/cpu"], ["--package-index=torch=https://example.com/cuda"]),
+        ("https://pypi.org/simple", [], [f"{CUDA} packages=torch"]),
+        (None, ["https://example.com/cpu"], [f"{CUDA} packages=torch"]),
         (
             "https://example.com/mirror",
             ["https://example.com/cpu"],
             [
-                "--package-index=six=https://example.com/mirror",
-                "--package-index=torch=https://example.com/cuda",
+                "--package-index=example-com-mirror=https://example.com/mirror packages=six",
+                f"{CUDA} packages=torch",
             ],
         ),
         ("https://example.com/cuda", [], ["--extra-index-url=https://example.com/cuda"]),
