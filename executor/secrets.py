@@ -5,18 +5,22 @@ Refuses to show one: an error names the variable or the file, and what is wrong 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
+
+from attrs import evolve
 
 from executor.errors import ExecutorError
 from executor.home import in_home
 from executor.reading import NotRead, read_whole
 from planner.credentials import credential_parts
 from planner.errors import Problem
+from planner.image.instructions import FILES
 from planner.image.plan import ImagePlan
-from planner.settings.secrets import Secret, SecretSource
+from planner.settings.secrets import Secret, SecretSource, copied_secret
 
 __all__ = ["hidden_parts", "read_secrets"]
 
@@ -31,16 +35,15 @@ def read_secrets(
 
     ExecutorError with each that is not there, at the setting that says where it should be.
     """
-    sources: dict[tuple[str, SecretSource], None] = {}
-    for image in images:
-        sources |= dict.fromkeys(image.secrets.items())
     values: dict[str, bytes] = {}
     problems: list[Problem] = []
-    for name, source in sources:
-        try:
-            values[name] = _value(source.secret, root, environ)
-        except NotRead as error:
-            problems.append(Problem(source.place, error.found, error.fix, "secret-missing"))
+    for image in images:
+        for name, source in image.secrets.items():
+            try:
+                values[name] = _value(source.secret, root, environ)
+            except NotRead as error:
+                problems.append(Problem(source.place, error.found, error.fix, "secret-missing"))
+            problems += _copied(source, image, root, environ)
     if problems:
         raise ExecutorError(dict.fromkeys(problems))
     return values
@@ -73,6 +76,19 @@ def _value(secret: Secret, root: Path, environ: Mapping[str, str]) -> bytes:
     if len(value) > _LARGEST_BYTES:
         raise NotRead(f"{what} is longer than {_LARGEST_BYTES >> 10} KiB", "make it shorter")
     return value
+
+
+def _copied(
+    source: SecretSource, image: ImagePlan, root: Path, environ: Mapping[str, str]
+) -> Iterator[Problem]:
+    """The problem of a file of the project that is not written as one: a plan does not know where that is."""
+    files = image.checkout.trees.get(FILES)
+    if files is None or source.secret.file is None:
+        return
+    with contextlib.suppress(NotRead):
+        path = os.path.realpath(_path(source.secret.file, root, environ))
+        if files.holds(os.path.relpath(path, os.path.realpath(root))):
+            yield evolve(copied_secret((), source.secret.file), where=source.place)
 
 
 def _path(file: str, root: Path, environ: Mapping[str, str]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
@@ -12,6 +13,7 @@ from planner.code import ignore_path, tree_need
 from planner.errors import PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.facts.needs import FileText, FileTree, HostPlatform, LocalImage, Variable
+from planner.files.tree import Tree
 from planner.gaps import Gaps
 from planner.identity import variable_fingerprint
 from planner.image.instructions import FILES, SetEnvironment
@@ -19,6 +21,7 @@ from planner.image.plan import Checkout
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.settings.checks import unencodable
 from planner.settings.effective import Settings
+from planner.settings.secrets import copied_secret
 from planner.values import Digest
 
 __all__ = ["Checkouts"]
@@ -52,6 +55,7 @@ class Checkouts:
         host = None if platform else self.gaps.attempt(settings, lambda: self.facts.ask(HostPlatform()))
         trees = self.gaps.attempt(settings, lambda: self._trees(settings, spec))
         variables = self._variables(settings, spec)
+        left_out = self.gaps.attempt(settings, lambda: _left_out(settings, trees or {}))
         parent_id = None
         if spec is not None and isinstance(spec.parent, ExternalImage) and spec.parent.digest is None:
             reference = spec.parent.reference
@@ -59,7 +63,7 @@ class Checkouts:
             if local is None:
                 return None
             parent_id = local.id
-        if (host is None and not platform) or trees is None or variables is None:
+        if (host is None and not platform) or trees is None or variables is None or not left_out:
             return None
         return Checkout(host, trees, variables, parent_id)
 
@@ -108,3 +112,16 @@ class Checkouts:
             made = variable_fingerprint(name, value.reveal()) if self.hashes else _NOT_HASHED
             return self._fingerprints.setdefault(name, made)
         raise PlannerError([Problem.at(path, found, fix)])
+
+
+def _left_out(settings: Settings, trees: Mapping[str, Tree]) -> bool:
+    """Whether no file that has a secret is copied into the image; else PlannerError."""
+    files = trees.get(FILES)
+    problems = [
+        copied_secret(("secrets", name, "file"), secret.file)
+        for name, secret in settings.secrets.items()
+        if files is not None and secret.file and files.holds(posixpath.normpath(secret.file))
+    ]
+    if problems:
+        raise PlannerError(problems)
+    return True

@@ -124,7 +124,8 @@ class Mask:
 def _encoded(value: str) -> Iterator[str]:
     """A value as it can stand in a text.
 
-    Plain; quoted for a shell, a Dockerfile, Python, JSON, HTML or a URL; in hexadecimal digits or in base64.
+    Plain, or from its end to its beginning; quoted for a shell, a Dockerfile, Python, JSON, HTML or a URL; in
+    hexadecimal digits or in base64.
     """
     for text in {value, value.strip(), *value.splitlines()}:
         yield text
@@ -142,6 +143,7 @@ def _encoded(value: str) -> Iterator[str]:
         yield html
         yield html.replace('"', "&quot;").replace("'", "&#x27;")
         yield html.replace('"', "&#34;").replace("'", "&#39;")
+        yield text[::-1]
         for form in _distinct((text, *_json(text))):
             data = form.encode(errors="surrogateescape")
             yield form

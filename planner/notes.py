@@ -8,6 +8,7 @@ from typing import Final
 from packaging.version import Version
 
 from planner.code import IGNORE_FILE
+from planner.credentials import looks_like_credential
 from planner.files.defaults import suspicious
 from planner.files.tree import decode_node
 from planner.image.plan import ImagePlan, NamedSpec, Note
@@ -19,7 +20,7 @@ from planner.settings.effective import Settings
 from planner.settings.secrets import SECRET_DIRECTORY
 from planner.sources import REQUIREMENTS_FILE
 from planner.stack import LOCAL_REGISTRY
-from planner.values import Digest
+from planner.values import Digest, EnvTemplate
 
 __all__ = ["assumed_pythons", "notes_of"]
 
@@ -52,6 +53,7 @@ def notes_of(
         *_code(images),
         *_tags(images),
         *_unnamed_secrets(images, settings),
+        *_credentials(settings),
     ]
     return tuple(dict.fromkeys(notes))
 
@@ -202,6 +204,29 @@ def _unnamed_secrets(images: tuple[ImagePlan, ...], settings: Mapping[str, Setti
             if name not in used and any(layer.gives(("secrets", name)) for layer in layers):
                 text = f"nothing names the secret {name}: a command reads it at {SECRET_DIRECTORY}/{name}"
                 yield Note("unnamed-secret", name, text)
+
+
+def _credentials(settings: Mapping[str, Settings]) -> Iterator[Note]:
+    """What would be in an image for everybody who can pull it. Once for the plan, and without the values."""
+    found: dict[str, None] = {}
+    for asked in (each for each in settings.values() if not each.skip_build):
+        arguments = asked.build_options.value("build_args")
+        for setting, values in (
+            ("environment", asked.environment),
+            ("runtime_environment", asked.runtime_environment),
+            ("build_args", {name: EnvTemplate(value) for name, value in arguments.items()}),
+        ):
+            names = (name for name, value in values.items() if looks_like_credential(name, value))
+            found |= dict.fromkeys(f"{setting}.{name}" for name in names)
+    if found:
+        first, *others = found
+        more = f" and {len(others)} more" if others else ""
+        words = "look like credentials" if others else "looks like a credential"
+        text = (
+            f"{first}{more} {words}: whoever can pull the image can read it; what a build needs belongs in "
+            "secrets, and what a container needs is set where it runs"
+        )
+        yield Note("credential", first, text)
 
 
 def _code(images: tuple[ImagePlan, ...]) -> Iterator[Note]:

@@ -27,6 +27,7 @@ def _go(text: str) -> str:
 
 ENCODERS: Final[dict[str, Callable[[str], str]]] = {
     "plain": str,
+    "reversed": lambda text: text[::-1],
     "shell": shlex.quote,
     "shell, by hand": lambda text: re.sub(r"([^\w@%+=:,./-])", r"\\\1", text),
     "json": json.dumps,

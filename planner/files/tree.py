@@ -134,6 +134,12 @@ class Tree:
         """The paths of every file and link, sorted by their bytes."""
         return (entry.path for entry in self.entries())
 
+    def holds(self, path: str) -> bool:
+        """Whether a file or a link of this path is in the tree."""
+        parent, _, name = path.rpartition("/")
+        children = decode_node(self.nodes[parent]) if parent in self.nodes else ()
+        return any(child.name == name and child.kind is not Kind.DIRECTORY for child in children)
+
     def changed_paths(self, other: Tree) -> tuple[str, ...]:
         """The paths at which two trees differ, sorted; directories of equal digest are not entered."""
         return tuple(sorted(_changed(self.nodes, other.nodes, ""), key=str.encode))

@@ -7,11 +7,12 @@ to hold a value: nothing that is planned has one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import field
 
+from planner.credentials import has_credential_shape
 from planner.errors import Place, Problem
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
@@ -25,6 +26,7 @@ __all__ = [
     "SECRET_NAME",
     "Secret",
     "SecretSource",
+    "copied_secret",
     "mount_id",
     "secret_names",
     "secrets_check",
@@ -50,6 +52,8 @@ def _variable(value: object) -> Iterator[Problem]:
     yield from problems
     if not problems and not re.fullmatch(ENV_NAME, str(value)):
         yield Problem.at((), "not the name of an environment variable", f"write {_EXAMPLE}")
+    elif not problems and has_credential_shape(str(value)):
+        yield Problem.at((), "looks like a secret, and not like the name of a variable", f"write {_EXAMPLE}")
 
 
 def _path(value: object) -> Iterator[Problem]:
@@ -58,6 +62,8 @@ def _path(value: object) -> Iterator[Problem]:
     yield from problems
     if not problems and not value:
         yield Problem.at((), "an empty path", 'name a file, like "~/.netrc"')
+    elif not problems and has_credential_shape(str(value)):
+        yield Problem.at((), "looks like a secret, and not like a path", f"write {_EXAMPLE}")
 
 
 def _version(value: object) -> Iterator[Problem]:
@@ -120,6 +126,12 @@ def _secret(value: object) -> Iterator[Problem]:
         yield Problem.at((), "a secret is not written here, only where it is found", f"write {_EXAMPLE}")
     else:
         yield from of_kind(Secret)(value)
+
+
+def copied_secret(path: Sequence[str | int], file: str) -> Problem:
+    """The problem of a secret whose file is among those of the project that are copied into the image."""
+    fix = "add it to the ignore file, or put it elsewhere"
+    return Problem.at(path, f"{file} is copied into the image, where everybody can read it", fix)
 
 
 def used_secrets(value: Mapping[str, int] | None) -> FrozenMapping[int] | None:

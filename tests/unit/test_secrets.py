@@ -30,9 +30,11 @@ from planner import (
     make_plan,
     rebuilt_layers,
 )
+from planner.credentials import looks_like_credential
 from planner.image.capabilities import Capability, required
 from planner.settings.secrets import secret_names
-from tests.builders import image_of, observed, pipeline_of, plan_of, spec_of
+from planner.values import EnvTemplate
+from tests.builders import World, file, image_of, observed, pipeline_of, plan_of, spec_of
 
 READS: Final = {"local_project_install_command": "make TOKEN=$(cat /run/secrets/pypi)"}
 USED: Final[Mapping[str, Any]] = {**READS, "secrets": {"pypi": {"env": "PYPI_TOKEN"}}}
@@ -273,6 +275,123 @@ def test_a_secret_of_the_settings_that_nothing_names_is_a_note() -> None:
     assert notes({**USED, "secrets": {"pypi": {"env": "A"}, "idle": {"env": "B"}}}) == [
         "nothing names the secret idle: a command reads it at /run/secrets/idle"
     ]
+
+
+def test_a_file_with_a_secret_is_not_copied_into_the_image() -> None:
+    world = World(entries=(file("train.py"), file("keys/token", "x")))
+    settings = {"secrets": {"pypi": {"file": "./keys/token"}, "other": {"file": "keys"}}}
+    with pytest.raises(PlannerError) as refused:
+        image_of(settings, world=world)
+    (problem,) = refused.value.problems
+    assert problem.where.dotted == f"{PLACE}.secrets.pypi.file"
+    assert problem.found == "./keys/token is copied into the image, where everybody can read it"
+    for without in (
+        World(entries=(file("train.py"),)),
+        World(texts={".dockerignore": "keys\n"}, entries=world.entries),
+    ):
+        assert image_of(settings, world=without).builds
+    assert image_of({**settings, "allow_including_files_in_images": False}, world=world)
+
+
+def test_a_file_of_the_project_is_found_however_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hunter2")
+    (tmp_path / "link").symlink_to("token")
+    world = World(entries=(file("token", "hunter2"),))
+    for path in (str(tmp_path / "token"), "~/token", "~/link"):
+        image = image_of({**READS, "secrets": {"pypi": {"file": path}}}, world=world)
+        with pytest.raises(ExecutorError) as refused:
+            read_secrets([image], tmp_path, {"HOME": str(tmp_path)})
+        assert str(refused.value).startswith(f"{PLACE}.secrets.pypi: {path} is copied into the image")
+
+
+@pytest.mark.parametrize("key", ["env", "file"])
+def test_a_secret_in_the_place_of_where_it_is_found_is_not_repeated(key: str) -> None:
+    token = f"ghp_{'a1B2' * 10}"
+    with pytest.raises(PlannerError) as refused:
+        image_of({"secrets": {"pypi": {key: token}}})
+    (problem,) = refused.value.problems
+    assert "looks like a secret" in problem.found
+    assert token not in str(problem)
+
+
+# --- credentials in variables -----------------------------------------------------------------------------
+
+RANDOM: Final = "x7Kq9vT2mZ4pL8sR"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("A", f"AKIA{'0123456789ABCDEF'}"),
+        ("A", f"ghp_{'a1B2' * 9}"),
+        ("A", f"token=github_pat_{'a1B2' * 9}"),
+        ("A", f"glpat-{'a1B2' * 5}"),
+        ("A", "xoxb-123456789012-abcdef"),
+        ("A", "https://hooks.slack.com/services/T0000/B0000/abcdefghijklmnop"),
+        ("A", f"pypi-{'AgEI' * 8}"),
+        ("A", f"sk-proj-{'a1B2' * 9}"),
+        ("A", f"sk-ant-api03-{'a1B2' * 9}"),
+        ("A", f"hf_{'a1B2' * 9}"),
+        ("A", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl"),
+        ("A", "-----BEGIN OPENSSH PRIVATE KEY-----\\nb3Blbn"),
+        ("API_KEY", RANDOM),
+        ("DB_PASSWORD", RANDOM),
+        ("GITHUB_TOKEN", RANDOM),
+        ("client_secret", RANDOM),
+        ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        ("HF_TOKEN", "${HF_TOKEN}"),
+        ("API_KEY", "${ANYTHING}"),
+        ("UV_INDEX", "https://reader:${INDEX_TOKEN}@pypi.corp/simple"),
+    ],
+)
+def test_what_looks_like_a_credential(name: str, value: str) -> None:
+    assert looks_like_credential(name, EnvTemplate(value))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PATH", "/opt/bin:/usr/local/bin:/usr/bin"),
+        ("MODEL_DIR", "${MODEL_DIR}"),
+        ("A", RANDOM),
+        ("SHA", "4f5a2c9d8b7e6f1a0c3d2e1f4b5a6978"),
+        ("TOKENIZERS_PARALLELISM", "false"),
+        ("MAX_TOKEN", "4096"),
+        ("PAD_TOKEN", "<pad>"),
+        ("USE_TOKEN", "true"),
+        ("TOKEN_FILE", "/run/secrets/token-x7Kq9vT2"),
+        ("PYPI_TOKEN", "/run/secrets/pypi-x7Kq9vT2"),
+        ("AUTH_TOKEN", "https://auth.example.com/token/v2"),
+        ("SECRET_NAME", "production-database-1a2b"),
+        ("PASSWORD", ""),
+        ("KEYBOARD", RANDOM),
+        ("PRIMARY_KEY", "customer_identifier"),
+        ("GREETING", "sk-learn is a package"),
+        ("PACKAGES", "pypi-server, gl-utils"),
+    ],
+)
+def test_what_looks_like_none(name: str, value: str) -> None:
+    assert not looks_like_credential(name, EnvTemplate(value))
+
+
+def test_credentials_in_variables_are_one_note_that_does_not_show_them() -> None:
+    world = World(variables={"HF_TOKEN": RANDOM})
+    settings = {
+        "environment": {"API_KEY": RANDOM, "HF_TOKEN": "${HF_TOKEN}", "PATH": "/bin"},
+        "runtime_environment": {"SLACK": "xoxb-123456789012-abcdef"},
+        "build_config": {"build_options": {"build_args": {"DB_PASSWORD": RANDOM}}},
+    }
+    plan = plan_of(settings, {"load": {}, "train": {"apt_packages": ["git"]}}, world=world)
+    (note,) = (note for note in plan.notes if note.code == "credential")
+    assert note.key == "environment.API_KEY"
+    assert note.text.startswith("environment.API_KEY and 3 more look like credentials: whoever can pull")
+    assert RANDOM not in note.text
+    assert "xoxb" not in note.text
+    (note,) = plan_of({"environment": {"API_KEY": RANDOM}}).notes[-1:]
+    assert note.text.startswith("environment.API_KEY looks like a credential: ")
+    assert "credential" not in {note.code for note in plan_of({"environment": {"A": "b"}}).notes}
+    unbuilt = plan_of({"skip_build": True, "environment": {"API_KEY": RANDOM}})
+    assert "credential" not in {note.code for note in unbuilt.notes}
 
 
 # --- their values -----------------------------------------------------------------------------------------
