@@ -104,6 +104,8 @@ class Checkouts:
         value = self.facts.ask(Variable(name))
         if value is None:
             found, fix = f"environment variable {name} is not set", f"set it: export {name}=…"
+            if name == "parent":
+                fix = "write {parent}, without $, to add to the value of the parent image"
         elif any(character in value.reveal() for character in "\r\n\0"):
             found, fix = f"the value of {name} holds a line end", "a value of an image is one line; encode it"
         elif unencodable(value.reveal()):

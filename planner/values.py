@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, assert_never
 
 from attrs import evolve, field
 from attrs.validators import matches_re, optional
@@ -25,6 +25,7 @@ __all__ = [
     "FrozenMapping",
     "ImageRef",
     "Literal",
+    "ParentRef",
     "PythonPackageInstaller",
     "VariableRef",
     "bare_flags",
@@ -186,30 +187,80 @@ class VariableRef:
     name: str
 
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+@frozen
+class ParentRef:
+    """A part of a template that stands for the value that the variable has without it.
+
+    A colon beside it is left out with it where there is no such value, or an empty one: an empty entry of a
+    PATH or an LD_LIBRARY_PATH is the working directory.
+    """
+
+    before: str = ""
+    after: str = ""
+
+
+_PART = re.compile(
+    r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}"
+    r"|\{(?P<escaped>\{parent\})\}"
+    r"|(?P<before>:)?(?P<parent>\{parent\})(?P<after>(?(before)|:?))"
+)
 
 
 @frozen
 class EnvTemplate:
-    """A value that may refer to environment variables as `${NAME}`; all else in it is literal."""
+    """The value of a variable of an image.
+
+    `${NAME}` in it stands for the value of an environment variable where it is planned, and `{parent}` for
+    the value that the variable has without it: the parent image's, or in `runtime_environment` that of
+    `environment`. `{{parent}}` is the text `{parent}`; all else is literal.
+    """
 
     text: str
 
     @property
-    def parts(self) -> tuple[Literal | VariableRef, ...]:
+    def parts(self) -> tuple[Literal | VariableRef | ParentRef, ...]:
         """The template cut into literal text and references, in order, with no empty part."""
-        parts: list[Literal | VariableRef] = []
-        for index, piece in enumerate(_VARIABLE.split(self.text)):
-            if index % 2:
-                parts.append(VariableRef(piece))
-            elif piece:
-                parts.append(Literal(piece))
-        return tuple(parts)
+        parts: list[Literal | VariableRef | ParentRef] = []
+        literal, end = "", 0
+        for match in _PART.finditer(self.text):
+            literal += self.text[end : match.start()] + (match["escaped"] or "")
+            end = match.end()
+            if match["escaped"]:
+                continue
+            parts += [Literal(literal)] if literal else []
+            literal = ""
+            parts.append(
+                VariableRef(match["name"])
+                if match["name"]
+                else ParentRef(match["before"] or "", match["after"])
+            )
+        literal += self.text[end:]
+        return (*parts, Literal(literal)) if literal else tuple(parts)
 
     @property
     def variables(self) -> tuple[str, ...]:
         """The names referred to, each once, in order of appearance."""
-        return tuple(dict.fromkeys(_VARIABLE.findall(self.text)))
+        return tuple(dict.fromkeys(part.name for part in self.parts if isinstance(part, VariableRef)))
+
+    @property
+    def adds(self) -> bool:
+        """Whether it adds to the value that the variable has without it."""
+        return any(isinstance(part, ParentRef) for part in self.parts)
+
+    def filled(self, variables: Mapping[str, str], parent: str = "") -> str:
+        """The value that it comes to. KeyError for a variable that is not among `variables`."""
+        texts = []
+        for part in self.parts:
+            match part:
+                case Literal(text):
+                    texts.append(text)
+                case VariableRef(name):
+                    texts.append(variables[name])
+                case ParentRef(before, after):
+                    texts.append(f"{before}{parent}{after}" if parent else "")
+                case _:
+                    assert_never(part)
+        return "".join(texts)
 
     def __str__(self) -> str:
         return self.text

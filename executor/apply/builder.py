@@ -23,12 +23,14 @@ from planner.facts.facts import Facts
 from planner.facts.needs import Variable
 from planner.identity import variable_fingerprint
 from planner.image.capabilities import required
+from planner.image.configuration import planned_configuration
 from planner.image.plan import ImagePlan
+from planner.image.spec import ExternalImage
 from planner.immutable import frozen
 from planner.values import Digest, build_argument
 
 if TYPE_CHECKING:
-    from executor.engines.protocol import Engine, OnLine
+    from executor.engines.protocol import Engine, ImageInfo, OnLine
 
 __all__ = ["ImageBuilder"]
 
@@ -76,13 +78,25 @@ class ImageBuilder:
             load_ahead("tomlkit", "filelock")  # for the ledger, which says what was pushed
         made = self.engine.build(job, self._on_line(image))
         # Only what was planned gets the planned tag.
-        if found := difference(image, made, variables):
+        if found := difference(image, made, variables, self._parent(image)):
             self.engine.remove(made.id)
             found = f"what {self.engine.name} built is not what was planned: {found}"
             raise BuildFailed([
                 Problem(Place(file=image.name), found, "see the lines above", "built-something-else")
             ])  # fmt: skip
         self.engine.tag(made.id, image.reference)
+
+    def _parent(self, image: ImagePlan) -> ImageInfo | None:
+        """The image that a variable of this one adds to; None if none does, or the engine does not have it.
+
+        Of a parent that is only known by its tag, a builder may have taken another one than the engine has.
+        """
+        planned = planned_configuration(image.spec).environment
+        if not any(template.adds for templates in planned.values() for template in templates):
+            return None
+        parent, local = image.spec.parent, image.checkout.parent_id
+        pinned = not isinstance(parent, ExternalImage) or parent.digest is not None or local is not None
+        return self.engine.inspect(image.base) if pinned else None
 
     def _publish(self, image: ImagePlan, *, rebuilt: bool) -> tuple[Digest | None, bool]:
         """Push an image that goes to a registry: its digest there, and whether it was pushed now.

@@ -6,12 +6,12 @@ Refuses to show a value of the environment.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from executor.engines.platforms import normal
 from planner.image.configuration import planned_configuration
 from planner.image.plan import ImagePlan
-from planner.values import EnvTemplate, Literal
+from planner.values import EnvTemplate
 
 if TYPE_CHECKING:
     from executor.engines.protocol import ImageInfo
@@ -19,16 +19,24 @@ if TYPE_CHECKING:
 __all__ = ["difference"]
 
 
-def difference(image: ImagePlan, info: ImageInfo, variables: Mapping[str, str] | None = None) -> str | None:
+def difference(
+    image: ImagePlan,
+    info: ImageInfo,
+    variables: Mapping[str, str] | None = None,
+    parent: ImageInfo | None = None,
+) -> str | None:
     """How an image differs from what was planned, in words; None if it does not.
 
     `variables` are the values of environment variables, by name. Without them, a value of the image that
-    refers to variables only has to be there.
+    refers to variables only has to be there. `parent` is the image that it was built on. Without it, what
+    is added to a value of the parent has to stand around any value.
     """
-    return next(_differences(image, info, variables), None)
+    return next(_differences(image, info, variables, parent), None)
 
 
-def _differences(image: ImagePlan, info: ImageInfo, variables: Mapping[str, str] | None) -> Iterator[str]:
+def _differences(
+    image: ImagePlan, info: ImageInfo, variables: Mapping[str, str] | None, parent: ImageInfo | None
+) -> Iterator[str]:
     if info.mark is None:
         yield "it was not built from a plan, or changed since"
     elif info.mark != image.hash:
@@ -36,9 +44,12 @@ def _differences(image: ImagePlan, info: ImageInfo, variables: Mapping[str, str]
     if image.platform and not _same_platform(info.platform, image.platform):
         yield f"it is for {info.platform}, and {image.platform} was planned"
     planned = planned_configuration(image.spec)
-    for name, template in planned.environment.items():
+    # An engine can have a parent of another platform under the same digest.
+    known = parent.environment if parent and parent.platform == info.platform else None
+    for name, templates in planned.environment.items():
         found = info.environment.get(name)
-        if found is None or found != _value(template, variables, otherwise=found):
+        before = None if known is None else known.get(name, "")
+        if found is None or not _comes_to(found, templates, variables, before):
             yield f"its environment variable {name} is not what was planned"
     for name, value in planned.labels.items():
         if info.labels.get(name) != value:
@@ -50,12 +61,34 @@ def _differences(image: ImagePlan, info: ImageInfo, variables: Mapping[str, str]
         yield f"its working directory is {found!r}, and {planned.working_directory!r} was planned"
 
 
-def _value(template: EnvTemplate, variables: Mapping[str, str] | None, *, otherwise: str) -> str:
-    """The value that a template comes to; `otherwise` where the values of its variables are not known."""
-    if variables is None and template.variables:
-        return otherwise
+# Stands for a parent's value that is not known: no variable can hold it.
+_UNKNOWN: Final = "\0"
+
+
+def _comes_to(
+    found: str,
+    templates: tuple[EnvTemplate, ...],
+    variables: Mapping[str, str] | None,
+    parent: str | None,
+) -> bool:
+    """Whether a value is what templates come to, as far as what they refer to is known."""
+    if variables is None and any(template.variables for template in templates):
+        return True
     known = variables or {}
-    return "".join(part.text if isinstance(part, Literal) else known[part.name] for part in template.parts)
+
+    def on(value: str) -> str:
+        for template in templates:
+            value = template.filled(known, value)
+        return value
+
+    if parent is not None or on("") == found:
+        return on(parent or "") == found
+    around = on(_UNKNOWN)
+    count = around.count(_UNKNOWN)
+    begin, length = around.find(_UNKNOWN), len(found) - len(around) + count
+    return (
+        count > 0 and length > 0 and around.replace(_UNKNOWN, found[begin : begin + length // count]) == found
+    )
 
 
 def _same_platform(found: str, wanted: str) -> bool:

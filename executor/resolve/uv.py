@@ -34,7 +34,7 @@ from planner.requirements.options import beside, canonical_options, installer_ar
 from planner.requirements.packages import Package
 from planner.requirements.resolution import Inputs, Resolution
 from planner.requirements.urls import is_version_control, origin_of
-from planner.values import EnvTemplate, VariableRef
+from planner.values import EnvTemplate
 
 __all__ = ["addresses", "commands", "files", "resolve"]
 
@@ -269,8 +269,7 @@ def commands(need: Resolve, directory: str, *, overrides: bool = False) -> tuple
 def _variables(inputs: Inputs, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The image's variables that say where packages are, with their values."""
     for name, text in inputs.variables.items():
-        parts = EnvTemplate(text).parts
-        value = "".join(environ[part.name] if isinstance(part, VariableRef) else part.text for part in parts)
+        value = EnvTemplate(text).filled(environ)
         if name.startswith("UV_"):
             yield name, value
         elif name in _PIP_VARIABLES:

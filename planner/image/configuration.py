@@ -24,9 +24,12 @@ __all__ = ["Configuration", "planned_configuration"]
 
 @frozen
 class Configuration:
-    """Environment, labels, user and working directory. What a plan does not name is the parent's."""
+    """Environment, labels, user and working directory. What a plan does not name is the parent's.
 
-    environment: Mapping[str, EnvTemplate] = field(default=FrozenMapping(), converter=freeze)
+    A variable has one template, or several of which each but the first adds to what those before it come to.
+    """
+
+    environment: Mapping[str, tuple[EnvTemplate, ...]] = field(default=FrozenMapping(), converter=freeze)
     labels: Mapping[str, str] = field(default=FrozenMapping(), converter=freeze)
     user: str | None = None
     working_directory: str | None = None
@@ -34,12 +37,14 @@ class Configuration:
 
 def planned_configuration(spec: ImageSpec) -> Configuration:
     """The configuration of an image, as far as its spec says. The last instruction about something counts."""
-    environment: dict[str, EnvTemplate] = {}
+    environment: dict[str, tuple[EnvTemplate, ...]] = {}
     user = working_directory = None
     for item in spec.instructions:
         match item:
             case SetEnvironment():
-                environment.update(item.variables)
+                for name, value in item.variables.items():
+                    before = environment.get(name, ()) if value.adds else ()
+                    environment[name] = (*before, value)
             case CopyFiles():
                 working_directory = item.destination
             case SetUser():

@@ -44,7 +44,7 @@ from planner.render.installers import (
 )
 from planner.settings.cache_mount import CacheMount
 from planner.settings.secrets import SECRET_DIRECTORY
-from planner.values import EnvTemplate, VariableRef, build_argument
+from planner.values import EnvTemplate, Literal, ParentRef, VariableRef, build_argument
 
 __all__ = [
     "CONTEXT_EMPTY",
@@ -147,7 +147,7 @@ def _lines(item: Instruction, cache: CacheMount | None) -> Iterator[str]:
         case SetEnvironment():
             for name in _variables(item):
                 yield f"ARG {build_argument(name)}"
-            words = [f"{name}={_template(value)}" for name, value in item.variables.items()]
+            words = [f"{name}={_template(name, value)}" for name, value in item.variables.items()]
             yield "ENV " + " \\\n    ".join(words)
         case InstallApt():
             yield _run(
@@ -198,12 +198,24 @@ def _variables(item: SetEnvironment) -> tuple[str, ...]:
     return tuple(sorted({name for value in item.variables.values() for name in value.variables}))
 
 
-def _template(value: EnvTemplate) -> str:
-    """A value with references to build arguments as a Dockerfile word."""
-    words = [
-        f"${{{build_argument(part.name)}}}" if isinstance(part, VariableRef) else _escaped(part.text)
-        for part in value.parts
-    ]
+def _template(name: str, value: EnvTemplate) -> str:
+    """The value of a variable as a Dockerfile word, with references to build arguments and to itself.
+
+    A variable of an ENV has in it the value that it had before (Dockerfile reference, "ENV").
+    """
+    words = []
+    for part in value.parts:
+        match part:
+            case Literal(text):
+                words.append(_escaped(text))
+            case VariableRef(variable):
+                words.append(f"${{{build_argument(variable)}}}")
+            case ParentRef("", ""):
+                words.append(f"${{{name}}}")
+            case ParentRef(before, after):
+                words.append(f"${{{name}:+{before}${{{name}}}{after}}}")
+            case _:
+                assert_never(part)
     return f'"{"".join(words)}"'
 
 

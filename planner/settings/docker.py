@@ -211,8 +211,8 @@ class DockerSettings(Layer):
     apt_packages: Sequence[str] | Unset = setting((), list_of(apt_package), COUNTED)
     """Debian packages to install."""
     environment: Mapping[str, Any] | Unset = setting(FrozenMapping(), _variables, COUNTED, convert=_as_text)
-    """Variables set before anything is installed. `${NAME}` takes the planning machine's value; numbers
-    and booleans become text as Python writes them: `True`, `1.5`."""
+    """Variables set before anything is installed. `${NAME}` takes the planning machine's value, `{parent}`
+    the one in the parent image; numbers and booleans become text as Python writes them: `True`, `1.5`."""
     runtime_environment: Mapping[str, Any] | Unset = setting(
         FrozenMapping(), _variables, COUNTED, convert=_as_text
     )

@@ -23,7 +23,8 @@ from planner.settings.commands import calls_uv
 from planner.settings.docker import DockerSettings
 from planner.settings.package_indexes import PackageIndex
 from planner.settings.secrets import SECRET_DIRECTORY, Secret, SecretSource, secret_names
-from planner.values import EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller, build_argument
+from planner.settings.variables import templates, unusable
+from planner.values import EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller
 
 __all__ = ["LATER", "Settings", "WrittenSettings", "settle"]
 
@@ -112,6 +113,7 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
     merged = reduce(lambda lower, upper: upper.over(lower), (layer.settings for layer in layers))
     problems = [
         *_together(merged),
+        *unusable(merged),
         *_torch(merged),
         *_strategy(merged),
         *_secrets(merged),
@@ -130,8 +132,8 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
     return Settings(
         parent_image=ImageRef.parse(parent) if parent else None,
         skip_build=merged.value("skip_build"),
-        environment=_templates(merged.value("environment")),
-        runtime_environment=_templates(merged.value("runtime_environment")),
+        environment=templates(merged.value("environment")),
+        runtime_environment=templates(merged.value("runtime_environment")),
         apt_packages=tuple(sorted(set(merged.value("apt_packages")))),
         requirements=requirements,
         python_version=merged.value("python_version"),
@@ -170,10 +172,6 @@ def _asked_pyproject(settings: DockerSettings) -> Asked | None:
         tuple(dict.fromkeys(settings.value("pyproject_extras"))),
         tuple(dict.fromkeys(settings.value("pyproject_groups"))),
     )
-
-
-def _templates(values: Mapping[str, str]) -> FrozenMapping[EnvTemplate]:
-    return FrozenMapping({name: EnvTemplate(value) for name, value in values.items()})
 
 
 def _placed(problem: Problem, layers: Iterable[WrittenSettings]) -> Problem:
@@ -223,20 +221,6 @@ def _together(settings: DockerSettings) -> Iterator[Problem]:
             found = "pyproject_export_command says what is exported"
             yield Problem.at(name, found, "leave this out, and put it into the command")
     options: BuildOptions = settings.value("build_config").value("build_options")
-    taken = {
-        build_argument(variable): variable
-        for values in (settings.value("environment"), settings.value("runtime_environment"))
-        for value in values.values()
-        for variable in EnvTemplate(value).variables
-    }
-    for place, names in (
-        (("environment",), settings.value("environment")),
-        (("runtime_environment",), settings.value("runtime_environment")),
-    ):
-        for name in names:
-            if name in taken:
-                found = f"stowplan carries the value of {taken[name]} by this name"
-                yield Problem.at((*place, name), found, "choose another name")
     if options.value("target"):
         yield Problem.at(
             ("build_config", "build_options", "target"), "only a custom Dockerfile has stages", "leave it out"

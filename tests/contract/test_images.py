@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from executor.apply.verification import difference
 from executor.engines.podman import PodmanEngine
 from executor.engines.protocol import HASH_LABEL, Engine
 from executor.errors import BuildFailed
@@ -71,6 +72,47 @@ def test_environment_from_variables(engine: Engine, tag: str, tmp_path: Path, se
     for name, value in values.items():
         assert found[f"AROUND_{name}"] == f'"$ {value}\\{value}'
     assert not any(name.startswith("STOWPLAN_") for name in found)
+
+
+PARENT_VALUES = r"""
+ENV SPACED="a  b" QUOTES="it's \"q\"" DOLLARS="\$HOME \${X} \$\$" BACKSLASHES="a\\b\\" EMPTY="" JSON="{}"
+"""
+
+
+def test_environment_adds_to_the_parent(
+    engine: Engine, new_tag: Callable[[str], str], tmp_path: Path
+) -> None:
+    """Whatever the parent's value is; and where it has none, no colon is left over."""
+    parent, tag = new_tag("localhost"), new_tag("localhost")
+    build_text(engine, parent, f"FROM {TEST_BASE}{PARENT_VALUES}")
+    before = told(engine, parent, ENVIRONMENT)
+    names = ("PATH", "SPACED", "QUOTES", "DOLLARS", "BACKSLASHES", "JSON")
+    settings = {
+        "environment": {
+            **dict.fromkeys(names, "/opt/b in:{parent}"),
+            "EMPTY": "/lib:{parent}",
+            "NONE": "{parent}:/lib",
+            "ALONE": "{parent}",
+            "BETWEEN": "/a:{parent}:/b",
+            "ESCAPED": '{"a": "{{parent}}"} ${{parent}}',
+        },
+        "runtime_environment": {
+            **dict.fromkeys(names, "{parent}:${V}:$HOME"),
+            "EMPTY": "{parent} {parent}",
+            "LATE": "-O2 {parent}",
+        },
+    }
+    variables = {"V": "{parent} $x"}
+    image = planned(tmp_path, settings, variables, parent)
+    made = engine.build(job(image, tmp_path, variables), quiet)
+    engine.tag(made.id, tag)
+    found = told(engine, tag, ENVIRONMENT)
+    expected = {name: f"/opt/b in:{before[name]}:{{parent}} $x:$HOME" for name in names}
+    expected |= {"EMPTY": "/lib /lib", "NONE": "/lib", "ALONE": "", "BETWEEN": "/a:/b", "LATE": "-O2 "}
+    expected |= {"ESCAPED": '{"a": "{parent}"} ${parent}'}
+    assert {name: found.get(name) for name in expected} == expected
+    assert difference(image, made, variables, engine.inspect(parent)) is None
+    assert difference(image, made, variables) is None
 
 
 def test_environment_reaches_the_installation(engine: Engine, tag: str, tmp_path: Path) -> None:

@@ -73,6 +73,22 @@ def test_a_parent_is_built_first_and_the_child_stands_on_it(
     assert on(other, child).hash != child.hash
 
 
+def test_a_child_adds_to_the_variables_of_its_parent(project: Project, tags: Tags, pinned: str) -> None:
+    """And what was built is compared with what the parent has."""
+    parent = evolve(image(project, pinned, "parent", **variables(A="/one:{parent}", B="/one")), steps=())
+    later = {"A": "{parent}:/late"}
+    settings = {
+        **variables(A="/two:{parent}", B="/two:{parent}", C="{parent}:/two"),
+        "runtime_environment": later,
+    }
+    child = on(parent, image(project, pinned, "child", **settings))
+    assert results(outcomes(project, tags, parent, child)) == dict.fromkeys(("parent", "child"), Result.BUILT)
+    expected = {"A=/two:/one:/late", "B=/two:/one", "C=/two"}
+    assert expected <= planned_variables(tags, child.reference)
+    # It is found again.
+    assert results(outcomes(project, tags, parent, child))["child"] is Result.REUSED
+
+
 def planned_variables(tags: Tags, reference: str) -> set[str]:
     """The variables of an image, as its engine has them."""
     from executor.process import Command, run  # noqa: PLC0415  # one test asks past the protocol

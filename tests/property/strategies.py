@@ -53,13 +53,16 @@ text = st.sampled_from(AWKWARD) | any_text | st.lists(st.sampled_from(AWKWARD), 
 
 # A few names, so that most examples share the fingerprints that scrypt makes slow on purpose.
 VARIABLES: Mapping[str, str] = {"TOKEN": "s3cr3t-t0k3n-value", "REGION": "eu-west 1 $x \"q\" 'y' \\"}
+REFERENCES = [
+    *(f"${{{name}}}" for name in VARIABLES), "{parent}", ":{parent}", "{parent}:", "{{parent}}",
+]  # fmt: skip
 template = (
-    st.lists(text | text | text | st.sampled_from([f"${{{name}}}" for name in VARIABLES]), max_size=3)
+    st.lists(text | text | text | st.sampled_from(REFERENCES), max_size=3)
     .map("".join)
     # Pieces may add up to the name of a variable that is not set.
     .filter(lambda value: set(EnvTemplate(value).variables) <= set(VARIABLES))
 )
-literal = text.filter(lambda value: "${" not in value)
+literal = text.filter(lambda value: "${" not in value and "{parent}" not in value)
 env_name = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,6}", fullmatch=True)
 
 
@@ -179,7 +182,11 @@ def build_options(builder: str) -> SearchStrategy[dict[str, Any]]:
 _build_options = st.fixed_dictionaries(
     {},
     optional={
-        "build_args": environments(text) | st.just({"HTTP_PROXY": "http://proxy", "no_proxy": "x"}),
+        # Longer names than a variable has here: one that adds to the parent's value has no argument's name.
+        "build_args": environments(text).map(
+            lambda given: {f"argument_{name}": given[name] for name in given}
+        )
+        | st.just({"HTTP_PROXY": "http://proxy", "no_proxy": "x"}),
         "cache_from": st.lists(st.sampled_from(["python:3.11", "localhost:5000/cache:latest"]), max_size=2),
         "no_cache": st.booleans(),
         "shm_size": st.none() | st.integers(1, 2**30) | st.sampled_from(["1g", "64M"]),

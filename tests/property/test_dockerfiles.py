@@ -24,19 +24,28 @@ from planner.image.instructions import (
 from planner.requirements.indexes import of_options
 from planner.requirements.model import constraint_lines, to_lines
 from planner.settings.package_indexes import index_of
-from planner.values import Literal, VariableRef, build_argument
+from planner.values import Literal, ParentRef, VariableRef, build_argument
 from tests.builders import World, file, image_of, plan_of
 from tests.property import shapes
 from tests.property import strategies as some
 
+# What stands for the value that a variable has already, alone and with a colon that goes where it is empty.
+_PARENT = {
+    "${%s}": ParentRef(),
+    "${%s:+:${%s}}": ParentRef(before=":"),
+    "${%s:+${%s}:}": ParentRef(after=":"),
+}
 
-def _unquoted(word: str) -> tuple[Literal | VariableRef, ...]:
+
+def _unquoted(word: str, variable: str = "") -> tuple[Literal | VariableRef | ParentRef, ...]:
     r"""What Docker makes of a word in double quotes (moby, `frontend/dockerfile/shell/lex.go`).
 
     Inside them `\` escapes `"`, `$` and itself and is kept before anything else, and `${NAME}` is replaced.
+    `variable` is the one whose value the word is.
     """
     assert word[0] == word[-1] == '"'
-    parts: list[Literal | VariableRef] = []
+    own = {text.replace("%s", variable): part for text, part in _PARENT.items()} if variable else {}
+    parts: list[Literal | VariableRef | ParentRef] = []
     literal, rest = "", word[1:-1]
     while rest:
         if rest[0] == "\\":
@@ -44,12 +53,17 @@ def _unquoted(word: str) -> tuple[Literal | VariableRef, ...]:
             literal += rest[1] if rest[1] in '"$\\' else rest[:2]
             rest = rest[2:]
         elif rest[0] == "$":
+            parts += [Literal(literal)] if literal else []
+            literal = ""
+            if text := next(filter(rest.startswith, own), ""):
+                parts.append(own[text])
+                rest = rest[len(text) :]
+                continue
             found = re.match(r"\$\{(STOWPLAN_[0-9a-f]{12}_(\w+))\}", rest)
             assert found, f"Docker would replace {rest!r}"
             assert found[1] == build_argument(found[2])
-            parts += [Literal(literal)] if literal else []
             parts.append(VariableRef(found[2]))
-            literal, rest = "", rest[found.end() :]
+            rest = rest[found.end() :]
         else:
             assert rest[0] != '"', "the quote ends here"
             literal, rest = literal + rest[0], rest[1:]
@@ -84,7 +98,7 @@ def _check_environment(item: SetEnvironment, commands: list[official.Command]) -
     names = {name for value in item.variables.values() for name in value.variables}
     assert [command.value for command in declared] == [(build_argument(name),) for name in sorted(names)]
     words = env.value
-    read = {words[i]: _unquoted(words[i + 1]) for i in range(0, len(words), 2)}
+    read = {words[i]: _unquoted(words[i + 1], words[i]) for i in range(0, len(words), 2)}
     assert read == {name: value.parts for name, value in item.variables.items()}
 
 

@@ -182,6 +182,13 @@ def test_an_unpinned_parent_is_named_by_its_tag() -> None:
         ("$${A}", r'"\$${STOWPLAN_264fe4d797b0_A}"'),
         ("\\${A}", r'"\\${STOWPLAN_264fe4d797b0_A}"'),
         ("'${A}'", "\"'${STOWPLAN_264fe4d797b0_A}'\""),
+        # The value that the variable has already; without one, no colon dangles.
+        ("{parent}", '"${X}"'),
+        ("$1 {parent}", r'"\$1 ${X}"'),
+        ("/opt:{parent}", '"/opt${X:+:${X}}"'),
+        ("{parent}:/opt", '"${X:+${X}:}/opt"'),
+        ("/a:{parent}:/b", '"/a${X:+:${X}}:/b"'),
+        ("{{parent}} ${{parent}}", r'"{parent} \${parent}"'),
     ],
 )
 def test_values_are_words_in_double_quotes(value: str, word: str) -> None:

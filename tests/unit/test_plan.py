@@ -241,6 +241,15 @@ def test_an_unset_variable_is_named_with_what_to_do() -> None:
     )
 
 
+def test_a_variable_of_the_parent_is_no_variable_of_this_machine() -> None:
+    with pytest.raises(PlannerError) as refused:
+        plan_of({"environment": {"PATH": "/opt:${parent}"}})
+    assert str(refused.value) == (
+        "pipeline.training.settings.docker.environment.PATH: environment variable parent is not set: "
+        "write {parent}, without $, to add to the value of the parent image"
+    )
+
+
 def test_an_empty_variable_is_set() -> None:
     image = image_of({"environment": {"A": "${E}"}}, world=World(variables={"E": ""}))
     assert list(image.checkout.variables) == ["E"]

@@ -958,6 +958,34 @@ def test_nothing_takes_the_name_that_carries_a_variable(settings: dict[str, Any]
     assert problem.endswith(f"{TAKEN}: stowplan carries the value of TOKEN by this name")
 
 
+ARGUMENT: dict[str, Any] = {
+    "runtime_environment": {"A": "x:{parent}"},
+    "build_config": {"build_options": {"build_args": {"A": "1"}}},
+}
+INDEX: dict[str, Any] = {"environment": {"UV_EXTRA_INDEX_URL": "https://a.example/ {parent}"}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (ARGUMENT, "runtime_environment.A: {parent} would be the build argument of this name"),
+        (INDEX, "environment.UV_EXTRA_INDEX_URL: {parent} is not known when requirements are resolved"),
+    ],
+)
+def test_what_the_parent_has_is_not_said_by_another(settings: dict[str, Any], problem: str) -> None:
+    (found,) = together({}, settings)
+    assert found.startswith(f"step.{problem}")
+    same = dict.fromkeys(settings.get("environment", {}), "x")
+    assert settled({**settings, "environment": same, "runtime_environment": {"A": "{{parent}}"}})
+
+
+def test_only_what_requirements_are_resolved_with_has_to_be_known() -> None:
+    pip = {"environment": {"PIP_INDEX_URL": "{parent}"}}
+    assert settled(pip)
+    assert settled({"runtime_environment": {"UV_INDEX_URL": "{parent}"}})
+    assert together({}, {**pip, "python_package_installer": "pip"})
+
+
 def test_a_name_that_carries_nothing_is_free() -> None:
     """A parent image that sets `STOWPLAN_TOKEN` used to win over the argument of that name."""
     assert settled({"environment": {"KEY": "${TOKEN}", "STOWPLAN_TOKEN": "x", build_argument("NO"): "x"}})

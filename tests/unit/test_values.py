@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from planner import Digest, EnvTemplate, FrozenMapping, ImageRef
-from planner.values import Literal, VariableRef
+from planner.values import Literal, ParentRef, VariableRef
 
 HEX = "0123456789abcdef" * 4
 DIGEST = f"sha256:{HEX}"
@@ -138,11 +138,46 @@ def test_digests() -> None:
         ("\\${A}", (Literal("\\"), VariableRef("A"))),
         ("${${A}}", (Literal("${"), VariableRef("A"), Literal("}"))),
         ("${\xe9}", (Literal("${\xe9}"),)),
+        # The value that is there already, and the one colon that goes with it.
+        ("{parent}", (ParentRef(),)),
+        ("/opt:{parent}", (Literal("/opt"), ParentRef(before=":"))),
+        ("{parent}:/opt", (ParentRef(after=":"), Literal("/opt"))),
+        ("/a:{parent}:/b", (Literal("/a"), ParentRef(before=":"), Literal(":/b"))),
+        ("{parent}:{parent}", (ParentRef(after=":"), ParentRef())),
+        ("-O2 {parent}", (Literal("-O2 "), ParentRef())),
+        ("${A}:{parent}", (VariableRef("A"), ParentRef(before=":"))),
+        # Other braces are literal, and doubled ones make these so.
+        ("{{parent}}", (Literal("{parent}"),)),
+        ("a:{{parent}}:b", (Literal("a:{parent}:b"),)),
+        ("{{{parent}}}", (Literal("{{parent}}"),)),
+        ("{parent}}", (ParentRef(), Literal("}"))),
+        ("${parent}", (VariableRef("parent"),)),
+        ("${{parent}}", (Literal("${parent}"),)),
+        ('{"parent": {"a": 1}} { parent } {Parent}', (Literal('{"parent": {"a": 1}} { parent } {Parent}'),)),
     ],
 )  # fmt: skip
-def test_templates(text: str, parts: tuple[Literal | VariableRef, ...]) -> None:
+def test_templates(text: str, parts: tuple[Literal | VariableRef | ParentRef, ...]) -> None:
     assert EnvTemplate(text).parts == parts
     assert str(EnvTemplate(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "with_value", "without"),
+    [
+        ("/opt:{parent}", "/opt:/bin", "/opt"),
+        ("{parent}:/opt", "/bin:/opt", "/opt"),
+        ("/a:{parent}:/b", "/a:/bin:/b", "/a:/b"),
+        ("{parent}:${A}:{parent}", "/bin:x:/bin", "x"),
+        ("{parent}", "/bin", ""),
+        ("-O2 {parent}", "-O2 /bin", "-O2 "),
+        ("{{parent}}", "{parent}", "{parent}"),
+    ],
+)
+def test_what_a_template_comes_to(text: str, with_value: str, without: str) -> None:
+    template = EnvTemplate(text)
+    assert template.filled({"A": "x"}, "/bin") == with_value
+    assert template.filled({"A": "x"}) == without
+    assert template.adds is (text != "{{parent}}")
 
 
 def test_the_variables_of_a_template_come_once_in_order() -> None:

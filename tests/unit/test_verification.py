@@ -65,6 +65,48 @@ def test_the_value_of_a_variable_is_compared_where_it_is_known() -> None:
     assert "hunter" not in repr(other)
 
 
+ADDING = image_of(
+    {
+        "environment": {"PATH": "/opt:{parent}", "LIBRARIES": "{parent}:/lib"},
+        "runtime_environment": {"PATH": "{parent}:/late", "LIBRARIES": "${TOKEN}:{parent}"},
+    },
+    world=WORLD,
+)
+PARENT = ImageInfo("sha256:" + "7" * 64, platform="linux/amd64", environment={"PATH": "/usr/bin:/bin"})
+
+
+@pytest.mark.parametrize(
+    ("path", "libraries", "known", "unknown"),
+    [
+        ("/opt:/usr/bin:/bin:/late", "hunter22:/lib", "", ""),
+        ("/opt:/usr/bin:/bin:/late", "hunter22:/old:/lib", "LIBRARIES", ""),
+        ("/opt:/sbin:/late", "hunter22:/lib", "PATH", ""),
+        ("/opt:/late", "hunter22:/lib", "PATH", ""),
+        ("/opt::/late", "hunter22:/lib", "PATH", "PATH"),
+        ("/usr/bin:/bin:/late", "hunter22:/lib", "PATH", "PATH"),
+        ("/opt:/usr/bin:/bin", "hunter22:/lib", "PATH", "PATH"),
+        ("/opt/late", "hunter22:/lib", "PATH", "PATH"),
+        ("", "hunter22:/lib", "PATH", "PATH"),
+        ("/opt:/usr/bin:/bin:/late", "hunter22:/lib:", "LIBRARIES", "LIBRARIES"),
+        ("/opt:/usr/bin:/bin:/late", "hunter23:/lib", "LIBRARIES", "LIBRARIES"),
+    ],
+)
+def test_what_is_added_to_the_parents_value(path: str, libraries: str, known: str, unknown: str) -> None:
+    """In full where the parent is known, else around any value of the parent."""
+    info = evolve(
+        BUILT, mark=ADDING.hash, labels={}, user="", environment={"PATH": path, "LIBRARIES": libraries}
+    )
+
+    def words(name: str) -> str | None:
+        return f"its environment variable {name} is not what was planned" if name else None
+
+    values = {"TOKEN": "hunter22"}
+    assert difference(ADDING, info, values, PARENT) == words(known)
+    assert difference(ADDING, info, values) == words(unknown)
+    assert difference(ADDING, info, values, evolve(PARENT, platform="linux/arm64")) == words(unknown)
+    assert difference(ADDING, info) == (words(unknown) if unknown == "PATH" else None)
+
+
 @pytest.mark.parametrize(
     "found",
     [
