@@ -21,6 +21,7 @@ from planner.settings.secrets import SECRET_DIRECTORY
 from planner.sources import REQUIREMENTS_FILE
 from planner.stack import LOCAL_REGISTRY
 from planner.values import Digest, EnvTemplate
+from planner.variables import variable_notes
 
 __all__ = ["assumed_pythons", "notes_of"]
 
@@ -47,6 +48,7 @@ def notes_of(
         *_built(images),
         *_overridden(images),
         *_skipped(settings),
+        *_variables(settings),
         *([_DEFAULT_RULES] if default_rules else ()),
         *_files(images),
         *_not_installed(images, settings),
@@ -151,6 +153,13 @@ def _skipped(settings: Mapping[str, Settings]) -> Iterator[Note]:
         if names and asked.parent_image is not None:
             parent = asked.parent_image.familiar
             yield Note("skip-build", name, f"skip_build uses {parent} as it is, without {', '.join(names)}")
+
+
+def _variables(settings: Mapping[str, Settings]) -> Iterator[Note]:
+    """Once for each setting, however many images have it."""
+    for asked in settings.values():
+        if not asked.skip_build:
+            yield from variable_notes(asked)
 
 
 def _files(images: tuple[ImagePlan, ...]) -> Iterator[Note]:

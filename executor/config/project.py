@@ -58,19 +58,19 @@ class Project:
         """The stack of a name, or `default`, or the only one. UsageError if there is no such one."""
         return _choose("stack", "choose one with --stack", self.stacks, name, "default")
 
-    def located(self, problem: Problem) -> Problem:
-        """The problem with the file and line of the setting that it is about."""
-        if problem.where.file is None and problem.where.path[:1] in {(table,) for table in _TABLES}:
-            return self._placed(problem)
-        return problem
+    def located(self, place: Place) -> Place:
+        """The place of a setting with its file and line; any other as it is."""
+        if place.file is None and place.path[:1] in {(table,) for table in _TABLES}:
+            return self._placed(place)
+        return place
 
     @cached_property
     def _lines(self) -> Mapping[tuple[str | int, ...], int]:
         return lines_of(self._text)
 
-    def _placed(self, problem: Problem) -> Problem:
-        line = line_of(self._lines, (*self._prefix, *problem.where.path))
-        return evolve(problem, where=evolve(problem.where, file=self.file, line=line))
+    def _placed(self, place: Place) -> Place:
+        line = line_of(self._lines, (*self._prefix, *place.path))
+        return evolve(place, file=self.file, line=line)
 
 
 def _choose(kind: str, how: str, known: Mapping[str, T], name: str | None, default: str | None) -> T:
@@ -164,7 +164,8 @@ def _load(root: Path, path: Path, content: bytes, prefix: tuple[str, ...]) -> Pr
     if not pipelines and not problems:
         problems.append(Problem.at((), "no pipeline", f"write {_EXAMPLE}"))
     if problems:
-        raise PlannerError(map(project._placed, problems))  # noqa: SLF001  # same module
+        placed = (evolve(each, where=project._placed(each.where)) for each in problems)  # noqa: SLF001  # same module
+        raise PlannerError(placed)
     return evolve(
         project,
         pipelines={

@@ -18,11 +18,12 @@ from executor.engines.protocol import OnLine
 from executor.engines.pushes import passes
 from executor.errors import BuildFailed, Failure
 from planner.errors import Place, Problem
-from planner.image.instructions import InstallApt, InstallProject, InstallRequirements
+from planner.image.instructions import InstallApt, InstallProject, InstallRequirements, SetEnvironment
 from planner.image.plan import ImagePlan
 from planner.immutable import frozen
 from planner.mask import Mask
 from planner.render.dockerfile import instruction_at
+from planner.render.installers import NO_PYTHON
 
 __all__ = ["NO_IMAGE", "UNTOLD", "Log", "build_failed"]
 
@@ -76,7 +77,8 @@ def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
     if reason == UNTOLD:
         reason = next((match[1] for text in reversed(lines) if (match := _ERROR.fullmatch(text))), reason)
     if exit_code := _EXIT.search(reason):
-        reason = f"exit code {exit_code[1]}"
+        no_python = any(NO_PYTHON in text for text in output)
+        reason = _no_python(image) if no_python else f"exit code {exit_code[1]}"
     said = _said(image, line, instruction, reason)
     shown = [text for text in output if text.strip() and not _CLASSIC_NOTE.fullmatch(text)][-_SHOWN_LINES:]
     fix = "\n    ".join(["the last lines of its output:", *shown]) if shown else "it wrote nothing"
@@ -85,6 +87,19 @@ def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
     later = instruction.startswith("FROM ") and passes(reason)
     kind = Failure.REGISTRY_UNAVAILABLE if later else Failure.BUILD_FAILED
     return BuildFailed([Problem(where, log.mask(said), log.mask(fix), "build-failed")], kind)
+
+
+def _no_python(image: ImagePlan) -> str:
+    """Why there is no Python to install for, as far as the plan tells."""
+    for item in image.spec.instructions:
+        if isinstance(item, SetEnvironment) and not item.runtime:
+            path = item.variables.get("PATH")
+            if path is not None and not path.adds:
+                return (
+                    f"environment sets PATH to {path.text!r}, and no python is there; "
+                    "write {parent} in it to keep the PATH of the parent image"
+                )
+    return "the parent image has no python"
 
 
 def _said(image: ImagePlan, line: int | None, instruction: str, reason: str) -> str:

@@ -9,6 +9,8 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from attrs import evolve
+
 from executor.config.project import Project
 from executor.errors import ExecutorError, Failure, UsageError
 from executor.observe.facts import answered
@@ -81,7 +83,8 @@ def plan(
             for change in changes
         )
     refuse_unresolved([made.spec])
-    return Planned(made, facts, lock)
+    notes = tuple(evolve(note, where=project.located(note.where)) for note in made.notes)
+    return Planned(evolve(made, notes=notes), facts, lock)
 
 
 def spec(
@@ -162,7 +165,11 @@ def refuse_unresolved(plans: Iterable[PlanSpec]) -> None:
 
 def located(project: Project, error: PlannerError) -> PlannerError:
     """The error, with file and line of each setting that it is about."""
-    return PlannerError(map(project.located, error.problems))
+    return PlannerError(_located(project, error.problems))
+
+
+def _located(project: Project, problems: Iterable[Problem]) -> Iterator[Problem]:
+    return (evolve(each, where=project.located(each.where)) for each in problems)
 
 
 @contextlib.contextmanager
@@ -171,7 +178,7 @@ def locating(project: Project) -> Iterator[None]:
     try:
         yield
     except ExecutorError as error:
-        raise type(error)(map(project.located, error.problems), error.failure) from None
+        raise type(error)(_located(project, error.problems), error.failure) from None
 
 
 def required_lock(project: Project) -> Lock:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from attrs import field
 
-from planner.errors import PlannerError, Problem
+from planner.errors import Place, PlannerError, Problem
 from planner.files.tree import Tree
 from planner.identity import COUNTED, NOT_COUNTED, content_hash
 from planner.image.spec import ExternalImage, ImageSpec
@@ -209,15 +209,16 @@ class PlanSpec:
 class Note:
     """Something a user should know about a plan that is no error.
 
-    `code` is stable; `key` is what it is about.
+    `code` is stable; `key` is what it is about; `where` is the setting, if it is about one.
     """
 
     code: str
     key: str
     text: str
+    where: Place = Place()
 
     def __str__(self) -> str:
-        return self.text
+        return ": ".join(filter(None, (str(self.where), self.text)))
 
 
 @frozen

@@ -23,6 +23,7 @@ from planner.values import PythonPackageInstaller, single_arguments
 
 __all__ = [
     "IMAGE_REQUIREMENTS",
+    "NO_PYTHON",
     "cache_flag",
     "install_commands",
     "project_commands",
@@ -101,7 +102,9 @@ _FILE_ENDS: Final[Mapping[str, str]] = {"wheel": "", "sdist": "-sdist", "vcs": "
 _PYTHON: Final = (
     'command -v "${VIRTUAL_ENV:-/nonexistent}/bin/python" || command -v python || command -v python3'
 )
-_NO_PYTHON: Final = '{ echo "stowplan: the parent image has no python" >&2; exit 1; }'
+# What a build says then.
+NO_PYTHON: Final = "stowplan: the parent image has no python"
+_NO_PYTHON: Final = f'{{ echo "{NO_PYTHON}" >&2; exit 1; }}'
 _FIND_PYTHON: Final = f'python="$({_PYTHON} || {_NO_PYTHON})"'
 # uv can install for an environment that has no pip of its own; then the base installation's brings uv.
 _BASE_PYTHON: Final = '"$("$python" -c "import sys; print(sys._base_executable)")"'

@@ -112,6 +112,19 @@ def test_a_file_that_is_not_the_one_that_was_resolved_fails_the_build(
 
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_a_path_without_a_python_is_named(
+    engine: Engine, tmp_path: Path, index: Index, installer: str
+) -> None:
+    asked = {**settings(index, installer, "alpha"), "environment": {"PATH": "/opt/bin:$PATH"}}
+    with pytest.raises(BuildFailed) as failed:
+        engine.build(job(planned(tmp_path, asked), tmp_path), quiet)
+    assert failed.value.problems[0].found == (
+        "requirements cannot be installed: environment sets PATH to '/opt/bin:$PATH', and no python is "
+        "there; write {parent} in it to keep the PATH of the parent image"
+    )
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_a_package_is_installed_from_the_index_that_is_its_own(
     engine: Engine, tmp_path: Path, index: Index, installer: str
 ) -> None:

@@ -349,6 +349,70 @@ def test_the_default_ignore_rules_are_said_where_they_hold() -> None:
     assert plan_of({"skip_build": True}).notes == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "code", "text"),
+    [
+        ("PATH", "/opt/bin:$PATH", "kept-as-text",
+         "$PATH is kept as text: write {parent} for the PATH of the parent image"),
+        ("DATA", "$HOME/data", "kept-as-text",
+         "$HOME is kept as text: ${HOME} would take the HOME of the machine that plans"),
+        ("DATA", "${HOME:-/root}/data", "kept-as-text",
+         "${HOME… is kept as text: ${HOME} would take the HOME of the machine that plans"),
+        ("PATH", "/opt/bin:${PATH}", "machine-variable",
+         "${PATH} takes the PATH of the machine that plans; write {parent} for that of the parent image"),
+        ("DATA", "${HOME}/data", "machine-variable", "${HOME} takes the HOME of the machine that plans"),
+        ("LC_ALL", "${LC_ALL}", "machine-variable",
+         "${LC_ALL} takes the LC_ALL of the machine that plans; write {parent} for that of the parent image"),
+        ("PATH", "/opt/bin", "path-replaced",
+         "this replaces the PATH of the parent image: write {parent} where its directories belong"),
+        ("PATH", "/opt/bin:/bin:/usr/bin", "path-replaced",
+         "this replaces the PATH of the parent image: write {parent} where its directories belong"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("setting", ["environment", "runtime_environment"])
+def test_a_value_that_is_easily_meant_in_another_way_is_said(
+    setting: str, name: str, value: str, code: str, text: str
+) -> None:
+    world = World(variables={"PATH": "/bin", "HOME": "/home/me", "LC_ALL": "C"})
+    plan = plan_of({setting: {name: value}}, world=world)
+    assert said(plan) == [(code, f"{setting}.{name}", text)]
+    note = next(note for note in plan.notes if note.code == code)
+    assert str(note) == f"pipeline.training.settings.docker.{setting}.{name}: {text}"
+    # It stands where the value was written, and is said once.
+    both = plan_of({"environment": {"A": "1"}}, {"load": {}, "train": {setting: {name: value}}}, world=world)
+    (note,) = [note for note in both.notes if note.code == code]
+    assert note.where.dotted == f"pipeline.training.step.train.settings.docker.{setting}.{name}"
+    assert len(said(plan_of({setting: {name: value}}, {"a": {}, "b": {"user": "1"}}, world=world))) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PATH", "/opt/bin:{parent}"),
+        ("PATH", "/opt/bin:/usr/local/bin:/usr/bin:/bin"),
+        ("PATH", "${TOOLS}:{parent}"),
+        ("MODEL_PATH", "/opt/models"),
+        ("PRICE", "$5 and $$"),
+        ("PHRASE", "pa$sword"),
+        ("EXPRESSION", "^a$|$(date)"),
+    ],
+)
+def test_a_value_that_says_what_it_means_is_not_said(name: str, value: str) -> None:
+    world = World(variables={"TOOLS": "/tools"})
+    assert said(plan_of({"environment": {name: value}}, world=world)) == []
+
+
+def test_of_what_looks_like_a_credential_nothing_is_shown() -> None:
+    (note,) = said(plan_of({"environment": {"API_TOKEN": "x8Kq$PLMT3v9wZr"}}))
+    assert note[0] == "credential"
+    assert "PLMT" not in note[2]
+
+
+def test_a_value_that_nobody_sets_is_not_said() -> None:
+    codes = {note.code for note in plan_of({"skip_build": True, "environment": {"A": "$PATH"}}).notes}
+    assert codes == {"skip-build"}
+
+
 def test_an_image_without_code_is_said() -> None:
     assert said(plan_of({**NOT_INCLUDED, "user": "1"})) == [
         ("no-code", "training", "training: no code is included, and this release cannot download it")

@@ -77,7 +77,7 @@ def apply_command(
             from executor.cli.render.text import outcome_lines  # noqa: PLC0415  # as above
 
             for note in planned.plan.notes:
-                print_note(note.text)
+                print_note(str(note))
             print_lines(outcome_lines(outcomes))
     for item in outcomes:
         if item.error is not None and output != "json":

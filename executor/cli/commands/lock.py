@@ -151,7 +151,7 @@ def _show(checked: LockCheck, output: str, state: str) -> None:
             print_note(f"dropped {dropped}")
     show_comparisons(checked.compared, output)
     for note in checked.notes:
-        print_note(note.text)
+        print_note(str(note))
     for parent in unpinned(checked.plans):
         name, reason = parent.reference.familiar, unpinned_reason(parent)
         print_note(f"unpinned: the digest of {name} is not known ({reason})")

@@ -111,9 +111,15 @@ def change_data(change: Change) -> dict[str, Any]:
     return asdict(change)
 
 
-def note_data(note: Note) -> dict[str, str]:
+def note_data(note: Note) -> dict[str, Any]:
     """One note."""
-    return {"code": note.code, "key": note.key, "text": note.text}
+    return {
+        "code": note.code,
+        "key": note.key,
+        "file": note.where.file,
+        "line": note.where.line,
+        "text": note.text,
+    }
 
 
 def problem_data(problem: Problem) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def report_markdown(report: Report) -> Markdown:
         heading(f"stowplan: {plan.pipeline} on {plan.stack}"),
         cell(f"{plan_counts(report)} {lock_words(report.lock)}."),
         table(["action", "image", "steps", "hash", "why"], rows),
-        bullets(cell(note.text) for note in plan.notes),
+        bullets(cell(str(note)) for note in plan.notes),
     ])  # fmt: skip
 
 
