@@ -358,7 +358,8 @@ def _source(name: str, asked: Iterable[tuple[Place, Dependencies]]) -> Source:
     packages: list[tuple[Place, Requirement]] = []
     apt_packages: list[str] = []
     for where, dependencies in asked:
-        packages += [(where, each) for each in parse_list(dependencies.requirements).packages]
+        listed = parse_list(dependencies.requirements)
+        packages += [(where, evolve(each, where=where)) for each in listed.packages]
         apt_packages += dependencies.apt_packages
     if problems := contradictions(packages):
         raise PlannerError(problems)

@@ -29,10 +29,11 @@ from planner.image.instructions import (
 from planner.image.spec import ExternalImage, ImageSpec, Observed, Resolved
 from planner.lock.lock import Pins
 from planner.pipeline import Pipeline, Step
+from planner.requirements.conflicts import impossible, refused
 from planner.requirements.names import prevailing
 from planner.requirements.options import canonical_options, resolving, resolving_variables
 from planner.requirements.packages import Closure
-from planner.requirements.resolution import Inputs, contradiction, divided
+from planner.requirements.resolution import Inputs, divided
 from planner.settings.effective import Settings
 from planner.settings.secrets import secret_names, versions_of
 from planner.sources import Source, Sources, with_indexes
@@ -148,7 +149,9 @@ class Specs:
             need = Resolve(inputs, preferred, upgrades)
             found = self.facts.ask(need)
             if found.impossible:
-                raise PlannerError([contradiction(inputs, found.reason)])
+                raise PlannerError([impossible(inputs, found.reason)])
+            if found.refused:
+                raise PlannerError([refused(inputs, found.reason)])
             if found.reason:
                 return Resolved(
                     inputs.digest,

@@ -19,7 +19,6 @@ from typing import Any, Final
 from attrs import evolve
 
 from executor import limits
-from executor.errors import ExecutorError
 from executor.process import Command, run
 from executor.resolve.closure import closure, locations, wants
 from executor.resolve.overrides import contested, override
@@ -63,20 +62,20 @@ _PIP_VARIABLES: Final = {
 _INDEX_WORDS: Final = ("--index=", "--extra-index-url=")
 _UNREACHABLE: Final = re.compile(
     r"Failed to fetch|network was disabled|Request failed|dns error|operation timed out"
+    # What git says.
+    r"|Could not resolve host|Failed to connect to|Connection timed out"
 )
 # What uv says first where requirements come to nothing. What follows says why.
 _NO_SOLUTION: Final = "No solution found when resolving dependencies"
 # What uv says at the end where its command line is wrong.
 _USAGE: Final = "For more information, try '--help'."
-_SEE: Final = "see `uv pip compile --help`"
 
 
 def resolve(need: Resolve, environ: Mapping[str, str], *, asks: bool = True) -> Resolution:
     """What uv says. With `asks=False` nobody is asked, so nothing is known.
 
     What requirements cannot come to, and what cannot be told now, is a reason. ExecutorError if uv cannot be
-    run, does not end, or does not take the arguments of the installer. `environ` has the values of variables
-    that the image's own refer to.
+    run, or does not end. `environ` has the values of variables that the image's own refer to.
     """
     if not asks:
         return Resolution(reason="the lock does not have what they come to", transient=True)
@@ -130,9 +129,6 @@ class _Asking:
     def ask(self, command: Command) -> Resolution | None:
         """Why uv has no answer; None if it has written one."""
         done = run(command, timeout=limits.RESOLVE_SECONDS)
-        if done.code and _USAGE in done.stderr:
-            said = _failure(done.stderr, self.secrets).reason
-            raise ExecutorError.of("python_package_installer_args", f"uv does not take them: {said}", _SEE)
         return _failure(done.stderr, self.secrets) if done.code else None
 
     def written(self) -> Mapping[str, Any]:
@@ -288,6 +284,8 @@ def _failure(stderr: str, secrets: Iterable[str]) -> Resolution:
         elif words:
             break
     said = ": ".join(word.rstrip(":.") for word in dict.fromkeys(words) if word != _NO_SOLUTION)
-    transient = _UNREACHABLE.search(stderr) is not None
     reason = Mask(secrets)(said or " ".join(stderr.split()) or "uv says nothing")
+    if _USAGE in stderr:
+        return Resolution(reason=reason, refused=True)
+    transient = _UNREACHABLE.search(stderr) is not None
     return Resolution(reason=reason, transient=transient, impossible=not transient)

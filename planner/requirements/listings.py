@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from attrs import evolve
+
 from planner.errors import Place, PlannerError, Problem
 from planner.immutable import frozen
 from planner.logins import typed
@@ -121,7 +123,11 @@ def read_listing(text: str, command: str, *, setting: str, skip_local: bool = Fa
             )
             for problem in error.problems
         ) from None
-    return Listing(read, tuple(local))
+    # A line of the output is nowhere to be seen.
+    packages, constraints = (
+        tuple(evolve(each, where=Place()) for each in part) for part in (read.packages, read.constraints)
+    )
+    return Listing(evolve(read, packages=packages, constraints=constraints), tuple(local))
 
 
 def _name(line: str, comment: str) -> str:

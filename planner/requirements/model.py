@@ -19,7 +19,7 @@ from packaging.utils import InvalidName, InvalidWheelFilename, canonicalize_name
 from packaging.version import Version
 
 from planner.errors import Place, PlannerError, Problem
-from planner.identity import COUNTED, content_hash
+from planner.identity import COUNTED, NOT_COUNTED, content_hash
 from planner.immutable import frozen
 from planner.logins import typed
 from planner.requirements.credentials import fault, refuse_unreadable
@@ -89,6 +89,8 @@ class Requirement:
     url: str | None = field(default=None, metadata=COUNTED)
     marker: Marker | None = field(default=None, metadata=COUNTED)
     hashes: tuple[str, ...] = field(default=(), converter=_words, metadata=COUNTED)
+    where: Place = field(default=_NOWHERE, eq=False, repr=False, metadata=NOT_COUNTED)
+    """Where it is asked for, as far as anybody has said so."""
 
     @classmethod
     def parse(cls, text: str, hashes: Iterable[str] = (), *, where: Place = _NOWHERE) -> Self:
@@ -110,7 +112,7 @@ class Requirement:
                 problems.append(Problem(where, found, fix))
         if requirement is None or problems:
             raise PlannerError(problems)
-        return evolve(requirement, hashes=strong.values())
+        return evolve(requirement, hashes=strong.values(), where=where)
 
     @classmethod
     def _read(cls, text: str, where: Place) -> Self:

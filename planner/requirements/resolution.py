@@ -13,15 +13,13 @@ from functools import cached_property
 from attrs import field
 from packaging.utils import canonicalize_name
 
-from planner.errors import Place, Problem
 from planner.identity import content_hash
 from planner.immutable import frozen
 from planner.requirements.model import Requirements
-from planner.requirements.names import OWN, SETTING_OF
 from planner.requirements.packages import Closure, Package
 from planner.values import Digest, FrozenMapping, freeze
 
-__all__ = ["Inputs", "Resolution", "contradiction", "divided", "named_in", "reached"]
+__all__ = ["Inputs", "Resolution", "divided", "named_in", "reached"]
 
 
 @frozen(cache_hash=True)
@@ -65,8 +63,8 @@ class Resolution:
     """The answer: the packages, and which of them each source wants by itself; or why there is none.
 
     `overridden` are packages at versions that somebody excludes: the sources that prevail asked for them.
-    `transient` says whether asking again later may help, and `impossible` that the requirements are what
-    is wrong.
+    `transient` says whether asking again later may help, `impossible` that the requirements are what is
+    wrong, and `refused` that the options beside them are.
     """
 
     packages: tuple[Package, ...] = ()
@@ -75,6 +73,7 @@ class Resolution:
     reason: str = ""
     transient: bool = False
     impossible: bool = False
+    refused: bool = False
 
 
 def reached(names: Iterable[str], packages: Mapping[str, Package]) -> Iterator[str]:
@@ -109,26 +108,3 @@ def divided(sources: Iterable[str], resolution: Resolution) -> Mapping[str, Clos
 def named_in(reason: str) -> frozenset[str]:
     """The packages that uv names in a reason, among other words."""
     return frozenset(canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", reason))
-
-
-def contradiction(inputs: Inputs, reason: str) -> Problem:
-    """The problem of requirements that come to nothing: who asks for what, and why that cannot be.
-
-    `reason` is uv's, which names the packages that stand in each other's way. The problem is at the setting
-    of the last source: those before it are less often the user's own.
-    """
-    words = named_in(reason)
-    lines = [
-        (name, each.text)
-        for name, asked in inputs.sources
-        for each in (*asked.packages, *asked.constraints)
-        if each.name in words
-    ]
-    sources = list(dict.fromkeys(name for name, _ in lines)) or [name for name, _ in inputs.sources]
-    asked = "; ".join(f"{name} asks for {text}" for name, text in lines)
-    found = f"cannot be resolved together: {asked}. {reason}" if asked else f"cannot be resolved: {reason}"
-    where = Place(path=(SETTING_OF[sources[-1]],))
-    fix = "change one of them"
-    if not inputs.prevail and (own := [name for name in sources if name in OWN]) and own != sources:
-        fix += f", or set prefer_own_requirements = true to have those of {' and '.join(own)} win"
-    return Problem(where, f"{' and '.join(sources)} {found}", fix, "contradiction")

@@ -53,6 +53,7 @@ from planner import (
     make_plan,
 )
 from planner.components import Component
+from planner.errors import Place
 from planner.facts.answers import ImagePython
 from planner.identity import canonical, counts, variable_fingerprint
 from planner.image.instructions import (
@@ -211,6 +212,7 @@ OUT: Final = {
     "PackageIndex.packages", "PackageIndex.url", "Resolved.exclude_newer",
     "Resolved.inputs", "Resolved.overridden", "Resolved.python", "Resolved.reason", "Resolved.transient",
     "ImageSpec.observed", "InstallRequirements.observed", "Observed.inputs", "Observed.source",
+    "Requirement.where",
 }  # fmt: skip
 
 
@@ -351,6 +353,7 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (Requirement, "url"): evolve(REQUIREMENT, url="https://example.com/torch.whl"),
     (Requirement, "marker"): evolve(REQUIREMENT, marker=None),
     (Requirement, "hashes"): evolve(REQUIREMENT, hashes=()),
+    (Requirement, "where"): evolve(REQUIREMENT, where=Place(file="requirements.txt", line=1)),
     (Clause, "operator"): evolve(CLAUSE, operator="<="),
     (Clause, "version"): evolve(CLAUSE, version="2.1.2"),
     (Marker, "text"): evolve(MARKER, text='python_version < "3.13"'),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import socket
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import Final
 import pytest
 
 from executor import limits
-from executor.errors import ExecutorError, ProgramSilent
+from executor.errors import ProgramSilent
 from executor.resolve.uv import addresses, resolve
 from planner.facts.needs import Resolve
 from planner.requirements.indexes import as_options
@@ -482,10 +481,15 @@ def with_arguments(arguments: Mapping[str, str]) -> Inputs:
 
 def test_arguments_that_uv_does_not_take_are_no_contradiction(index: Index) -> None:
     inputs = with_arguments({"default-index": index.url, "resolution": "oldest"})
-    with pytest.raises(ExecutorError) as caught:
-        resolve(Resolve(inputs), os.environ)
-    found = r"python_package_installer_args: uv does not take them: invalid value 'oldest' for '--resolution"
-    assert re.match(found, str(caught.value))
+    found = resolve(Resolve(inputs), os.environ)
+    assert found.reason.startswith("invalid value 'oldest' for '--resolution")
+    assert (found.refused, found.impossible, found.transient) == (True, False, False)
+
+
+def test_a_repository_that_cannot_be_reached_may_be_reached_later(index: Index) -> None:
+    found = asked(index, Requirement.parse("x @ git+https://127.0.0.1:1/x.git"))
+    assert "unable to access" in found.reason
+    assert (found.transient, found.impossible) == (True, False)
 
 
 def test_a_question_that_does_not_end_is_ended(
