@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, get_args, get_origin
+
+import attrs
 
 from planner.errors import Place, PlannerError, Problem
 from planner.image.instructions import Installer
@@ -18,7 +20,15 @@ from planner.requirements.model import Requirement, Requirements
 from planner.requirements.options import parse_option
 from planner.settings.build_options import check_arguments
 from planner.settings.checks import kind_of
-from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, bare_flags, freeze
+from planner.values import (
+    Digest,
+    EnvTemplate,
+    FrozenMapping,
+    ImageRef,
+    PythonPackageInstaller,
+    bare_flags,
+    freeze,
+)
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -85,10 +95,19 @@ def _converter(*, thorough: bool = False) -> Converter:
     It stops at the first problem, unless it is `thorough`.
     """
     from cattrs import Converter  # noqa: PLC0415  # see structured
+    from cattrs.cols import homogenous_tuple_structure_factory as of_items  # noqa: PLC0415  # as above
 
     converter = Converter(detailed_validation=thorough, forbid_extra_keys=True, omit_if_default=True)
     for kind in (str, int, bool):
         converter.register_structure_hook(kind, _exactly(kind))
+    # What has another shape than it should: cattrs would say which attribute Python has missed.
+    converter.register_structure_hook_factory(
+        attrs.has, lambda kind: _shaped(_read_table, converter.gen_structure_attrs_fromdict(kind))
+    )
+    converter.register_structure_hook_factory(
+        _made_of(tuple), lambda kind: _shaped(_read_list, of_items(kind, converter))
+    )
+    converter.register_structure_hook_func(_made_of(Literal), _read_choice)
     for leaf, parse in ((Digest, Digest.parse), (ImageRef, ImageRef.parse)):
         converter.register_structure_hook(leaf, lambda value, _, parse=parse: parse(_string(value)))
     converter.register_structure_hook(Requirements, lambda value, _: _read_requirements(converter, value))
@@ -97,7 +116,7 @@ def _converter(*, thorough: bool = False) -> Converter:
     )
     converter.register_structure_hook_func(_is(Mapping[str, Any]), lambda value, _: _read_mapping(value))
     converter.register_structure_hook_func(
-        _is(Mapping[str, str]), lambda value, _: FrozenMapping(converter.structure(value, dict[str, str]))
+        _is(Mapping[str, str]), lambda value, _: FrozenMapping(_read_texts(converter, value))
     )
     converter.register_structure_hook_func(
         _is(Mapping[str, int]), lambda value, _: FrozenMapping(converter.structure(value, dict[str, int]))
@@ -115,6 +134,10 @@ def _is(shape: object) -> Callable[[object], bool]:
     return lambda kind: kind == shape
 
 
+def _made_of(origin: object) -> Callable[[object], bool]:
+    return lambda kind: get_origin(kind) is origin
+
+
 def _exactly(kind: type) -> Any:
     def check(value: Any, _: object) -> Any:
         if type(value) is not kind:
@@ -129,11 +152,38 @@ def _string(value: object) -> str:
     return checked
 
 
-def _read_mapping(value: object) -> Mapping[str, Any]:
+def _shaped(check: Callable[[Any], Any], read: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """What reads a value after its shape was checked."""
+    return lambda value, kind: read(check(value), kind)
+
+
+def _read_table(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a table, found {kind_of(value)}")
-    frozen_value: FrozenMapping[Any] = freeze(value)
+    return value
+
+
+def _read_list(value: Any) -> Any:
+    # Instructions are frozen before their kind is known.
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"expected a list, found {kind_of(value)}")
+    return value
+
+
+def _read_choice(value: object, kind: Any) -> object:
+    if not isinstance(value, str) or value not in get_args(kind):
+        found = repr(value) if isinstance(value, str) else kind_of(value)
+        raise ValueError(f"expected {' or '.join(map(repr, get_args(kind)))}, found {found}")
+    return value
+
+
+def _read_mapping(value: object) -> Mapping[str, Any]:
+    frozen_value: FrozenMapping[Any] = freeze(_read_table(value))
     return frozen_value
+
+
+def _read_texts(converter: Converter, value: Any) -> dict[str, str]:
+    return converter.structure(_read_table(value), dict[str, str])
 
 
 def _read_installer(value: Any, _: object) -> Installer:
@@ -145,12 +195,14 @@ def _read_installer(value: Any, _: object) -> Installer:
     known = {name: _string(item) for name, item in table.items()}
     if unknown := known.keys() - {"name", "version"}:
         raise ValueError(f"unknown key {min(unknown)!r}")
-    return Installer(known.get("name", ""), known.get("version"), arguments)
+    names = [each.value for each in PythonPackageInstaller]
+    if known.get("name") not in names:
+        raise ValueError(f"expected an installer, {' or '.join(names)}, found {known.get('name', 'none')!r}")
+    return Installer(known["name"], known.get("version"), arguments)
 
 
 def _read_variables(converter: Converter, value: Any) -> FrozenMapping[EnvTemplate]:
-    texts = converter.structure(value, dict[str, str])
-    return FrozenMapping({name: EnvTemplate(text) for name, text in texts.items()})
+    return FrozenMapping({name: EnvTemplate(text) for name, text in _read_texts(converter, value).items()})
 
 
 def _read_requirements(converter: Converter, value: Any) -> Requirements:

@@ -198,7 +198,10 @@ def read_instruction(
     """An instruction. `sources` are those whose packages are known, by name."""
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise wrong(where, f"unknown kind of instruction: {kind!r}")
+        found = (
+            f"unknown kind of instruction: {kind!r}" if "kind" in data else "an instruction without a kind"
+        )
+        raise wrong(where, found)
     if kind != "requirements":
         return structured(data, KINDS[kind], where)
     install = structured(data, _Install, where)

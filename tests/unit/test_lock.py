@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import datetime as dt
 import itertools
 import random
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+import tomlkit
 from attrs import evolve
 
 from planner import (
@@ -28,6 +32,7 @@ from planner import (
     diff,
     dumps,
     loads,
+    toml,
 )
 from planner.image.instructions import (
     CopyFiles,
@@ -697,7 +702,7 @@ def test_a_version_that_never_was(text: str, found: str) -> None:
         ('reference = "docker', 'tag = "x"\nreference = "docker', "parent: extra fields found (tag)"),
         ('kind = "apt"', 'kind = "apt"\nupdate = true', "extra fields found (update)"),
         ('kind = "apt"', 'kind = "yum"', "image 'training': unknown kind of instruction: 'yum'"),
-        ('kind = "apt"\n', "", "unknown kind of instruction: None"),
+        ('kind = "apt"\n', "", "an instruction without a kind"),
         ('user = "1000"', "user = 1000", "user: expected str, found an integer"),
         ("runtime = false", 'runtime = "false"', "runtime: expected bool, found a string"),
         ("runtime = false", "runtime = 0", "runtime: expected bool, found an integer"),
@@ -711,7 +716,7 @@ def test_a_version_that_never_was(text: str, found: str) -> None:
         ('digest = "sha256:', 'digest = "sha512:', "image[0].parent.digest"),
         ('kind = "manifest"', 'kind = "list"', "image[0].parent.kind"),
         ('version = "0.13.9"', "version = 13", "expected str, found an integer"),
-        ('name = "uv"', 'name = "conda"', "'conda' is not a valid PythonPackageInstaller"),
+        ('name = "uv"', 'name = "conda"', "expected an installer, uv or pip, found 'conda'"),
         ('name = "uv"', 'name = "uv"\nsource = "x"', "unknown key 'source'"),
         ('timeout = "10"', "timeout = 1.5", "timeout: not a value of an option: a number"),
         ('timeout = "10"', "timeout = 2020-01-01", "timeout: not a value of an option: date"),
@@ -918,3 +923,53 @@ def test_no_value_of_a_lock_can_crash_its_reading() -> None:
             loads(text)
         except PlannerError as error:
             assert error.problems  # noqa: PT017  # either way is right
+
+
+def _paths(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The path of each value in TOML data."""
+    items: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, item in items:
+        yield (*path, key)
+        yield from _paths(item, (*path, key))
+
+
+SHAPES: Final[tuple[Any, ...]] = (
+    5, True, "x", dt.date(2020, 1, 1), [], ["x"], [["x"]], {}, {"a": 1}, [{"a": 1}],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (LEDGER, "expected 'index' or 'manifest', found a table"),
+        (dumps(VERSION_1), "expected an installer, uv or pip, found 'x'"),
+    ],
+    ids=["resolved", "unresolved"],
+)
+def test_what_has_another_shape_is_said_in_words_of_the_lock(text: str, words: str) -> None:
+    """And not in those of the library that reads it, or of Python."""
+    data = toml.parse(text)
+    found = set()
+    # One of each: instructions are of several kinds, all others of a list are alike.
+    every = {
+        tuple(key for key in path if "instruction" in path or isinstance(key, str)): path
+        for path in _paths(data)
+    }
+    for path, value in itertools.product(every.values(), SHAPES):
+        changed: Any = copy.deepcopy(data)
+        *above, last = path
+        at = changed
+        for key in above:
+            at = at[key]
+        at[last] = value
+        try:
+            loads(tomlkit.dumps(changed))
+        except PlannerError as error:
+            found |= {problem.found for problem in error.problems}
+    assert {"expected a table, found a string", "expected a list, found a string", words} <= found
+    foreign = "unknown error|object|attribute|typing|invalid value|is not a valid|None|planner"
+    assert [each for each in sorted(found) if re.search(foreign, each)] == []
