@@ -18,6 +18,7 @@ from typing import Final
 from executor import limits
 from executor.errors import ExecutorError
 from executor.process import Command, run
+from executor.resolve.program import uv_program
 from executor.state import scratch_directory
 from planner.facts.answers import Printed
 from planner.facts.needs import ProgramOutput
@@ -90,7 +91,7 @@ def _command(
     extra: Mapping[str, str],
     scratch: Path,
 ) -> Command:
-    """A command with what its placeholders stand for. ExecutorError if there is no Python."""
+    """A command with what its placeholders stand for. ExecutorError if there is no Python, or no uv."""
     values = {"{directory}": str(directory), "{output}": str(scratch / _OUTPUT)}
     if any("{copy}" in word for word in words):
         values["{copy}"] = str(_copied(directory, scratch))
@@ -103,7 +104,7 @@ def _command(
         for word in words
     ]
     if argv[0] == "uv":
-        argv[0] = _uv(environ)
+        argv[0] = uv_program(environ)
     return Command(tuple(argv), extra, str(directory))
 
 
@@ -126,16 +127,6 @@ def _copied(directory: Path, scratch: Path) -> Path:
         if (directory / name).is_file():
             shutil.copyfile(directory / name, copy / name)
     return copy
-
-
-def _uv(environ: Mapping[str, str]) -> str:
-    """The uv that stowplan depends on, else the one on the PATH."""
-    try:
-        from uv import find_uv_bin  # noqa: PLC0415  # only what is observed anew needs it
-
-        return find_uv_bin()
-    except (ImportError, FileNotFoundError):
-        return shutil.which("uv", path=environ.get("PATH")) or "uv"
 
 
 def user_python(environ: Mapping[str, str]) -> Path:

@@ -22,6 +22,7 @@ from executor import limits
 from executor.process import Command, run
 from executor.resolve.closure import closure, locations, wants
 from executor.resolve.overrides import contested, override
+from executor.resolve.program import uv_program
 from executor.resolve.switch import Switch, switch
 from executor.state import scratch_directory
 from planner.facts.needs import Resolve
@@ -141,11 +142,12 @@ def _asking(need: Resolve, environ: Mapping[str, str], overridden: Collection[st
     env = dict(_variables(need.inputs, environ))
     secrets = (*env.values(), *(environ[name] for name in sorted(_referred(need.inputs))))
     options = [option for _, each in need.inputs.sources for option in each.options]
+    uv = uv_program(environ)
     # Nothing of it has to be on the file system of the project, which may be read-only.
     with scratch_directory(None) as directory, switch(of_options(options)) as running:
         for file, text in files(need, overridden).items():
             (directory / file).write_text(text)
-        lock, listing = commands(need, str(directory), overrides=bool(overridden))
+        lock, listing = commands(need, uv, str(directory), overrides=bool(overridden))
         if running:
             lock, listing = (_through(running, command, env) for command in (lock, listing))
         else:
@@ -229,10 +231,8 @@ def _line(requirement: Requirement, preferred: Iterable[Package]) -> str:
     return requirement.text
 
 
-def commands(need: Resolve, directory: str, *, overrides: bool = False) -> tuple[Command, Command]:
-    """The two questions: what the files are, and who wants them."""
-    from uv import find_uv_bin  # noqa: PLC0415  # only what is resolved anew needs it
-
+def commands(need: Resolve, uv: str, directory: str, *, overrides: bool = False) -> tuple[Command, Command]:
+    """The two questions to a uv: what the files are, and who wants them."""
     inputs = need.inputs
     foreign = (name for name in _CHOOSING if name in os.environ and name not in inputs.variables)
     unset = [word for name in foreign for word in ("-u", name)]
@@ -240,7 +240,7 @@ def commands(need: Resolve, directory: str, *, overrides: bool = False) -> tuple
     options = beside(for_installer(given, "uv"), inputs.arguments)
     common = [
         *(("env", *unset) if unset else ()),
-        find_uv_bin(),
+        uv,
         *("pip", "compile", "--no-progress", "--color=never", f"--directory={directory}"),
         *(f"{number}.txt" for number in range(len(inputs.sources))),
         f"--constraints={_CONSTRAINTS}",

@@ -53,7 +53,6 @@ from planner import (
     make_plan,
 )
 from planner.components import Component
-from planner.errors import Place
 from planner.facts.answers import ImagePython
 from planner.identity import canonical, counts, variable_fingerprint
 from planner.image.instructions import (

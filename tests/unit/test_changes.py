@@ -521,6 +521,7 @@ def test_values_of_options_are_told_apart(before: Any, after: Any, text: str) ->
 def test_every_field_of_a_spec_was_tried() -> None:
     assert {attribute.name for attribute in attrs.fields(ImageSpec)} == {
         "parent", "instructions", "platform", "build_args", "labels", "target", "options", "resolved",
+        "observed",
     }  # fmt: skip
     assert {attribute.name for attribute in attrs.fields(Checkout)} == {
         "platform", "trees", "variables", "parent_id",

@@ -9,12 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from executor import limits
-from executor.errors import ExecutorError
+from executor.errors import ExecutorError, ProgramMissing
 from executor.observe.programs import PYTHON_VARIABLE, output_of, user_python
 from executor.observe.world import WorkingTree, answer
+from executor.resolve.program import uv_program
+from executor.resolve.uv import resolve
 from planner import Printed, ProgramOutput
+from planner.facts.needs import Resolve
+from planner.requirements.model import Requirement, Requirements
+from planner.requirements.resolution import Inputs
 
 PYTHON = sys.executable
 
@@ -194,3 +200,32 @@ def test_what_an_environment_has_installed(environment: Path, tmp_path: Path) ->
     assert found.command == "uv pip freeze --python={python}"
     (failure,) = found.failures
     assert "No module named pip" in failure
+
+
+@pytest.mark.parametrize("missing", ["package", "binary"])
+def test_the_uv_of_stowplan_goes_before_the_one_on_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    own = tmp_path / "uv"
+    own.symlink_to(PYTHON)
+    environ = {"PATH": str(tmp_path)}
+    assert uv_program(environ) == find_uv_bin()
+
+    def lost() -> str:
+        raise FileNotFoundError("Could not find the uv binary in any of the following locations: …")
+
+    if missing == "package":
+        monkeypatch.setitem(sys.modules, "uv", None)
+    else:
+        monkeypatch.setattr("uv.find_uv_bin", lost)
+    assert uv_program(environ) == str(own)
+    for elsewhere in ({"PATH": str(tmp_path / "other")}, {"PATH": ""}, {}):
+        with pytest.raises(ProgramMissing) as caught:
+            uv_program(elsewhere)
+        assert str(caught.value) == "uv: no such program: install it, or put its directory on the PATH"
+    # Whoever needs it says so: a program that is asked for a list, and a resolution.
+    found = answer(ProgramOutput((("uv", "export"),)), WorkingTree(tmp_path, {}))
+    assert found.failures == ("`uv export`: no such program",)
+    sources = (("requirements", Requirements.of([Requirement.parse("six")])),)
+    with pytest.raises(ProgramMissing):
+        resolve(Resolve(Inputs(sources, "3.11", "x86_64-manylinux_2_28")), {})
