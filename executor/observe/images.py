@@ -98,18 +98,22 @@ class Images:
         from executor.observe import parents  # noqa: PLC0415  # only what is resolved anew needs it
 
         images = {need: (need.ref, need.platform or self.host_platform()) for need in needs}
-        told: Mapping[tuple[ImageRef, str], parents.Told] = {}
+        told: dict[tuple[ImageRef, str], parents.Told] = {}
         if self.asks:
-            told = parents.by_configuration(images.values(), timeout=self.timeout, environ=self.environ)
-        found = {}
-        for need, image in images.items():
+            told |= parents.by_configuration(images.values(), timeout=self.timeout, environ=self.environ)
+        # Steps on one image differ in whether a setting says the version. One container tells it all of them.
+        unsaid = {image for need, image in images.items() if need.version is None}
+        for image in dict.fromkeys(images.values()) if self.asks else ():
             known = told.get(image)
-            version = need.version or (known and known.version)
-            if self.asks and (known is None or known.musl is None or version is None):
-                run = partial(parents.by_container, need.ref, known is not None or version is None)
-                known = self._ask(run, wait=limits.PARENT_SECONDS) or known
-            found[need] = parents.python(known or parents.Told(), image[1], given=need.version)
-        return found
+            versionless = image in unsaid and (known is None or known.version is None)
+            if versionless or known is None or known.musl is None:
+                run = partial(parents.by_container, image[0], known is not None or versionless)
+                if ran := self._ask(run, wait=limits.PARENT_SECONDS):
+                    told[image] = ran
+        return {
+            need: parents.python(told.get(image) or parents.Told(), image[1], given=need.version)
+            for need, image in images.items()
+        }
 
     def _ask(self, question: Callable[[Any], T], *, wait: float | None = None) -> T | None:
         """What the engine says; None if there is none, it fails, or it does not answer in time."""

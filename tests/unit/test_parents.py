@@ -7,7 +7,7 @@ import platform
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from attrs import define, field, frozen
@@ -319,6 +319,23 @@ def test_where_nobody_tells_the_python_of_this_machine_is_assumed(engine: Ran | 
         assert python_of(there, engine, version="3.10") == ImagePython("3.10", "x86_64-manylinux_2_28")
         found = python_of(there, engine, platform="linux/arm64")
         assert found == ImagePython("3.9.1", "aarch64-manylinux_2_28", assumed=True)
+
+
+@pytest.mark.parametrize("versions", [(None, "3.10"), ("3.10", None), ("3.10", "3.9"), (None, None)])
+def test_one_container_tells_all_that_is_to_be_known_of_an_image(versions: tuple[str | None, ...]) -> None:
+    """Also where a setting says the version for some steps."""
+    engine = Ran(prints=MUSL)
+    with registry({"linux/amd64": WOLFI}) as (site, _):
+        ref = ImageRef.parse(f"{site.address}/base:1")
+        platforms = (None, "linux/amd64")  # which are the same here
+        needs = [PythonOf(ref, *pair) for pair in zip(platforms, versions, strict=True)]
+        images = Images(
+            engine=lambda: cast("Any", engine), environ={}, timeout=5, host_platform=lambda: "linux/amd64"
+        )
+        found = images.answers(needs)
+    assert [found[need].version for need in needs] == [version or "3.12.8" for version in versions]
+    assert {found[need].platform for need in needs} == {"x86_64-unknown-linux-musl"}
+    assert engine.asked == ["inspect", "pull", "run"]
 
 
 def test_an_engine_that_fails_tells_nothing() -> None:
