@@ -143,6 +143,9 @@ class ImageStore(Protocol):
     def digest(self, ref: ImageRef) -> Digest | None:
         """The registry's digest of a local image; None if it cannot be told."""
 
+    def pull(self, reference: str) -> None:
+        """Have an image of a registry as a local image."""
+
     def tag(self, reference: str, new: str) -> None:
         """Give a local image, named by a reference or an ID, another reference.
 
@@ -172,9 +175,6 @@ class Runner(Protocol):
         The image's own entrypoint is no part of it, as it is none of what a build runs. Without `network`
         the container has none.
         """
-
-    def pull(self, reference: str) -> None:
-        """Have an image of a registry as a local image."""
 
 
 class Engine(Builder, ImageStore, Runner, Protocol):

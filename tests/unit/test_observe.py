@@ -112,6 +112,9 @@ class Shelf:
         info = self.images.get(str(ref))
         return only_digest(ref, info.digests) if info else None
 
+    def pull(self, reference: str) -> None:
+        pytest.fail(f"{reference} was pulled")
+
     def tag(self, reference: str, new: str) -> None:
         pytest.fail(f"{reference} was tagged {new}")
 
