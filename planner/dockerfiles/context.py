@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
-from attrs import field
+from attrs import evolve, field
 
 from planner.dockerfiles.words import Unknown
 from planner.errors import PlannerError
@@ -53,7 +53,7 @@ class ContextSource:
     keyword: str = field(default="COPY", eq=False)
     written: str = field(default="", eq=False)
     """As the Dockerfile names it, with its variables replaced."""
-    line: int = field(default=0, eq=False)
+    line: int = 0
 
     @property
     def is_pattern(self) -> bool:
@@ -94,7 +94,7 @@ class Reached(NamedTuple):
 
     tree: Tree
     nothing: tuple[ContextSource, ...]
-    """The sources that take nothing of it."""
+    """The sources that are not there. A pattern may match nothing where its statement takes more."""
     astray: bool
     """Whether a link on the way to a source leads to nothing that the tree has."""
 
@@ -102,7 +102,14 @@ class Reached(NamedTuple):
 def reached_files(sources: Iterable[ContextSource], tree: Tree) -> Reached:
     """What of a build context is reached."""
     walk = _Walk(tree)
-    nothing = tuple(source for source in sources if not walk.take(source))
+    all_sources = tuple(sources)
+    taken = [walk.take(source) for source in all_sources]
+    lines = {source.line for source, found in zip(all_sources, taken, strict=True) if found}
+    nothing = tuple(
+        source
+        for source, found in zip(all_sources, taken, strict=True)
+        if not found and not (source.is_pattern and source.line in lines and walk.has_start(source))
+    )
     reached = Tree.of(entry for entry in tree.entries() if entry.path in walk.reached)
     return Reached(reached, nothing, walk.astray)
 
@@ -149,6 +156,12 @@ class _Walk:
                 self.reached.add(path)
                 found = True
         return found
+
+    def has_start(self, source: ContextSource) -> bool:
+        """Whether there is what comes before the first wildcard of a pattern: all builders ask for that."""
+        parts = source.path.split("/")
+        start = next(at for at, part in enumerate(parts) if _is_wild(part))
+        return any(True for _ in self._find(evolve(source, path="/".join(parts[:start]))))
 
     def _take_below(self, directory: str, source: ContextSource) -> bool:
         """Whether a directory has files that a source takes. Links there are taken as such."""

@@ -21,7 +21,7 @@ __all__ = ["pinned"]
 def pinned(dockerfile: Dockerfile, reach: Reach, pins: Mapping[NamedImage, Digest]) -> str:
     """The text to build the target from; an image that has no pin is named as it was, in full.
 
-    Whoever builds it needs no target. Lines end in a line feed.
+    Whoever builds it needs no target.
     """
     characters = list(dockerfile.text)
     numbers = {stage.index: number for number, stage in enumerate(reach.stages)}
@@ -36,14 +36,15 @@ def pinned(dockerfile: Dockerfile, reach: Reach, pins: Mapping[NamedImage, Diges
         for offset in origin.offsets:
             characters[offset] = ""
         characters[_start(origin.offsets)] = text
-    lines = Source("".join(characters)).lines
+    source = Source(dockerfile.text)
     needed = {stage.index for stage in reach.stages}
     for stage in dockerfile.stages:
         if stage.index not in needed:
             last = stage.statements[-1] if stage.statements else stage.start
             for line in range(stage.line, last.last_line + 1):
-                lines[line - 1] = f"# {lines[line - 1]}".rstrip()
-    return "\n".join(lines)
+                start = source.starts[line - 1]
+                characters[start] = ("# " if source.lines[line - 1] else "#") + characters[start]
+    return "".join(characters)
 
 
 def _start(offsets: tuple[int, ...]) -> int:

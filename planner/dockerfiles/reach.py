@@ -153,7 +153,7 @@ class _Walk:
             stages=tuple(needed),
             arguments=tuple(self._arguments()),
             origins=self._origins.found,
-            sources=tuple(dict.fromkeys(self._sources)),
+            sources=tuple(self._sources),
             secrets=tuple(self._secrets),
             remotes=tuple(self._remotes),
             buildkit=FrozenMapping(self._buildkit),

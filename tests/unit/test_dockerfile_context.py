@@ -91,7 +91,8 @@ def test_the_whole_context(statement: str) -> None:
 NOTHING = {
     "COPY none /": ["none"],
     "COPY none/ a.txt dir/none /": ["none", "dir/none"],
-    "COPY *.zip /": ["*.zip"],
+    "COPY *.zip none* /": ["*.zip", "none*"],
+    "COPY a.txt none/* dir/*.zip /": ["none/*"],
     "COPY a.txt/b /": ["a.txt/b"],
     "COPY circle /": ["circle"],
     "COPY broken /": ["broken"],
@@ -106,6 +107,10 @@ def test_what_is_not_there(statement: str) -> None:
     found, nothing = reached_paths(statement)
     assert nothing == NOTHING[statement]
     assert not set(found) - {"a.txt", "circle", "broken"}
+
+
+def test_a_pattern_may_match_nothing_where_something_else_is_taken() -> None:
+    assert reached_paths("COPY a.txt poetry.lock* dir/*.zip /") == (["a.txt"], [])
 
 
 @pytest.mark.parametrize("statement", CASES)

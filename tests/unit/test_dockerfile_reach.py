@@ -450,7 +450,7 @@ TEXTS = {
     "continued": ("FROM \\\n  # comment\n\n  python:3.11 \\\n AS a", "FROM \\\n  # comment\n\n  {python} \\\n AS a"),
     "in two": ("FROM pyt\\\n# comment\nhon:3.11 AS a\nRUN x", "FROM \\\n# comment\n{python} AS a\nRUN x"),
     "another escape": ("# escape=`\nFROM `\npython:3.11", "# escape=`\nFROM `\n{python}"),
-    "a mark and line ends of Windows": ("\ufeffFROM python:3.11\r\nRUN x\r\n", "FROM {python}\nRUN x\n"),
+    "a mark and line ends of Windows": ("\ufeffFROM python:3.11\r\nRUN x\r\n", "\ufeffFROM {python}\r\nRUN x\r\n"),
     "COPY": ("FROM scratch\nCOPY --chown=1 --from=python:3.11 --link a b", "FROM scratch\nCOPY --chown=1 --from={python} --link a b"),
     "quotes": ('FROM scratch\nCOPY --from="python:3.11" a b', 'FROM scratch\nCOPY --from="{python}" a b'),
     "mounts": (
