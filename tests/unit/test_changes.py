@@ -370,9 +370,9 @@ SIX_1 = Package("six", "1.0", files=(File("six-1.0-py3-none-any.whl", f"sha256:{
 RULES: Mapping[str, Any] = {
     "environment": SetEnvironment({"A": "${KEY}"}),
     "apt": InstallApt(("git",)),
-    "requirements": InstallRequirements("requirements", SIX, UV),
+    "requirements": InstallRequirements("requirements", SIX, UV, secrets={"pypi": 1}),
     "files": CopyFiles(),
-    "project": InstallProject("make", "0.13.9", "1000"),
+    "project": InstallProject("make", "0.13.9", "1000", {"pypi": 1}),
     "user": SetUser("1000"),
 }
 # For each field of each instruction that counts: other values, each with the field of its change.
@@ -395,6 +395,7 @@ FIELDS: Mapping[str, Mapping[str, list[tuple[Any, str]]]] = {
             (evolve(SIX, options=(Option("pre"),)), "requirements"),
         ],
         "closure": [(Closure([SIX_1]), "packages")],
+        "secrets": [({"pypi": 2}, "secrets"), ({"other": 1}, "secrets"), (None, "secrets")],
         "installer": [
             (evolve(UV, name=PythonPackageInstaller.PIP), "installer"),
             (evolve(UV, version="0.13.10"), "installer"),
@@ -413,6 +414,7 @@ FIELDS: Mapping[str, Mapping[str, list[tuple[Any, str]]]] = {
         "command": [("make x", "local_project_install_command")],
         "uv": [("0.13.10", "local_project_install_command"), (None, "local_project_install_command")],
         "owner": [("1001", "local_project_install_command"), (None, "local_project_install_command")],
+        "secrets": [({"pypi": 2}, "secrets"), ({"other": 1}, "secrets"), (None, "secrets")],
     },
     "user": {"user": [("0", "user")]},
 }

@@ -258,7 +258,7 @@ def test_the_command_of_buildkit(tmp_path: Path) -> None:
         "--build-arg=SOURCE_DATE_EPOCH=315532800",
         "-",
     )
-    alone = buildx_command(job(pull=True), tmp_path / "id", ("/plugins/docker-buildx",))
+    alone = buildx_command(job(pull=True), tmp_path / "id", program=("/plugins/docker-buildx",))
     assert alone.argv == ("/plugins/docker-buildx", *command.argv[2:])
     assert command.env["STOWPLAN_TOKEN"] == "hunter22"
     assert "hunter22" not in repr(command)
