@@ -36,6 +36,17 @@ SETTINGS = {
     "path out of the project": (docker('requirements = "../requirements.txt"'), ["leaves the project"]),
     "no such installer": (docker('python_package_installer = "poetry"'), ["not one of uv, pip"]),
     "of a later release": (docker('dockerfile = "Dockerfile"'), ["dockerfile", "not supported by this release", "leave dockerfile out"]),
+    "a secret in place of where it is found": (docker('secrets = { pypi = "hunter22" }'), ["stowplan.toml:3", "secrets.pypi", "only where it is found", "PYPI_TOKEN"]),
+    "a secret as the name of a variable": (docker('secrets = { pypi = { env = "hunter22!" } }'), ["stowplan.toml:3", "secrets.pypi.env", "not the name of an environment variable"]),
+    "a secret in two places": (docker('secrets = { pypi = { env = "A", file = "b" } }'), ["stowplan.toml:3", "secrets.pypi", "keep one of the two"]),
+    "a secret in no place": ('[secret.pypi]\nversion = 2\n' + docker('user = "1"'), ["stowplan.toml:2", "secret.pypi", "neither env nor file"]),
+    "a version in quotes": ('[secret.pypi]\nenv = "A"\nversion = "2"\n' + docker('user = "1"'), ["stowplan.toml:3", "secret.pypi.version", "write version = 2"]),
+    "a misspelt key of a secret": (docker('secrets = { pypi = { variable = "A" } }'), ["stowplan.toml:3", "secrets.pypi.variable", "unknown name"]),
+    "a secret that is not declared": (docker('local_project_install_command = "cat /run/secrets/pypi"'), ["stowplan.toml:3", "local_project_install_command", "/run/secrets/pypi, which is not declared", "declare it"]),
+    "a misspelt secret": (docker('local_project_install_command = "cat /run/secrets/pypy", secrets = { pypi = { env = "A" } }'), ["stowplan.toml:3", "did you mean 'pypi'?"]),
+    "secrets of a project": ('[secrets.pypi]\nenv = "A"\n', ["stowplan.toml:2", "secrets", "did you mean 'secret'?"]),
+    "a secret as a build option": (docker('build_config = { build_options = { secret = "id=pypi" } }'), ["stowplan.toml:3", "build_options.secret", "use secrets"]),
+    "a file with a secret that is copied": (docker('secrets = { pypi = { file = "token.txt" } }'), ["stowplan.toml:3", "secrets.pypi.file", "token.txt is copied into the image", "ignore file"]),
     "bad requirement": (docker('requirements = ["torch=2"]'), ["requirements[0]", "torch=2"]),
     "frozen local project": (docker('requirements = ["mine @ file:///home/me/mine"]'), ["requirements[0]", "mine", "local_project_install_command"]),
     "credentials in a requirement": (docker('requirements = ["mine @ https://me:hunter22@example.org/mine.whl"]'), ["requirements[0]", "***"]),
@@ -57,7 +68,7 @@ SETTINGS = {
 def test_a_bad_project_file_is_refused_with_place_and_remedy(
     project: Project, text: str, words: list[str]
 ) -> None:
-    project.write({"stowplan.toml": text})
+    project.write({"stowplan.toml": text, "token.txt": "hunter22"})
     before = project.state()
     ran = project.run("plan")
     assert ran.code == 1
@@ -67,6 +78,17 @@ def test_a_bad_project_file_is_refused_with_place_and_remedy(
     for word in words:
         assert word in ran.err
     assert project.state() == before
+
+
+def test_a_builder_that_gives_no_secrets_is_refused_when_it_is_planned(project: Project) -> None:
+    settings = 'local_project_install_command = "cat /run/secrets/pypi", secrets = { pypi = { env = "A" } }'
+    project.write({"stowplan.toml": docker(settings)})
+    for builder, code in (("classic", 1), ("auto", 0)):
+        env = {"STOWPLAN_CONTAINER_ENGINE": "docker", "STOWPLAN_DOCKER_BUILDER": builder}
+        ran = project.run("plan", env=env)
+        assert ran.code == code
+        assert ("stowplan.toml:3: pipeline.p.settings.docker.secrets.pypi" in ran.err) == bool(code)
+        assert ("Docker's classic builder gives no secrets to commands" in ran.err) == bool(code)
 
 
 def test_all_problems_come_at_once(project: Project) -> None:

@@ -2,7 +2,8 @@
 
 After each kill: a planned tag is on a whole image or nowhere, records name nothing that is not there, the
 next command works, the next `apply` ends with a whole image, and nothing stays behind: no file, no process,
-no container, no image without a name. All engines are private: see `private`.
+no container, no image without a name, no secret that the build was given. All engines are private: see
+`private`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import IO, Final
@@ -41,6 +42,8 @@ _PRUNE_EVERY: Final = 60
 # Any of them may be the next one.
 _COMMANDS: Final = (("apply",), ("plan",), ("lock",), ("diff",), ("builds", "list"))
 _COMMAND: Final = "echo made > made; sleep 0.3"
+# Where a builder gives secrets to commands.
+_SECRET_COMMAND: Final = f"test -s /run/secrets/token; {_COMMAND}"
 
 
 def _small(rng: random.Random) -> dict[str, bytes]:
@@ -77,6 +80,7 @@ class _Case:
     engine: PrivateEngine
     place: Path
     files: Mapping[str, bytes]
+    secret: bytes
     # How far the apply came, and how it ended.
     stage: str = ""
     said: list[str] = field(factory=list)
@@ -136,6 +140,16 @@ class _Case:
         yield from (f"process {name}" for name in self.engine.strays())
         yield from (f"container {each}" for each in self.engine.containers())
         yield from (f"image {each}" for each in self.engine.dangling())
+        places = (self.project.root / ".stowplan", self.place, *self.engine.state())
+        yield from (f"the secret in {path}" for path in _holding(self.secret, places))
+
+
+def _holding(secret: bytes, places: Iterable[Path]) -> Iterator[Path]:
+    """The files below directories that a secret is in."""
+    for path in (each for place in places for each in place.rglob("*")):
+        with contextlib.suppress(OSError):  # what goes away meanwhile
+            if path.is_file() and not path.is_symlink() and secret in path.read_bytes():
+                yield path
 
 
 @define
@@ -226,11 +240,15 @@ class Kills:
             "STOWPLAN_DOCKER_BUILDER": "auto" if builder == "podman" else builder,
             "XDG_CACHE_HOME": str(place / "cache"),
             "TMPDIR": str(place / "tmp"),
+            "TOKEN": f"planted-{os.urandom(8).hex()}",
         }
         project = Project(root, env)
-        run = f"local_project_install_command = {json.dumps(_COMMAND)}" if command else ""
+        words = _COMMAND if builder == "classic" else _SECRET_COMMAND
+        run = f"local_project_install_command = {json.dumps(words)}" if command else ""
         project.write({
             "stowplan.toml": f"""
+                [secret.token]
+                env = "TOKEN"
                 [pipeline.p]
                 steps = ["a"]
                 [pipeline.p.settings.docker]
@@ -241,7 +259,7 @@ class Kills:
                 """,
         })  # fmt: skip
         whole = {**files, "unique": (root / "unique").read_bytes()}
-        return _Case(project, engine, place, whole)
+        return _Case(project, engine, place, whole, env["TOKEN"].encode())
 
     def _measured(self, builder: str) -> tuple[float, int]:
         """How long an apply takes that nobody kills, and how many lines it says."""

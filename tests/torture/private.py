@@ -12,7 +12,7 @@ import tarfile
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -78,6 +78,10 @@ class PrivateEngine(ABC):
     @abstractmethod
     def containers(self) -> list[str]:
         """All containers, builds included."""
+
+    @abstractmethod
+    def state(self) -> Iterable[Path]:
+        """Where it keeps what is no layer of an image."""
 
     @abstractmethod
     def heal(self) -> None:
@@ -207,6 +211,9 @@ class Docker(PrivateEngine):
     def strays(self) -> list[str]:
         return [f"{name} {pid}" for pid, name in processes_of(self.directory) if name not in _ENGINES]
 
+    def state(self) -> Iterable[Path]:
+        return (Path(self.directory, name) for name in ("exec", "data/buildkit", "data/containers"))
+
     def close(self) -> None:
         if self.process is not None:
             self.process.terminate()
@@ -246,6 +253,9 @@ class Podman(PrivateEngine):
 
     def strays(self) -> list[str]:
         return [f"{name} {pid}" for pid, name in processes_of(str(self.work))]
+
+    def state(self) -> Iterable[Path]:
+        return (*self.work.glob("root/*-containers"), self.work / "run")
 
     def close(self) -> None:
         run(Command(("podman", "rm", "--all", "--force"), env=self.env), timeout=300)
