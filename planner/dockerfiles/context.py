@@ -130,7 +130,7 @@ def narrowed(sources: Iterable[ContextSource]) -> IgnoreRules:
             pattern = "/".join(parts[:wild])
         if wild >= len(parts) or pattern != source.path:
             pattern = _SPECIAL.sub(r"\\\g<0>", pattern)
-        if not pattern:
+        if not pattern or not _is_rule(pattern):
             return IgnoreRules()
         patterns.append(f"!{pattern}")
     return IgnoreRules(("*", *dict.fromkeys(patterns)))

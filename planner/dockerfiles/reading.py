@@ -29,12 +29,14 @@ _STAGE: Final = "dockerfile-stage"
 # Lines that are tried as the end of a heredoc, where something is wrong in the file.
 _ENDS: Final = 100
 _UNREADABLE: Final = re.compile("[\0\ud800-\udfff]")
+_NOTHING: Final = "a line that continues on none"
 _TRAILING: Final = "text after a JSON array"
 _ENDLESS: Final = "unterminated heredoc"
 _FIXES: Final = {
     _ENDLESS: ("a heredoc that does not end", "end it with its word on a line of its own"),
     "must have two arguments": (None, "write NAME=value"),
     "can't find =": (None, "write NAME=value, with quotes around a value with spaces"),
+    _NOTHING: (None, "remove it"),
     _TRAILING: (None, "write the array alone, or a command without one"),
     "comprised of strings only": ("a JSON array of other things than strings", "write strings only"),
 }
@@ -75,7 +77,10 @@ def read(text: str, path: str) -> Dockerfile:
 
 
 def parsed(text: str, escape: str = "\\") -> tuple[Statement, ...]:
-    """The statements of a text without parser directives. ValueError has the words of BuildKit's parser."""
+    """The statements of a text without parser directives. ValueError has the words of BuildKit's parser.
+
+    An empty line before a part of a text keeps what is at its start from being a byte order mark.
+    """
     return _statements(Source(text, escape), _parse(text, escape))
 
 
@@ -120,6 +125,8 @@ def _statements(source: Source, commands: Iterable[Any]) -> tuple[Statement, ...
 
 def _statement(source: Source, command: Any) -> Statement:
     joined = source.join(command.start_line)
+    if command.original is None:
+        raise ValueError(_NOTHING)
     if joined.text != command.original.partition("\n")[0]:
         raise ValueError(f"line {command.start_line} is read in two ways")
     # Newer parsers take it for a command, older ones for an array with nothing after it.
@@ -141,7 +148,7 @@ def _statement(source: Source, command: Any) -> Statement:
     # Of what follows ONBUILD the parser drops flags and heredocs.
     rest = joined.text[len("ONBUILD") :].lstrip(SPACES)
     body = "".join(f"{line}\n" for line in source.lines[joined.last_line : made.last_line])
-    (trigger,) = parsed(f"{rest}\n{body}", source.escape)
+    (trigger,) = parsed(f"\n{rest}\n{body}", source.escape)
     column = len(joined.text) - len(rest)
     trigger = evolve(trigger, line=made.line, last_line=made.last_line, column=column)
     return evolve(made, words=(), trigger=trigger)
@@ -161,7 +168,7 @@ def _read(source: Source, path: str, *, blamed: bool) -> tuple[tuple[Statement, 
     while line <= len(source.lines):
         joined = source.join(line)
         end = joined.last_line
-        if joined.text:
+        if joined.text or joined.last_line > line or source.lines[line - 1].strip() == source.escape:
             try:
                 each, end = _alone(source, line, joined)
                 statements.append(each)
@@ -191,7 +198,7 @@ def _alone(source: Source, line: int, joined: Joined) -> tuple[Statement, int]:
         ends += islice(words, _ENDS)
     for last in ends:
         try:
-            (made,) = parsed("\n".join(source.lines[line - 1 : last]), source.escape)
+            (made,) = parsed("\n".join(["", *source.lines[line - 1 : last]]), source.escape)
         except ValueError as error:
             if _ENDLESS not in str(error) or last == ends[-1]:
                 raise

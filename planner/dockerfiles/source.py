@@ -19,6 +19,8 @@ from planner.immutable import frozen
 __all__ = ["Directives", "Head", "Joined", "Source", "Token", "directives", "head"]
 
 _BYTE_ORDER_MARK: Final = "\ufeff"
+# Spaces in a parser directive, which are Go's `\\s`.
+_BLANKS: Final = "\t\n\f\r "
 _KEYS: Final = ("syntax", "escape", "check")
 _CODE: Final = "dockerfile-syntax"
 # What the parser takes for spaces between words, which is less than `SPACES`.
@@ -183,7 +185,7 @@ def _directives(lines: Iterable[str]) -> Iterator[tuple[str, str, int, int]]:
     """The parser directives that a text begins with: key, value, line, and where in the line the value is."""
     for number, line in enumerate(lines, start=1):
         name, equals, value = line.removeprefix("#").partition("=")
-        key = name.strip(SPACES).lower()
-        if not line.startswith("#") or not equals or key not in _KEYS or not value.strip(SPACES):
+        key = name.strip(_BLANKS).lower()
+        if not line.startswith("#") or not equals or key not in _KEYS or not value.strip(_BLANKS):
             return
-        yield key, value.strip(SPACES), number, len(line) - len(value.lstrip(SPACES))
+        yield key, value.strip(_BLANKS), number, len(line) - len(value.lstrip(_BLANKS))

@@ -221,6 +221,14 @@ WRONG = {
             "Dockerfile:5: WORKDIR with nothing after it: complete it, or remove it",
         ],
     ),
+    "an escape at the end": (
+        "FROM a\nCOPY a b\n\\\n",
+        ["Dockerfile:3: a line that continues on none: remove it"],
+    ),
+    "a byte order mark elsewhere": (
+        "FROM a\n\ufeffRUN x\n",
+        ["Dockerfile:2: unknown instruction \ufeffRUN: did you mean 'RUN'?"],
+    ),
     "NUL": (
         "FROM a\nRUN a\0b\n",
         ["Dockerfile:2: a character that is no text: save the file as UTF-8, without NUL characters"],
