@@ -49,5 +49,6 @@ def secret_options(job: BuildJob) -> Iterator[tuple[str, ...]]:
             except OSError as error:
                 found = f"cannot be written: {error.strerror or error}"
                 raise ExecutorError.of(str(path), found, remedy(error)) from None
-            options.append(f"--secret=id={mount_id(name, versions[name])},src={path}")
+            # Without a type, Podman takes a secret that is called like a variable for the variable.
+            options.append(f"--secret=id={mount_id(name, versions[name])},type=file,src={path}")
         yield tuple(options)

@@ -327,7 +327,7 @@ def test_secrets_are_found_where_the_docs_say_and_nowhere_else(
     assert (planted.root / ".stowplan/records.sqlite3").exists()
     # Neither in a process title, nor in an environment that is not the user's own or the image's.
     commands = b"\n".join(watched.commands)
-    assert b"secret=id=FILE_PLAIN,src=" in commands
+    assert b"secret=id=FILE_PLAIN,type=file,src=" in commands
     assert found(commands) == set()
     known = names((*ENV, *VARIABLES))
     others = {entry for entry in watched.variables if variable_of(entry) not in known}

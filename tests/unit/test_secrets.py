@@ -449,7 +449,7 @@ def test_values_reach_a_builder_as_files_that_are_this_user_s_and_gone_afterward
     with secret_options(job) as options:
         (option,) = options
         name, path = option.split(",src=")
-        assert name == "--secret=id=pypi@2"
+        assert name == "--secret=id=pypi@2,type=file"
         file = Path(path)
         assert file.is_relative_to(root / STATE_DIRECTORY / "tmp")
         assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"hunter2", 0o600)
