@@ -306,6 +306,9 @@ class _Walk:
                 )
             else:
                 self._secrets.append(SecretMount(name, required, statement.line))
+                if "env" in mount.values:
+                    # Since version 1.10 of the frontend; buildah has it since 2026 (its pull request 6285).
+                    self._buildkit.setdefault("a secret as a variable", statement.line)
         elif mount.kind == "bind" and not mount.origin:
             self._bind(statement, mount)
 

@@ -360,10 +360,12 @@ def test_what_only_buildkit_can_do() -> None:
         "RUN <<EOF\nEOF\n"
         "RUN --mount=type=cache,target=/b x\n"
         "COPY --from=b --chown=1 a /\n"
+        "RUN --mount=type=secret,id=a,env=A x\n"
     )
     assert dict(reach_of(text).buildkit) == {
         "# syntax=": 1, "COPY --link": 3, "COPY --chmod": 4, "COPY --exclude": 4, "ADD --checksum": 5,
         "ADD of a git repository": 6, "RUN --mount=type=cache": 7, "RUN --network": 7, "heredocs": 8,
+        "RUN --mount=type=secret": 12, "a secret as a variable": 12,
     }  # fmt: skip
     assert not reach_of("FROM a\nRUN x\nCOPY --from=b a /\nADD a /\n").buildkit
 
