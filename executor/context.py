@@ -23,6 +23,7 @@ from executor.errors import ExecutorError, FilesChanged
 from executor.observe.files import decoded
 from planner.errors import Place, Problem
 from planner.files.tree import Child, Kind, Tree, decode_node
+from planner.image.instructions import CONTEXT
 from planner.image.plan import ImagePlan
 from planner.render.dockerfile import CONTEXT_TREES, TIMESTAMP
 
@@ -43,19 +44,23 @@ class _Changed(Exception):
 def files(image: ImagePlan, root: Path) -> Iterator[bytes]:
     """The members of a build context that are files of the project, which is below `root`.
 
-    Each tree that is copied is below `trees/<name>/`. It is no whole archive: what is generated, and the
-    end, are an engine's to add. Memory does not grow with the size of files. FilesChanged names every file
-    that is not what was planned.
+    Each tree that is copied is below `trees/<name>/`; the context of a custom Dockerfile is as it is. It is
+    no whole archive: what is generated, and the end, are an engine's to add. Memory does not grow with the
+    size of files. FilesChanged names every file that is not what was planned.
     """
     yield from _gathered(_members(image, root))
 
 
 def _members(image: ImagePlan, root: Path) -> Iterator[bytes]:
+    if image.spec.dockerfile is not None:
+        # A Dockerfile of the user's own names its files from the context's root.
+        yield from _tree_members(_tree(image, CONTEXT), root, "", image.checkout.context_root)
+        return
     names = sorted(image.spec.trees)
     if names:
         yield directory_member(CONTEXT_TREES)
     for name in names:
-        yield from _tree_members(_tree(image, name), root, f"{CONTEXT_TREES}/{name}")
+        yield from _tree_members(_tree(image, name), root, f"{CONTEXT_TREES}/{name}/")
 
 
 def verify(image: ImagePlan, root: Path) -> None:
@@ -93,8 +98,8 @@ def _tree(image: ImagePlan, name: str) -> Tree:
     return trees[name]
 
 
-def _tree_members(tree: Tree, root: Path, prefix: str) -> Iterator[bytes]:
-    """The members of a tree, each directory before what it holds.
+def _tree_members(tree: Tree, root: Path, prefix: str, below: str = "") -> Iterator[bytes]:
+    """The members of a tree that is in a directory `below` the root, each directory before what it holds.
 
     After the first change nothing more is produced, but all the rest is still compared.
     """
@@ -112,20 +117,20 @@ def _tree_members(tree: Tree, root: Path, prefix: str) -> Iterator[bytes]:
                 gone.add(directory)
                 continue
             try:
-                with _opened(top, directory) as handle:
-                    if not problems:
-                        yield directory_member(f"{prefix}/{directory}" if directory else prefix)
+                with _opened(top, _join(below, directory)) as handle:
+                    if not problems and (prefix or directory):
+                        yield directory_member(f"{prefix}{directory}".removesuffix("/"))
                     for child in decode_node(tree.nodes[directory]):
-                        path = f"{directory}/{child.name}" if directory else child.name
+                        path = _join(directory, child.name)
                         try:
-                            for chunk in _member(handle, child, f"{prefix}/{path}"):
+                            for chunk in _member(handle, child, f"{prefix}{path}"):
                                 if not problems:
                                     yield chunk
                         except _Changed as change:
-                            problems.append(_problem(path, str(change)))
+                            problems.append(_problem(_join(below, path), str(change)))
             except _Changed as change:
                 gone.add(directory)
-                problems.append(_problem(directory, str(change)))
+                problems.append(_problem(_join(below, directory), str(change)))
     if problems:
         _forget(root, [problem.where.file or "" for problem in problems])
         raise FilesChanged(problems)
@@ -141,6 +146,10 @@ def _forget(root: Path, paths: Iterable[str]) -> None:
 
 def _problem(path: str, found: str) -> Problem:
     return Problem(Place(file=path or "."), f"changed since it was planned: {found}", "plan again")
+
+
+def _join(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory and name else directory or name
 
 
 @contextmanager

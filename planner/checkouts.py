@@ -10,15 +10,18 @@ from typing import Any, Final
 from attrs import Factory, define
 
 from planner.code import ignore_path, tree_need
+from planner.context import Context, context_tree
+from planner.custom import Custom
 from planner.errors import PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.facts.needs import FileText, FileTree, HostPlatform, LocalImage, Variable
 from planner.files.tree import Tree
 from planner.gaps import Gaps
 from planner.identity import variable_fingerprint
-from planner.image.instructions import FILES, SetEnvironment
+from planner.image.external import ExternalImage
+from planner.image.instructions import CONTEXT, FILES, SetEnvironment
 from planner.image.plan import Checkout
-from planner.image.spec import ExternalImage, ImageSpec
+from planner.image.spec import ImageSpec
 from planner.settings.checks import unencodable
 from planner.settings.effective import Settings
 from planner.settings.secrets import copied_secret
@@ -51,13 +54,16 @@ class Checkouts:
         """
         if settings.skip_build or (spec is not None and not spec.builds):
             return Checkout()
-        platform = settings.build_options.value("platform")
+        if spec is not None and spec.dockerfile is not None:
+            return None  # `below` has it
+        platform = settings.build_options.value("platform") or (spec and spec.platform)
         host = None if platform else self.gaps.attempt(settings, lambda: self.facts.ask(HostPlatform()))
         trees = self.gaps.attempt(settings, lambda: self._trees(settings, spec))
         variables = self._variables(settings, spec)
-        left_out = self.gaps.attempt(settings, lambda: _left_out(settings, trees or {}))
+        files = (trees or {}).get(FILES)
+        left_out = self.gaps.attempt(settings, lambda: files is None or _left_out(settings, files))
         parent_id = None
-        if spec is not None and isinstance(spec.parent, ExternalImage) and spec.parent.digest is None:
+        if spec is not None and isinstance(spec.parent, ExternalImage) and not spec.parent.is_pinned:
             reference = spec.parent.reference
             local = self.gaps.attempt(settings, lambda: self.facts.ask(LocalImage(reference)))
             if local is None:
@@ -67,8 +73,44 @@ class Checkouts:
             return None
         return Checkout(host, trees, variables, parent_id)
 
+    def below(self, settings: Settings, spec: ImageSpec | None, custom: Custom | None) -> Checkout | None:
+        """The checkout of the image of a custom Dockerfile, which is `spec` or its parent.
+
+        None where something is missing or wrong. Its files are looked at even where its pins are not known.
+        """
+        context = Context.of(settings)
+        if custom is None or context is None:
+            return None
+        platform = settings.parent_options.value("platform") or custom.platform
+        host = None if platform else self.gaps.attempt(settings, lambda: self.facts.ask(HostPlatform()))
+        found = self.gaps.attempt(settings, lambda: context_tree(context, custom, self.facts))
+        left_out = found and self.gaps.attempt(
+            settings, lambda: _left_out(settings, found[0], context.directory)
+        )
+        built = spec if spec is None or isinstance(spec.parent, ExternalImage) else spec.parent
+        if found is None or built is None or not left_out or (host is None and not platform):
+            return None
+        tree, defaults = found
+        self.default_rules |= defaults
+        base, *others = (each.image for each in built.images)
+        unpinned = [image for image in (base, *others) if not image.is_pinned]
+        ids = {
+            image: self.gaps.attempt(settings, partial(self.facts.ask, LocalImage(image.reference)))
+            for image in unpinned
+        }
+        if None in ids.values():
+            return None
+        known = {image: told.id for image, told in ids.items() if told is not None and told.id is not None}
+        return Checkout(
+            host,
+            {CONTEXT: tree},
+            parent_id=known.pop(base, None),
+            image_ids={str(image.reference): digest for image, digest in known.items()},
+            context_root=context.directory,
+        )
+
     def _trees(self, settings: Settings, spec: ImageSpec | None) -> Mapping[str, Any]:
-        copies = bool(spec.trees) if spec is not None else settings.includes_files
+        copies = FILES in spec.trees if spec is not None else settings.includes_files
         if not copies:
             return {}
         need = self._tree_needs.get(settings.dockerignore)
@@ -116,13 +158,12 @@ class Checkouts:
         raise PlannerError([Problem.at(path, found, fix)])
 
 
-def _left_out(settings: Settings, trees: Mapping[str, Tree]) -> bool:
-    """Whether no file that has a secret is copied into the image; else PlannerError."""
-    files = trees.get(FILES)
+def _left_out(settings: Settings, files: Tree, directory: str = "") -> bool:
+    """Whether no file that has a secret is among those of a directory that are copied; else PlannerError."""
     problems = [
         copied_secret(("secrets", name, "file"), secret.file)
         for name, secret in settings.secrets.items()
-        if files is not None and secret.file and files.holds(posixpath.normpath(secret.file))
+        if secret.file and files.holds(posixpath.relpath(secret.file, directory or "."))
     ]
     if problems:
         raise PlannerError(problems)

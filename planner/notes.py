@@ -9,10 +9,13 @@ from packaging.version import Version
 
 from planner.code import IGNORE_FILE
 from planner.credentials import looks_like_credential
+from planner.custom import custom_of_spec
 from planner.files.defaults import suspicious
 from planner.files.tree import decode_node
+from planner.image.external import ExternalImage
+from planner.image.instructions import FILES
 from planner.image.plan import ImagePlan, NamedSpec, Note
-from planner.image.spec import ExternalImage
+from planner.image.spec import ImageSpec
 from planner.pyproject import PYPROJECT
 from planner.requirements.names import OWN
 from planner.requirements.why import asked_for
@@ -44,6 +47,7 @@ def notes_of(
     """
     notes = [
         *_parents(images),
+        *_dockerfiles(images, settings),
         *assumed_pythons(images),
         *_built(images),
         *_overridden(images),
@@ -72,7 +76,7 @@ def _parents(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
                 "the hash of what is built on it differs on other machines"
             )
             yield Note("local-parent", str(parent.reference), text)
-        elif parent.digest is None:
+        elif not parent.is_pinned:
             reason = parent.pin.reason
             if not reason and parent.reference.registry == LOCAL_REGISTRY:
                 reason = "it is on this machine only, and no engine has it"
@@ -86,17 +90,52 @@ def _parents(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
             yield Note("other-platform", str(parent.reference), text)
 
 
+def _dockerfiles(images: tuple[ImagePlan, ...], settings: Mapping[str, Settings]) -> Iterator[Note]:
+    """What is not used of what was asked beside a Dockerfile, and what in it is another thing each time."""
+    for image in images:
+        item, asked = image.spec.dockerfile, settings[image.name]
+        if item is None:
+            continue
+        for each in image.spec.images[1:]:
+            if not each.image.is_pinned:
+                name = each.image.reference.familiar
+                reason = each.image.pin.reason or "it is on this machine only"
+                text = f"unpinned: the digest of {name}, which {item.file} names, is not known ({reason})"
+                yield Note("unpinned", str(each.image.reference), text)
+        if asked.parent_image is not None:
+            unused = asked.parent_image.familiar
+            text = f"{image.name}: parent_image {unused} is not used: {item.file} says what it is built on"
+            yield Note("parent-image-unused", image.name, text)
+        given: Mapping[str, str] = asked.parent_options.value("build_args")
+        if undeclared := sorted(given.keys() - image.spec.build_args.keys()):
+            names = ", ".join(undeclared)
+            text = f"{image.name}: {item.file} has no ARG for the build argument {names}, which is not used"
+            yield Note("build-argument-unused", image.name, text)
+        for remote in custom_of_spec(image.spec).reach.remotes:
+            if not remote.pinned:
+                text = (
+                    f"{item.file}: what ADD takes from {remote.url} can be another thing each time, and is "
+                    "taken for the same: say which it is, with --checksum or a commit"
+                )
+                yield Note("unpinned-download", remote.url, text)
+
+
 def assumed_pythons(images: Iterable[ImagePlan | NamedSpec]) -> Iterator[Note]:
     """Requirements that are resolved for a Python that nobody has seen: a note of a lock, too."""
     for image in images:
         resolved = image.spec.resolved
         if resolved is not None and resolved.python.assumed:
-            parent = image.spec.external.reference.familiar
+            external = image.spec.external
+            parent = "scratch" if external.is_empty else external.reference.familiar
             unknown = "C library" if resolved.python.given else "Python"
+            told = (
+                f"lock where an engine can run {parent} (`stowplan lock --upgrade-image {parent}` asks anew)"
+            )
+            if isinstance(image.spec.parent, ImageSpec):
+                told = "say which it is with python_version"
             text = (
                 f"the {unknown} of {parent} is not known: requirements are resolved for Python "
-                f"{resolved.python.version} on {resolved.python.platform}; lock where an engine can run "
-                f"{parent} (`stowplan lock --upgrade-image {parent}` asks anew)"
+                f"{resolved.python.version} on {resolved.python.platform}; {told}"
             )
             yield Note("assumed-python", parent, text)
 
@@ -137,6 +176,7 @@ def _skipped(settings: Mapping[str, Settings]) -> Iterator[Note]:
         if not asked.skip_build:
             continue
         left_out = {
+            "dockerfile": any(layer.settings.value("dockerfile") for layer in asked.layers),
             "environment": asked.environment,
             "apt_packages": asked.apt_packages,
             "required_integrations": asked.integrations,
@@ -187,7 +227,8 @@ def _not_installed(images: tuple[ImagePlan, ...], settings: Mapping[str, Setting
         if asked.names_requirements or any(layer.settings.gives((setting,)) for layer in asked.layers):
             continue
         names: frozenset[str] = frozenset()
-        for tree in image.checkout.trees.values():
+        # What a Dockerfile copies, it may install itself.
+        for tree in (tree for name, tree in image.checkout.trees.items() if name == FILES):
             if tree.digest not in roots:
                 roots[tree.digest] = frozenset(child.name for child in decode_node(tree.nodes[""]))
             names |= roots[tree.digest]
@@ -240,7 +281,7 @@ def _credentials(settings: Mapping[str, Settings]) -> Iterator[Note]:
 
 def _code(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
     for image in images:
-        if image.builds and not image.spec.trees:
+        if image.builds and image.steps and not image.spec.trees:
             yield Note(
                 "no-code",
                 image.name,

@@ -19,7 +19,7 @@ from planner.facts.needs import (
     PythonOf,
     Resolve,
 )
-from planner.image.plan import BuildPlan, PlanSpec
+from planner.image.plan import BuildPlan, ImagePlan, PlanSpec
 from planner.lock.lock import Pins
 from planner.notes import assumed_pythons, notes_of
 from planner.pipeline import Pipeline
@@ -65,7 +65,11 @@ class Planning:
         """The plan, as `make_plan` says."""
         traversal, shares = self._run(facts)
         traversal.gaps.finish()
-        images = tuple(share.image(name) for name, share in shares)
+        made: dict[int, ImagePlan] = {}
+        for name, share in shares:
+            parent = made[id(share.parent)] if share.parent is not None else None
+            made[id(share)] = share.image(name, parent)
+        images = tuple(made.values())
         settings = {name: share.settings for name, share in shares}
         notes = notes_of(images, settings, default_rules=traversal.default_rules)
         return BuildPlan(self.pipeline.name, self.stack.name, images, (*traversal.notes, *notes))

@@ -6,15 +6,18 @@ Owns the order of the layers, which is the reference's. Refuses to look at files
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from attrs import Factory, define, evolve
 
+from planner.custom import Custom, Named
 from planner.errors import PlannerError
 from planner.facts.answers import ImagePython
 from planner.facts.facts import Facts
 from planner.facts.needs import ImageDigest, PythonOf, PythonVersion, Resolve
 from planner.gaps import Gaps
+from planner.image.external import SCRATCH, ExternalImage
 from planner.image.instructions import (
     FILES,
     CopyFiles,
@@ -23,10 +26,11 @@ from planner.image.instructions import (
     InstallProject,
     InstallRequirements,
     Instruction,
+    NamedImage,
     SetEnvironment,
     SetUser,
 )
-from planner.image.spec import ExternalImage, ImageSpec, Observed, Resolved
+from planner.image.spec import ImageSpec, Observed, Resolved
 from planner.lock.lock import Pins
 from planner.pipeline import Pipeline, Step
 from planner.requirements.conflicts import impossible, refused
@@ -58,9 +62,16 @@ class Specs:
     facts: Facts
     _divided: dict[Resolve, Mapping[str, Closure]] = Factory(dict)
 
-    def of(self, step: Step, settings: Settings) -> ImageSpec | None:
-        """The spec of the image of a step; None where something is missing or wrong."""
-        parent = self.gaps.attempt(settings, lambda: self._parent(step, settings))
+    def of(self, step: Step, settings: Settings, custom: Custom | None = None) -> ImageSpec | None:
+        """The spec of the image of a step; None where something is missing or wrong.
+
+        It is that of `custom`, the Dockerfile that the settings name, unless more is asked for.
+        """
+        parent: ExternalImage | ImageSpec | None
+        if settings.dockerfile is not None:
+            parent = None if custom is None else self._built(step, settings, custom)
+        else:
+            parent = self.gaps.attempt(settings, lambda: self._parent(step, settings))
         sources: tuple[Source, ...] | None = ()
         if not settings.skip_build:
             sources = self._asked(settings)
@@ -88,10 +99,14 @@ class Specs:
             if source.observed is not None and not source.requirements.packages
         )
         options = settings.build_options
-        platform = options.value("platform")
+        platform = self._platform(settings, parent)
         labels = {} if settings.skip_build else options.value("labels")
         if not instructions and not labels:
+            if isinstance(parent, ImageSpec):
+                return evolve(parent, observed=unlisted)
             return ImageSpec(parent, platform=platform, observed=unlisted)
+        if custom is not None and not self.gaps.attempt(settings, custom.check_is_built_on):
+            return None
         return ImageSpec(
             parent,
             instructions,
@@ -104,13 +119,53 @@ class Specs:
             observed=unlisted,
         )
 
+    def _platform(self, settings: Settings, parent: ExternalImage | ImageSpec) -> str | None:
+        """The platform that an image is asked for: at least that of the one that it is built on."""
+        asked: str | None = settings.build_options.value("platform")
+        return asked or (parent.platform if isinstance(parent, ImageSpec) else None)
+
+    def _built(self, step: Step, settings: Settings, custom: Custom) -> ImageSpec | None:
+        """The image of a custom Dockerfile; None where the digest of an image that it names is missing."""
+        options = settings.parent_options
+        images = [
+            NamedImage(image, each.platform)
+            for each in custom.images
+            if (image := self.gaps.attempt(settings, partial(self._named, step, each)))
+        ]
+        if len(images) < len(custom.images):
+            return None
+        base = SCRATCH
+        if custom.base is not None:
+            base = next(
+                each.image for each, named in zip(images, custom.images, strict=True) if named == custom.base
+            )
+        others = (each for each in images if each != NamedImage(base, custom.platform))
+        secrets = self.gaps.attempt(settings, lambda: custom.secrets(settings.secrets))
+        if secrets is None:
+            return None
+        return ImageSpec(
+            base,
+            (custom.instruction(others, secrets),),
+            platform=custom.platform,
+            build_args=custom.arguments,
+            labels=options.value("labels"),
+            target=options.value("target"),
+            options=options.counted,
+        )
+
+    def _named(self, step: Step, named: Named) -> ExternalImage:
+        return self._external(step, named.reference, named.platform)
+
     def _parent(self, step: Step, settings: Settings) -> ExternalImage:
         reference = settings.parent_image
         if reference is None:
             reference = ImageRef.parse(f"python:{self.facts.ask(PythonVersion())}-slim")
+        return self._external(step, reference, settings.build_options.value("platform"))
+
+    def _external(self, step: Step, reference: ImageRef, platform: str | None) -> ExternalImage:
+        """An image from outside, for a platform: with a digest of its own, that of the lock, or today's."""
         if reference.digest is not None:
             return ExternalImage(reference, reference.digest)
-        platform = settings.build_options.value("platform")
         pinned = self.pins.parent(self.pipeline.name, self.stack.name, step.name, reference, platform)
         if pinned is not None:
             return pinned
@@ -166,12 +221,14 @@ class Specs:
         closures, overridden = known
         return Resolved(inputs.digest, python, inputs.exclude_newer, overridden), closures
 
-    def _python(self, step: Step, settings: Settings, parent: ExternalImage) -> ImagePython:
+    def _python(self, step: Step, settings: Settings, parent: ExternalImage | ImageSpec) -> ImagePython:
         """The Python of the parent: what a setting says, else what the lock has, else what can be told.
 
-        A version that the lock has from a setting goes with that setting.
+        A version that the lock has from a setting goes with that setting. The image of a custom Dockerfile is
+        not there when it is planned: what its last stage is built on is asked.
         """
-        platform = settings.build_options.value("platform")
+        platform = self._platform(settings, parent)
+        parent = parent.external if isinstance(parent, ImageSpec) else parent
         given = settings.python_version
         pinned = self.pins.python(self.pipeline.name, self.stack.name, step.name, parent, platform)
         if pinned is not None and (not pinned.given if given is None else given == pinned.version):

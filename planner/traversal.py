@@ -5,23 +5,33 @@ Owns which steps share an image. Refuses to look at anything but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
-from attrs import Factory, define, field
+from attrs import Factory, define, evolve, field
 
 from planner.checkouts import Checkouts
 from planner.code import ignore_path
+from planner.context import Context
+from planner.custom import Custom, custom_of, custom_of_spec
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.gaps import Gaps
+from planner.image.external import ExternalImage
+from planner.image.instructions import FILES
 from planner.image.plan import Checkout, Destination, ImagePlan, NamedSpec, Note
 from planner.image.spec import ImageSpec, Observed
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Pins
 from planner.pipeline import Pipeline, Step
-from planner.settings.builders import builders_for, cache_refusals, refusals, secret_refusals
+from planner.settings.builders import (
+    builders_for,
+    cache_refusals,
+    dockerfile_refusals,
+    refusals,
+    secret_refusals,
+)
 from planner.settings.cache_mount import CacheMount
 from planner.settings.effective import Settings, settle
 from planner.settings.option_table import BUILDERS
@@ -30,6 +40,9 @@ from planner.specs import Specs
 from planner.stack import Stack
 
 __all__ = ["Share", "Traversal"]
+
+# What a name has room for with the word for a Dockerfile behind it.
+_LONGEST: Final = 100 - len("-dockerfile")
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -43,8 +56,16 @@ class _Identity:
     destination: Destination
     ignore_file: str | None
     """The ignore file of the tree: a lock, planned without looking at files, names the same images."""
+    context: Context | None
+    """Where the files of a Dockerfile are from, for the same reason."""
     locked: str | None
     """The image that the step runs in by the lock, where that is taken as it is."""
+
+
+def _name_below(name: str) -> str:
+    """The name of the image of a Dockerfile that only others are built on, after the first of them."""
+    pipeline, _, step = name.partition("/")
+    return f"{pipeline}/{step[:_LONGEST]}-dockerfile" if step else f"{pipeline}/dockerfile"
 
 
 @define
@@ -57,6 +78,8 @@ class Share:
     checkout: Checkout | None
     locked: str | None = None
     """The name that it has in the lock, where that is taken as it is."""
+    parent: Share | None = None
+    """The image of the plan that it is built on."""
     steps: list[str] = Factory(list)
     listings: dict[Observed, None] = Factory(dict)
     """What programs listed the sources of each step from, which need not be the same."""
@@ -71,8 +94,8 @@ class Share:
         """What a lock holds of it, under its name."""
         return NamedSpec(name, tuple(self.steps), self.spec, self.cache_mount)
 
-    def image(self, name: str) -> ImagePlan:
-        """The image under its name."""
+    def image(self, name: str, parent: ImagePlan | None = None) -> ImagePlan:
+        """The image under its name, on the one that it is built on."""
         assert self.checkout is not None  # noqa: S101  # `finish` has raised otherwise
         return ImagePlan(
             name,
@@ -80,7 +103,10 @@ class Share:
             self.spec,
             self.checkout,
             self.destination,
-            build_options=self.settings.build_options,
+            parent,
+            build_options=self.settings.parent_options
+            if self.spec.dockerfile
+            else self.settings.build_options,
             cache_mount=self.cache_mount,
             secrets={name: self.settings.secret_source(name) for name in self.spec.secrets},
         )
@@ -88,6 +114,18 @@ class Share:
 
 # What tells a step from those that are made alike.
 _Key: TypeAlias = tuple[Settings, str | None]
+
+
+@frozen
+class _Made:
+    """The image of a step, as far as it could be made, and what the checkout puts into it.
+
+    `below` is what the checkout puts into the image of a Dockerfile that it is built on.
+    """
+
+    identity: _Identity
+    checkout: Checkout | None = None
+    below: Checkout | None = None
 
 
 @define
@@ -111,7 +149,7 @@ class Traversal:
     _checkouts: Checkouts = field(init=False)
     _settled: dict[object, Settings] = Factory(dict)
     _specs: dict[_Key, ImageSpec] = Factory(dict)
-    _made: dict[_Key, tuple[_Identity, Checkout | None]] = Factory(dict)
+    _made: dict[_Key, _Made] = Factory(dict)
 
     def __attrs_post_init__(self) -> None:
         self._sources = Sources(self.pipeline, self.stack, self.facts, self.pins)
@@ -119,14 +157,16 @@ class Traversal:
         self._checkouts = Checkouts(self.frozen, self.hashes, self.gaps, self.facts)
 
     def run(self, facts: Facts, *, checkout: bool) -> list[tuple[str, Share]]:
-        """The images by name, in the order of their first steps, without those that could not be made.
+        """The images by name, without those that could not be made.
 
-        `facts` are those of the pass before and more.
+        They are in the order of their first steps, each after the one that it is built on. `facts` are those
+        of the pass before and more.
         """
         self.facts = self._sources.facts = self._maker.facts = self._checkouts.facts = facts
         self.gaps.clear()
         failed: set[object] = set()
         shares: dict[_Identity, Share] = {}
+        made: dict[_Identity, _Made] = {}
         for step in self.pipeline.steps:
             settings = self._once(self._settled, step.settings, failed, partial(self._settle, step))
             if settings is None:
@@ -134,17 +174,18 @@ class Traversal:
             # What a lock says of a step is said of no other step that asks for the same.
             key = (settings, step.name if self.frozen else None)
             make = partial(self._image, step, key, checkout=checkout)
-            made = self._once(self._made, key, failed, make)
-            if made is None:
+            found = self._once(self._made, key, failed, make)
+            if found is None:
                 continue
-            identity, seen = made
+            identity = found.identity
             share = shares.get(identity)
             if share is None:
-                share = Share(identity.spec, identity.destination, settings, seen, identity.locked)
-                shares[identity] = share
+                share = Share(identity.spec, identity.destination, settings, found.checkout, identity.locked)
+                shares[identity], made[identity] = share, found
             share.steps.append(step.name)
             share.listings |= dict.fromkeys(identity.spec.listings)
             share.of_pipeline |= not step.settings.given
+        self._parents(shares, made)
         named: dict[str, Share] = {}
         for share in shares.values():
             share.spec = share.spec.listed_from(share.listings)
@@ -152,7 +193,46 @@ class Traversal:
             name = share.locked or (self.pipeline.name if share.of_pipeline else own)
             # One image of a lock whose steps go to two repositories by now.
             named[own if name in named else name] = share
-        return list(named.items())
+        names = {id(share): name for name, share in named.items()}
+        for share in shares.values():
+            if share.parent is not None and id(share.parent) not in names:
+                name = share.parent.locked or _name_below(names[id(share)])
+                while name in names.values():
+                    name += "-image"
+                names[id(share.parent)] = name
+        ordered: dict[str, Share] = {}
+        for share in shares.values():
+            for each in filter(None, (share.parent, share)):
+                ordered.setdefault(names[id(each)], each)
+        return list(ordered.items())
+
+    def _parents(self, shares: Mapping[_Identity, Share], made: Mapping[_Identity, _Made]) -> None:
+        """Give each image that is built on one of a Dockerfile that one: equal ones are one image."""
+        parents: dict[tuple[ImageSpec, Context | None], Share] = {}
+        # A step that runs in such an image says where it goes.
+        for identity, share in shares.items():
+            if share.spec.dockerfile is not None:
+                parents.setdefault((share.spec, identity.context), share)
+        for identity, share in shares.items():
+            spec = share.spec.parent
+            if not isinstance(spec, ImageSpec):
+                continue
+            parent = parents.get((spec, identity.context))
+            if parent is None:
+                # Whoever builds on it needs it here: it is pushed for nobody.
+                destination = Destination(share.destination.repository)
+                parent = Share(
+                    spec, destination, share.settings, made[identity].below, self._locked_name(spec)
+                )
+                parents[spec, identity.context] = parent
+            if share.destination.prevent_reuse:
+                parent.destination = evolve(parent.destination, prevent_reuse=True)
+            share.parent = parent
+
+    def _locked_name(self, spec: ImageSpec) -> str | None:
+        """The name of an image in the lock, where that is taken as it is."""
+        locked = self.pins.lock.plan(self.pipeline.name, self.stack.name) if self.frozen else None
+        return next((image.name for image in locked.images if image.spec == spec), None) if locked else None
 
     def _once(self, made: dict[K, T], key: K, failed: set[object], make: Callable[[], T | None]) -> T | None:
         """What is made for a key, once for all passes; None where it could not be, once in this one."""
@@ -170,16 +250,25 @@ class Traversal:
     def _settle(self, step: Step) -> Settings | None:
         return self.gaps.attempt(None, lambda: settle(self.pipeline.layers(step)))
 
-    def _image(self, step: Step, key: _Key, *, checkout: bool) -> tuple[_Identity, Checkout | None] | None:
+    def _image(self, step: Step, key: _Key, *, checkout: bool) -> _Made | None:
         settings, _ = key
-        buildable = self.gaps.attempt(settings, lambda: self._buildable(settings))
         locked = self.gaps.attempt(settings, lambda: self._locked(step)) if self.frozen else None
         spec = locked.spec if locked else None
+        custom = self.gaps.attempt(settings, lambda: self._custom(settings, spec))
+        buildable = self.gaps.attempt(settings, lambda: self._buildable(settings, custom))
         if not self.frozen:
-            spec = self._once(self._specs, key, set(), lambda: self._maker.of(step, settings))
+            spec = self._once(self._specs, key, set(), lambda: self._maker.of(step, settings, custom))
         cacheable = self.gaps.attempt(settings, lambda: self._cacheable(settings, spec))
         mountable = self.gaps.attempt(settings, lambda: self._mountable(settings, spec))
-        seen = self._checkouts.of(settings, spec) if checkout else None
+        seen = below = None
+        if checkout:
+            seen = self._checkouts.of(settings, spec)
+            if settings.dockerfile is not None:
+                below = self._checkouts.below(settings, spec, custom)
+                if below is None:
+                    return None
+                if spec is not None and spec.dockerfile is not None:
+                    seen = below
         if not (buildable and cacheable and mountable) or spec is None or (checkout and seen is None):
             return None
         destination = Destination(
@@ -188,16 +277,50 @@ class Traversal:
             image_tag=settings.image_tag,
             prevent_reuse=settings.prevent_reuse,
         )
-        ignore_file = ignore_path(settings) if spec.trees else None
-        return _Identity(spec, destination, ignore_file, locked.name if locked else None), seen
+        identity = _Identity(
+            spec,
+            destination,
+            ignore_path(settings) if FILES in spec.trees else None,
+            Context.of(settings),
+            locked.name if locked else None,
+        )
+        return _Made(identity, seen, below)
 
-    def _buildable(self, settings: Settings) -> bool:
+    def _custom(self, settings: Settings, spec: ImageSpec | None) -> Custom | None:
+        """The Dockerfile that an image is built from, as far as its target needs it; None without one.
+
+        Where the lock is taken as it is, `spec` says what stands in it.
+        """
+        if not self.frozen:
+            return None if settings.dockerfile is None else custom_of(settings, self.facts)
+        built = spec if spec is None or isinstance(spec.parent, ExternalImage) else spec.parent
+        if built is None or built.dockerfile is None:
+            return None
+        if settings.dockerfile is None:
+            found = "it has an image of a Dockerfile, and the settings name none"
+            fix = "write it with `stowplan lock`, or run without --frozen"
+            raise PlannerError([Problem(Place(file=LOCK_NAME), found, fix)])
+        return custom_of_spec(built)
+
+    def _buildable(self, settings: Settings, custom: Custom | None) -> bool:
         """Whether some builder has all the options that are asked for; else PlannerError."""
-        refused = [refusals(settings.build_options, builder) for builder in sorted(self.builders)]
+        refused: list[list[Problem]] = [
+            [*self._refusals(settings, custom, builder)] for builder in sorted(self.builders)
+        ]
         if refused and all(refused):
             fewest = min(refused, key=len)
-            raise PlannerError(problem.inside("build_config") for problem in fewest)
+            raise PlannerError(fewest)
         return True
+
+    def _refusals(self, settings: Settings, custom: Custom | None, builder: str) -> Iterator[Problem]:
+        """What keeps a builder from building an image, and the one of a Dockerfile that it is built on."""
+        for problem in refusals(settings.build_options, builder):
+            yield problem.inside("build_config")
+        if settings.dockerfile is not None:
+            for problem in refusals(settings.parent_options, builder):
+                yield problem.inside("parent_image_build_config")
+        if custom is not None:
+            yield from dockerfile_refusals(custom, builder)
 
     def _cacheable(self, settings: Settings, spec: ImageSpec | None) -> bool:
         """Whether some builder that has the options keeps the cache that is asked for; else PlannerError."""
@@ -210,7 +333,9 @@ class Traversal:
 
     def _mountable(self, settings: Settings, spec: ImageSpec | None) -> bool:
         """Whether secrets that are named are declared, and some builder mounts them; else PlannerError."""
-        names = spec.secrets if spec is not None else {}
+        names = {**spec.secrets} if spec is not None else {}
+        if spec is not None and isinstance(spec.parent, ImageSpec):
+            names |= spec.parent.secrets
         if missing := [name for name in names if name not in settings.secrets]:
             # Only a lock that is taken as it is can name one: settings are checked for it.
             raise PlannerError(

@@ -118,10 +118,17 @@ class World:
     def tree(self, need: FileTree) -> Tree:
         """The files under some rules."""
         texts = tuple(file(path, text) for path, text in self.texts.items())
+        above = f"{need.root}/" if need.root else ""
+        below = (
+            entry._replace(path=entry.path.removeprefix(above))
+            for entry in (*texts, *self.entries)
+            if entry.path.startswith(above)
+        )
         return Tree.of(
             entry
-            for entry in (*texts, *self.entries)
+            for entry in below
             if not need.rules.ignores(entry.path) and entry.path not in need.left_out
+            if need.only is None or not need.only.ignores(entry.path)
         )
 
     def variable(self, name: str) -> HiddenValue | None:

@@ -1,7 +1,8 @@
-"""What a builder is told of a plan: its options, and one archive with the Dockerfile as its last member.
+"""What a builder is told of a plan: its options, its build context, and its Dockerfile.
 
-The order is what makes a cut archive harmless. A builder that outlives us cannot tell the end of a stream
-from its loss; without the Dockerfile it has nothing to build. Refuses to name an engine.
+An archive has the Dockerfile as its last member. The order is what makes a cut archive harmless: a builder
+that outlives us cannot tell the end of a stream from its loss, and without the Dockerfile it has nothing to
+build. Refuses to name an engine.
 """
 
 from __future__ import annotations
@@ -22,10 +23,22 @@ from planner.render.dockerfile import CONTEXT_EMPTY, context_files, dockerfile
 from planner.settings.build_options import BuildOptions
 from planner.values import FrozenMapping
 
-__all__ = ["DOCKERFILE", "archive", "planned_options", "whole_dockerfile", "written_id"]
+__all__ = [
+    "DOCKERFILE",
+    "IGNORE_FILE",
+    "archive",
+    "context",
+    "planned_options",
+    "whole_dockerfile",
+    "written_id",
+]
 
 # The Dockerfile's name in a build context. Everything a user brings lives in directories beside it.
 DOCKERFILE: Final = "Dockerfile.stowplan"
+# What builders look for beside a Dockerfile before they look for an ignore file in its context.
+IGNORE_FILE: Final = f"{DOCKERFILE}.dockerignore"
+# The classic builder takes these out of a context before anything is copied from it.
+_CLASSIC_IGNORE: Final = f"{DOCKERFILE}\n.dockerignore\n"
 
 
 def whole_dockerfile(image: ImagePlan) -> str:
@@ -34,22 +47,42 @@ def whole_dockerfile(image: ImagePlan) -> str:
 
 
 def planned_options(image: ImagePlan) -> BuildOptions:
-    """The options of a build: the platform is that of the plan, and labels stand in the Dockerfile."""
+    """The options of a build: the platform is that of the plan, and labels stand in the Dockerfile.
+
+    A custom Dockerfile gets the build arguments that it declares: builders complain about others.
+    """
     options = evolve(image.build_options, labels=FrozenMapping())
+    if image.spec.dockerfile is not None:
+        options = evolve(options, build_args=image.spec.build_args)
     return evolve(options, platform=image.platform) if image.platform else options
 
 
 def archive(job: BuildJob) -> Iterator[bytes]:
-    """The build context as a tar archive: what is generated, the files of the project, the Dockerfile."""
+    """The build context as a tar archive: what is generated, the files of the project, the Dockerfile.
+
+    What a custom Dockerfile copies of its context is not this file.
+    """
+    yield from _members(job)
+    if job.image.spec.dockerfile is not None:
+        yield file_member(".dockerignore", _CLASSIC_IGNORE.encode())
+    yield file_member(DOCKERFILE, whole_dockerfile(job.image).encode()) + ARCHIVE_END
+
+
+def context(job: BuildJob) -> Iterator[bytes]:
+    """The build context as a tar archive without the Dockerfile."""
+    yield from _members(job)
+    yield ARCHIVE_END
+
+
+def _members(job: BuildJob) -> Iterator[bytes]:
     if generated := b"".join(_generated(job.image.spec)):
         yield generated
     yield from job.files()
-    yield file_member(DOCKERFILE, whole_dockerfile(job.image).encode()) + ARCHIVE_END
 
 
 def _generated(spec: ImageSpec) -> Iterator[bytes]:
     files = context_files(spec)
-    if spec.trees:
+    if spec.trees and spec.dockerfile is None:
         yield directory_member(CONTEXT_EMPTY)
     # A directory that has no member of its own would be made with the time of the build.
     above = {str(parent) for path in files for parent in Path(path).parents} - {"."}

@@ -15,6 +15,7 @@ from executor.engines.logs import NO_IMAGE, UNTOLD, Log
 from executor.engines.options import cli_options
 from executor.engines.protocol import BuildJob
 from executor.engines.secrets import secret_options
+from executor.engines.unpacking import lay_out
 from executor.errors import EngineRefused, ExecutorError, ProgramMissing
 from executor.home import docker_directory
 from executor.orphans import SCRATCH_VARIABLE
@@ -43,12 +44,17 @@ def buildx_command(
 ) -> Command:
     """The command that builds a job with BuildKit, from an archive on its standard input.
 
+    A custom Dockerfile is built from the directory that `id_file` is in, with the context and the Dockerfile:
+    with an archive, `COPY . .` would copy a Dockerfile that is ours.
+
     `program` is how its command line is started: `docker buildx`, or the file of that plugin by itself.
     `secrets` are options that name the files with the values of secrets. The image has no tag; its ID is
     written to a file. The values of variables are in the command's
     environment only, where no process list shows them. What the user's environment says of platforms and
     times does not count.
     """
+    directory = id_file.parent
+    custom = job.image.spec.dockerfile is not None
     return Command(
         (
             *program,
@@ -56,13 +62,13 @@ def buildx_command(
             "--load",
             "--progress=plain",
             f"--iidfile={id_file}",
-            f"--file={DOCKERFILE}",
+            f"--file={directory / DOCKERFILE if custom else DOCKERFILE}",
             *cli_options(planned_options(job.image), "docker"),
             *(f"--build-arg={name}" for name in job.variables),
             *secrets,
             # The time of the image and of its history. BuildKit gives it to commands that ask for it, too.
             f"--build-arg=SOURCE_DATE_EPOCH={TIMESTAMP}",
-            "-",
+            str(directory / "context") if custom else "-",
         ),
         env=FrozenMapping({
             **job.variables,
@@ -70,19 +76,24 @@ def buildx_command(
             # before 0.10 does not know.
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
             "DOCKER_DEFAULT_PLATFORM": "",
-            SCRATCH_VARIABLE: name_of(id_file.parent),
+            SCRATCH_VARIABLE: name_of(directory),
         }),
     )  # fmt: skip
 
 
 def build_with_buildkit(job: BuildJob, log: Log, task: Task) -> tuple[str, str]:
     """Build with the command line; returns the image's ID and why it failed, either of them empty."""
-    with scratch_directory(job.root) as directory, secret_options(job) as secrets:
+    custom = job.image.spec.dockerfile is not None
+    with scratch_directory(job.root, large=custom) as directory, secret_options(job) as secrets:
         id_file = directory / "image"
         # The image gets its tag with it, and is pushed.
         load_ahead("docker")
         command = buildx_command(job, id_file, secrets, _program())
-        done = run(command, stdin=archive(job), on_line=log, stoppable=task.stoppable)
+        if custom:
+            lay_out(job, task, directory)
+            done = run(command, on_line=log, stoppable=task.stoppable)
+        else:
+            done = run(command, stdin=archive(job), on_line=log, stoppable=task.stoppable)
         image = written_id(id_file)
     if done.code:
         return image, UNTOLD

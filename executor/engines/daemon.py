@@ -213,17 +213,19 @@ def newest(history: Sequence[Mapping[str, Any]]) -> str:
     return history[0].get("CreatedBy") or "" if history else ""
 
 
-def use_only(api: APIClient, registry: str, login: Login) -> None:
-    """Let a build have one login: the one for the registry of its parent.
+def use_only(api: APIClient, logins: Mapping[str, Login]) -> None:
+    """Let a build have these logins: those for the registries of the images that it takes from.
 
     By itself the SDK asks the user's credential helper for every login there is, and waits without limit.
     """
     from docker import auth  # noqa: PLC0415
 
-    name = auth.INDEX_URL if registry == "docker.io" else registry
-    logins = auth.AuthConfig({"auths": {name: login.for_engine}})
+    known = {
+        auth.INDEX_URL if registry == "docker.io" else registry: login.for_engine
+        for registry, login in logins.items()
+    }
     # What it finds here it does not look up, and there is no public way to tell it.
-    api._auth_configs = logins  # type: ignore[attr-defined]  # noqa: SLF001
+    api._auth_configs = auth.AuthConfig({"auths": known})  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @contextlib.contextmanager

@@ -308,10 +308,11 @@ def _build_classic(daemon: Daemon, job: BuildJob, log: Log, task: Task) -> tuple
     options = {"rm": True, "forcerm": True, **sdk_options(planned_options(job.image))}
     options["buildargs"] = {**options.get("buildargs", {}), **job.variables}
     stream = Stream()
-    login = docker_login(parsed(job.image.base), os.environ)
+    images = [each.image.reference for each in job.image.spec.images]
+    logins = {ref.registry: docker_login(ref, os.environ) for ref in (*images, parsed(job.image.base))}
     try:
         with daemon.client(FOREVER) as api, stoppable(api, task):
-            use_only(api, parsed(job.image.base).registry, login)
+            use_only(api, logins)
             records = api.build(
                 fileobj=task.guarded(archive(job)),  # type: ignore[arg-type]  # the SDK only iterates over it
                 custom_context=True,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 from typing import Final
 
 from attrs import field
@@ -17,6 +18,7 @@ from executor.engines.archive import DOCKERFILE, whole_dockerfile
 from executor.engines.protocol import OnLine
 from executor.engines.pushes import passes
 from executor.errors import BuildFailed, Failure
+from planner.custom import pinned_lines
 from planner.errors import Place, Problem
 from planner.image.instructions import InstallApt, InstallProject, InstallRequirements, SetEnvironment
 from planner.image.plan import ImagePlan
@@ -73,7 +75,9 @@ def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
     the log.
     """
     lines = list(log.lines)
-    line, instruction, output = _failed_step(whole_dockerfile(image), lines)
+    steps = tuple(_steps(image))
+    step, instruction, output = _failed_step(steps, lines)
+    line = step.line if step else None
     if reason == UNTOLD:
         reason = next((match[1] for text in reversed(lines) if (match := _ERROR.fullmatch(text))), reason)
     if exit_code := _EXIT.search(reason):
@@ -83,6 +87,8 @@ def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
     shown = [text for text in output if text.strip() and not _CLASSIC_NOTE.fullmatch(text)][-_SHOWN_LINES:]
     fix = "\n    ".join(["the last lines of its output:", *shown]) if shown else "it wrote nothing"
     where = Place(file=f"Dockerfile of {image.name}", line=line)
+    if step is not None and step.place is not None:
+        where = step.place
     # Only a parent comes from a registry: what a command of a step says is about something else.
     later = instruction.startswith("FROM ") and passes(reason)
     kind = Failure.REGISTRY_UNAVAILABLE if later else Failure.BUILD_FAILED
@@ -117,19 +123,51 @@ def _said(image: ImagePlan, line: int | None, instruction: str, reason: str) -> 
             return f"`{_cut(instruction)}` failed: {reason}"
 
 
-def _failed_step(dockerfile: str, lines: list[str]) -> tuple[int | None, str, list[str]]:
-    """Line and text of the instruction that failed, as far as the log tells, and what it wrote."""
-    instructions = dict(_instructions(dockerfile))
+@frozen
+class _Step:
+    """One instruction of a Dockerfile: its first line, counted from 1, its text, and where it was written."""
+
+    line: int
+    text: str
+    place: Place | None = None
+
+
+def _steps(image: ImagePlan) -> Iterator[_Step]:
+    """The instructions of the Dockerfile that an image is built from."""
+    item = image.spec.dockerfile
+    if item is None:
+        yield from (_Step(line, text) for line, text in _instructions(whole_dockerfile(image)))
+        return
+    line = 1
+    numbers: Iterable[int | None] = item.numbers or repeat(None)
+    for text, number in zip(pinned_lines(image.spec), numbers, strict=False):
+        yield _Step(
+            line,
+            " ".join(text.split("\n")[0].split()),
+            Place(file=item.file, line=number) if number else None,
+        )
+        line += text.count("\n") + 1
+
+
+def _failed_step(steps: tuple[_Step, ...], lines: list[str]) -> tuple[_Step | None, str, list[str]]:
+    """The instruction that failed and its text, as far as the log tells, and what it wrote."""
     for text in reversed(lines):
         if match := _BUILDKIT_LINE.fullmatch(text):
             line = int(match[1])
-            begin = max((start for start in instructions if start <= line), default=line)
-            return begin, instructions.get(begin, ""), _buildkit_output(lines)
+            step = max(
+                (each for each in steps if each.line <= line), key=lambda each: each.line, default=None
+            )
+            return step, step.text if step else "", _buildkit_output(lines)
     for index in reversed(range(len(lines))):
         if match := _STEP.fullmatch(lines[index]):
-            number, stage = int(match[2]), match[1]
-            numbered = None if stage else list(instructions)[number - 1 : number]
-            return (numbered[0] if numbered else None), match[3], lines[index + 1 :]
+            # The numbers of several stages are told apart by their texts, where these differ.
+            said = " ".join(match[3].split())
+            named = [each for each in steps if each.text == said]
+            numbered = () if match[1] else steps[int(match[2]) - 1 : int(match[2])]
+            step = next((each for each in (*numbered, *named) if each.text == said), None) or next(
+                iter(numbered), None
+            )
+            return step, match[3], lines[index + 1 :]
     return None, "", _buildkit_output(lines)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from executor import limits
-from executor.engines.archive import archive, written_id
+from executor.engines.archive import written_id
 from executor.engines.caches import link_caches
 from executor.engines.interrupts import Task, Tasks
 from executor.engines.leftovers import (
@@ -42,7 +42,7 @@ from executor.engines.references import (
 )
 from executor.engines.secrets import secret_options
 from executor.engines.tags import tagged
-from executor.engines.unpacking import unpack
+from executor.engines.unpacking import lay_out
 from executor.errors import (
     EngineSilent,
     EngineUnavailable,
@@ -55,6 +55,7 @@ from executor.orphans import end_orphans
 from executor.process import Command, Completed, run
 from executor.state import scratch_directory
 from planner.image.capabilities import Capability
+from planner.image.spec import ImageSpec
 from planner.mask import Mask
 from planner.values import Digest, FrozenMapping, ImageRef
 
@@ -67,6 +68,8 @@ _MEND: Final = "see what `podman info` says by itself"
 _NO_SUCH_IMAGE: Final = 1
 # What Podman itself could not do, as opposed to the container (podman-run(1), "Exit Status").
 _PODMAN_FAILED: Final = 125
+# What an image in OCI's format does not keep.
+_DOCKER_ONLY: Final = frozenset({"HEALTHCHECK", "ONBUILD", "SHELL"})
 # Buildah's mark on the images it makes.
 _BUILT_LABEL: Final = "io.buildah.version"
 
@@ -156,11 +159,11 @@ class PodmanEngine:
             scratch_directory(job.root, large=True) as directory,
             secret_options(job) as secrets,
         ):
-            unpack(task.guarded(archive(job)), directory / "context")
+            lay_out(job, task, directory)
             if job.image.cache_mount is not None:
                 link_caches(directory)
             command = partial(build_command, job, directory, secrets)
-            known = _format(job.image.base)
+            known = _own_format(job.image.spec) or _format(job.image.base)
             image, failed = self._build(command(known or "oci"), directory / "image", log, task)
             # Only now is it known what a parent is that had to be pulled.
             if known is None and not failed and _format(job.image.base) == "docker":
@@ -323,6 +326,13 @@ def _info(found: Mapping[str, Any]) -> ImageInfo:
 
 def _readable() -> contextlib.AbstractContextManager[None]:
     return readable("podman", "`podman image inspect` does not answer like Podman", lambda: _MEND)
+
+
+def _own_format(spec: ImageSpec) -> Format | None:
+    """The format for what a custom Dockerfile says; None where any will do."""
+    item = spec.dockerfile
+    words = (line.split(maxsplit=1)[0].upper() for line in item.lines) if item else ()
+    return "docker" if _DOCKER_ONLY.intersection(words) else None
 
 
 def _format(parent: str) -> Format | None:

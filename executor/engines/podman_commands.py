@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final, Literal
 
-from executor.engines.archive import DOCKERFILE, planned_options
+from executor.engines.archive import DOCKERFILE, IGNORE_FILE, planned_options
 from executor.engines.leftovers import build_secret
 from executor.engines.options import cli_options
 from executor.engines.protocol import BuildJob
@@ -26,7 +26,7 @@ _LOOPBACK: Final = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
 def build_command(
     job: BuildJob, directory: Path, secrets: tuple[str, ...] = (), image_format: Format = "oci"
 ) -> Command:
-    """The command that builds a job from a directory that holds the context, with the Dockerfile in it.
+    """The command that builds a job from a directory that holds the context and the Dockerfile.
 
     `secrets` are options that name the files with the values of secrets.
 
@@ -43,7 +43,8 @@ def build_command(
             f"--timestamp={TIMESTAMP}",
             "--identity-label=false",
             f"--iidfile={directory / 'image'}",
-            f"--file={directory / 'context' / DOCKERFILE}",
+            f"--file={directory / DOCKERFILE}",
+            f"--ignorefile={directory / IGNORE_FILE}",
             f"--secret={build_secret(directory)}",
             *secrets,
             *cli_options(planned_options(job.image), "podman"),

@@ -8,9 +8,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from executor.engines.archive import DOCKERFILE, IGNORE_FILE, context, whole_dockerfile
+from executor.engines.interrupts import Task
+from executor.engines.protocol import BuildJob
 from executor.errors import ExecutorError
 
-__all__ = ["unpack"]
+__all__ = ["lay_out"]
+
+
+def lay_out(job: BuildJob, task: Task, directory: Path) -> None:
+    """Have the context of a job in the directory `context` of another, and its Dockerfile beside that.
+
+    Nothing in the context is a Dockerfile or an ignore file of ours. ExecutorError if it cannot be written.
+    """
+    unpack(task.guarded(context(job)), directory / "context")
+    try:
+        (directory / DOCKERFILE).write_bytes(whole_dockerfile(job.image).encode())
+        (directory / IGNORE_FILE).touch()
+    except OSError as error:
+        raise _not_written(directory, error) from None
 
 
 def unpack(chunks: Iterator[bytes], directory: Path) -> None:
@@ -30,8 +46,12 @@ def unpack(chunks: Iterator[bytes], directory: Path) -> None:
             for member in reversed(directories):
                 members.extract(member, directory, filter="fully_trusted")
     except OSError as error:
-        found = f"the build context cannot be written: {error.strerror}"
-        raise ExecutorError.of(str(directory), found, "make room, or set TMPDIR to another place") from None
+        raise _not_written(directory, error) from None
+
+
+def _not_written(directory: Path, error: OSError) -> ExecutorError:
+    found = f"the build context cannot be written: {error.strerror}"
+    return ExecutorError.of(str(directory), found, "make room, or set TMPDIR to another place")
 
 
 class _Reader(io.RawIOBase):

@@ -50,7 +50,7 @@ _Listed: TypeAlias = tuple[str, int] | tuple[str, int, int, int, int, int]
 
 
 def read_tree(root: Path, need: FileTree, cache: Cache, *, tick_ns: int = TICK_NS) -> Tree:
-    """The files below `root` that the rules of `need` do not ignore, and the directories they are in.
+    """The files that the rules of `need` do not ignore, and the directories they are in.
 
     A directory is part of the tree for what it holds: if nothing in it is kept, it is not. A file is
     executable if its owner may execute it, as in git: the other bits follow the umask. PlannerError with
@@ -58,13 +58,30 @@ def read_tree(root: Path, need: FileTree, cache: Cache, *, tick_ns: int = TICK_N
 
     The cache is told of no file that is younger than `tick_ns`: the file system's clock may be as coarse.
     """
-    walk = _Walk(os.path.realpath(os.fsencode(root)), need, cache, tick_ns)
+    walk = _Walk(_top(root, need.root), need, cache, tick_ns)
     walk.enter_all()
     walk.read_changed()
     walk.remember()
     if walk.problems:
         raise PlannerError(sorted(walk.problems, key=str))
     return Tree(walk.nodes())
+
+
+def _top(root: Path, below: str) -> bytes:
+    """The directory that a tree is in. PlannerError if it is none, or is reached through a link."""
+    top = os.path.realpath(os.fsencode(root))
+    if not below:
+        return top
+    place = os.path.join(top, encoded(below))  # noqa: PTH118  # Path cannot
+    if os.path.realpath(place) != place:
+        found, fix = "is reached through a link", "name the directory that the link leads to"
+    elif not os.path.exists(place):  # noqa: PTH110  # as above
+        found, fix = "does not exist", "name a directory of the project"
+    elif not os.path.isdir(place):  # noqa: PTH112  # as above
+        found, fix = "is no directory", "name the directory that it is in"
+    else:
+        return place
+    raise PlannerError([Problem.in_file(shown(below), None, found, fix)])
 
 
 def _outputs() -> frozenset[tuple[int, int]]:
@@ -104,9 +121,12 @@ class _Walk:
         self.problems: list[Problem] = []
         self._root = root
         self._rules = need.rules
+        self._only = need.only
+        self._below = need.root
         self._cache = cache
         # marshal in version 2 is a plain framing: newer versions depend on reference counts.
-        self._key = hashlib.sha256(marshal.dumps((need.rules.patterns, need.left_out), 2)).digest()
+        which = (need.rules.patterns, need.left_out, need.root, need.only.patterns if need.only else None)
+        self._key = hashlib.sha256(marshal.dumps(which, 2)).digest()
         self._left_out: dict[str, set[str]] = {}
         for path in need.left_out:
             # As the settings name it, which may be `./docker/ignore`, or an absolute path.
@@ -115,7 +135,9 @@ class _Walk:
             self._left_out.setdefault(directory, set()).add(name)
         self._outputs = _outputs()
         self._settled_before = cache.now() - tick_ns
-        self._remembered = cache.rows(self._key)
+        self._remembered = {
+            path.removeprefix(need.root).removeprefix("/"): row for path, row in cache.rows(self._key).items()
+        }
         # In the order of the walk: each directory before those below it.
         self._rows: dict[str, Row] = {}
         self._drafts: list[_Draft] = []
@@ -154,9 +176,12 @@ class _Walk:
         if self._drafts:
             self._cache.save(
                 self._key,
-                {draft.path: None if draft.doubts else self._rows[draft.path] for draft in self._drafts},
-                {draft.path: draft.hashed for draft in self._drafts},
-                self._remembered.keys() - self._rows.keys(),
+                {
+                    _join(self._below, draft.path): None if draft.doubts else self._rows[draft.path]
+                    for draft in self._drafts
+                },
+                {_join(self._below, draft.path): draft.hashed for draft in self._drafts},
+                [_join(self._below, path) for path in self._remembered.keys() - self._rows.keys()],
             )
 
     def nodes(self) -> dict[str, bytes]:
@@ -209,14 +234,13 @@ class _Walk:
     def _draft(self, path: str, listed: list[_Listed], signature: bytes) -> _Draft:
         """Sort out what is in a directory, as far as its files need not be read."""
         draft = _Draft(path, signature)
-        known = self._cache.hashes(path)
+        known = self._cache.hashes(_join(self._below, path))
         for name, mode, *numbers in listed:
             below = _join(path, name)
             stamp = Stamp(*numbers) if numbers else None
             if name in known and known[name].stamp == stamp:
                 draft.hashed[name] = known[name]
-            ignored = self._rules.ignores(below)
-            if ignored and (stamp is not None or self._rules.prunes(below)):
+            if self._leaves_out(below, directory=stamp is None):
                 continue
             if found := _unfit(name):
                 self._refuse(below, found, "rename it, or add it to .dockerignore")
@@ -226,6 +250,14 @@ class _Walk:
             else:
                 self._sort_in(draft, name, mode, stamp)
         return draft
+
+    def _leaves_out(self, path: str, *, directory: bool) -> bool:
+        """Whether some rules leave out a file, or a directory with all that is below it."""
+        return any(
+            rules.ignores(path) and not (directory and not rules.prunes(path))
+            for rules in (self._rules, self._only)
+            if rules is not None
+        )
 
     def _sort_in(self, draft: _Draft, name: str, mode: int, stamp: Stamp) -> None:
         """One file, link or other thing of a directory."""
@@ -286,7 +318,8 @@ class _Walk:
         return b"%s/%s" % (self._root, encoded(path))
 
     def _refuse(self, path: str, found: str, fix: str) -> None:
-        self.problems.append(Problem.in_file(shown(path), None, found, fix))
+        place = shown(_join(self._below, path if path != "." or not self._below else ""))
+        self.problems.append(Problem.in_file(place, None, found, fix))
 
 
 def _row(draft: _Draft) -> Row:
@@ -318,4 +351,4 @@ def _unfit(name: str) -> str:
 
 
 def _join(directory: str, name: str) -> str:
-    return f"{directory}/{name}" if directory else name
+    return f"{directory}/{name}" if directory and name else directory or name

@@ -86,6 +86,7 @@ def _image_data(image: ImagePlan) -> dict[str, Any]:
         "platform": checkout.platform,
         "variables": {name: digest.hex for name, digest in checkout.variables.items()},
         "parent_id": checkout.parent_id.hex if checkout.parent_id else None,
+        "image_ids": {name: digest.hex for name, digest in (checkout.image_ids or {}).items()},
         "trees": {name: tree.digest.hex for name, tree in checkout.trees.items()},
         "destination": attrs.asdict(image.destination),
         "build_options": {name: getattr(image.build_options, name) for name in image.build_options.given},
@@ -100,6 +101,8 @@ def _image(
         {name: trees[Digest(digest)] for name, digest in data["trees"].items()},
         {name: Digest(digest) for name, digest in data["variables"].items()},
         Digest(data["parent_id"]) if data["parent_id"] else None,
+        # Records of earlier versions have none.
+        {name: Digest(digest) for name, digest in data.get("image_ids", {}).items()},
     )
     return ImagePlan(
         named.name,

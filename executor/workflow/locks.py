@@ -174,7 +174,12 @@ def check_lock(
 
 def _refuse_unknown(pins: Pins) -> None:
     """UsageError for what is to be upgraded and the lock does not have: a misspelt name would do nothing."""
-    known = {image.spec.external.reference for plan in pins.lock.plans for image in plan.images}
+    known = {
+        each.image.reference
+        for plan in pins.lock.plans
+        for image in plan.images
+        for each in image.spec.images
+    }
     packages = {name for plan in pins.lock.plans for name in plan.packages}
     for requirement in pins.upgrades:
         if requirement.name not in packages:
@@ -193,9 +198,9 @@ def _refuse_unknown(pins: Pins) -> None:
 
 
 def unpinned(plans: Iterable[PlanSpec]) -> tuple[ExternalImage, ...]:
-    """The parents whose digests are not known, each once, in the order of the images."""
-    parents = dict.fromkeys(image.spec.external for made in plans for image in made.images)
-    return tuple(parent for parent in parents if parent.digest is None)
+    """The images to build from whose digests are not known, each once, in the order of the images."""
+    named = (each.image for made in plans for image in made.images for each in image.spec.images)
+    return tuple(image for image in dict.fromkeys(named) if not image.is_pinned)
 
 
 def unpinned_reason(parent: ExternalImage) -> str:

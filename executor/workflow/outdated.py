@@ -53,10 +53,10 @@ def outdated(project: Project, lock: Lock, *, timeout: float | None = None) -> O
     for plan in lock.plans:
         for image in plan.images:
             key = (plan.pipeline, image.name)
-            parent = image.spec.external
-            if parent.digest is not None:
-                # An image is counted once, on however many stacks it is.
-                pins.setdefault(parent, set()).add(key)
+            for each in image.spec.images:
+                if each.image.digest is not None:
+                    # An image is counted once, on however many stacks it is.
+                    pins.setdefault(each.image, set()).add(key)
             if image.spec.uv is not None:
                 installers.setdefault(image.spec.uv, set()).add(key)
     floating = {

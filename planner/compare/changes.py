@@ -11,14 +11,16 @@ import json
 import shlex
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
 from attrs import evolve
 
-from planner.compare.change import Change
+from planner.compare.change import Change, counted
+from planner.compare.dockerfiles import dockerfile_changes
 from planner.compare.layers import Seen, layer_name
 from planner.compare.packages import requirement_changes, resolution_changes
 from planner.image.instructions import (
+    BuildDockerfile,
     CopyFiles,
     InstallApt,
     Installer,
@@ -35,7 +37,6 @@ from planner.values import Digest, EnvTemplate, single_arguments
 
 __all__ = ["Change", "diff", "diff_images"]
 
-_SHOWN_PATHS: Final = 5
 T = TypeVar("T")
 
 
@@ -143,6 +144,8 @@ def _instruction(old: Instruction | None, new: Instruction | None, seen: Seen) -
             yield from _files(_as(CopyFiles, old), _as(CopyFiles, new), seen)
         case InstallProject():
             yield from _project(_as(InstallProject, old), _as(InstallProject, new))
+        case BuildDockerfile():
+            yield from dockerfile_changes(_as(BuildDockerfile, old), _as(BuildDockerfile, new), seen)
         case SetUser():
             users = [_as(SetUser, each) for each in (old, new)]
             yield from _single("user", "user", *(each.user if each else None for each in users))
@@ -213,18 +216,8 @@ def _files(old: CopyFiles | None, new: CopyFiles | None, seen: Seen) -> Iterator
     if before is not None and after is not None and before.digest != after.digest:
         paths = before.changed_paths(after)
         yield Change(
-            "", "files", None, "changed", str(before.digest), str(after.digest), f"files: {_count(paths)}"
+            "", "files", None, "changed", str(before.digest), str(after.digest), f"files: {counted(paths)}"
         )
-
-
-def _count(paths: Sequence[str]) -> str:
-    shown = ", ".join(_printable(path) for path in paths[:_SHOWN_PATHS])
-    more = f" and {len(paths) - _SHOWN_PATHS} more" if len(paths) > _SHOWN_PATHS else ""
-    return f"{len(paths)} changed ({shown}{more})"
-
-
-def _printable(path: str) -> str:
-    return path if path.isprintable() else repr(path)
 
 
 def _options(spec: ImageSpec) -> dict[str, str]:

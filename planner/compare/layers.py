@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import assert_never
 
 from planner.image.instructions import (
+    CONTEXT,
+    BuildDockerfile,
     CopyFiles,
     InstallApt,
     InstallProject,
@@ -86,6 +88,8 @@ def layer_name(item: Instruction) -> str:
             return "project"
         case SetUser():
             return "user"
+        case BuildDockerfile():
+            return "dockerfile"
         case _:
             assert_never(item)
 
@@ -99,6 +103,8 @@ def _content(checkout: Checkout | None, item: Instruction) -> object:
             return item
         case CopyFiles():
             return item, checkout.trees.get(item.tree)
+        case BuildDockerfile():
+            return item, checkout.trees.get(CONTEXT), checkout.image_ids
         case SetEnvironment():
             names = sorted({name for value in item.variables.values() for name in value.variables})
             return item, [checkout.variables.get(name) for name in names]

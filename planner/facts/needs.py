@@ -84,10 +84,15 @@ class RequirementsFile(Need[Mapping[str, str | None]]):
 
 @frozen
 class FileTree(Need[Tree]):
-    """The files below the project's root that the rules do not ignore."""
+    """The files below a directory of the project that the rules do not ignore, by their paths from there.
+
+    Paths in `left_out` are from there, too. With `only`, what those rules ignore is no part of it either.
+    """
 
     rules: IgnoreRules
     left_out: tuple[str, ...] = ()
+    root: str = ""
+    only: IgnoreRules | None = None
 
 
 @frozen

@@ -34,7 +34,7 @@ def required(image: ImagePlan) -> frozenset[Capability]:
         found.add(Capability.RUN_COMMANDS)
     if spec.platform:
         found.add(Capability.OTHER_PLATFORM)
-    if isinstance(spec.parent, ImageSpec) or spec.external.digest is None:
+    if isinstance(spec.parent, ImageSpec) or not all(each.image.is_pinned for each in spec.images):
         found.add(Capability.LOCAL_PARENT)
     if image.cache_mount is not None:
         found.add(Capability.CACHE_MOUNT)

@@ -8,6 +8,7 @@ from typing import assert_never
 from attrs import field
 
 from planner.image.instructions import (
+    BuildDockerfile,
     CopyFiles,
     InstallApt,
     InstallProject,
@@ -49,7 +50,7 @@ def planned_configuration(spec: ImageSpec) -> Configuration:
                 working_directory = item.destination
             case SetUser():
                 user = item.user
-            case InstallApt() | InstallRequirements() | InstallProject():
+            case InstallApt() | InstallRequirements() | InstallProject() | BuildDockerfile():
                 pass
             case _:
                 assert_never(item)

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 from attrs import field
 
 from planner.identity import COUNTED, NOT_COUNTED
+from planner.image.external import ExternalImage
 from planner.immutable import frozen
 from planner.requirements.model import Option, Requirements
 from planner.requirements.packages import Closure
@@ -20,20 +21,24 @@ from planner.values import Digest, EnvTemplate, FrozenMapping, PythonPackageInst
 
 __all__ = [
     "APP_DIRECTORY",
+    "CONTEXT",
     "FILES",
+    "BuildDockerfile",
     "CopyFiles",
     "InstallApt",
     "InstallProject",
     "InstallRequirements",
     "Installer",
     "Instruction",
+    "NamedImage",
     "SetEnvironment",
     "SetUser",
 ]
 
 APP_DIRECTORY: Final = "/app"
-# The name of the tree of the project's own files; other trees come with custom Dockerfiles.
+# The name of the tree of the project's own files, and that of the build context of a custom Dockerfile.
 FILES: Final = "files"
+CONTEXT: Final = "context"
 
 
 def _variables(value: Mapping[str, EnvTemplate | str]) -> FrozenMapping[EnvTemplate]:
@@ -153,8 +158,35 @@ class SetUser:
     kind: Literal["user"] = field(default="user", metadata=COUNTED)
 
 
+@frozen
+class NamedImage:
+    """An image that a custom Dockerfile names, for a platform; None for that of the machine."""
+
+    image: ExternalImage = field(metadata=COUNTED)
+    platform: str | None = field(default=None, metadata=COUNTED)
+
+
+@frozen
+class BuildDockerfile:
+    """Build what a custom Dockerfile says: the only instruction of its image.
+
+    `lines` are the instructions that the target needs, in their order and as they are written, without
+    comments and continuations; a directive that means something comes first. `images` are those that they
+    name, but for the one that the last stage is built on, which is the parent. `secrets` are those that a RUN
+    mounts, by name, each with its version.
+    `file` is where they stand in the project, `numbers` the line that each begins on.
+    """
+
+    lines: tuple[str, ...] = field(metadata=COUNTED)
+    images: tuple[NamedImage, ...] = field(default=(), metadata=COUNTED)
+    secrets: Mapping[str, int] | None = field(default=None, converter=used_secrets, metadata=COUNTED)
+    file: str = field(default="", eq=False, metadata=NOT_COUNTED)
+    numbers: tuple[int, ...] = field(default=(), eq=False, metadata=NOT_COUNTED)
+    kind: Literal["dockerfile"] = field(default="dockerfile", metadata=COUNTED)
+
+
 Instruction: TypeAlias = (
-    SetEnvironment | InstallApt | InstallRequirements | CopyFiles | InstallProject | SetUser
+    SetEnvironment | InstallApt | InstallRequirements | CopyFiles | InstallProject | SetUser | BuildDockerfile
 )
 KINDS: Final[Mapping[str, type[Instruction]]] = {
     "environment": SetEnvironment,
@@ -163,4 +195,5 @@ KINDS: Final[Mapping[str, type[Instruction]]] = {
     "files": CopyFiles,
     "project": InstallProject,
     "user": SetUser,
+    "dockerfile": BuildDockerfile,
 }

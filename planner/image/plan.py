@@ -27,6 +27,11 @@ from planner.values import Digest, FrozenMapping, ImageRef, freeze
 __all__ = ["BuildPlan", "Checkout", "Destination", "ImagePlan", "NamedSpec", "Note", "PlanSpec"]
 
 
+def _some(given: Mapping[str, Digest] | None) -> FrozenMapping[Digest] | None:
+    """A mapping, or nothing where it is empty: then it says nothing of an image."""
+    return FrozenMapping(given) if given else None
+
+
 @frozen
 class Checkout:
     """What only this checkout and this machine can say of an image."""
@@ -39,6 +44,10 @@ class Checkout:
     """Fingerprints of the values of environment variables, by name; see `variable_fingerprint`."""
     parent_id: Digest | None = field(default=None, metadata=COUNTED)
     """The engine's ID of a parent that no registry knows: it tells a parent that was rebuilt."""
+    image_ids: Mapping[str, Digest] | None = field(default=None, converter=_some, metadata=COUNTED)
+    """The same of the other images that a Dockerfile names, by their references."""
+    context_root: str = field(default="", eq=False, metadata=NOT_COUNTED)
+    """Where the build context of a Dockerfile is in the project; empty for the project's root."""
 
 
 @frozen
@@ -159,9 +168,9 @@ class PlanSpec:
 
     @cached_property
     def looked_up(self) -> Mapping[tuple[ImageRef, str | None], ExternalImage]:
-        """The parents whose digests a registry told, not a step, by reference and platform."""
-        parents = [(image.spec.external, image.spec.platform) for image in reversed(self.images)]
-        return {(parent.reference, platform): parent for parent, platform in parents if parent.pin.kind}
+        """The images whose digests a registry told, not a step, by reference and platform."""
+        named = [each for image in reversed(self.images) for each in image.spec.images]
+        return {(each.image.reference, each.platform): each.image for each in named if each.image.pin.kind}
 
     @cached_property
     def observed(self) -> Mapping[tuple[str, Digest], Requirements]:

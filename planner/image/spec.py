@@ -13,45 +13,24 @@ from typing import Any
 from attrs import evolve, field
 
 from planner.errors import PlannerError, Problem
-from planner.facts.answers import ImagePython, Pin
+from planner.facts.answers import ImagePython
 from planner.identity import COUNTED, NOT_COUNTED, content_hash
-from planner.image.instructions import CopyFiles, Installer, InstallProject, InstallRequirements, Instruction
+from planner.image.external import ExternalImage
+from planner.image.instructions import (
+    CONTEXT,
+    BuildDockerfile,
+    CopyFiles,
+    Installer,
+    InstallProject,
+    InstallRequirements,
+    Instruction,
+    NamedImage,
+)
 from planner.immutable import frozen
 from planner.requirements.packages import Package
-from planner.values import Digest, FrozenMapping, ImageRef, freeze
+from planner.values import Digest, FrozenMapping, freeze
 
 __all__ = ["ExternalImage", "ImageSpec", "Observed", "Resolved"]
-
-
-def _without_digest(reference: ImageRef) -> ImageRef:
-    return evolve(reference, digest=None)
-
-
-@frozen
-class ExternalImage:
-    """A parent from outside: a reference without digest, and the digest that it is pinned to.
-
-    Without a digest it is unpinned, and another image than with one.
-    """
-
-    reference: ImageRef = field(converter=_without_digest, metadata=NOT_COUNTED)
-    digest: Digest | None = field(default=None, metadata=COUNTED)
-    # Only what is not pinned is known by its name alone.
-    unpinned: str | None = field(init=False, metadata=COUNTED)
-    pin: Pin = field(default=Pin(), eq=False, metadata=NOT_COUNTED)
-    """What the digest is of, and for which platform; or why there is none."""
-
-    @unpinned.default
-    def _name_if_unpinned(self) -> str | None:
-        return None if self.digest else str(self.reference)
-
-    @property
-    def base(self) -> ImageRef:
-        """The reference to build on: by digest where it is known."""
-        return self.reference.pinned(self.digest) if self.digest else self.reference
-
-    def __str__(self) -> str:
-        return f"{self.reference}@{self.digest}" if self.digest else str(self.reference)
 
 
 @frozen
@@ -111,6 +90,9 @@ class ImageSpec:
         if len(set(sources)) < len(sources):
             fix = "put the requirements of one source into one instruction"
             raise PlannerError([Problem.at("instructions", "a source of requirements stands twice", fix)])
+        if len(instructions) > 1 and self.dockerfile is not None:
+            fix = "build what is on top of it as an image of its own"
+            raise PlannerError([Problem.at("instructions", "a Dockerfile is not the only instruction", fix)])
 
     @cached_property
     def hash(self) -> Digest:
@@ -128,8 +110,24 @@ class ImageSpec:
         return self.parent if isinstance(self.parent, ExternalImage) else self.parent.external
 
     @property
+    def dockerfile(self) -> BuildDockerfile | None:
+        """The custom Dockerfile that it is built from; None if it is built from instructions of ours."""
+        return next((item for item in self.instructions if isinstance(item, BuildDockerfile)), None)
+
+    @property
+    def images(self) -> tuple[NamedImage, ...]:
+        """The images from outside that its build takes from, with the platform of each: the parent first.
+
+        Those of a parent that is planned are not among them, but for the one that it stands on.
+        """
+        item = self.dockerfile
+        return (NamedImage(self.external, self.platform), *(item.images if item else ()))
+
+    @property
     def trees(self) -> tuple[str, ...]:
         """The names of the trees that are copied, each once."""
+        if self.dockerfile is not None:
+            return (CONTEXT,)
         return tuple(dict.fromkeys(item.tree for item in self.instructions if isinstance(item, CopyFiles)))
 
     @property
@@ -156,7 +154,7 @@ class ImageSpec:
         used = (
             item.secrets
             for item in self.instructions
-            if isinstance(item, InstallRequirements | InstallProject)
+            if isinstance(item, InstallRequirements | InstallProject | BuildDockerfile)
         )
         return FrozenMapping({name: version for each in used if each for name, version in each.items()})
 

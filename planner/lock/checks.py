@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, assert_never
 
+from planner.custom import dockerfile_faults
 from planner.image.instructions import (
+    BuildDockerfile,
     CopyFiles,
     InstallApt,
     InstallProject,
@@ -48,10 +50,10 @@ def unplanned(spec: ImageSpec) -> Iterator[str]:
         yield from _matching(f"option {name}", _LINE, *_texts(value))
     yield from _matching("source of requirements", NAME, *(each.source for each in spec.observed))
     for instruction in spec.instructions:
-        yield from _of(instruction)
+        yield from _of(instruction, spec)
 
 
-def _of(instruction: Instruction) -> Iterator[str]:
+def _of(instruction: Instruction, spec: ImageSpec) -> Iterator[str]:
     match instruction:
         case SetEnvironment(variables):
             texts = {name: template.text for name, template in variables.items()}
@@ -73,6 +75,11 @@ def _of(instruction: Instruction) -> Iterator[str]:
             yield from _matching("secret", SECRET_NAME, *(secrets or ()))
         case SetUser(user):
             yield from _matching("user", USER, user)
+        case BuildDockerfile():
+            for each in instruction.images:
+                yield from _matching("platform of an image", PLATFORM, each.platform, each.image.pin.platform)
+            yield from _matching("secret", SECRET_NAME, *(instruction.secrets or ()))
+            yield from dockerfile_faults(spec)
         case _:
             assert_never(instruction)
 

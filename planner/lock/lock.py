@@ -13,8 +13,9 @@ from attrs import evolve, field
 
 from planner.facts.answers import ImagePython
 from planner.identity import COUNTED, content_hash
+from planner.image.external import ExternalImage
 from planner.image.plan import ImagePlan, PlanSpec
-from planner.image.spec import ExternalImage
+from planner.image.spec import ImageSpec
 from planner.immutable import frozen
 from planner.requirements.model import Requirement, Requirements
 from planner.requirements.packages import Closure, Package
@@ -151,15 +152,18 @@ class Pins:
     def parent(
         self, pipeline: str, stack: str, step: str, reference: ImageRef, platform: str | None
     ) -> ExternalImage | None:
-        """The pinned parent of a step; None if there is no pin for it, or it was released."""
+        """What an image that a step is built from is pinned to; None if it is not, or it was released."""
         if self.all_released or reference in self.released:
             return None
         for plan in self.lock.plans_of(pipeline, stack):
             own = plan.by_step.get(step)
-            if own is not None and (own.spec.external.reference, own.spec.platform) == (reference, platform):
-                found: ExternalImage | None = own.spec.external
-            else:
-                found = plan.looked_up.get((reference, platform))
+            spec: ImageSpec | None = own.spec if own is not None else None
+            while spec is not None:
+                for each in spec.images:
+                    if (each.image.reference, each.platform) == (reference, platform) and each.image.digest:
+                        return each.image
+                spec = spec.parent if isinstance(spec.parent, ImageSpec) else None
+            found = plan.looked_up.get((reference, platform))
             if found is not None and found.digest is not None:
                 return found
         return None

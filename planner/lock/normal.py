@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from attrs import evolve, field
 
 from planner.errors import PlannerError, Problem
-from planner.facts.answers import ImagePython, Pin
+from planner.facts.answers import ImagePython
 from planner.identity import content_hash
 from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ExternalImage, ImageSpec, Resolved
@@ -33,6 +33,8 @@ from planner.lock.records import (
     ResolvedSource,
     SourceRecord,
     StackRecord,
+    external_of,
+    parent_record,
     read_instruction,
     write_instruction,
 )
@@ -154,11 +156,7 @@ def _parent(spec: ImageSpec, names: Mapping[ImageSpec, str]) -> ParentRecord:
     parent = spec.parent
     if not isinstance(parent, ExternalImage):
         return ParentRecord(image=names[parent])
-    pin = parent.pin
-    if parent.reference.tag is None and parent.digest is not None:
-        # By digest alone: a name without both would be read as that of the tag `latest`.
-        return ParentRecord(parent.base, None, pin.kind, pin.platform, pin.manifest)
-    return ParentRecord(parent.reference, parent.digest, pin.kind, pin.platform, pin.manifest)
+    return parent_record(parent)
 
 
 def pushed_of(record: PushedRecord, where: str) -> Pushed:
@@ -251,9 +249,7 @@ class Images:
                 raise wrong(where, f"more than {_DEEPEST} images are built on one another")
             parent = self.spec(above, known, (*below, record.name))
         elif record.parent.reference is not None:
-            digest = record.parent.digest or record.parent.reference.digest
-            pin = Pin(digest, record.parent.kind, record.parent.platform, record.parent.manifest)
-            parent = ExternalImage(record.parent.reference, digest, pin)
+            parent = external_of(record.parent)
         else:
             raise wrong(where, "it has no parent")
         resolved: Resolved | None = None

@@ -15,8 +15,16 @@ from typing import Any, Final, TypeAlias
 from attrs import asdict, field
 from attrs.validators import deep_iterable, matches_re, optional
 
-from planner.facts.answers import PinKind
-from planner.image.instructions import KINDS, Installer, InstallRequirements, Instruction
+from planner.facts.answers import Pin, PinKind
+from planner.image.external import ExternalImage
+from planner.image.instructions import (
+    KINDS,
+    BuildDockerfile,
+    Installer,
+    InstallRequirements,
+    Instruction,
+    NamedImage,
+)
 from planner.image.spec import Observed
 from planner.immutable import frozen
 from planner.lock.converter import structured, unstructured, wrong
@@ -202,6 +210,12 @@ def read_instruction(
             f"unknown kind of instruction: {kind!r}" if "kind" in data else "an instruction without a kind"
         )
         raise wrong(where, found)
+    if kind == "dockerfile":
+        read_back = structured(data, _Dockerfile, where)
+        if not all(each.reference for each in read_back.images):
+            raise wrong(where, "an image of its Dockerfile has no name")
+        images = tuple(NamedImage(external_of(each), each.asked) for each in read_back.images)
+        return BuildDockerfile(read_back.lines, images, read_back.secrets)
     if kind != "requirements":
         return structured(data, KINDS[kind], where)
     install = structured(data, _Install, where)
@@ -224,12 +238,55 @@ def write_instruction(value: Instruction) -> dict[str, Any]:
         )
         data: dict[str, Any] = unstructured(install)
         return data
+    if isinstance(value, BuildDockerfile):
+        # Where it stands in the project is for messages, and moves with every comment.
+        named = tuple(
+            _NamedRecord(**asdict(parent_record(each.image), recurse=False), asked=each.platform)
+            for each in value.images
+        )
+        written_down: dict[str, Any] = unstructured(
+            _Dockerfile("dockerfile", value.lines, named, value.secrets)
+        )
+        return written_down
     fields = {"kind": value.kind, **asdict(value, recurse=False)}
     return {name: unstructured(item) for name, item in fields.items() if item is not None}
 
 
 ResolvedSource: TypeAlias = tuple[Requirements, Closure, tuple[Option, ...]]
 """What was written, the packages of the layer, and the options of all sources."""
+
+
+def parent_record(image: ExternalImage) -> ParentRecord:
+    """An image from outside as a lock has it."""
+    pin = image.pin
+    if image.reference.tag is None and image.digest is not None:
+        # By digest alone: a name without both would be read as that of the tag `latest`.
+        return ParentRecord(image.base, None, pin.kind, pin.platform, pin.manifest)
+    return ParentRecord(image.reference, image.digest, pin.kind, pin.platform, pin.manifest)
+
+
+def external_of(record: ParentRecord) -> ExternalImage:
+    """The image from outside that a record is. ValueError if it names none."""
+    if record.reference is None:
+        raise ValueError("an image without a name")
+    digest = record.digest or record.reference.digest
+    pin = Pin(digest, record.kind, record.platform, record.manifest)
+    return ExternalImage(record.reference, digest, pin)
+
+
+@frozen
+class _NamedRecord(ParentRecord):
+    """An image that a Dockerfile names, and the platform that it is asked for."""
+
+    asked: str | None = None
+
+
+@frozen
+class _Dockerfile:
+    kind: str
+    lines: tuple[str, ...]
+    images: tuple[_NamedRecord, ...] = ()
+    secrets: Mapping[str, int] | None = None
 
 
 @frozen

@@ -41,7 +41,7 @@ _HEADER: Final = (
 )
 _PLACES: Final = 256
 # Lists of tables that are written one a line.
-_INLINE: Final = frozenset({"files", "observed"})
+_INLINE: Final = frozenset({"files", "images", "observed"})
 
 
 def dumps(lock: Lock) -> str:

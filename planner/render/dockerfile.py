@@ -12,7 +12,8 @@ deletions, where an installer replaces what the parent has; and the times of dir
 command runs as another user.
 
 Commands run as the parent's user, since nobody can know it without the parent. Where `user` is set the
-image has a user of its own in the end, so there they run as root. Files belong to `user`, else to root. A
+image has a user of its own in the end, so there they run as root; and so they do on a custom Dockerfile that
+says its user, who is the image's user in the end. Files belong to `user`, else to root. A
 directory of the code that the parent has already is given to `user`, and else stays as it is; where the
 parent declares it a volume, too, only BuildKit can do so.
 """
@@ -24,7 +25,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Final, assert_never
 
+from planner.custom import last_user, pinned_lines
 from planner.image.instructions import (
+    BuildDockerfile,
     CopyFiles,
     InstallApt,
     InstallProject,
@@ -83,6 +86,8 @@ def dockerfile(spec: ImageSpec, base: str | None = None, cache: CacheMount | Non
     `base` is the reference to build on where the parent is another image of the plan: its working tag.
     `cache` is what its installer keeps between builds.
     """
+    if spec.dockerfile is not None:
+        return "\n".join([*pinned_lines(spec), *_tail(spec)]) + "\n"
     layers = filter(None, (layer_text(item, cache) for item in spec.instructions))
     return "\n".join([*_head(spec, base), *layers, *_tail(spec)]) + "\n"
 
@@ -96,12 +101,23 @@ def _head(spec: ImageSpec, base: str | None) -> Iterator[str]:
     else:
         yield f"FROM {base or f'stowplan-spec:{parent.hash.hex}'}"
     yield from (f"ARG {name}" for name in spec.build_args if name not in _PREDEFINED)
-    if any(isinstance(item, SetUser) for item in spec.instructions):
+    if _sets_user(spec) or _user_below(spec):
         yield "USER 0"
+
+
+def _sets_user(spec: ImageSpec) -> bool:
+    return any(isinstance(item, SetUser) for item in spec.instructions)
+
+
+def _user_below(spec: ImageSpec) -> str | None:
+    """The user that the custom Dockerfile of the parent ends with, where it says one."""
+    return last_user(spec.parent) if isinstance(spec.parent, ImageSpec) else None
 
 
 def _tail(spec: ImageSpec) -> Iterator[str]:
     """The lines after those of the instructions."""
+    if (user := _user_below(spec)) and not _sets_user(spec):
+        yield f"USER {user}"
     if spec.labels:
         yield label_text(spec.labels)
 
@@ -113,7 +129,12 @@ def label_text(labels: Mapping[str, str]) -> str:
 
 
 def instruction_at(spec: ImageSpec, line: int) -> Instruction | None:
-    """The instruction that a line of the Dockerfile belongs to, counted from 1; None for any other line."""
+    """The instruction that a line of the Dockerfile belongs to, counted from 1; None for any other line.
+
+    None, too, for a custom Dockerfile, whose lines are instructions of their own.
+    """
+    if spec.dockerfile is not None:
+        return None
     end = sum(1 for _ in _head(spec, None))
     for item in spec.instructions:
         text = layer_text(item)
@@ -180,6 +201,8 @@ def _lines(item: Instruction, cache: CacheMount | None) -> Iterator[str]:
             yield f"RUN {secret_flags(item.secrets)}{argv}"
         case SetUser():
             yield f"USER {item.user}"
+        case BuildDockerfile():
+            yield from item.lines
         case _:
             assert_never(item)
 

@@ -7,13 +7,15 @@ Refuses to know which engine builds with which of them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
+from planner.custom import Custom
 from planner.errors import Problem
 from planner.settings.build_options import BuildOptions
 from planner.settings.cache_mount import CacheMount
 from planner.settings.option_table import BUILDERS, OPTIONS
 
-__all__ = ["builders_for", "cache_refusals", "refusals", "secret_refusals"]
+__all__ = ["builders_for", "cache_refusals", "dockerfile_refusals", "refusals", "secret_refusals"]
 
 
 def builders_for(options: BuildOptions) -> frozenset[str]:
@@ -58,6 +60,39 @@ def secret_refusals(names: Iterable[str], builder: str) -> tuple[Problem, ...]:
     having = f"{BUILDERS['buildkit']} or {BUILDERS['podman']}"
     found = f"{said} gives no secrets to commands"
     return tuple(Problem.at(("secrets", name), found, f"build with {having}") for name in names)
+
+
+def dockerfile_refusals(custom: Custom, builder: str) -> tuple[Problem, ...]:
+    """What keeps a builder from building a custom Dockerfile: one problem for each thing it does not know."""
+    if builder == "buildkit":
+        return ()
+    missing = {what: line for what, line in custom.reach.buildkit.items() if not _knows(builder, what)}
+    having = [
+        said
+        for each, said in BUILDERS.items()
+        if each != builder and all(_knows(each, what) for what in missing)
+    ]
+    return tuple(
+        Problem(
+            custom.place(line),
+            f"{BUILDERS[builder]} does not know {what}",
+            f"leave it out, or build with {' or '.join(having)}",
+            "dockerfile-builder",
+        )
+        for what, line in missing.items()
+    )
+
+
+# What other builders than BuildKit know of what only BuildKit knew once, as seen from Docker 26.1 and Podman
+# 4.3. Both leave `# syntax=` aside.
+_KNOWN: Final = {
+    "classic": ("# syntax=",),
+    "podman": ("# syntax=", "RUN --mount=", "COPY --chmod", "ADD --chmod", "variables of the platform"),
+}
+
+
+def _knows(builder: str, what: str) -> bool:
+    return builder == "buildkit" or what.startswith(_KNOWN[builder])
 
 
 def cache_refusals(mount: CacheMount, builder: str) -> tuple[Problem, ...]:

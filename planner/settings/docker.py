@@ -136,13 +136,13 @@ class DockerSettings(Layer):
     )
     """A further tag for the image. Of several images of one repository the last keeps it."""
     dockerfile: str | Unset | None = setting(None, optional(project_path), COUNTED)
-    """A Dockerfile to build the parent image from. Not supported by this release."""
+    """A Dockerfile to build the parent image from: then `parent_image` is not used."""
     build_context_root: str | Unset | None = setting(None, optional(project_path), COUNTED)
-    """Build context of `dockerfile`. Not supported by this release."""
+    """Directory whose files `dockerfile` may copy. Default: none, a context with the Dockerfile alone."""
     parent_image_build_config: BuildConfig | Mapping[str, Any] | Unset | None = setting(
         None, optional(of_kind(BuildConfig)), COUNTED, convert=decoded(BuildConfig)
     )
-    """How the image of `dockerfile` is built. Not supported by this release."""
+    """How the image of `dockerfile` is built: `build_options` and `dockerignore`, as in `build_config`."""
     skip_build: bool | Unset = setting(False, boolean, COUNTED)
     """Use `parent_image` as it is."""
     prevent_build_reuse: bool | Unset = setting(False, boolean, NOT_COUNTED)

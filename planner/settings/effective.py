@@ -7,7 +7,7 @@ of a setting is placed at the layer that wrote it.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from planner.settings.secrets import SECRET_DIRECTORY, Secret, SecretSource, sec
 from planner.settings.variables import templates, unusable
 from planner.values import EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller
 
-__all__ = ["LATER", "Settings", "WrittenSettings", "settle"]
+__all__ = ["Settings", "WrittenSettings", "settle"]
 
 
 @frozen
@@ -45,6 +45,13 @@ class Settings:
     """What one image is asked to be. Equal values ask for the same, whatever layers they came from."""
 
     parent_image: ImageRef | None
+    dockerfile: str | None
+    """The Dockerfile that the parent is built from; None where skip_build leaves it out."""
+    context_root: str | None
+    """The directory of its build context; None for a context that has only the Dockerfile."""
+    parent_options: BuildOptions
+    """How the image of the Dockerfile is built: for the platform of the image on top, unless it says so."""
+    parent_dockerignore: str | None
     skip_build: bool
     environment: FrozenMapping[EnvTemplate]
     runtime_environment: FrozenMapping[EnvTemplate]
@@ -127,10 +134,16 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
     if problems:
         raise PlannerError(_placed(problem, layers) for problem in problems)
     config: BuildConfig = merged.value("build_config")
+    options = config.value("build_options")
+    parent_config: BuildConfig = merged.value("parent_image_build_config") or BuildConfig()
     parent = merged.value("parent_image")
     cache = merged.value("python_package_installer_cache_mount")
     return Settings(
         parent_image=ImageRef.parse(parent) if parent else None,
+        dockerfile=None if merged.value("skip_build") else _path(merged.value("dockerfile")),
+        context_root=_path(merged.value("build_context_root")),
+        parent_options=_on_one_platform(parent_config.value("build_options"), options),
+        parent_dockerignore=parent_config.value("dockerignore"),
         skip_build=merged.value("skip_build"),
         environment=templates(merged.value("environment")),
         runtime_environment=templates(merged.value("runtime_environment")),
@@ -155,12 +168,24 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         secrets=merged.value("secrets"),
         user=merged.value("user"),
         dockerignore=config.value("dockerignore"),
-        build_options=config.value("build_options"),
+        build_options=_on_one_platform(options, parent_config.value("build_options")),
         image_tag=merged.value("image_tag"),
         target_repository=merged.value("target_repository"),
         prevent_reuse=merged.value("prevent_build_reuse"),
         layers=tuple(layers),
     )
+
+
+def _path(path: str | None) -> str | None:
+    """A path in its only spelling; the project's root is empty."""
+    found = posixpath.normpath(path) if path else None
+    return "" if found == "." else found
+
+
+def _on_one_platform(options: BuildOptions, others: BuildOptions) -> BuildOptions:
+    """The options with the platform of others, where they say none: two images on each other have one."""
+    platform = others.value("platform")
+    return options if options.value("platform") or not platform else evolve(options, platform=platform)
 
 
 def _asked_pyproject(settings: DockerSettings) -> Asked | None:
@@ -221,10 +246,31 @@ def _together(settings: DockerSettings) -> Iterator[Problem]:
             found = "pyproject_export_command says what is exported"
             yield Problem.at(name, found, "leave this out, and put it into the command")
     options: BuildOptions = settings.value("build_config").value("build_options")
+    yield from _dockerfile(settings, options)
+
+
+def _dockerfile(settings: DockerSettings, options: BuildOptions) -> Iterator[Problem]:
+    """What settings say of a custom Dockerfile that cannot be, or that there is none for."""
+    config: BuildConfig = settings.value("parent_image_build_config") or BuildConfig()
+    of_parent: BuildOptions = config.value("build_options")
     if options.value("target"):
-        yield Problem.at(
-            ("build_config", "build_options", "target"), "only a custom Dockerfile has stages", "leave it out"
-        )
+        found = "only a custom Dockerfile has stages"
+        fix = "write it in parent_image_build_config" if settings.value("dockerfile") else "leave it out"
+        yield Problem.at(("build_config", "build_options", "target"), found, fix)
+    if not settings.value("dockerfile"):
+        # A step may take back the Dockerfile of its pipeline alone.
+        for name in ("build_context_root", "parent_image_build_config"):
+            if settings.value(name) and "dockerfile" not in settings.given:
+                yield Problem.at(name, "there is no dockerfile", "set it, or leave this out")
+        return
+    if (settings.value("build_context_root") or "").startswith("/"):
+        found, fix = "is an absolute path", "name the directory by its path from the project's root"
+        yield Problem.at("build_context_root", found, fix)
+    platforms = [each.value("platform") for each in (of_parent, options)]
+    if None not in platforms and platforms[0] != platforms[1]:
+        where = ("parent_image_build_config", "build_options", "platform")
+        found = f"the image on top of it is for {platforms[1]}"
+        yield Problem.at(where, found, "write one platform, in one of them")
 
 
 def _torch(settings: DockerSettings) -> Iterator[Problem]:
@@ -266,27 +312,11 @@ def _strategy(settings: DockerSettings) -> Iterator[Problem]:
             yield Problem.at(place, found, "leave it out")
 
 
-def _asked(value: object) -> bool:
-    return bool(value)
-
-
-# Attributes whose behaviour comes with a later release, and when one of their values asks for it.
-LATER: Final[Mapping[str, Callable[[Any], bool]]] = {
-    "dockerfile": _asked,
-    "build_context_root": _asked,
-    "parent_image_build_config": _asked,
-}
-
-
 def _not_there_yet(settings: DockerSettings) -> Iterator[Problem]:
     """One problem for each attribute that asks for what this release does not do."""
-    names = [name for name, asks in LATER.items() if name in settings.given and asks(settings.value(name))]
-    if not settings.value("allow_including_files_in_images"):
-        names += [
-            name
-            for name in ("allow_download_from_code_repository", "allow_download_from_artifact_store")
-            if name in settings.given and settings.value(name)
-        ]
-    for name in names:
-        found = "is not supported by this release: a later one brings it"
-        yield Problem.at(name, found, f"leave {name} out for now")
+    if settings.value("allow_including_files_in_images"):
+        return
+    for name in ("allow_download_from_code_repository", "allow_download_from_artifact_store"):
+        if name in settings.given and settings.value(name):
+            found = "is not supported by this release: a later one brings it"
+            yield Problem.at(name, found, f"leave {name} out for now")

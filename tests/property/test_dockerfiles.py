@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from planner import BuildPlan, ImagePlan, ImageSpec, PlannerError, context_files, dockerfile
 from planner.image.instructions import (
+    BuildDockerfile,
     CopyFiles,
     InstallApt,
     InstallProject,
@@ -91,6 +92,8 @@ def _expected(item: Instruction) -> list[str]:
             return [*(["COPY", "RUN"] if item.owner else []), "COPY", "WORKDIR"]
         case SetUser():
             return ["USER"]
+        case BuildDockerfile():
+            raise AssertionError("what others wrote is compared with what they wrote")
 
 
 def _check_environment(item: SetEnvironment, commands: list[official.Command]) -> None:

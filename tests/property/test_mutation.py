@@ -56,11 +56,13 @@ from planner.components import Component
 from planner.facts.answers import ImagePython
 from planner.identity import canonical, counts, variable_fingerprint
 from planner.image.instructions import (
+    BuildDockerfile,
     CopyFiles,
     InstallApt,
     Installer,
     InstallProject,
     InstallRequirements,
+    NamedImage,
     SetEnvironment,
     SetUser,
 )
@@ -72,10 +74,9 @@ from planner.requirements.model import Clause, Option, Requirement, Requirements
 from planner.requirements.packages import Closure, File, Package
 from planner.settings.cache_mount import CacheMount
 from planner.settings.dependencies import Dependencies
-from planner.settings.effective import LATER
 from planner.settings.package_indexes import PackageIndex
 from planner.settings.secrets import Secret, SecretSource
-from tests.builders import PARENT, World, digest, file, image_of, link, observed, plan_of, ref, spec_of
+from tests.builders import PARENT, World, digest, file, image_of, link, observed, plan_of, ref
 from tests.property import strategies as some
 
 
@@ -129,12 +130,12 @@ def _counts(kind: type, name: str) -> bool:
 def test_the_values_that_describe_an_image() -> None:
     """A new class joins this list, and gets its mutations below."""
     assert sorted(kind.__name__ for kind in DESCRIBING) == [
-        "BuildConfig", "BuildOptions", "Checkout", "Clause", "Closure", "Component", "ContainerRegistry",
-        "CopyFiles", "Dependencies", "DeploymentSettings", "Destination", "DockerSettings", "ExternalImage",
-        "ImagePlan", "ImageSpec", "InstallApt", "InstallProject", "InstallRequirements", "Installer",
-        "Integration", "Marker", "Observed", "Option", "Package", "PackageIndex", "Pipeline", "Pushed",
-        "Requirement", "Requirements", "Resolved", "Secret", "SetEnvironment", "SetUser", "Stack",
-        "Step", "Tree",
+        "BuildConfig", "BuildDockerfile", "BuildOptions", "Checkout", "Clause", "Closure", "Component",
+        "ContainerRegistry", "CopyFiles", "Dependencies", "DeploymentSettings", "Destination",
+        "DockerSettings", "ExternalImage", "ImagePlan", "ImageSpec", "InstallApt", "InstallProject",
+        "InstallRequirements", "Installer", "Integration", "Marker", "NamedImage", "Observed", "Option",
+        "Package", "PackageIndex", "Pipeline", "Pushed", "Requirement", "Requirements", "Resolved", "Secret",
+        "SetEnvironment", "SetUser", "Stack", "Step", "Tree",
     ]  # fmt: skip
 
 
@@ -183,7 +184,7 @@ def test_whatever_an_image_can_hold_says_what_counts() -> None:
 # DESIGN.md, "Identity": what is in on this machine alone, and what is out. All else is in everywhere.
 # Written out, because a field that changes its side changes every hash, or none when it should.
 ONLY_HERE: Final = {
-    "Checkout.parent_id", "Checkout.platform", "Checkout.trees", "Checkout.variables",
+    "Checkout.image_ids", "Checkout.parent_id", "Checkout.platform", "Checkout.trees", "Checkout.variables",
     "ImagePlan.checkout", "ImagePlan.parent", "Tree.digest",
 }  # fmt: skip
 OUT: Final = {
@@ -204,6 +205,8 @@ OUT: Final = {
     # What counts by its effect: the digest, the root of the tree, the files that are left.
     "BuildConfig.dockerignore", "Closure.packages", "ExternalImage.pin", "ExternalImage.reference",
     "Package.files", "Tree.nodes",
+    # Where it is written, and where its files are: what it says is what counts.
+    "BuildDockerfile.file", "BuildDockerfile.numbers", "Checkout.context_root",
     # What was resolved: the packages count, and not how they were asked for or where they are from.
     "DockerSettings.package_indexes", "DockerSettings.prefer_own_requirements",
     "DockerSettings.python_version", "ImageSpec.resolved", "InstallRequirements.options",
@@ -267,9 +270,14 @@ SPEC: Final = ImageSpec(
     (OBSERVED,),
 )
 IMAGE: Final = ImagePlan("training", ("load", "train"), SPEC, CHECKOUT, DESTINATION)
+NAMED: Final = NamedImage(ExternalImage(ref("golang:1.22"), digest("golang")), "linux/arm64")
+DOCKERFILE: Final = BuildDockerfile(("FROM python:3.11-slim",), (NAMED,), {"pypi": 1}, "Dockerfile", (3,))
+# The image of a custom Dockerfile has no other instruction.
+OF_DOCKERFILE: Final = evolve(IMAGE, spec=ImageSpec(PARENT_IMAGE, (DOCKERFILE,)))
 SAMPLES: Final = (
     TREE, TEMPLATES, CLAUSE, MARKER, REQUIREMENT, OPTION, REQUIREMENTS, INSTALLER, PARENT_IMAGE, CHECKOUT,
-    DESTINATION, APT, COPY, PROJECT, USER, PACKAGE, CLOSURE, RESOLVED, OBSERVED, REQUIRE, SPEC, IMAGE,
+    DESTINATION, APT, COPY, PROJECT, USER, PACKAGE, CLOSURE, RESOLVED, OBSERVED, REQUIRE, SPEC, IMAGE, NAMED,
+    DOCKERFILE,
 )  # fmt: skip
 
 
@@ -304,6 +312,8 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (Checkout, "trees"): evolve(CHECKOUT, trees={"files": Tree.of([file("train.py", "changed")])}),
     (Checkout, "variables"): evolve(CHECKOUT, variables={"TOKEN": digest("another value")}),
     (Checkout, "parent_id"): evolve(CHECKOUT, parent_id=digest("rebuilt")),
+    (Checkout, "image_ids"): evolve(CHECKOUT, image_ids={"localhost/x:1": digest("rebuilt")}),
+    (Checkout, "context_root"): evolve(CHECKOUT, context_root="docker"),
     # A tree counts by its digest; nodes below an unchanged root do not exist, and so say nothing.
     (Tree, "nodes"): Tree({**TREE.nodes, "utils": b""}),
     (Tree, "digest"): Tree.of([file("train.py", "changed"), file("utils/io.py", "2")]),
@@ -369,7 +379,14 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (InstallProject, "owner"): evolve(PROJECT, owner=None),
     (InstallProject, "secrets"): evolve(PROJECT, secrets={"pypi": 2}),
     (SetUser, "user"): evolve(USER, user="1001"),
-    **{(type(item), "kind"): _of_another_kind(item) for item in SPEC.instructions},
+    (NamedImage, "image"): evolve(NAMED, image=ExternalImage(ref("golang:1.22"), digest("moved"))),
+    (NamedImage, "platform"): evolve(NAMED, platform=None),
+    (BuildDockerfile, "lines"): evolve(DOCKERFILE, lines=("FROM python:3.11-slim", "RUN true")),
+    (BuildDockerfile, "secrets"): evolve(DOCKERFILE, secrets={"pypi": 2}),
+    (BuildDockerfile, "images"): evolve(DOCKERFILE, images=()),
+    (BuildDockerfile, "file"): evolve(DOCKERFILE, file="docker/Dockerfile"),
+    (BuildDockerfile, "numbers"): evolve(DOCKERFILE, numbers=(4,)),
+    **{(type(item), "kind"): _of_another_kind(item) for item in (*SPEC.instructions, DOCKERFILE)},
 }  # fmt: skip
 
 
@@ -402,14 +419,19 @@ def _mutated(kind: type, name: str) -> ImagePlan:
     (sample,) = [sample for sample in SAMPLES if type(sample) is kind]
     mutant = MUTANTS[kind, name]
     assert getattr(mutant, name) != getattr(sample, name)
-    image: ImagePlan = _with(IMAGE, sample, mutant)
-    assert image is not IMAGE
+    image: ImagePlan = _with(_holder(kind), sample, mutant)
+    assert image is not _holder(kind)
     return image
+
+
+def _holder(kind: type) -> ImagePlan:
+    """The image that has the sample of a class inside."""
+    return OF_DOCKERFILE if kind in (BuildDockerfile, NamedImage) else IMAGE
 
 
 @pytest.mark.parametrize(("kind", "name"), INSIDE_AN_IMAGE, ids=_field_id)
 def test_a_mutated_field_moves_the_hashes_as_it_is_declared(kind: type, name: str) -> None:
-    assert moved(IMAGE, _mutated(kind, name)) == declared(kind, name).value
+    assert moved(_holder(kind), _mutated(kind, name)) == declared(kind, name).value
 
 
 def test_no_mutation_is_left_over() -> None:
@@ -429,7 +451,7 @@ def _derived(parent: ImagePlan) -> ImagePlan:
 def test_a_mutated_field_of_a_parent_moves_what_is_built_on_it_likewise(
     kind: type, name: str, depth: int
 ) -> None:
-    before, after = IMAGE, _mutated(kind, name)
+    before, after = _holder(kind), _mutated(kind, name)
     for _ in range(depth):
         before, after = _derived(before), _derived(after)
     assert moved(before, after) == declared(kind, name).value
@@ -530,6 +552,8 @@ class Mutation:
 
 WORLD_: Final = World(
     texts={
+        "docker/Dockerfile": "FROM python:3.11-slim AS first\nARG A\nFROM first\nCOPY *.py /\n",
+        "docker/other.py": "", "docker/other.Dockerfile": "FROM python:3.11-slim\nRUN true\n",
         "requirements.txt": "six==1.16.1\n", "docker/ignore": "", "docker/other": "train.py\n",
         "pyproject.toml": """
             [project]
@@ -548,10 +572,26 @@ WORLD_: Final = World(
     variables={"TOKEN": "s3cr3t"},
 )  # fmt: skip
 NOT_INCLUDED: Final = {"allow_including_files_in_images": False}
+CUSTOM: Final = {**NOT_INCLUDED, "dockerfile": "docker/Dockerfile", "build_context_root": "."}
 SECRET: Final = {"local_project_install_command": "cat /run/secrets/pypi"}
 SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
     "parent_image": (Mutation({}, {"parent_image": "python:3.12-slim"}),),
     "image_tag": (Mutation({}, {"image_tag": "1.0.0"}),),
+    "dockerfile": (
+        Mutation(NOT_INCLUDED, CUSTOM),
+        Mutation(CUSTOM, {**CUSTOM, "dockerfile": "docker/other.Dockerfile"}),
+    ),
+    # What can be copied from it counts, and that is what only a checkout can say.
+    "build_context_root": (Mutation(CUSTOM, {**CUSTOM, "build_context_root": "docker"}, Moves.IMAGE),),
+    "parent_image_build_config": (
+        Mutation(CUSTOM, {**CUSTOM, "parent_image_build_config": {"build_options": {"target": "first"}}}),
+        Mutation(
+            CUSTOM, {**CUSTOM, "parent_image_build_config": {"build_options": {"buildargs": {"A": "1"}}}}
+        ),
+        Mutation(
+            CUSTOM, {**CUSTOM, "parent_image_build_config": {"build_options": {"rm": False}}}, Moves.NEITHER
+        ),
+    ),
     "skip_build": (Mutation({}, {"skip_build": True}),),
     "prevent_build_reuse": (Mutation({}, {"prevent_build_reuse": True}),),
     "target_repository": (Mutation({}, {"target_repository": "team/x"}),),
@@ -766,12 +806,10 @@ def _image(kind: type, table: Mapping[str, Any]) -> ImagePlan:
     return image_of(_settings(kind, table), world=WORLD_)
 
 
-# `target` is the stage of a custom Dockerfile, which comes with a later release: refused together with it.
+# `target` is a stage of a custom Dockerfile, and refused of any other image: see `parent_image_build_config`.
 REFUSED_TOGETHER: Final = {(BuildOptions, "target")}
 PLANNED: Final = tuple(
-    (kind, name)
-    for kind, name in FIELDS
-    if kind in SET and name not in LATER and (kind, name) not in REFUSED_TOGETHER
+    (kind, name) for kind, name in FIELDS if kind in SET and (kind, name) not in REFUSED_TOGETHER
 )
 
 
@@ -824,24 +862,7 @@ def test_a_mutated_secret_moves_the_hashes_of_what_is_built_with_it(name: str) -
     assert moved(before, after) == declared(Secret, name).value
 
 
-LATER_VALUES: Final[Mapping[str, Any]] = {
-    "dockerfile": "Dockerfile",
-    "build_context_root": "docker",
-    "parent_image_build_config": {"build_options": {"buildargs": {"A": "1"}}},
-}
-
-
-@pytest.mark.parametrize("name", sorted(LATER))
-def test_what_is_not_there_yet_is_refused_by_name_and_never_ignored(name: str) -> None:
-    """A setting that were accepted and not acted on would be an input that the hash forgets."""
-    with pytest.raises(PlannerError) as planning:
-        spec_of({name: LATER_VALUES[name]})
-    (problem,) = planning.value.problems
-    assert problem.where.dotted == f"pipeline.training.settings.docker.{name}"
-    assert "not supported by this release" in problem.found
-
-
-def test_a_stage_is_refused_until_there_are_custom_dockerfiles() -> None:
+def test_a_stage_is_refused_where_there_is_no_custom_dockerfile() -> None:
     with pytest.raises(PlannerError, match=r"build_options\.target: only a custom Dockerfile has stages"):
         image_of({"build_config": {"build_options": {"target": "runtime"}}})
 
@@ -943,7 +964,6 @@ def test_what_the_stack_and_its_deployer_need_can_be_left_out() -> None:
 def test_no_mutation_of_a_pipeline_or_a_stack_is_left_over() -> None:
     assert set(WHERE_VALUES) == set(WHERE)
     everything = {*INSIDE_AN_IMAGE, *OF_DERIVED, *PLANNED, *WHERE, *REFUSED_TOGETHER}
-    everything |= {(DockerSettings, name) for name in LATER}
     everything |= {(Secret, name) for name in SECRETS}
     everything |= {(Pushed, name) for name in PUSHED_VALUES}
     assert everything == set(FIELDS)

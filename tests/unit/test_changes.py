@@ -34,14 +34,17 @@ from planner.compare.changes import diff_images
 from planner.compare.report import Report
 from planner.identity import counts
 from planner.image.instructions import (
+    CONTEXT,
     FILES,
     KINDS,
+    BuildDockerfile,
     CopyFiles,
     InstallApt,
     Installer,
     InstallProject,
     InstallRequirements,
     Instruction,
+    NamedImage,
     SetEnvironment,
     SetUser,
 )
@@ -374,6 +377,9 @@ RULES: Mapping[str, Any] = {
     "files": CopyFiles(),
     "project": InstallProject("make", "0.13.9", "1000", {"pypi": 1}),
     "user": SetUser("1000"),
+    "dockerfile": BuildDockerfile(
+        ("FROM a", "RUN b"), (NamedImage(ExternalImage(ref("golang:1.22"), digest("golang"))),), {"pypi": 1}
+    ),
 }
 # For each field of each instruction that counts: other values, each with the field of its change.
 FIELDS: Mapping[str, Mapping[str, list[tuple[Any, str]]]] = {
@@ -417,6 +423,20 @@ FIELDS: Mapping[str, Mapping[str, list[tuple[Any, str]]]] = {
         "secrets": [({"pypi": 2}, "secrets"), ({"other": 1}, "secrets"), (None, "secrets")],
     },
     "user": {"user": [("0", "user")]},
+    "dockerfile": {
+        "lines": [
+            (("FROM a",), "dockerfile"),
+            (("FROM a", "RUN c"), "dockerfile"),
+            (("FROM a", "RUN <<X\nb\nX"), "dockerfile"),
+        ],
+        "secrets": [({"pypi": 2}, "secrets"), ({}, "secrets"), ({"pypi": 1, "npm": 1}, "secrets")],
+        "images": [
+            ((), "dockerfile"),
+            ((NamedImage(ExternalImage(ref("golang:1.22"), digest("moved"))),), "dockerfile"),
+            ((NamedImage(ExternalImage(ref("golang:1.22"))),), "dockerfile"),
+            ((NamedImage(ExternalImage(ref("golang:1.22"), digest("golang")), "linux/arm64"),), "dockerfile"),
+        ],
+    },
 }
 EDITS = [
     (kind, evolve(RULES[kind], **{name: value}), field)
@@ -425,7 +445,10 @@ EDITS = [
     for value, field in values
 ]
 CHECKOUT = Checkout("linux/amd64", {FILES: Tree.of(CODE.entries)}, {"KEY": digest("KEY")})
-SPEC = ImageSpec(ExternalImage(ref(PARENT), digest("base")), tuple(RULES.values()))
+BASE = ExternalImage(ref(PARENT), digest("base"))
+SPEC = ImageSpec(BASE, tuple(rule for kind, rule in RULES.items() if kind != "dockerfile"))
+# The image of a custom Dockerfile has no other instruction.
+SPECS = {kind: ImageSpec(BASE, (RULES[kind],)) if kind == "dockerfile" else SPEC for kind in RULES}
 
 
 def planned(spec: ImageSpec = SPEC, checkout: Checkout = CHECKOUT) -> ImagePlan:
@@ -462,15 +485,35 @@ def test_every_field_of_every_instruction_that_counts_is_tried() -> None:
 
 @pytest.mark.parametrize(("kind", "edited", "field"), EDITS)
 def test_any_single_difference_of_an_instruction_is_said(kind: str, edited: Instruction, field: str) -> None:
-    rules = [edited if item is RULES[kind] else item for item in SPEC.instructions]
-    other = planned(evolve(SPEC, instructions=tuple(rules)))
-    for old, new in ((planned(), other), (other, planned())):
+    spec = SPECS[kind]
+    rules = [edited if item is RULES[kind] else item for item in spec.instructions]
+    other = planned(evolve(spec, instructions=tuple(rules)))
+    for old, new in ((planned(spec), other), (other, planned(spec))):
         found = differences(old, new)
         assert field in {change.field for change in found}
         assert all(change.code != "unexplained" for change in found)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_what_only_a_checkout_knows_of_a_dockerfile_is_said() -> None:
+    spec = SPECS["dockerfile"]
+    before = planned(spec, evolve(CHECKOUT, trees={CONTEXT: Tree.of(CODE.entries)}))
+    rebuilt = evolve(before.checkout, image_ids={"localhost/x:1": digest("x")})
+    (found,) = differences(before, planned(spec, rebuilt))
+    assert (found.field, found.key, found.code) == ("dockerfile", "localhost/x:1", "rebuilt")
+    edited = evolve(before.checkout, trees={CONTEXT: Tree.of([])})
+    (found,) = differences(before, planned(spec, edited))
+    assert (found.field, found.code) == ("build_context_root", "changed")
+    # Where it is in the project is no difference.
+    assert planned(spec, evolve(before.checkout, context_root="docker")).hash == before.hash
+
+
+def test_an_image_that_came_to_be_built_from_a_dockerfile_is_said() -> None:
+    for old, new, code in ((SPEC, SPECS["dockerfile"], "added"), (SPECS["dockerfile"], SPEC, "removed")):
+        found = differences(planned(old), planned(new))
+        assert (code, "dockerfile") in {(change.code, change.field) for change in found}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "dockerfile"])
 def test_that_an_instruction_came_or_went_is_said(kind: str) -> None:
     rules = tuple(item for item in SPEC.instructions if item is not RULES[kind])
     fewer = planned(evolve(SPEC, instructions=rules))
@@ -526,7 +569,7 @@ def test_every_field_of_a_spec_was_tried() -> None:
         "observed",
     }  # fmt: skip
     assert {attribute.name for attribute in attrs.fields(Checkout)} == {
-        "platform", "trees", "variables", "parent_id",
+        "platform", "trees", "variables", "parent_id", "image_ids", "context_root",
     }  # fmt: skip
 
 

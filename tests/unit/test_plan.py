@@ -570,11 +570,10 @@ def test_the_order_of_needs_is_stable() -> None:
 
 
 def test_needs_report_the_problems_that_planning_would() -> None:
-    pipeline = pipeline_of({"build_context_root": "docker"}, {"a": {}, "b": {"dockerfile": "Dockerfile"}})
-    later = "is not supported by this release: a later one brings it"
+    pipeline = pipeline_of({"build_context_root": "docker"}, {"a": {}, "b": {"pyproject_extras": ["x"]}})
     expected = [
-        f"pipeline.training.settings.docker.build_context_root: {later}",
-        f"pipeline.training.step.b.settings.docker.dockerfile: {later}",
+        "pipeline.training.settings.docker.build_context_root: there is no dockerfile",
+        "pipeline.training.step.b.settings.docker.pyproject_extras: there is no pyproject_path",
     ]
     assert problems(lambda: needs(pipeline, Stack())) == expected
     assert problems(lambda: make_plan(pipeline, Stack(), Facts())) == expected

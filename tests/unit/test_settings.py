@@ -20,7 +20,7 @@ from planner import (
 )
 from planner.settings.cache_mount import CacheMount
 from planner.settings.checked import UNSET
-from planner.settings.effective import LATER, Settings, WrittenSettings, settle
+from planner.settings.effective import Settings, WrittenSettings, settle
 from planner.settings.package_indexes import PackageIndex
 from planner.values import build_argument
 
@@ -537,7 +537,6 @@ def test_all_problems_of_what_layers_come_to_come_at_once() -> None:
     ) == [
         "pipeline.skip_build: no parent_image to use as it is",
         "step.build_config.build_options.target: only a custom Dockerfile has stages",
-        "step.dockerfile: is not supported by this release: a later one brings it",
         "pipeline.requirements[0]: 'six==' is no requirement",
     ]
 
@@ -869,26 +868,21 @@ def test_a_build_config_is_a_value_or_a_table() -> None:
 LATER_WORDS = "is not supported by this release: a later one brings it"
 
 
-def test_what_comes_later_is_refused_where_it_asks_for_something() -> None:
-    asks = {"dockerfile": "Dockerfile", "build_context_root": "docker", "user": None}
-    assert together(asks) == [
-        f"pipeline.dockerfile: {LATER_WORDS}",
-        f"pipeline.build_context_root: {LATER_WORDS}",
-    ]
-    assert together({}, asks) == [
-        f"step.dockerfile: {LATER_WORDS}",
-        f"step.build_context_root: {LATER_WORDS}",
-    ]
-    assert settled({"disable_automatic_requirements_detection": True})
+def test_what_belongs_to_a_dockerfile_needs_one() -> None:
+    config = {"build_options": {"target": "x"}}
+    for name, value in (("build_context_root", "docker"), ("parent_image_build_config", config)):
+        assert together({name: value}) == [f"pipeline.{name}: there is no dockerfile"]
+    of_pipeline = {
+        "dockerfile": "./docker/Dockerfile",
+        "build_context_root": "./docker/",
+        "parent_image_build_config": {**config, "dockerignore": "ignore"},
+    }
+    found = settled(of_pipeline)
+    assert (found.dockerfile, found.context_root) == ("docker/Dockerfile", "docker")
+    assert (found.parent_options.target, found.parent_dockerignore) == ("x", "ignore")
+    assert settled({**of_pipeline, "build_context_root": "."}).context_root == ""
     # A step can take back what its pipeline asks for.
-    assert settled({"dockerfile": "Dockerfile"}, {"dockerfile": None})
-    assert set(LATER) <= set(DockerSettings.settable())
-
-
-@pytest.mark.parametrize("name", LATER)
-def test_whatever_comes_later_is_refused_by_its_name(name: str) -> None:
-    (value, *_) = [value for value in ATTRIBUTES[name] if LATER[name](value)]
-    assert together({name: value}) == [f"pipeline.{name}: {LATER_WORDS}"]
+    assert settled(of_pipeline, {"dockerfile": None}).dockerfile is None
 
 
 def test_what_belongs_to_a_pyproject_needs_one() -> None:
