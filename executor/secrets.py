@@ -22,7 +22,7 @@ from planner.image.instructions import FILES
 from planner.image.plan import ImagePlan
 from planner.settings.secrets import Secret, SecretSource, copied_secret
 
-__all__ = ["hidden_parts", "read_secrets"]
+__all__ = ["hidden_parts", "read_secrets", "secret_value"]
 
 # What BuildKit takes (moby/buildkit, session/secrets: MaxSecretSize).
 _LARGEST_BYTES: Final = 500 * 1024
@@ -40,7 +40,7 @@ def read_secrets(
     for image in images:
         for name, source in image.secrets.items():
             try:
-                values[name] = _value(source.secret, root, environ)
+                values[name] = secret_value(source.secret, root, environ)
             except NotRead as error:
                 problems.append(Problem(source.place, error.found, error.fix, "secret-missing"))
             problems += _copied(source, image, root, environ)
@@ -55,7 +55,7 @@ def hidden_parts(values: Iterable[bytes]) -> Iterator[str]:
         yield from credential_parts(value.decode(errors="surrogateescape"))
 
 
-def _value(secret: Secret, root: Path, environ: Mapping[str, str]) -> bytes:
+def secret_value(secret: Secret, root: Path, environ: Mapping[str, str]) -> bytes:
     """The value of a secret. NotRead if there is none."""
     if secret.env is not None:
         given = environ.get(secret.env)

@@ -250,8 +250,9 @@ def _unnamed_secrets(images: tuple[ImagePlan, ...], settings: Mapping[str, Setti
     used = {name for image in images for name in image.spec.secrets}
     for asked in settings.values():
         layers = [layer.settings for layer in asked.layers if layer.table is None]
+        named = used | {index.secret for index in asked.package_indexes}
         for name in asked.secrets:
-            if name not in used and any(layer.gives(("secrets", name)) for layer in layers):
+            if name not in named and any(layer.gives(("secrets", name)) for layer in layers):
                 text = f"nothing names the secret {name}: a command reads it at {SECRET_DIRECTORY}/{name}"
                 yield Note("unnamed-secret", name, text)
 

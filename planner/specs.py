@@ -30,19 +30,21 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
+from planner.image.plan import Note
 from planner.image.spec import ImageSpec, Observed, Resolved
 from planner.lock.lock import Pins
 from planner.pipeline import Pipeline, Step
 from planner.requirements.conflicts import impossible, refused
+from planner.requirements.indexes import of_options, secrets_of
 from planner.requirements.names import prevailing
 from planner.requirements.options import canonical_options, resolving, resolving_variables
 from planner.requirements.packages import Closure
 from planner.requirements.resolution import Inputs, divided
 from planner.settings.effective import Settings
-from planner.settings.secrets import secret_names, versions_of
+from planner.settings.secrets import SecretSource, secret_names, versions_of
 from planner.sources import Source, Sources, with_indexes
 from planner.stack import LOCAL_REGISTRY, Stack
-from planner.values import ImageRef, PythonPackageInstaller
+from planner.values import FrozenMapping, ImageRef, PythonPackageInstaller
 
 __all__ = ["UV_VERSION", "Specs"]
 
@@ -201,8 +203,14 @@ class Specs:
         if known is None:
             preferred = self.pins.preferred(*where)
             upgrades = tuple(requirement.text for requirement in self.pins.upgrades)
-            need = Resolve(inputs, preferred, upgrades)
+            need = Resolve(inputs, preferred, upgrades, _login_sources(settings))
             found = self.facts.ask(need)
+            if found.left_out:
+                text = (
+                    f"not minded, since no other machine may have it: {', '.join(found.left_out)}; "
+                    "an index that the project needs belongs in package_indexes"
+                )
+                self.sources.notes[Note("machine-indexes", "package_indexes", text)] = None
             if found.impossible:
                 raise PlannerError([impossible(inputs, found.reason)])
             if found.refused:
@@ -256,7 +264,10 @@ class Specs:
             closure = closures.get(source.name)
             shown = asked if closure is None else asked.without_hashes
             installer = self._installer(step, settings)
-            yield InstallRequirements(source.name, shown, installer, closure, options, source.observed)
+            secrets = versions_of(settings.secrets, secrets_of(of_options(options), closure))
+            yield InstallRequirements(
+                source.name, shown, installer, closure, options, source.observed, secrets
+            )
         if settings.includes_files:
             yield CopyFiles(FILES, owner=settings.user)
         if settings.project_command:
@@ -279,3 +290,9 @@ class Specs:
     def _uv(self, step: Step) -> str:
         """The version of uv for an image."""
         return self.pins.uv(self.pipeline.name, self.stack.name, step.name) or UV_VERSION
+
+
+def _login_sources(settings: Settings) -> FrozenMapping[SecretSource]:
+    """Where the logins are found of the indexes that settings name."""
+    names = dict.fromkeys(index.secret for index in settings.package_indexes if index.secret)
+    return FrozenMapping({name: settings.secret_source(name) for name in names})

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
 
+# What a machine says of pip for itself. How PyPI is reached by uv stays, since some reach it in no other way.
+_OF_PIP = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_NO_INDEX")
+
 
 def pytest_configure() -> None:
-    """What runs in the background of a shell ignores Ctrl-C, and so would all that the tests start."""
+    """Takes away what would make tests differ: pip's configuration of this machine, and an ignored Ctrl-C.
+
+    What runs in the background of a shell ignores Ctrl-C, and so would all that the tests start.
+    """
+    for name in _OF_PIP:
+        os.environ.pop(name, None)
+    os.environ["PIP_CONFIG_FILE"] = os.devnull
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from attrs import Factory, define
 
+from tests.authority import Authority
 from tests.web import Reply, Request, Site, serving
 
 __all__ = ["Index", "package_index", "sdist", "source", "wheel"]
@@ -102,6 +103,10 @@ class Index:
     closed: bool = False
     raw: dict[str, bytes] = Factory(dict)
     """Anything else that the server has, by its path."""
+    login: str | None = None
+    """`user:password`, without which nobody is answered."""
+    authority: Authority | None = None
+    """Who vouches for the server, if it speaks TLS."""
     keeping: dict[str, str] = Factory(dict)
     """How long `simple` pages and `files` may be kept: their Cache-Control."""
 
@@ -109,7 +114,7 @@ class Index:
     def url(self) -> str:
         """The address that installers are given, here and in containers."""
         assert self.site is not None
-        return f"http://{self.host}:{self.site.port}/simple"
+        return f"http{'s' if self.authority else ''}://{self.host}:{self.site.port}/simple"
 
     @property
     def host(self) -> str:
@@ -136,6 +141,10 @@ class Index:
         """What the server says; that nothing changed, to who has it already."""
         if self.closed:
             return Reply(503)
+        if self.login is not None:
+            basic = f"Basic {base64.b64encode(self.login.encode()).decode()}"
+            if request.headers.get("Authorization") != basic:
+                return Reply(401, headers={"WWW-Authenticate": 'Basic realm="packages"'})
         reply = self._answer(request)
         keeping = self.keeping.get(request.path.split("/")[1])
         if keeping is None or reply.status != 200:
@@ -186,9 +195,10 @@ class Index:
 
 
 @contextmanager
-def package_index() -> Iterator[Index]:
+def package_index(*, login: str | None = None, authority: Authority | None = None) -> Iterator[Index]:
     """An index that is empty, on all addresses of this machine."""
-    made = Index()
-    with serving(made.answer, host="0.0.0.0") as site:  # noqa: S104  # containers ask it, too
+    made = Index(login=login, authority=authority)
+    tls = authority.server(made.host) if authority else None
+    with serving(made.answer, host="0.0.0.0", tls=tls) as site:  # noqa: S104  # containers ask it, too
         made.site = site
         yield made

@@ -22,6 +22,7 @@ from executor.apply.presence import in_engine, in_registry, known, with_engine, 
 from executor.apply.recorder import Recorder, failing
 from executor.defects import explained
 from executor.errors import BuildFailed, ExecutorError
+from executor.logins import passwords
 from executor.records.store import Records
 from executor.secrets import hidden_parts, read_secrets
 from executor.state import read_lock
@@ -157,9 +158,14 @@ class _Application:
         return [outcomes[image.name] for image in self._plan.images]
 
     def _read_secrets(self, images: Iterable[ImagePlan]) -> None:
-        """Look that all secrets are there, and hide them in what is said. ExecutorError if one is not."""
-        values = read_secrets(images, self._root)
-        self._mask = Mask((*self._hidden, *hidden_parts(values.values())))
+        """Look that all secrets are there and have what is needed of them, and hide them in what is said.
+
+        ExecutorError with all that is wrong.
+        """
+        every = tuple(images)
+        values = read_secrets(every, self._root)
+        logins = [each for image in every for each in passwords(image, values)]
+        self._mask = Mask((*self._hidden, *hidden_parts(values.values()), *logins))
 
     def _decisions(self) -> Mapping[str, Decision]:
         """What is done about each image, from lock, records and registry, and the engine where it matters."""

@@ -13,6 +13,7 @@ from typing import Protocol
 from attrs import field
 
 from executor.errors import Failure
+from executor.logins import passwords
 from executor.secrets import hidden_parts
 from planner.image.capabilities import Capability
 from planner.image.plan import ImagePlan
@@ -60,7 +61,8 @@ class BuildJob:
     @property
     def mask(self) -> Mask:
         """What hides the values in what an engine says."""
-        return Mask((*self.variables.values(), *hidden_parts(self.secrets.values())))
+        parts = (*hidden_parts(self.secrets.values()), *passwords(self.image, self.secrets))
+        return Mask((*self.variables.values(), *parts))
 
 
 @frozen

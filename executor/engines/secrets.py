@@ -14,6 +14,7 @@ from typing import Final
 
 from executor.engines.protocol import BuildJob
 from executor.errors import ExecutorError, remedy
+from executor.logins import mounted_logins, netrc_of
 from executor.state import scratch_directory
 from planner.settings.secrets import mount_id
 
@@ -40,8 +41,10 @@ def secret_options(job: BuildJob) -> Iterator[tuple[str, ...]]:
             raise ExecutorError.of(str(directory), found, "set TMPDIR to another place")
         options = []
         versions = job.image.spec.secrets
-        for name, value in job.secrets.items():
-            path = directory / f"secret-{name}"
+        values = {mount_id(name, versions[name]): value for name, value in job.secrets.items()}
+        values |= {name: netrc_of(logins) for name, logins in mounted_logins(job.image, job.secrets).items()}
+        for number, (name, value) in enumerate(values.items()):
+            path = directory / f"secret-{number}"
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 with os.fdopen(descriptor, "wb") as file:
@@ -50,5 +53,5 @@ def secret_options(job: BuildJob) -> Iterator[tuple[str, ...]]:
                 found = f"cannot be written: {error.strerror or error}"
                 raise ExecutorError.of(str(path), found, remedy(error)) from None
             # Without a type, Podman takes a secret that is called like a variable for the variable.
-            options.append(f"--secret=id={mount_id(name, versions[name])},type=file,src={path}")
+            options.append(f"--secret=id={name},type=file,src={path}")
         yield tuple(options)

@@ -86,7 +86,7 @@ def answered(
         asks=asks,
     )
     while wanted := planning.needs(facts):
-        facts = facts.also(_answers(wanted, place, images))
+        facts = facts.also(_answers(wanted, place, images, Path(root)))
     return facts
 
 
@@ -97,7 +97,7 @@ def _chooser(engine: ChooseEngine | ImageStore | None) -> ChooseEngine | None:
     return lambda: chosen
 
 
-def _answers(wanted: tuple[Need[Any], ...], world: World, images: Images) -> dict[Need[Any], Any]:
+def _answers(wanted: tuple[Need[Any], ...], world: World, images: Images, root: Path) -> dict[Need[Any], Any]:
     """The answer to each need. PlannerError with all that have none."""
     found = images.answers(wanted)
     problems: dict[Problem, None] = {}
@@ -107,7 +107,7 @@ def _answers(wanted: tuple[Need[Any], ...], world: World, images: Images) -> dic
         if isinstance(need, Resolve):
             from executor.resolve.uv import resolve  # noqa: PLC0415  # a locked plan resolves nothing
 
-            found[need] = resolve(need, images.environ, asks=images.asks)
+            found[need] = resolve(need, images.environ, asks=images.asks, root=root)
             continue
         try:
             found[need] = answer(need, world)

@@ -200,7 +200,7 @@ def _index(wanted: Mapping[str, Want], name: str, inputs: Inputs, switch: Switch
 def _indexes(inputs: Inputs) -> Iterator[tuple[str, str]]:
     """Names and URLs of the indexes that the project asks for, beside the default one."""
     options = [option for _, requirements in inputs.sources for option in requirements.options]
-    yield from ((index.name, index.url) for index in of_options(options))
+    yield from ((index.name, index.url) for index in of_options(options) if not index.packages)
     given: list[object] = [inputs.arguments.get(name) for name in ("index", "extra-index-url", "find-links")]
     given += [inputs.variables.get(name, "").split() for name in inputs.variables if "INDEX" in name]
     given += [option.value for option in options if option.name in {"extra-index-url", "find-links"}]

@@ -1,8 +1,8 @@
 """uv asked what requirements come to. Each resolution is one question, answered in a directory of its own.
 
 uv writes a `pylock.toml` with the files, and then, at the same versions, a list with comments that say who
-wants each package: the first has no such thing. What this machine says of uv (its configuration, where its
-cache is, how an index is reached) stays as it is, except for what would choose other packages.
+wants each package: the first has no such thing. Of what this machine says of uv, it is told how indexes are
+reached, and nothing that would choose other packages.
 """
 
 from __future__ import annotations
@@ -19,14 +19,19 @@ from typing import Any, Final
 from attrs import evolve
 
 from executor import limits
+from executor.logins import index_logins
 from executor.process import Command, run
+from executor.reading import NotRead
 from executor.resolve.closure import closure, locations, wants
+from executor.resolve.machine import FOREIGN, Machine, machine
 from executor.resolve.overrides import contested, override
 from executor.resolve.program import uv_program
 from executor.resolve.switch import Switch, switch
+from executor.secrets import secret_value
 from executor.state import scratch_directory
 from planner.facts.needs import Resolve
 from planner.immutable import frozen
+from planner.logins import without_logins
 from planner.mask import Mask
 from planner.requirements.indexes import for_installer, of_options
 from planner.requirements.model import Requirement
@@ -34,6 +39,7 @@ from planner.requirements.options import beside, canonical_options, installer_ar
 from planner.requirements.packages import Package
 from planner.requirements.resolution import Inputs, Resolution
 from planner.requirements.urls import is_version_control, origin_of
+from planner.settings.package_indexes import PackageIndex, index_key
 from planner.values import EnvTemplate
 
 __all__ = ["addresses", "commands", "files", "resolve"]
@@ -42,15 +48,7 @@ _PREFERRED: Final = "pylock.preferred.toml"
 _LISTED: Final = "listed.txt"
 _CONSTRAINTS: Final = "constraints.txt"
 _OVERRIDES: Final = "overrides.txt"
-# What of this machine's environment would choose other packages: a project says that itself.
-_CHOOSING: Final = tuple(
-    f"UV_{name}"
-    for name in (
-        *("BUILD_CONSTRAINT", "CONSTRAINT", "CUSTOM_COMPILE_COMMAND", "EXCLUDE", "EXCLUDE_NEWER"),
-        *("FORK_STRATEGY", "NO_BINARY", "NO_BINARY_PACKAGE", "NO_BUILD", "NO_BUILD_PACKAGE", "OVERRIDE"),
-        *("INDEX_STRATEGY", "PRERELEASE", "RESOLUTION", "TORCH_BACKEND"),
-    )
-)
+_CONFIG: Final = "uv.toml"
 # Variables of pip → those of uv that say the same.
 _PIP_VARIABLES: Final = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
@@ -68,43 +66,98 @@ _UNREACHABLE: Final = re.compile(
 )
 # What uv says first where requirements come to nothing. What follows says why.
 _NO_SOLUTION: Final = "No solution found when resolving dependencies"
+# What uv says last where an index wants a login, or another one.
+_REFUSED: Final = re.compile(r"An index URL \((\S+)\) could not be queried due to .* \((\d+ [A-Za-z ]+)\)")
 # What uv says at the end where its command line is wrong.
 _USAGE: Final = "For more information, try '--help'."
 
 
-def resolve(need: Resolve, environ: Mapping[str, str], *, asks: bool = True) -> Resolution:
+@frozen
+class Given:
+    """What this machine has for a resolution: variables, those with logins of indexes, a configuration."""
+
+    environ: Mapping[str, str]
+    logins: Mapping[str, str]
+    machine: Machine
+
+
+def resolve(
+    need: Resolve, environ: Mapping[str, str], *, asks: bool = True, root: Path | None = None
+) -> Resolution:
     """What uv says. With `asks=False` nobody is asked, so nothing is known.
 
     What requirements cannot come to, and what cannot be told now, is a reason. ExecutorError if uv cannot be
-    run, or does not end. `environ` has the values of variables that the image's own refer to.
+    run, or does not end, and for a login in this machine's own configuration of indexes. `environ` has the
+    values of variables that the image's own refer to, and, with the files of the project at `root`, those of
+    the secrets of indexes.
     """
     if not asks:
         return Resolution(reason="the lock does not have what they come to", transient=True)
-    if unset := _unset(need.inputs, environ):
-        return unset
-    found = _attempt(need, environ)
+    given = _given(need, environ, root)
+    if isinstance(given, Resolution):
+        return given
+    found = _overriding(need, given)
+    return evolve(found, left_out=given.machine.left_out)
+
+
+def _overriding(need: Resolve, given: Given) -> Resolution:
+    """The answer, with as few packages overridden as it takes."""
+    found = _attempt(need, given)
     overridden: frozenset[str] = frozenset()
     while found.impossible and (more := contested(need.inputs, found.reason) - overridden):
         overridden |= more
-        found = _attempt(need, environ, overridden)
+        found = _attempt(need, given, overridden)
     if found.reason or not overridden:
         return found
     # An override takes away all that others say of a package: none is left that is not necessary.
     for name in sorted(overridden) if len(overridden) > 1 else ():
-        fewer = _attempt(need, environ, overridden - {name})
+        fewer = _attempt(need, given, overridden - {name})
         if not fewer.reason:
             found, overridden = fewer, overridden - {name}
     return evolve(found, overridden=tuple(sorted(overridden)))
 
 
-def addresses(inputs: Inputs, environ: Mapping[str, str]) -> Mapping[str, str] | Resolution:
+def addresses(
+    need: Resolve, environ: Mapping[str, str], root: Path | None = None
+) -> Mapping[str, str] | Resolution:
     """Where the files are that requirements come to: URLs by hashes. Or why nobody can tell."""
-    if unset := _unset(inputs, environ):
-        return unset
-    with _asking(Resolve(inputs), environ) as asking:
+    given = _given(need, environ, root)
+    if isinstance(given, Resolution):
+        return given
+    with _asking(need, given) as asking:
         if failure := asking.ask(asking.lock):
             return failure
         return locations(asking.written())
+
+
+def _named(inputs: Inputs) -> tuple[PackageIndex, ...]:
+    return of_options(option for _, each in inputs.sources for option in each.options)
+
+
+def _given(need: Resolve, environ: Mapping[str, str], root: Path | None) -> Given | Resolution:
+    """All that is needed to ask uv; or why it cannot be asked."""
+    if unset := _unset(need.inputs, environ):
+        return unset
+    try:
+        logins = dict(_logins(need, environ, root))
+    except NotRead as error:
+        return Resolution(reason=f"{error.found}: {error.fix}")
+    return Given(environ, logins, machine(each for each in _named(need.inputs) if each.packages))
+
+
+def _logins(need: Resolve, environ: Mapping[str, str], root: Path | None) -> Iterator[tuple[str, str]]:
+    """The variables in which uv looks for the logins of indexes. NotRead if a secret has none."""
+    wanted = {index.secret for index in _named(need.inputs)}
+    values: dict[str, bytes] = {}
+    for name, source in need.secrets.items():
+        if name in wanted:
+            try:
+                values[name] = secret_value(source.secret, root or Path(), environ)
+            except NotRead as error:
+                raise NotRead(f"the secret {name} is not there: {error.found}", error.fix) from None
+    for index, login in index_logins(_named(need.inputs), values):
+        yield f"UV_INDEX_{index_key(index.name)}_USERNAME", login.user
+        yield f"UV_INDEX_{index_key(index.name)}_PASSWORD", login.password
 
 
 def _unset(inputs: Inputs, environ: Mapping[str, str]) -> Resolution | None:
@@ -125,12 +178,21 @@ class _Asking:
     lock: Command
     listing: Command
     secrets: tuple[str, ...]
+    indexes: Mapping[str, str]
+    """What indexes are called, by the addresses that uv was given for them."""
     switch: Switch | None
 
     def ask(self, command: Command) -> Resolution | None:
         """Why uv has no answer; None if it has written one."""
         done = run(command, timeout=limits.RESOLVE_SECONDS)
-        return _failure(done.stderr, self.secrets) if done.code else None
+        if not done.code:
+            return None
+        failure = _failure(done.stderr, self.secrets)
+        if refused := _REFUSED.search(done.stderr):
+            name = self.indexes.get(refused[1], without_logins(refused[1]))
+            more = f"the index {name} says {refused[2]}: name a secret with its login in package_indexes"
+            return Resolution(reason=f"{failure.reason}; {more}")
+        return failure
 
     def written(self) -> Mapping[str, Any]:
         """What uv has written of the files: the data of a `pylock.toml`."""
@@ -138,21 +200,25 @@ class _Asking:
 
 
 @contextmanager
-def _asking(need: Resolve, environ: Mapping[str, str], overridden: Collection[str] = ()) -> Iterator[_Asking]:
-    env = dict(_variables(need.inputs, environ))
-    secrets = (*env.values(), *(environ[name] for name in sorted(_referred(need.inputs))))
-    options = [option for _, each in need.inputs.sources for option in each.options]
-    uv = uv_program(environ)
+def _asking(need: Resolve, given: Given, overridden: Collection[str] = ()) -> Iterator[_Asking]:
+    env = {**given.logins, **dict(_variables(need.inputs, given.environ))}
+    secrets = (*env.values(), *(given.environ[name] for name in sorted(_referred(need.inputs))))
+    indexes = _named(need.inputs)
+    uv = uv_program(given.environ)
     # Nothing of it has to be on the file system of the project, which may be read-only.
-    with scratch_directory(None) as directory, switch(of_options(options)) as running:
+    with scratch_directory(None) as directory, switch(indexes) as running:
         for file, text in files(need, overridden).items():
             (directory / file).write_text(text)
+        (directory / _CONFIG).write_text(given.machine.config)
         lock, listing = commands(need, uv, str(directory), overrides=bool(overridden))
         if running:
             lock, listing = (_through(running, command, env) for command in (lock, listing))
         else:
             lock, listing = evolve(lock, env=env), evolve(listing, env=env)
-        yield _Asking(directory, lock, listing, secrets, running)
+        names = {each.url: each.name for each in indexes}
+        if running:
+            names |= {running.address(each): each.name for each in running.limited}
+        yield _Asking(directory, lock, listing, secrets, names, running)
 
 
 def _through(running: Switch, command: Command, env: Mapping[str, str]) -> Command:
@@ -169,8 +235,8 @@ def _through(running: Switch, command: Command, env: Mapping[str, str]) -> Comma
     return evolve(command, argv=words, env={**direct, **env})
 
 
-def _attempt(need: Resolve, environ: Mapping[str, str], overridden: Collection[str] = ()) -> Resolution:
-    with _asking(need, environ, overridden) as asking:
+def _attempt(need: Resolve, given: Given, overridden: Collection[str] = ()) -> Resolution:
+    with _asking(need, given, overridden) as asking:
         if failure := asking.ask(asking.lock):
             return failure
         data = asking.written()
@@ -234,7 +300,7 @@ def _line(requirement: Requirement, preferred: Iterable[Package]) -> str:
 def commands(need: Resolve, uv: str, directory: str, *, overrides: bool = False) -> tuple[Command, Command]:
     """The two questions to a uv: what the files are, and who wants them."""
     inputs = need.inputs
-    foreign = (name for name in _CHOOSING if name in os.environ and name not in inputs.variables)
+    foreign = (name for name in FOREIGN if name in os.environ and name not in inputs.variables)
     unset = [word for name in foreign for word in ("-u", name)]
     given = canonical_options([option for _, each in inputs.sources for option in each.options])
     options = beside(for_installer(given, "uv"), inputs.arguments)
@@ -242,6 +308,7 @@ def commands(need: Resolve, uv: str, directory: str, *, overrides: bool = False)
         *(("env", *unset) if unset else ()),
         uv,
         *("pip", "compile", "--no-progress", "--color=never", f"--directory={directory}"),
+        f"--config-file={_CONFIG}",
         *(f"{number}.txt" for number in range(len(inputs.sources))),
         f"--constraints={_CONSTRAINTS}",
         *((f"--overrides={_OVERRIDES}",) if overrides else ()),

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from executor.errors import ExecutorError, Failure
 from planner.errors import Place, Problem
+from planner.facts.needs import Resolve
 from planner.image.instructions import SetEnvironment
 from planner.image.plan import NamedSpec
 from planner.image.spec import ImageSpec, Resolved
@@ -47,7 +48,7 @@ def _addresses(image: NamedSpec, resolved: Resolved, *, asks: bool) -> Mapping[s
 
     found: Mapping[str, str] | Resolution = Resolution(reason="no index is asked", transient=True)
     if asks:
-        found = addresses(_pinned(image.spec, resolved), os.environ)
+        found = addresses(Resolve(_pinned(image.spec, resolved)), os.environ)
     if isinstance(found, Resolution):
         problem = Problem(
             Place(file=image.name),

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
+from attrs import field
+
 from planner.facts.answers import HiddenValue, ImageId, ImagePython, Pin, Printed
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Tree
 from planner.immutable import frozen
 from planner.requirements.packages import Package
 from planner.requirements.resolution import Inputs, Resolution
-from planner.values import ImageRef
+from planner.settings.secrets import SecretSource
+from planner.values import FrozenMapping, ImageRef, freeze
 
 __all__ = [
     "FileText",
@@ -138,9 +141,11 @@ class Resolve(Need[Resolution]):
     """The packages that requirements come to.
 
     `preferred` are those that a lock has: they stay where they still fit. `upgrades` are requirements of
-    packages of which something newer is wanted: `numpy`, or `numpy==2.1.0`.
+    packages of which something newer is wanted: `numpy`, or `numpy==2.1.0`. `secrets` says where the logins
+    of indexes are found, by the names that options have for them.
     """
 
     inputs: Inputs
     preferred: tuple[Package, ...] = ()
     upgrades: tuple[str, ...] = ()
+    secrets: Mapping[str, SecretSource] = field(default=FrozenMapping(), converter=freeze)

@@ -41,6 +41,7 @@ from planner.render.installers import (
     IMAGE_REQUIREMENTS,
     cache_flag,
     install_commands,
+    login_flag,
     project_commands,
     requirement_files,
     secret_flags,
@@ -183,7 +184,7 @@ def _lines(item: Instruction, cache: CacheMount | None) -> Iterator[str]:
             return
         case InstallRequirements():
             yield f"COPY --chown=0:0 {_CONTEXT_REQUIREMENTS}/{item.source}/ {IMAGE_REQUIREMENTS}/"
-            mounts = (cache_flag(cache) if cache else "") + secret_flags(item.secrets)
+            mounts = (cache_flag(cache) if cache else "") + login_flag(item.secrets)
             yield _run(*install_commands(item, cache), *_settle_mounts(item.secrets), mount=mounts)
         case CopyFiles():
             if item.owner:

@@ -18,7 +18,7 @@ from planner.requirements.options import beside, installer_arguments
 from planner.requirements.packages import Package
 from planner.settings.cache_mount import CacheMount
 from planner.settings.package_indexes import PackageIndex, index_of
-from planner.settings.secrets import SECRET_DIRECTORY, mount_id
+from planner.settings.secrets import SECRET_DIRECTORY, logins_id, mount_id
 from planner.values import PythonPackageInstaller, single_arguments
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "NO_PYTHON",
     "cache_flag",
     "install_commands",
+    "login_flag",
     "project_commands",
     "requirement_files",
     "secret_flags",
@@ -33,6 +34,8 @@ __all__ = [
 
 # At the top: what a copy makes on the way to a deeper directory changes the times of those it passes.
 IMAGE_REQUIREMENTS: Final = "/stowplan"
+# Where the logins of indexes are mounted, in the form that uv and pip read.
+_NETRC: Final = f"{SECRET_DIRECTORY}/netrc"
 # Where a cache is mounted, whatever its target: in no layer, so that no builder leaves a directory behind.
 _CACHE: Final = "/dev/shm/stowplan-cache"  # noqa: S108  # in the container of one RUN, and in no layer
 
@@ -54,6 +57,13 @@ def secret_flags(secrets: Mapping[str, int] | None) -> str:
         "required=true "
         for name, version in (secrets or {}).items()
     )
+
+
+def login_flag(secrets: Mapping[str, int] | None) -> str:
+    """The flag of a RUN that mounts the logins of indexes, which are made of secrets."""
+    if not secrets:
+        return ""
+    return f"--mount=type=secret,id={logins_id(secrets)},target={_NETRC},mode=0444,required=true "
 
 
 def requirement_files(item: InstallRequirements) -> Mapping[str, tuple[str, ...]]:
@@ -119,6 +129,8 @@ def install_commands(item: InstallRequirements, cache: CacheMount | None) -> Ite
     """The commands of one layer: nothing of the installer and of its caches stays in it."""
     name = item.installer.name
     calls = [shlex.join(words) for words in _calls(item)]
+    if item.secrets:
+        yield f"export NETRC={_NETRC}"
     yield _FIND_PYTHON
     none = {PythonPackageInstaller.PIP: "--no-cache-dir", PythonPackageInstaller.UV: "--no-cache"}[name]
     caching = none

@@ -19,10 +19,7 @@ _VARIABLE = re.compile(r"\$\{\w*\}")
 
 _WITH_USER = r"(?P<scheme>[A-Za-z][\w+.-]{0,20})://(?P<user>[^/?#\s]*)@(?P<host>[^/?#\s]*)"
 
-PRIVATE_INDEX = (
-    "remove them; set UV_INDEX (or PIP_EXTRA_INDEX_URL for pip) with ${VAR} in `environment` "
-    "to install from a private index"
-)
+PRIVATE_INDEX = "remove them; name the index in package_indexes, and the secret that has its login"
 
 
 def fault(where: Place, found: str, fix: str) -> PlannerError:
@@ -43,8 +40,8 @@ def refuse_unreadable(text: str, where: Place) -> None:
         raise fault(
             where,
             f"the variable {variable[0]}",
-            "variables in requirements files are not supported; set UV_INDEX (or PIP_EXTRA_INDEX_URL for "
-            "pip) with ${VAR} in `environment` instead",
+            "variables in requirements files are not supported; name the index in package_indexes, and the "
+            "secret that has its login",
         )
     # Stricter than what may be shown: of other schemes an account is refused too, and so is `$NAME`, which no
     # installer expands.

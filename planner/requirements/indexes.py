@@ -20,6 +20,7 @@ from planner.requirements.credentials import refuse_unreadable
 from planner.requirements.markers import InvalidMarker, Marker
 from planner.requirements.model import Option
 from planner.requirements.options import INDEX_NAME, PACKAGE_INDEX, check_option
+from planner.requirements.packages import Closure
 from planner.settings.package_indexes import PackageIndex, index_key
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "of_options",
     "read_indexes",
     "refused_index",
+    "secrets_of",
     "without_indexes",
 ]
 
@@ -68,6 +70,8 @@ def _words(index: PackageIndex) -> Iterator[str]:
     yield f"{index.name}={index.url}"
     if index.packages:
         yield f"packages={','.join(index.packages)}"
+    if index.secret:
+        yield f"secret={index.secret}"
 
 
 def of_options(options: Iterable[Option]) -> tuple[PackageIndex, ...]:
@@ -79,7 +83,8 @@ def _index(option: Option) -> PackageIndex:
     first, *rest = (option.value or "").split(" ")
     name, _, url = first.partition("=")
     words = dict(word.split("=", 1) for word in rest)
-    return PackageIndex(name=name, url=url, packages=words["packages"].split(",") if words else ())
+    packages = words["packages"].split(",") if "packages" in words else ()
+    return PackageIndex(name=name, url=url, packages=packages, secret=words.get("secret"))
 
 
 def without_indexes(options: Iterable[Option]) -> tuple[Option, ...]:
@@ -103,6 +108,20 @@ def as_installer_option(index: PackageIndex, installer: Literal["uv", "pip"]) ->
     if installer == "uv":
         return Option("index", f"{index.name}={index.url}")
     return Option("extra-index-url", index.url)
+
+
+def secrets_of(indexes: Iterable[PackageIndex], closure: Closure | None) -> tuple[str, ...]:
+    """The secrets that a layer needs to install a closure: of the indexes that are asked for it.
+
+    An index that is limited to packages is asked for these alone. Without a closure all may be asked.
+    """
+    names = {package.name for package in closure.packages if package.version} if closure else None
+    asked = (
+        index
+        for index in indexes
+        if names is None or any(not index.packages or index.has(name) for name in names)
+    )
+    return tuple(dict.fromkeys(index.secret for index in asked if index.secret))
 
 
 def name_of_url(url: str) -> str:

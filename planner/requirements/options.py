@@ -18,6 +18,7 @@ from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.logins import HOST_PORT
 from planner.requirements.credentials import fault, refuse_unreadable
 from planner.requirements.model import Option, Requirements
+from planner.settings.secrets import SECRET_NAME
 from planner.values import EnvTemplate, PythonPackageInstaller, single_arguments
 
 __all__ = [
@@ -58,7 +59,7 @@ _FORMAT = r":all:|:none:|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 INDEX_URL = rf"(?i:https?://{HOST_PORT}(?:[/?#]\S*)?)"
 # What else an option says of an index with a name.
 _PATTERN: Final = r"[a-z0-9*](?:[a-z0-9*-]*[a-z0-9*])?"
-_INDEX_WORDS: Final = rf"(?: packages={_PATTERN}(?:,{_PATTERN})*)?"
+_INDEX_WORDS: Final = rf"(?: packages={_PATTERN}(?:,{_PATTERN})*)?(?: secret={SECRET_NAME})?"
 
 
 def parse_option(text: str) -> Option:

@@ -123,6 +123,7 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         *unusable(merged),
         *_torch(merged),
         *_strategy(merged),
+        *_logins(merged),
         *_secrets(merged),
         *_not_there_yet(merged),
     ]
@@ -285,6 +286,23 @@ def _torch(settings: DockerSettings) -> Iterator[Problem]:
     if backend and settings.value("python_package_installer") is PythonPackageInstaller.PIP:
         fix = "install with uv, or name an index in package_indexes"
         yield Problem.at(where, "pip has no such option", fix)
+
+
+def _logins(settings: DockerSettings) -> Iterator[Problem]:
+    """Secrets of indexes that nobody declares, and two for one host: a netrc, which has them, knows hosts."""
+    declared, of_hosts = settings.value("secrets"), dict[str, PackageIndex]()
+    for number, index in enumerate(settings.value("package_indexes")):
+        if index.secret is None:
+            continue
+        where = ("package_indexes", number, "secret")
+        if index.secret not in declared:
+            declare = f'declare it: secrets = {{ {index.secret} = {{ env = "VARIABLE" }} }}'
+            found = f"the secret {index.secret} is not declared"
+            yield Problem.at(where, found, did_you_mean(index.secret, declared, declare))
+        other = of_hosts.setdefault(index.host, index)
+        if other.secret != index.secret:
+            found = f"{index.host} has the secret {other.secret} already, for the index {other.name}"
+            yield Problem.at(where, found, "name one secret for both: a login is for a host")
 
 
 def _secrets(settings: DockerSettings) -> Iterator[Problem]:

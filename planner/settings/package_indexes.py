@@ -13,12 +13,13 @@ from typing import Any, Final
 from attrs import field
 
 from planner.errors import Problem
-from planner.identity import NOT_COUNTED
+from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.requirements.credentials import PRIVATE_INDEX
 from planner.requirements.options import INDEX_NAME, INDEX_URL
 from planner.settings.checked import Checked, declared, decoded, of_kind
-from planner.settings.checks import Check, kind_of, list_of, matching, without_login
+from planner.settings.checks import Check, kind_of, list_of, matching, optional, without_login
+from planner.settings.secrets import SECRET_NAME
 from planner.values import freeze
 
 __all__ = ["PackageIndex", "index_key", "index_of", "indexes_check", "indexes_of_tables"]
@@ -28,6 +29,7 @@ _name: Final = matching(INDEX_NAME, "the name of an index", "corp")
 _url: Final = without_login(
     matching(INDEX_URL, "the URL of an index", "https://download.pytorch.org/whl/cu126"), PRIVATE_INDEX
 )
+_secret: Final = matching(SECRET_NAME, "the name of a secret", "pypi")
 _pattern: Final = matching(
     r"[A-Za-z0-9*](?:[A-Za-z0-9._*-]*[A-Za-z0-9*])?", "the name of a package, or a pattern", "corp-*"
 )
@@ -58,7 +60,8 @@ class PackageIndex(Checked):
     """An index beside PyPI, or, with `packages`, the one index that these packages are from.
 
     `packages` are names, in which `*` stands for any characters: such a package is from this index and from
-    no other. Without any, the index is asked before PyPI for every package.
+    no other. Without any, the index is asked before PyPI for every package. `secret` is the name of the one
+    that has the login of the index.
 
     >>> PackageIndex(name="corp", url="https://pypi.example.com/simple", packages=["Corp_*"]).packages
     ('corp-*',)
@@ -71,6 +74,12 @@ class PackageIndex(Checked):
     packages: Sequence[str] = field(
         default=(), converter=_patterns, metadata=declared(list_of(_pattern), NOT_COUNTED)
     )
+    secret: str | None = field(default=None, metadata=declared(optional(_secret), COUNTED))
+
+    @property
+    def host(self) -> str:
+        """The host that is asked, without a port: logins are kept by it."""
+        return re.sub(r"(?i)^https?://(\[[^\]]*\]|[^:/?#]*).*", r"\1", self.url).lower()
 
     def has(self, package: str) -> bool:
         """Whether a package, by its normalised name, is from this index alone."""

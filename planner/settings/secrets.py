@@ -27,6 +27,7 @@ __all__ = [
     "Secret",
     "SecretSource",
     "copied_secret",
+    "logins_id",
     "mount_id",
     "secret_names",
     "secrets_check",
@@ -155,6 +156,17 @@ def mount_id(name: str, version: int) -> str:
     ('pypi', 'pypi@2')
     """
     return name if version == 1 else f"{name}@{version}"
+
+
+def logins_id(secrets: Mapping[str, int]) -> str:
+    """What a builder calls the logins that are made of these secrets, for the installer of packages.
+
+    No secret has such a name.
+
+    >>> logins_id({"pypi": 2, "corp": 1})
+    'netrc+corp+pypi@2'
+    """
+    return "+".join(("netrc", *(mount_id(name, version) for name, version in sorted(secrets.items()))))
 
 
 def versions_of(secrets: Mapping[str, Secret], names: Iterable[str]) -> FrozenMapping[int]:

@@ -907,6 +907,7 @@ WHERE_VALUES: Final[Mapping[tuple[type, str], Any]] = {
     (DeploymentSettings, "apt_packages"): DeploymentSettings(apt_packages=["git"]),
     (PackageIndex, "name"): PackageIndex(name="other", url="https://x"),
     (PackageIndex, "url"): PackageIndex(name="corp", url="https://y"),
+    (PackageIndex, "secret"): PackageIndex(name="corp", url="https://x", secret="pypi"),  # a name
     (PackageIndex, "packages"): PackageIndex(name="corp", url="https://x", packages=["s*"]),
     (Integration, "requirements"): Integration(**SIX),
     (Integration, "apt_packages"): Integration(apt_packages=["git"], requirements=["six>=1"]),
@@ -937,7 +938,8 @@ def test_what_pipelines_and_stacks_say_of_an_image(kind: type, name: str) -> Non
         case DeploymentSettings():
             pipeline = evolve(PIPELINE, deployment=value)
         case PackageIndex():
-            pipeline = evolve(PIPELINE, settings=evolve(PLAIN, package_indexes=[value]))
+            told = evolve(PLAIN, package_indexes=[value], secrets={"pypi": {"env": "TOKEN"}})
+            pipeline = evolve(PIPELINE, settings=told)
         case _:
             pipeline = evolve(PIPELINE, integrations={"own": value})
     after = make_plan(pipeline, stack, observed(pipeline, stack, WORLD_))

@@ -26,13 +26,10 @@ from planner.requirements.options import installer_arguments, parse_option
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 VARIABLES = (
-    "variables in requirements files are not supported; set UV_INDEX (or PIP_EXTRA_INDEX_URL for pip) "
-    "with ${VAR} in `environment` instead"
+    "variables in requirements files are not supported; name the index in package_indexes, and the secret "
+    "that has its login"
 )
-CREDENTIALS = (
-    "remove them; set UV_INDEX (or PIP_EXTRA_INDEX_URL for pip) with ${VAR} in `environment` "
-    "to install from a private index"
-)
+CREDENTIALS = "remove them; name the index in package_indexes, and the secret that has its login"
 LOCAL = (
     "it does not exist in the image; include its files and install them with "
     "`local_project_install_command`, or publish the package"

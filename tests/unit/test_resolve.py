@@ -429,6 +429,13 @@ def test_the_first_index_that_has_a_package_is_the_one_it_is_from(index: Index, 
     }
 
 
+def test_the_default_index_has_no_name_where_it_is_also_that_of_some_packages(index: Index) -> None:
+    index.release("alpha", "1.0", ["beta"])
+    index.release("beta", "1.0")
+    found = from_indexes(index, limited((index, "beta")), "alpha").packages
+    assert {each.name: each.index for each in found} == {"alpha": None, "beta": "index-0"}
+
+
 def test_indexes_of_variables_of_the_image_are_asked_as_well(index: Index, cuda: Index) -> None:
     with package_index() as third:
         third.release("gamma", "1.0", ["torch"])
@@ -464,7 +471,7 @@ def test_an_index_of_a_package_that_nobody_wants_is_not_asked(index: Index, cuda
     inputs = Inputs((("requirements", asked),), "3.11.2", PLATFORM, {"default-index": index.url})
     found = resolve(Resolve(inputs), os.environ)
     assert [each.text for each in found.packages] == ["nvidia==1.0"]
-    urls = addresses(inputs, os.environ)
+    urls = addresses(Resolve(inputs), os.environ)
     assert isinstance(urls, Mapping)
     assert list(urls) == [file.hash for each in found.packages for file in each.files]
     assert cuda.site is not None

@@ -360,6 +360,19 @@ def test_a_mapping_of_indexes_is_told_how_a_list_is_written() -> None:
         DockerSettings.decode({"package_indexes": {"torch": "https://x"}})
 
 
+def test_the_secret_of_an_index_is_declared_and_the_only_one_of_its_host() -> None:
+    secrets = {"pypi": {"env": "PYPI"}, "other": {"env": "OTHER"}}
+    mine = index_of(secret="pypi")
+    assert settled({"package_indexes": [mine, index_of(name="b", secret="pypi")], "secrets": secrets})
+    assert together(
+        {"package_indexes": [index_of(), index_of(name="b", secret="pipy")], "secrets": secrets}
+    ) == ["pipeline.package_indexes[1].secret: the secret pipy is not declared"]
+    second = index_of(name="b", url="http://PYPI.corp:8080/", secret="other")
+    assert together({"package_indexes": [mine, second], "secrets": secrets}) == [
+        "pipeline.package_indexes[1].secret: pypi.corp has the secret pypi already, for the index corp"
+    ]
+
+
 @pytest.mark.parametrize(
     ("pattern", "names", "others"),
     [
