@@ -24,8 +24,8 @@ from planner.settings.secrets import Secret, SecretSource, copied_secret
 
 __all__ = ["hidden_parts", "read_secrets", "secret_value"]
 
-# What BuildKit takes (moby/buildkit, session/secrets: MaxSecretSize).
-_LARGEST_BYTES: Final = 500 * 1024
+# As much as stores of secrets take, and less than BuildKit does. What is longer takes long to hide.
+_LARGEST_BYTES: Final = 64 * 1024
 
 
 def read_secrets(

@@ -7,7 +7,7 @@ a text comes from.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from attrs import field
@@ -21,6 +21,8 @@ __all__ = ["Mask"]
 _SHORTEST: Final = 4
 # Of a value that a line end cuts, pieces of this length are found.
 _PIECE: Final = 8
+# The pieces of longer forms are too many to keep: they are looked for in the forms.
+_LONG: Final = 8192
 # BuildKit puts it before each line of what a command writes.
 _BUILDKIT: Final = r"#\d+ \d+\.\d+ "
 
@@ -39,9 +41,10 @@ class Mask:
 
     values: Collection[str] = field(default=(), converter=_distinct, repr=False)
     _forms: tuple[str, ...] = field(init=False, repr=False, eq=False)
-    _probes: tuple[str, ...] = field(init=False, repr=False, eq=False)
+    _short: tuple[str, ...] = field(init=False, repr=False, eq=False)
+    _by_start: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, eq=False)
     _pieces: frozenset[str] = field(init=False, repr=False, eq=False)
-    _pattern: re.Pattern[str] = field(init=False, repr=False, eq=False)
+    _long: tuple[str, ...] = field(init=False, repr=False, eq=False)
 
     @_forms.default
     def _all_forms(self) -> tuple[str, ...]:
@@ -49,53 +52,65 @@ class Mask:
         # The longest first, or a value that begins with another one would show its rest.
         return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
-    @_probes.default
-    def _all_probes(self) -> tuple[str, ...]:
-        """Parts of the forms, one of which is in each: most encodings leave most of a value as it is."""
-        probes: list[str] = []
-        for form in reversed(self._forms):
-            if not any(probe in form for probe in probes):
-                longest = max(re.findall("[A-Za-z0-9]+", form) or [""], key=len)
-                probes.append(longest if len(longest) >= _SHORTEST else form)
-        return tuple(probes)
+    @_short.default
+    def _all_short(self) -> tuple[str, ...]:
+        return tuple(form for form in self._forms if len(form) < _PIECE)
+
+    @_by_start.default
+    def _all_starts(self) -> Mapping[str, tuple[str, ...]]:
+        """The forms by what they begin with: a text is looked through once, however many there are."""
+        found: dict[str, list[str]] = {}
+        for form in self._forms:
+            if len(form) >= _PIECE:
+                found.setdefault(form[:_PIECE], []).append(form)
+        return {start: tuple(forms) for start, forms in found.items()}
 
     @_pieces.default
     def _all_pieces(self) -> frozenset[str]:
         return frozenset(
             form[start : start + _PIECE]
             for form in self._forms
-            if len(form) > _PIECE
+            if _PIECE < len(form) <= _LONG
             for start in range(len(form) - _PIECE + 1)
         )
 
-    @_pattern.default
-    def _compiled(self) -> re.Pattern[str]:
-        return re.compile("|".join(map(re.escape, self._forms)))
+    @_long.default
+    def _all_long(self) -> tuple[str, ...]:
+        return tuple(form for form in self._forms if len(form) > _LONG)
 
     def __call__(self, text: str) -> str:
         """The text with `***` in place of every value and every login."""
         if self._forms:
-            for probe in self._probes:
-                if probe in text:
-                    text = self._pattern.sub(HIDDEN, text)
-                    break
+            for form in (*self._beginning(text), *self._short):
+                text = text.replace(form, HIDDEN)
             if len(text) >= _PIECE:
                 lines = text.split("\n") if "\n" in text else (text,)
                 text = "\n".join(map(self._whole_pieces, lines))
         return without_logins(text)
 
+    def _beginning(self, text: str) -> Iterable[str]:
+        """The forms whose beginnings are in a text, the longest first."""
+        parts = {text[at : at + _PIECE] for at in range(len(text) - _PIECE + 1)}
+        if self._by_start.keys().isdisjoint(parts):
+            return ()
+        found = [form for start in self._by_start.keys() & parts for form in self._by_start[start]]
+        return sorted(found, key=lambda form: (-len(form), form))
+
     def _whole_pieces(self, line: str) -> str:
         """A line without the piece of a value that it begins or ends with: its other lines have the rest."""
         line_end = line.rstrip()
-        if line_end[-_PIECE:] in self._pieces:
+        if self._is_piece(line_end[-_PIECE:]):
             cut = max(map(len, self._ends(line_end)), default=0)
             line = (line_end[:-cut] if cut else line_end) + (HIDDEN if cut else "")
         prefix = re.match(_BUILDKIT, line)
         begin = prefix.end() if prefix else 0
-        if line[begin : begin + _PIECE] in self._pieces:
+        if self._is_piece(line[begin : begin + _PIECE]):
             cut = max(map(len, self._beginnings(line, begin)), default=0)
             line = line[:begin] + (HIDDEN if cut else "") + line[begin + cut :]
         return line
+
+    def _is_piece(self, text: str) -> bool:
+        return text in self._pieces or (len(text) == _PIECE and any(text in form for form in self._long))
 
     def _ends(self, line: str) -> Iterator[str]:
         """The beginnings of values that a line ends with, or that it is a part of."""

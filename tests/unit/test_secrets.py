@@ -422,14 +422,14 @@ def test_a_value_is_read_from_a_variable_or_a_file(tmp_path: Path) -> None:
 
 def test_every_value_that_is_not_there_is_said_at_its_setting(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    (tmp_path / "large").write_bytes(bytes(500 * 1024 + 1))
+    (tmp_path / "large").write_bytes(bytes(64 * 1024 + 1))
     declared = {
         "unset": ({"env": "A"}, "environment variable A is not set"),
         "empty": ({"env": "B"}, "environment variable B is empty"),
         "missing": ({"file": "~/none"}, "~/none does not exist"),
         "nothing": ({"file": "empty"}, "empty is empty"),
         "directory": ({"file": "."}, ". is a directory, not a file"),
-        "long": ({"file": "large"}, "large is longer than 500 KiB"),
+        "long": ({"file": "large"}, "large is longer than 64 KiB"),
     }
     command = " ".join(f"/run/secrets/{name}" for name in declared)
     secrets = {name: table for name, (table, _) in declared.items()}
