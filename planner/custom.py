@@ -17,10 +17,9 @@ from planner.dockerfiles.context import ContextSource
 from planner.dockerfiles.model import Dockerfile
 from planner.dockerfiles.origins import BUILD_PLATFORM
 from planner.dockerfiles.origins import NamedImage as Written
-from planner.dockerfiles.pinning import pinned
+from planner.dockerfiles.pinning import needed_lines, pinned
 from planner.dockerfiles.reach import Reach, reached
 from planner.dockerfiles.reading import read
-from planner.dockerfiles.source import Source
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.facts.facts import Facts
 from planner.facts.needs import FileText
@@ -106,7 +105,7 @@ class Custom:
 
     def instruction(self, images: Iterable[NamedImage], secrets: Mapping[str, int]) -> BuildDockerfile:
         """The instruction that builds it, with the images that it takes from besides the one it stands on."""
-        lines, numbers = zip(*_lines(self), strict=True)
+        lines, numbers = zip(*needed_lines(self.dockerfile, self.reach), strict=True)
         return BuildDockerfile(lines, tuple(dict.fromkeys(images)), secrets, self.dockerfile.path, numbers)
 
 
@@ -212,37 +211,6 @@ def _versioned(line: str, secrets: Mapping[str, int]) -> str:
     return _SECRET_MOUNT.sub(renamed, line)
 
 
-def _lines(custom: Custom) -> Iterator[tuple[str, int]]:
-    """The statements that the target needs, each as one line with its here-documents, and where it begins.
-
-    Stages that are called by their number have the one that they have without those that are not needed.
-    """
-    dockerfile, reach = custom.dockerfile, custom.reach
-    if dockerfile.escape != "\\":
-        yield f"# escape={dockerfile.escape}", 1
-    if dockerfile.syntax is not None:
-        yield f"# syntax={dockerfile.syntax}", dockerfile.syntax_line or 1
-    text = dockerfile.text
-    numbers = {stage.index: number for number, stage in enumerate(reach.stages)}
-    for origin in sorted(reach.origins, key=lambda each: each.offsets, reverse=True):
-        if origin.stage is not None and origin.written.isdecimal():
-            text = _replaced(text, origin.offsets, str(numbers[origin.stage]))
-    source = Source(text, dockerfile.escape)
-    for statement in reach.statements:
-        joined = source.join(statement.line)
-        first = joined.text.strip()
-        whole = [statement.keyword + first[len(statement.keyword) :]]
-        whole += source.lines[joined.last_line : statement.last_line]
-        yield "\n".join(whole), statement.line
-
-
-def _replaced(text: str, offsets: tuple[int, ...], new: str) -> str:
-    """The text with `new` where these characters stand, which a continued line may divide."""
-    for offset in reversed(offsets[1:]):
-        text = text[:offset] + text[offset + 1 :]
-    return text[: offsets[0]] + new + text[offsets[0] + 1 :]
-
-
 def last_user(spec: ImageSpec) -> str | None:
     """The user that a custom Dockerfile ends with; None without one, or where it does not say."""
     user = custom_of_spec(spec).reach.user if spec.dockerfile is not None else None
@@ -259,7 +227,7 @@ def dockerfile_faults(spec: ImageSpec) -> Iterator[str]:
     except PlannerError as error:
         yield from (f"its Dockerfile cannot be read: {problem.found}" for problem in error.problems)
         return
-    if tuple(line for line, _ in _lines(custom)) != item.lines:
+    if tuple(line for line, _ in needed_lines(custom.dockerfile, custom.reach)) != item.lines:
         yield "its Dockerfile is not written as it is planned"
     if {mount.name for mount in custom.reach.secrets} != set(item.secrets or ()):
         yield "the secrets that its Dockerfile mounts are not those that it names"

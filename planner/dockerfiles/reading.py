@@ -51,7 +51,9 @@ def read(text: str, path: str) -> Dockerfile:
     _refuse_unreadable(text, path)
     found, problems = directives(text, path)
     source = Source(text, found.escape)
-    statements, faults = _read(source, path, blamed=bool(problems))
+    # The parser is told the escape: which other directives may stand before it depends on its version.
+    body = "\n" * found.lines + "\n".join(text.split("\n")[found.lines :]) if found.lines else text
+    statements, faults = _read(source, body, path)
     first = next((at for at, each in enumerate(statements) if each.keyword == "FROM"), len(statements))
     problems += (*faults, *_misplaced(statements[:first], path))
     for each in statements:
@@ -154,10 +156,10 @@ def _statement(source: Source, command: Any) -> Statement:
     return evolve(made, words=(), trigger=trigger)
 
 
-def _read(source: Source, path: str, *, blamed: bool) -> tuple[tuple[Statement, ...], list[Problem]]:
+def _read(source: Source, body: str, path: str) -> tuple[tuple[Statement, ...], list[Problem]]:
     """All statements. Where the parser fails: those that it takes alone, and what it says of others."""
     try:
-        return _statements(source, _parse(source.text, "\\")), []
+        return _statements(source, _parse(body, source.escape)), []
     except ValueError as error:
         if isinstance(error, PlannerError):
             raise
@@ -179,7 +181,7 @@ def _read(source: Source, path: str, *, blamed: bool) -> tuple[tuple[Statement, 
         line = end + 1
     if not statements and not problems:
         problems.append(_without_image(path, "no instructions in it"))
-    if not problems and not blamed:
+    if not problems:
         problems.append(_problem(path, None, whole))
     return tuple(statements), problems
 

@@ -54,12 +54,16 @@ class Head(NamedTuple):
 
 
 class Directives(NamedTuple):
-    """What the comments at the top ask for: the frontend with the offset it stands at, and the escape."""
+    """What the comments at the top ask for: the frontend with the offset it stands at, and the escape.
+
+    `lines` says how many of them the parser takes.
+    """
 
     syntax: str | None = None
     syntax_line: int | None = None
     syntax_offset: int = 0
     escape: str = "\\"
+    lines: int = 0
 
 
 @frozen
@@ -163,7 +167,9 @@ def directives(text: str, path: str) -> tuple[Directives, tuple[Problem, ...]]:
     # The parser reads the escape, indented or not; who calls it reads the frontend, below a line for shells.
     shebang = source.lines[0].startswith("#!")
     found: dict[str, tuple[str, int, int]] = {}
+    lines = 0
     for key, value, line, at in _directives([line.lstrip(SPACES) for line in source.lines]):
+        lines = line
         if key in found:
             fix = "keep one of them"
             problems.append(Problem.in_file(path, line, f"a second `# {key}=`", fix, code=_CODE))
@@ -177,8 +183,8 @@ def directives(text: str, path: str) -> tuple[Directives, tuple[Problem, ...]]:
         if key == "syntax":
             number = line + shebang
             offset = source.starts[number - 1] + at
-            return Directives(value.partition(" ")[0], number, offset, escape), tuple(problems)
-    return Directives(escape=escape), tuple(problems)
+            return Directives(value.partition(" ")[0], number, offset, escape, lines), tuple(problems)
+    return Directives(escape=escape, lines=lines), tuple(problems)
 
 
 def _directives(lines: Iterable[str]) -> Iterator[tuple[str, str, int, int]]:

@@ -16,7 +16,7 @@ from executor.engines.docker import DockerEngine
 from executor.process import Command, run
 from planner.dockerfiles.context import Reached, reached_files
 from planner.dockerfiles.model import Dockerfile
-from planner.dockerfiles.pinning import pinned
+from planner.dockerfiles.pinning import needed_lines
 from planner.dockerfiles.reach import Reach, reached
 from planner.dockerfiles.reading import read
 from planner.files.tree import Tree
@@ -236,4 +236,5 @@ def test_what_is_not_reached_changes_nothing(
     assert everything is not None or found.nothing
     assert everything is None or all(source.is_pattern for source in found.nothing)
     if everything is not None:
-        assert build(root / "reached", pinned(dockerfile, reach, {}), root / "2") == everything
+        lines = "".join(f"{line}\n" for line, _ in needed_lines(dockerfile, reach))
+        assert build(root / "reached", lines, root / "2") == everything

@@ -82,6 +82,7 @@ SAME = {
     "empty lines that continue": "FROM a\nRUN x \\\n\n y\n",
     "an escape alone": "FROM a\n\\\nRUN x \\\n y\n",
     "what checks are made": "# check=skip=all\nFROM a\nRUN x \\\n y\n",
+    "an escape after checks": "# check=skip=all\n# escape=`\nFROM a\nRUN x `\n y\n",
     "a comment that looks like an escape": "# a\n# escape=`\nFROM a\nRUN x \\\n y\n",
     "another comment like one": "# escape\n# escape=`\nFROM a\nRUN x \\\n y\n",
     "a line for shells": "#!/usr/bin/env docker\n# escape=`\nFROM a\nRUN x \\\n y\n",
@@ -118,6 +119,7 @@ def test_the_frontend_is_asked_for_at_the_top_alone(head: str) -> None:
 WRONG = {
     "empty": ("", ["Dockerfile: no instructions in it: begin with FROM and an image"]),
     "comments": ("# a\n\n# b\n", ["Dockerfile: no instructions in it: begin with FROM and an image"]),
+    "a directive": ("# escape=`", ["Dockerfile: no instructions in it: begin with FROM and an image"]),
     "no FROM": ("ARG A=1\n", ["Dockerfile: no FROM in it: begin with FROM and an image"]),
     "before FROM": (
         "ARG A\nRUN x\nFROM a\n",
