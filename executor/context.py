@@ -14,7 +14,7 @@ import hashlib
 import os
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from executor.errors import ExecutorError, FilesChanged
 from executor.observe.files import decoded
 from planner.errors import Place, Problem
 from planner.files.tree import Child, Kind, Tree, decode_node
-from planner.image.instructions import CONTEXT
+from planner.image.instructions import CONTEXT, CopyFiles
 from planner.image.plan import ImagePlan
 from planner.render.dockerfile import CONTEXT_TREES, TIMESTAMP
 
@@ -32,9 +32,12 @@ __all__ = ["ARCHIVE_END", "directory_member", "file_member", "files", "verify"]
 # Two blocks of zeros end an archive, which is a multiple of 20 blocks long only by custom.
 ARCHIVE_END: Final = bytes(2 * tarfile.BLOCKSIZE)
 _CHUNK_BYTES: Final = 1 << 20
+_DIRECTORY_MODE: Final = 0o755
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a fifo that took a file's place would wait for a writer.
 _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_Mode = Callable[[int], int]
 
 
 class _Changed(Exception):
@@ -60,7 +63,8 @@ def _members(image: ImagePlan, root: Path) -> Iterator[bytes]:
     if names:
         yield directory_member(CONTEXT_TREES)
     for name in names:
-        yield from _tree_members(_tree(image, name), root, f"{CONTEXT_TREES}/{name}/")
+        prefix = f"{CONTEXT_TREES}/{name}/"
+        yield from _tree_members(_tree(image, name), root, prefix, mode=_mode(image, name))
 
 
 def verify(image: ImagePlan, root: Path) -> None:
@@ -69,9 +73,9 @@ def verify(image: ImagePlan, root: Path) -> None:
         pass
 
 
-def directory_member(path: str) -> bytes:
+def directory_member(path: str, mode: int = _DIRECTORY_MODE) -> bytes:
     """A member of an archive that is a directory."""
-    return _header(path, tarfile.DIRTYPE, 0o755)
+    return _header(path, tarfile.DIRTYPE, mode)
 
 
 def file_member(path: str, data: bytes) -> bytes:
@@ -98,8 +102,22 @@ def _tree(image: ImagePlan, name: str) -> Tree:
     return trees[name]
 
 
-def _tree_members(tree: Tree, root: Path, prefix: str, below: str = "") -> Iterator[bytes]:
+def _mode(image: ImagePlan, name: str) -> _Mode:
+    """What becomes of the usual modes in a tree; of several copies of it, where more may write."""
+    copies = (item for item in image.spec.instructions if isinstance(item, CopyFiles) and item.tree == name)
+    return max(copies, key=lambda item: bool(item.group_writes)).mode
+
+
+def _usual(mode: int) -> int:
+    return mode
+
+
+def _tree_members(
+    tree: Tree, root: Path, prefix: str, below: str = "", mode: _Mode = _usual
+) -> Iterator[bytes]:
     """The members of a tree that is in a directory `below` the root, each directory before what it holds.
+
+    `mode` makes their modes of the usual ones.
 
     After the first change nothing more is produced, but all the rest is still compared.
     """
@@ -119,11 +137,12 @@ def _tree_members(tree: Tree, root: Path, prefix: str, below: str = "") -> Itera
             try:
                 with _opened(top, _join(below, directory)) as handle:
                     if not problems and (prefix or directory):
-                        yield directory_member(f"{prefix}{directory}".removesuffix("/"))
+                        path = f"{prefix}{directory}".removesuffix("/")
+                        yield directory_member(path, mode(_DIRECTORY_MODE))
                     for child in decode_node(tree.nodes[directory]):
                         path = _join(directory, child.name)
                         try:
-                            for chunk in _member(handle, child, f"{prefix}{path}"):
+                            for chunk in _member(handle, child, f"{prefix}{path}", mode):
                                 if not problems:
                                     yield chunk
                         except _Changed as change:
@@ -171,7 +190,7 @@ def _opened(top: int, directory: str) -> Iterator[int]:
         os.close(handle)
 
 
-def _member(directory: int, child: Child, path: str) -> Iterator[bytes]:
+def _member(directory: int, child: Child, path: str, mode: _Mode) -> Iterator[bytes]:
     """The member of one file or link. Directories have a turn of their own."""
     match child.kind:
         case Kind.DIRECTORY:
@@ -185,10 +204,10 @@ def _member(directory: int, child: Child, path: str) -> Iterator[bytes]:
                 raise _Changed(f"it points to {decoded(target)!r}")
             yield _header(path, tarfile.SYMTYPE, 0o777, target=child.content.decode())
         case Kind.FILE | Kind.EXECUTABLE:
-            yield from _file(directory, child, path)
+            yield from _file(directory, child, path, mode)
 
 
-def _file(directory: int, child: Child, path: str) -> Iterator[bytes]:
+def _file(directory: int, child: Child, path: str, mode: _Mode) -> Iterator[bytes]:
     try:
         handle = os.open(child.name.encode(), _FILE_FLAGS, dir_fd=directory)
     except OSError as error:
@@ -200,7 +219,7 @@ def _file(directory: int, child: Child, path: str) -> Iterator[bytes]:
         executable = bool(found.st_mode & stat.S_IXUSR)
         if executable is not (child.kind is Kind.EXECUTABLE):
             raise _Changed("it is executable" if executable else "it is not executable")
-        yield _header(path, tarfile.REGTYPE, 0o755 if executable else 0o644, size=found.st_size)
+        yield _header(path, tarfile.REGTYPE, mode(0o755 if executable else 0o644), size=found.st_size)
         digest = hashlib.sha256()
         left = found.st_size
         while left:

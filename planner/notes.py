@@ -186,6 +186,7 @@ def _skipped(settings: Mapping[str, Settings]) -> Iterator[Note]:
             "local_project_install_command": asked.project_command,
             "secrets": asked.secrets,
             "user": asked.user,
+            "writable_by_any_user": asked.any_user,
             "runtime_environment": asked.runtime_environment,
             "labels": asked.build_options.value("labels"),
         }

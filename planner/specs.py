@@ -269,11 +269,11 @@ class Specs:
                 source.name, shown, installer, closure, options, source.observed, secrets
             )
         if settings.includes_files:
-            yield CopyFiles(FILES, owner=settings.user)
+            yield CopyFiles(FILES, owner=settings.user, group_writes=settings.any_user)
         if settings.project_command:
             uv = self._uv(step) if settings.project_calls_uv else None
             secrets = versions_of(settings.secrets, secret_names(settings.project_command))
-            yield InstallProject(settings.project_command, uv, settings.user, secrets)
+            yield InstallProject(settings.project_command, uv, settings.user, secrets, settings.any_user)
         if settings.user:
             yield SetUser(settings.user)
         if settings.runtime_environment:

@@ -19,7 +19,7 @@ from executor.engines.protocol import BuildJob
 from executor.engines.references import image_id
 from planner.image.plan import ImagePlan
 from planner.image.spec import ImageSpec
-from planner.render.dockerfile import CONTEXT_EMPTY, context_files, dockerfile
+from planner.render.dockerfile import context_directories, context_files, dockerfile
 from planner.settings.build_options import BuildOptions
 from planner.values import FrozenMapping
 
@@ -81,12 +81,11 @@ def _members(job: BuildJob) -> Iterator[bytes]:
 
 
 def _generated(spec: ImageSpec) -> Iterator[bytes]:
-    files = context_files(spec)
-    if spec.trees and spec.dockerfile is None:
-        yield directory_member(CONTEXT_EMPTY)
+    files, directories = context_files(spec), context_directories(spec)
     # A directory that has no member of its own would be made with the time of the build.
-    above = {str(parent) for path in files for parent in Path(path).parents} - {"."}
+    above = {str(parent) for path in (*files, *directories) for parent in Path(path).parents} - {"."}
     yield from (directory_member(path) for path in sorted(above))
+    yield from (directory_member(path, mode) for path, mode in sorted(directories.items()))
     yield from (file_member(path, data) for path, data in sorted(files.items()))
 
 

@@ -211,6 +211,7 @@ def _files(old: CopyFiles | None, new: CopyFiles | None, seen: Seen) -> Iterator
         places = [f"{each.tree} in {each.destination}" for each in (old, new)]
         yield Change("", "files", None, "moved", places[0], places[1], f"files: {places[0]} → {places[1]}")
     yield from _single("files", "owner of the files", old.owner, new.owner)
+    yield from _writable("files writable by any user", old, new)
     trees = [each.trees.get(item.tree) if each else None for each, item in ((seen.old, old), (seen.new, new))]
     before, after = trees
     if before is not None and after is not None and before.digest != after.digest:
@@ -316,6 +317,7 @@ def _project(old: InstallProject | None, new: InstallProject | None) -> Iterator
     if old and new:
         yield from _single(field, "uv for the project", old.uv, new.uv)
         yield from _single(field, "owner of what the project makes", old.owner, new.owner)
+        yield from _writable("what the project makes is writable by any user", old, new)
         yield from _used_secrets(old.secrets, new.secrets)
 
 
@@ -323,6 +325,11 @@ def _used_secrets(old: Mapping[str, int] | None, new: Mapping[str, int] | None) 
     """Secrets that an instruction names, by their versions: what they are is not known here."""
     versions = [{name: f"version {version}" for name, version in (each or {}).items()} for each in (old, new)]
     yield from _mapping("secret", "secrets", *versions)
+
+
+def _writable(words: str, *items: CopyFiles | InstallProject) -> Iterator[Change]:
+    old, new = ("true" if item.group_writes else "false" for item in items)
+    yield from _single("writable_by_any_user", words, old, new)
 
 
 def _installer(item: Installer) -> str:

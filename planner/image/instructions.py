@@ -124,14 +124,27 @@ class InstallRequirements:
         return self.requirements if self.closure is None else None
 
 
+def _only_true(value: bool | None) -> Any:
+    """What is not said is False: it has one form, which counts in no hash."""
+    return value or None
+
+
 @frozen
 class CopyFiles:
-    """Copy a tree to a directory of the image; `owner` is a user with an optional group."""
+    """Copy a tree to a directory of the image; `owner` is a user with an optional group.
+
+    With `group_writes`, their group may do with the files and the directories what their owner may.
+    """
 
     tree: str = field(default=FILES, metadata=COUNTED)
     destination: str = field(default=APP_DIRECTORY, metadata=COUNTED)
     owner: str | None = field(default=None, metadata=COUNTED)
+    group_writes: bool | None = field(default=None, converter=_only_true, metadata=COUNTED)
     kind: Literal["files"] = field(default="files", metadata=COUNTED)
+
+    def mode(self, usual: int) -> int:
+        """The mode of a file or directory that is copied, from the usual one."""
+        return usual | (usual & 0o700) >> 3 if self.group_writes else usual
 
 
 @frozen
@@ -139,14 +152,16 @@ class InstallProject:
     """Run the user's command that installs the copied files as a package.
 
     `uv` is the version of uv that the command finds where the parent has none, if it calls uv. What the
-    command makes in the directory of the code belongs to `owner`, a user with an optional group. `secrets`
-    are those that the command names, with their versions.
+    command makes in the directory of the code belongs to `owner`, a user with an optional group, and with
+    `group_writes` the group may do with it what the owner may. `secrets` are those that the command names,
+    with their versions.
     """
 
     command: str = field(metadata=COUNTED)
     uv: str | None = field(default=None, metadata=COUNTED)
     owner: str | None = field(default=None, metadata=COUNTED)
     secrets: Mapping[str, int] | None = field(default=None, converter=used_secrets, metadata=COUNTED)
+    group_writes: bool | None = field(default=None, converter=_only_true, metadata=COUNTED)
     kind: Literal["project"] = field(default="project", metadata=COUNTED)
 
 

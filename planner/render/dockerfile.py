@@ -13,9 +13,9 @@ command runs as another user.
 
 Commands run as the parent's user, since nobody can know it without the parent. Where `user` is set the
 image has a user of its own in the end, so there they run as root; and so they do on a custom Dockerfile that
-says its user, who is the image's user in the end. Files belong to `user`, else to root. A
-directory of the code that the parent has already is given to `user`, and else stays as it is; where the
-parent declares it a volume, too, only BuildKit can do so.
+says its user, who is the image's user in the end. Files belong to `user`, else to root. A directory of the
+code that the parent has already is given to `user`, or to whoever may write to it, and else stays as it is.
+It has to be a directory, and no link to one.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ from planner.settings.secrets import SECRET_DIRECTORY
 from planner.values import EnvTemplate, Literal, ParentRef, VariableRef, build_argument
 
 __all__ = [
-    "CONTEXT_EMPTY",
     "CONTEXT_TREES",
     "MARKER",
     "TIMESTAMP",
+    "context_directories",
     "context_files",
     "dockerfile",
     "instruction_at",
@@ -69,8 +69,9 @@ TIMESTAMP: Final = 315_532_800
 # Trees and generated files have directories of their own in the build context, so that neither can
 # overwrite the other and no ignore file reaches either.
 CONTEXT_TREES: Final = "trees"
-# A directory without files, to make directories from.
-CONTEXT_EMPTY: Final = "empty"
+# Directories without files, to make directories of an image from.
+_CONTEXT_DIRECTORIES: Final = "directories"
+_DIRECTORY_MODE: Final = 0o755
 _CONTEXT_REQUIREMENTS: Final = "requirements"
 
 # Arguments that every builder knows without a declaration (Dockerfile reference, "Predefined ARGs").
@@ -153,6 +154,27 @@ def layer_text(item: Instruction, cache: CacheMount | None = None) -> str:
     return "\n".join(_lines(item, cache))
 
 
+def context_directories(spec: ImageSpec) -> Mapping[str, int]:
+    """The generated directories of the build context that are copied as such: their modes, by their paths."""
+    found = {}
+    for item in spec.instructions:
+        if isinstance(item, CopyFiles) and (source := _directory_source(item)):
+            found[f"{source}/{item.destination.rpartition('/')[2]}"] = item.mode(_DIRECTORY_MODE)
+    return found
+
+
+def _directory_source(item: CopyFiles) -> str:
+    """The directory of the context that has the one that is made for files; empty if that may be anybody's.
+
+    Copied from within another one, a directory has this owner and this mode in the image, also if the parent
+    has it already, or declares it a volume. What files are copied to is only made where there is none.
+    """
+    if not item.owner and not item.group_writes:
+        return ""
+    name = f"{item.mode(_DIRECTORY_MODE):o}{item.destination.replace('/', '+')}"
+    return f"{_CONTEXT_DIRECTORIES}/{name}"
+
+
 def context_files(spec: ImageSpec) -> Mapping[str, bytes]:
     """The generated files of the build context, by their paths in it."""
     files: dict[str, bytes] = {}
@@ -187,11 +209,9 @@ def _lines(item: Instruction, cache: CacheMount | None) -> Iterator[str]:
             mounts = (cache_flag(cache) if cache else "") + login_flag(item.secrets)
             yield _run(*install_commands(item, cache), *_settle_mounts(item.secrets), mount=mounts)
         case CopyFiles():
-            if item.owner:
-                # A copy makes a directory with this owner, also where the parent declares it a volume, but
-                # does not change the owner of one that the parent has already.
-                yield f"COPY --chown={_owner(item)} {CONTEXT_EMPTY}/ {item.destination}/"
-                yield _run(f"chown {shlex.quote(_owner(item))} {shlex.quote(item.destination)}")
+            if source := _directory_source(item):
+                above = item.destination.rpartition("/")[0]
+                yield f"COPY --chown={_owner(item)} {source}/ {above}/"
             yield f"COPY --chown={_owner(item)} {CONTEXT_TREES}/{item.tree}/ {item.destination}/"
             yield f"WORKDIR {item.destination}"
         case InstallProject():

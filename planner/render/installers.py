@@ -188,6 +188,15 @@ def project_commands(item: InstallProject, owner: str | None, marker: str) -> It
     yield '/bin/sh -c "$0"'
     if item.uv is not None:
         yield f"rm -rf {_UV_DIRECTORY}"
+    if item.group_writes:
+        # Before it is given away. What is writable already, as all that was copied, is not stored again.
+        directory = shlex.quote(APP_DIRECTORY)
+        new = '-user "$(id -u)" -group 0 ! -type l ! -perm -020 -exec chmod g=u {} +'
+        found = f"find {directory} -xdev"
+        yield (
+            f"{{ {found} -cnewer {marker} {new} 2>/dev/null || {found} {new} 2>/dev/null"
+            f" || chmod -R g=u {directory}; }}"
+        )
     if owner is not None:
         to, directory = shlex.quote(owner), shlex.quote(APP_DIRECTORY)
         # Without GNU's find all is taken for new, and stored twice.

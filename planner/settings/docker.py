@@ -224,6 +224,8 @@ class DockerSettings(Layer):
     while an instruction runs that names it, and no layer has it. Another `version` builds anew."""
     user: str | Unset | None = setting(None, optional(matching(USER, "a user", "1000:1000")), COUNTED)
     """User of the container, and owner of /app: one the parent image has, or a number."""
+    writable_by_any_user: bool | Unset = setting(False, boolean, COUNTED)
+    """Any user of group 0 may write to /app and to what is copied there, as on OpenShift."""
     build_config: BuildConfig | Mapping[str, Any] | Unset = setting(
         BuildConfig(), of_kind(BuildConfig), COUNTED, convert=decoded(BuildConfig)
     )

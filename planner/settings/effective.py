@@ -78,6 +78,8 @@ class Settings:
     project_command: str | None
     secrets: Mapping[str, Secret]
     user: str | None
+    any_user: bool
+    """Whether any user of group 0 may write to the directory of the code."""
     dockerignore: str | None
     build_options: BuildOptions
     image_tag: str | None
@@ -168,6 +170,7 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         project_command=merged.value("local_project_install_command"),
         secrets=merged.value("secrets"),
         user=merged.value("user"),
+        any_user=merged.value("writable_by_any_user"),
         dockerignore=config.value("dockerignore"),
         build_options=_on_one_platform(options, parent_config.value("build_options")),
         image_tag=merged.value("image_tag"),
@@ -235,6 +238,10 @@ def _together(settings: DockerSettings) -> Iterator[Problem]:
             "the files it would install are not in the image",
             "set allow_including_files_in_images = true, or drop the command",
         )
+    _, _, group = (settings.value("user") or "").partition(":")
+    if settings.value("writable_by_any_user") and group not in {"", "0", "root"}:
+        found = f"the files would belong to the group {group}, and any other user is of group 0"
+        yield Problem.at("writable_by_any_user", found, "leave the group out of user")
     path = settings.value("pyproject_path")
     for name in ("pyproject_extras", "pyproject_groups", "pyproject_export_command"):
         if not settings.value(name):

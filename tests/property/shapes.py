@@ -75,6 +75,8 @@ variables = st.dictionaries(some.env_name, some.template, min_size=1, max_size=3
 installers = st.builds(Installer, st.just("uv"), st.sampled_from(["0.13.9", "0.14.0"]), some.arguments) | (
     st.builds(Installer, st.just("pip"), st.none(), some.arguments)
 )
+trees = st.sampled_from(["files", "more"])
+flags = st.none() | st.booleans()
 owners = st.none() | st.sampled_from(some.USERS)
 apt_packages = st.lists(st.sampled_from(["git", "curl", "vim=2:9.0~rc1-1"]), min_size=1, max_size=3)
 instructions: SearchStrategy[Instruction] = (
@@ -83,8 +85,10 @@ instructions: SearchStrategy[Instruction] = (
     | st.builds(
         InstallRequirements, st.sampled_from(["requirements", "stack"]), requirement_values(), installers
     )
-    | st.builds(CopyFiles, st.sampled_from(["files", "more"]), st.sampled_from(["/app", "/srv/x"]), owners)
-    | st.builds(InstallProject, some.text, st.none() | st.just("0.13.9"), owners)
+    | st.builds(
+        CopyFiles, st.sampled_from(["files", "more"]), st.sampled_from(["/app", "/srv/x"]), owners, flags
+    )
+    | st.builds(InstallProject, some.text, st.none() | st.just("0.13.9"), owners, group_writes=flags)
     | st.builds(SetUser, st.sampled_from(some.USERS))
 )
 

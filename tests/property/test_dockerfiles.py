@@ -22,6 +22,7 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
+from planner.render.dockerfile import context_directories
 from planner.requirements.indexes import of_options
 from planner.requirements.model import constraint_lines, to_lines
 from planner.settings.package_indexes import index_of
@@ -89,7 +90,7 @@ def _expected(item: Instruction) -> list[str]:
         case InstallRequirements():
             return ["COPY", "RUN"] if item.closure is None or item.closure.packages else []
         case CopyFiles():
-            return [*(["COPY", "RUN"] if item.owner else []), "COPY", "WORKDIR"]
+            return [*(["COPY"] if item.owner or item.group_writes else []), "COPY", "WORKDIR"]
         case SetUser():
             return ["USER"]
         case BuildDockerfile():
@@ -161,11 +162,14 @@ def _check(item: Instruction, commands: list[official.Command], spec: ImageSpec)
             assert work.value == (item.destination,)
             assert copy.value == (f"trees/{item.tree}/", f"{item.destination}/")
             assert copy.flags == (f"--chown={owner}",)
-            if item.owner:
+            if given:
                 assert given[0].flags == copy.flags
-                words = shlex.split(given[1].value[0])
-                at = words.index("chown")
-                assert words[at : at + 3] == ["chown", owner, item.destination]
+                source, above = given[0].value
+                made = {
+                    path: mode for path, mode in context_directories(spec).items() if path.startswith(source)
+                }
+                assert made == {f"{source}{item.destination.rpartition('/')[2]}": item.mode(0o755)}
+                assert above == item.destination.rpartition("/")[0] + "/"
         case InstallProject():
             assert commands[0].json
             *shell, command = commands[0].value

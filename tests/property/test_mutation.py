@@ -374,9 +374,11 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (CopyFiles, "tree"): evolve(COPY, tree="other"),
     (CopyFiles, "destination"): evolve(COPY, destination="/srv"),
     (CopyFiles, "owner"): evolve(COPY, owner=None),
+    (CopyFiles, "group_writes"): evolve(COPY, group_writes=True),
     (InstallProject, "command"): evolve(PROJECT, command="make install"),
     (InstallProject, "uv"): evolve(PROJECT, uv="0.13.10"),
     (InstallProject, "owner"): evolve(PROJECT, owner=None),
+    (InstallProject, "group_writes"): evolve(PROJECT, group_writes=True),
     (InstallProject, "secrets"): evolve(PROJECT, secrets={"pypi": 2}),
     (SetUser, "user"): evolve(USER, user="1001"),
     (NamedImage, "image"): evolve(NAMED, image=ExternalImage(ref("golang:1.22"), digest("moved"))),
@@ -738,6 +740,12 @@ SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
         ),
     ),
     "user": (Mutation({}, {"user": "1000"}), Mutation({"user": "1000"}, {"user": "1000:1000"})),
+    "writable_by_any_user": (
+        Mutation({}, {"writable_by_any_user": True}),
+        # Said or not, it is the default.
+        Mutation({}, {"writable_by_any_user": False}, Moves.NEITHER),
+        Mutation(NOT_INCLUDED, {**NOT_INCLUDED, "writable_by_any_user": True}, Moves.NEITHER),
+    ),
     "build_config": (Mutation({}, {"build_config": {"build_options": {"labels": {"a": "b"}}}}),),
     # There is no code repository and no artifact store to download from yet.
     "allow_download_from_code_repository": (

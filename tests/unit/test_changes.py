@@ -415,12 +415,14 @@ FIELDS: Mapping[str, Mapping[str, list[tuple[Any, str]]]] = {
         "destination": [("/srv", "files")],
         # What the owner alone moves was once no difference.
         "owner": [("1000", "files"), ("app:staff", "files")],
+        "group_writes": [(True, "writable_by_any_user")],
     },
     "project": {
         "command": [("make x", "local_project_install_command")],
         "uv": [("0.13.10", "local_project_install_command"), (None, "local_project_install_command")],
         "owner": [("1001", "local_project_install_command"), (None, "local_project_install_command")],
         "secrets": [({"pypi": 2}, "secrets"), ({"other": 1}, "secrets"), (None, "secrets")],
+        "group_writes": [(True, "writable_by_any_user")],
     },
     "user": {"user": [("0", "user")]},
     "dockerfile": {

@@ -52,13 +52,9 @@ def whole(plan: ImagePlan, root: Path) -> bytes:
     return b"".join(archive(BuildJob(plan, lambda: files(plan, root))))
 
 
-# What is in every archive with files of a project.
-OURS = {"empty"}
-
-
 def members(data: bytes) -> dict[str, tarfile.TarInfo]:
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-        return {member.name: member for member in archive.getmembers() if member.name not in OURS}
+        return {member.name: member for member in archive.getmembers()}
 
 
 @pytest.fixture
@@ -106,6 +102,26 @@ def test_members(project: Path) -> None:
     for member in found.values():
         assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
         assert member.mtime == 315_532_800
+
+
+def test_where_any_user_may_write_modes_are_those_of_the_owner(project: Path) -> None:
+    plan = evolve(
+        image_of({"writable_by_any_user": True}), checkout=Checkout(trees={"files": tree_of(project)})
+    )
+    found = members(whole(plan, project))
+    assert {name: oct(member.mode) for name, member in found.items() if not member.issym()} == {
+        "directories": "0o755",
+        "directories/775+app": "0o755",
+        "directories/775+app/app": "0o775",
+        "trees": "0o755",
+        "trees/files": "0o775",
+        "trees/files/run.sh": "0o775",
+        "trees/files/src": "0o775",
+        "trees/files/src/train.py": "0o664",
+        "trees/files/src/deep": "0o775",
+        "trees/files/src/deep/data": "0o664",
+        DOCKERFILE: "0o644",
+    }
 
 
 def test_the_same_plan_gives_the_same_bytes(project: Path, tmp_path: Path) -> None:

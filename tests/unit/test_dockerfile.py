@@ -24,7 +24,7 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
-from planner.render.dockerfile import instruction_at, label_text, layer_text
+from planner.render.dockerfile import context_directories, instruction_at, label_text, layer_text
 from planner.requirements.files import parse_file
 from planner.requirements.indexes import as_options
 from planner.requirements.lists import parse_list
@@ -84,10 +84,7 @@ def test_a_whole_dockerfile() -> None:
         " /var/log/apt/term.log /var/log/apt/eipp.log.xz /var/cache/ldconfig/aux-cache;"
         ' do if [ -s "$log" ]; then : > "$log"; fi; done && \\\n'
         f"    {SETTLE}\n"
-        "COPY --chown=1000:1000 empty/ /app/\n"
-        f"RUN {BEGIN} && \\\n"
-        "    chown 1000:1000 /app && \\\n"
-        f"    {SETTLE}\n"
+        "COPY --chown=1000:1000 directories/755+app/ /\n"
         "COPY --chown=1000:1000 trees/files/ /app/\n"
         "WORKDIR /app\n"
         "RUN "
@@ -301,14 +298,27 @@ def test_apt_packages_are_sorted() -> None:
 
 def test_the_user_owns_the_directory_of_the_code() -> None:
     assert layer_text(CopyFiles(owner="app")).splitlines() == [
-        "COPY --chown=app:0 empty/ /app/",
-        f"RUN {BEGIN} && \\",
-        "    chown app:0 /app && \\",
-        f"    {SETTLE}",
+        "COPY --chown=app:0 directories/755+app/ /",
         "COPY --chown=app:0 trees/files/ /app/",
         "WORKDIR /app",
     ]
     assert layer_text(SetUser("app")) == "USER app"
+
+
+def test_any_user_may_write_to_the_directory_of_the_code() -> None:
+    settings = {"writable_by_any_user": True, "local_project_install_command": "make"}
+    image = image_of(settings)
+    copy, project = image.spec.instructions
+    assert layer_text(copy).splitlines() == [
+        "COPY --chown=0:0 directories/775+app/ /",
+        "COPY --chown=0:0 trees/files/ /app/",
+        "WORKDIR /app",
+    ]
+    assert context_directories(image.spec) == {"directories/775+app/app": 0o775}
+    assert "! -perm -020 -exec chmod g=u {} +" in layer_text(project)
+    assert context_directories(image_of({"user": "1000"}).spec) == {"directories/755+app/app": 0o755}
+    assert context_directories(image_of().spec) == {}
+    assert "chmod" not in dockerfile(image_of({**settings, "writable_by_any_user": False}).spec)
 
 
 # --- requirements ---------------------------------------------------------------------------------------

@@ -93,6 +93,7 @@ ATTRIBUTES: dict[str, list[Any]] = {
     "runtime_environment": [{"NO_PROXY": "localhost,127.0.0.1"}, {}],
     "secrets": [{"pypi": {"env": "PYPI_TOKEN"}, "netrc": {"file": "~/.netrc", "version": 2}}, {}],
     "user": ["non-root-user", "1000", "1000:1000", "app:staff", None],
+    "writable_by_any_user": [True, False],
     "build_config": [{"dockerignore": "docker/.dockerignore"},
     {"build_options": {"platform": "linux/amd64"}}, {}],
     "allow_download_from_code_repository": [True, False],
@@ -122,6 +123,7 @@ def test_what_is_not_given_is_unset_and_has_the_reference_s_default() -> None:
         **dict.fromkeys(ATTRIBUTES),
         "skip_build": False,
         "prevent_build_reuse": False,
+        "writable_by_any_user": False,
         "python_package_installer": PythonPackageInstaller.UV,
         "python_package_installer_args": {},
         "package_indexes": (),
@@ -991,6 +993,17 @@ def test_only_what_requirements_are_resolved_with_has_to_be_known() -> None:
     assert settled(pip)
     assert settled({"runtime_environment": {"UV_INDEX_URL": "{parent}"}})
     assert together({}, {**pip, "python_package_installer": "pip"})
+
+
+@pytest.mark.parametrize("user", ["1000:1000", "app:staff"])
+def test_a_group_of_the_user_is_no_group_of_any_user(user: str) -> None:
+    (problem,) = together({"writable_by_any_user": True}, {"user": user})
+    group = user.partition(":")[2]
+    assert problem.startswith(
+        f"pipeline.writable_by_any_user: the files would belong to the group {group}, and any other user"
+    )
+    for fine in ("1000", "1000:0", "app:root", None):
+        assert settled({"writable_by_any_user": True, "user": fine}).any_user
 
 
 def test_a_name_that_carries_nothing_is_free() -> None:
