@@ -10,8 +10,8 @@ from typing import Any, Final
 from attrs import Factory, define
 
 from planner.code import ignore_path, tree_need
-from planner.context import Context, context_tree
 from planner.custom import Custom
+from planner.custom_context import Context, context_tree
 from planner.errors import PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.facts.needs import FileText, FileTree, HostPlatform, LocalImage, Variable

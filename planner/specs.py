@@ -129,12 +129,13 @@ class Specs:
     def _built(self, step: Step, settings: Settings, custom: Custom) -> ImageSpec | None:
         """The image of a custom Dockerfile; None where the digest of an image that it names is missing."""
         options = settings.parent_options
+        secrets = self.gaps.attempt(settings, lambda: custom.secrets(settings.secrets))
         images = [
             NamedImage(image, each.platform)
             for each in custom.images
             if (image := self.gaps.attempt(settings, partial(self._named, step, each)))
         ]
-        if len(images) < len(custom.images):
+        if secrets is None or len(images) < len(custom.images):
             return None
         base = SCRATCH
         if custom.base is not None:
@@ -142,9 +143,6 @@ class Specs:
                 each.image for each, named in zip(images, custom.images, strict=True) if named == custom.base
             )
         others = (each for each in images if each != NamedImage(base, custom.platform))
-        secrets = self.gaps.attempt(settings, lambda: custom.secrets(settings.secrets))
-        if secrets is None:
-            return None
         return ImageSpec(
             base,
             (custom.instruction(others, secrets),),

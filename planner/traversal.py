@@ -13,8 +13,8 @@ from attrs import Factory, define, evolve, field
 
 from planner.checkouts import Checkouts
 from planner.code import ignore_path
-from planner.context import Context
 from planner.custom import Custom, custom_of, custom_of_spec
+from planner.custom_context import Context
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.gaps import Gaps

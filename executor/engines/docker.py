@@ -52,6 +52,10 @@ __all__ = ["DockerBuilder", "DockerEngine"]
 
 DockerBuilder = Literal["auto", "buildkit", "classic"]
 
+# What the classic builder cannot do.
+_NOT_CLASSIC: Final = frozenset(
+    {Capability.CACHE_MOUNT, Capability.SECRETS, Capability.MOUNTS, Capability.BUILDKIT}
+)
 # A container that a living builder made is started, or removed, within this time.
 _SETTLING_SECONDS: Final = 2.0
 
@@ -76,9 +80,7 @@ class DockerEngine:
     @property
     def capabilities(self) -> frozenset[Capability]:
         """All, but for what the classic builder cannot do."""
-        return frozenset(Capability) - (
-            set() if self.uses_buildkit else {Capability.CACHE_MOUNT, Capability.SECRETS}
-        )
+        return frozenset(Capability) - (set() if self.uses_buildkit else _NOT_CLASSIC)
 
     @property
     def uses_buildkit(self) -> bool:

@@ -78,7 +78,7 @@ class PodmanEngine:
     """The local Podman, of this user."""
 
     name = "podman"
-    capabilities = frozenset(Capability)
+    capabilities = frozenset(Capability) - {Capability.BUILDKIT}
 
     def __init__(self) -> None:
         self._tasks = Tasks()

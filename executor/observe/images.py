@@ -17,6 +17,7 @@ from attrs import define, field
 from executor import limits
 from planner.facts.answers import ImageId, ImagePython, Pin
 from planner.facts.needs import ImageDigest, LocalImage, Need, PythonOf
+from planner.image.external import SCRATCH
 from planner.values import Digest, ImageRef
 
 if TYPE_CHECKING:
@@ -98,12 +99,14 @@ class Images:
         from executor.observe import parents  # noqa: PLC0415  # only what is resolved anew needs it
 
         images = {need: (need.ref, need.platform or self.host_platform()) for need in needs}
+        # Nobody has the image that is empty.
+        there = [image for image in images.values() if image[0] != SCRATCH.reference]
         told: dict[tuple[ImageRef, str], parents.Told] = {}
         if self.asks:
-            told |= parents.by_configuration(images.values(), timeout=self.timeout, environ=self.environ)
+            told |= parents.by_configuration(there, timeout=self.timeout, environ=self.environ)
         # Steps on one image differ in whether a setting says the version. One container tells it all of them.
         unsaid = {image for need, image in images.items() if need.version is None}
-        for image in dict.fromkeys(images.values()) if self.asks else ():
+        for image in dict.fromkeys(there) if self.asks else ():
             known = told.get(image)
             versionless = image in unsaid and (known is None or known.version is None)
             if versionless or known is None or known.musl is None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from planner.custom import custom_of_spec
 from planner.image.instructions import InstallApt, InstallProject, InstallRequirements
 from planner.image.plan import ImagePlan
 from planner.image.spec import ImageSpec
+from planner.settings.builders import builders_knowing
 
 __all__ = ["Capability", "required"]
 
@@ -22,6 +24,10 @@ class Capability(StrEnum):
     """Build on an image that no registry has, or on another image of the plan that is not pushed."""
     CACHE_MOUNT = "keep a cache between builds"
     """Give a command a directory that the next build finds again."""
+    MOUNTS = "carry out what the classic builder does not know of a Dockerfile"
+    """Carry out what BuildKit and Podman know of Dockerfiles, such as a mount in a RUN."""
+    BUILDKIT = "carry out what only BuildKit knows of a Dockerfile"
+    """Carry out what only BuildKit knows."""
     SECRETS = "give a command a secret"
     """Give a command a file that is in no layer."""
 
@@ -40,4 +46,10 @@ def required(image: ImagePlan) -> frozenset[Capability]:
         found.add(Capability.CACHE_MOUNT)
     if spec.secrets:
         found.add(Capability.SECRETS)
+    if spec.dockerfile is not None:
+        if any(line.startswith("RUN ") for line in spec.dockerfile.lines):
+            found.add(Capability.RUN_COMMANDS)
+        knowing = builders_knowing(custom_of_spec(spec))
+        found |= {Capability.MOUNTS} if "classic" not in knowing else set()
+        found |= {Capability.BUILDKIT} if "podman" not in knowing else set()
     return frozenset(found)

@@ -15,7 +15,14 @@ from planner.settings.build_options import BuildOptions
 from planner.settings.cache_mount import CacheMount
 from planner.settings.option_table import BUILDERS, OPTIONS
 
-__all__ = ["builders_for", "cache_refusals", "dockerfile_refusals", "refusals", "secret_refusals"]
+__all__ = [
+    "builders_for",
+    "builders_knowing",
+    "cache_refusals",
+    "dockerfile_refusals",
+    "refusals",
+    "secret_refusals",
+]
 
 
 def builders_for(options: BuildOptions) -> frozenset[str]:
@@ -60,6 +67,11 @@ def secret_refusals(names: Iterable[str], builder: str) -> tuple[Problem, ...]:
     having = f"{BUILDERS['buildkit']} or {BUILDERS['podman']}"
     found = f"{said} gives no secrets to commands"
     return tuple(Problem.at(("secrets", name), found, f"build with {having}") for name in names)
+
+
+def builders_knowing(custom: Custom) -> frozenset[str]:
+    """The builders that know all of a custom Dockerfile: of `buildkit`, `classic` and `podman`."""
+    return frozenset(builder for builder in BUILDERS if not dockerfile_refusals(custom, builder))
 
 
 def dockerfile_refusals(custom: Custom, builder: str) -> tuple[Problem, ...]:

@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
+from executor.apply.scheduler import apply
 from executor.engines.protocol import Engine
 from executor.process import Command, run
+from planner import BuildPlan, Facts
+from planner.image.capabilities import Capability, required
+from tests.contract.images import planned
 from tests.e2e.command import Project
 from tests.e2e.conftest import chosen_engine
 from tests.e2e.images import Tags
@@ -442,3 +446,58 @@ def test_what_only_buildkit_knows_is_refused_when_planning_for_another(
     project.write({"docker/Dockerfile": f"FROM {base}\nRUN <<EOF\ntouch /x\nEOF\n"})
     ran = project.run("apply")
     assert ran.code == (0 if name == "buildkit" and engine == "docker" else 1), ran.err
+
+
+def test_a_secret_is_read_by_the_command_that_mounts_it_and_by_no_other(
+    project: Project, builder: Engine, base: str
+) -> None:
+    declared = '[secret.token]\nenv = "SHIP_TOKEN"\n'
+    text = f"""
+        FROM {base}
+        RUN --mount=type=secret,id=token wc -c < /run/secrets/token > /size && date +%N >> /size
+        RUN --mount=type=secret,id=token,target=/elsewhere,required=true wc -c < /elsewhere > /other
+        RUN test ! -e /run/secrets/token && test ! -s /elsewhere
+        """
+    project.write({"stowplan.toml": ALONE, "docker/Dockerfile": text})
+    ran = project.run("plan")
+    assert ran.code == 1
+    assert "docker/Dockerfile:2: mounts the secret token, which is not declared" in ran.err
+    if project.env["STOWPLAN_DOCKER_BUILDER"] == "classic":
+        project.write({"stowplan.toml": declared + ALONE})
+        assert project.run("apply", env={"SHIP_TOKEN": "hunter22!"}).code == 1
+        return
+    project.write({"stowplan.toml": declared + ALONE})
+    # Nobody has to know it for a plan, and it is missed before anything is built.
+    first = project.ok("plan", "-o", "json").data["images"][0]["hash"]
+    ran = project.run("apply")
+    assert ran.code == 1
+    assert "SHIP_TOKEN" in ran.err
+    project.env["SHIP_TOKEN"] = "hunter22!"
+    made = references(project)["p"]
+    size, stamp = said(builder, made, "cat /size").split()
+    assert size == said(builder, made, "cat /other").strip() == str(len("hunter22!"))
+    assert said(builder, made, "grep -r hunter22 /run /size /other 2>/dev/null | wc -l").strip() == "0"
+    assert "hunter22" not in json.dumps(configured(builder, made))
+    # Another value rebuilds nothing, and another version rebuilds what reads it, whatever the builder keeps.
+    project.env["SHIP_TOKEN"] = "hunter2222!"
+    assert project.ok("plan", "-o", "json").data["images"][0]["hash"] == first
+    project.write({"stowplan.toml": declared + "version = 2\n" + ALONE})
+    again = references(project)["p"]
+    assert again != made
+    size, new_stamp = said(builder, again, "cat /size").split()
+    assert size == said(builder, again, "cat /other").strip() == str(len("hunter2222!"))
+    assert new_stamp != stamp
+
+
+def test_a_builder_that_turns_out_not_to_know_an_instruction_is_refused_before_it_builds(
+    project: Project, base: str
+) -> None:
+    """Which engine builds is not always known when planning."""
+    project.write({"docker/Dockerfile": f"FROM {base}\nRUN <<EOF\ntrue\nEOF\n"})
+    settings = {"parent_image": None, "dockerfile": "docker/Dockerfile"}
+    image = planned(project.root, {**settings, "allow_including_files_in_images": False})
+    engine = chosen_engine("podman")
+    assert required(image) - engine.capabilities == {Capability.BUILDKIT}
+    (outcome,) = apply(BuildPlan("p", "default", (image,)), Facts(), root=project.root, engine=engine)
+    assert outcome.error is not None
+    assert "only BuildKit knows" in str(outcome.error)
