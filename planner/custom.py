@@ -6,7 +6,6 @@ in place, and nothing else of the file. Refuses to look at files: the text comes
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
@@ -27,7 +26,7 @@ from planner.image.instructions import BuildDockerfile, NamedImage
 from planner.image.spec import ImageSpec
 from planner.immutable import frozen
 from planner.settings.effective import Settings
-from planner.settings.secrets import SECRET_DIRECTORY, Secret, mount_id, versions_of
+from planner.settings.secrets import Secret, mount_id, versions_of
 from planner.values import Digest, FrozenMapping, ImageRef
 
 # Two machines that may build: what a Dockerfile comes to may not depend on which of them does.
@@ -179,36 +178,14 @@ def pinned_lines(spec: ImageSpec) -> tuple[str, ...]:
         digest = pins.get((evolve(named.reference, digest=None), named.platform))
         if digest is not None:
             digests[written] = digest
-    text = pinned(custom.dockerfile, custom.reach, digests).split("\n")
+    # Another version of a secret is another secret to a builder.
+    secrets = {name: mount_id(name, version) for name, version in (item.secrets or {}).items()}
+    text = pinned(custom.dockerfile, custom.reach, digests, secrets).split("\n")
     lines, end = [], 0
     for line in item.lines:
         begin, end = end, end + line.count("\n") + 1
         lines.append("\n".join(text[begin:end]))
-    return tuple(_versioned(line, item.secrets or {}) for line in lines)
-
-
-# A mount of a secret, which is known to be one by then: flags stand before all else, without spaces.
-_SECRET_MOUNT: Final = re.compile(r"--mount=(\S*type=secret\S*)")
-
-
-def _versioned(line: str, secrets: Mapping[str, int]) -> str:
-    """An instruction in which secrets are called as builders know them: another version is another secret."""
-    if not line.startswith("RUN") or all(version == 1 for version in secrets.values()):
-        return line
-
-    def renamed(match: re.Match[str]) -> str:
-        given = dict(part.partition("=")[::2] for part in match[1].split(","))
-        ids = [given.pop(key) for key in ("source", "src", "id") if key in given]
-        targets = [given[key] for key in ("target", "dst", "destination") if key in given]
-        name = ids[0] if ids else targets[0].rpartition("/")[2]
-        if secrets.get(name, 1) == 1:
-            return match[0]
-        given["id"] = mount_id(name, secrets[name])
-        if not targets and "env" not in given:
-            given["target"] = f"{SECRET_DIRECTORY}/{name}"
-        return "--mount=" + ",".join(f"{key}={value}" if value else key for key, value in given.items())
-
-    return _SECRET_MOUNT.sub(renamed, line)
+    return tuple(lines)
 
 
 def last_user(spec: ImageSpec) -> str | None:

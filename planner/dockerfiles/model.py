@@ -6,8 +6,6 @@ makes (`planner.image.instructions`). Refuses to know what a statement means: `r
 
 from __future__ import annotations
 
-from json import dumps
-
 from attrs import field
 
 from planner.immutable import frozen
@@ -59,27 +57,6 @@ class Statement:
         """Whether a flag that is on or off is on."""
         value = self.flag(name)
         return value is not None and value.lower() in ("", "true")
-
-    @property
-    def text(self) -> str:
-        """It in one spelling: on one line, but for heredocs. Two that say the same have the same."""
-        if self.trigger is not None:
-            return f"{self.keyword} {self.trigger.text}"
-        words = [self.keyword, *(_flag(flag) for flag in self.flags)]
-        if self.json:
-            # The type of a HEALTHCHECK stands before its array.
-            before = self.words[:1] if self.keyword == "HEALTHCHECK" else ()
-            words += [*before, dumps(self.words[len(before) :], ensure_ascii=False)]
-        elif self.keyword in ("ENV", "LABEL"):
-            words += [f"{name}={value}" for name, value in zip(*[iter(self.words)] * 2, strict=True)]
-        else:
-            words += self.words
-        return "\n".join((" ".join(words), *(each.content + each.name for each in self.heredocs)))
-
-
-def _flag(flag: str) -> str:
-    """A flag in quotes where it needs them."""
-    return dumps(flag) if set(flag) & set(" \t\"'\\`") else flag
 
 
 @frozen

@@ -173,22 +173,13 @@ class Origins:
 
     def _of_statement(self, stage: Stage, statement: Statement) -> Iterator[Origin]:
         """The origins of a statement besides FROM."""
-        if statement.keyword == "COPY":
-            prefix = "--from="
-        elif statement.keyword == "RUN":
-            prefix = "--mount="
-        else:
+        name = {"COPY": "--from=", "RUN": "--mount="}.get(statement.keyword)
+        if name is None or not any(flag.startswith(name) for flag in statement.flags):
             return
-        if not any(flag.startswith(prefix) for flag in statement.flags):
-            return
-        joined = self._source.join(statement.line)
-        for flag in head(joined.text, self._dockerfile.escape, statement.column).flags:
-            if not flag.text.startswith(prefix):
-                continue
-            value = Token(flag.text[len(prefix) :], flag.places[len(prefix) :])
-            for name in [value] if prefix == "--from=" else _origins_of_mount(value):
-                offsets = tuple(joined.offsets[place] for place in name.places)
-                if origin := self._kept(partial(self._named, stage, statement, name.text, offsets)):
+        for value in self._source.flags(statement.line, statement.column, name):
+            for each in [value] if name == "--from=" else _origins_of_mount(value):
+                find = partial(self._named, stage, statement, each.text, tuple(each.places))
+                if origin := self._kept(find):
                     yield origin
 
     def _named(self, stage: Stage, statement: Statement, name: str, offsets: tuple[int, ...]) -> Origin:

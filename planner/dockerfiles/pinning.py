@@ -6,15 +6,19 @@ written here is all that does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from planner.dockerfiles.model import Dockerfile
-from planner.dockerfiles.origins import NamedImage, Origin
+from planner.dockerfiles.origins import NamedImage
 from planner.dockerfiles.reach import Reach
 from planner.dockerfiles.source import Source
-from planner.values import Digest
+from planner.values import Digest, FrozenMapping
 
 __all__ = ["needed_lines", "pinned"]
+
+# Where a secret is mounted, unless its mount says where.
+_SECRETS: Final = "/run/secrets"
 
 
 def needed_lines(dockerfile: Dockerfile, reach: Reach) -> Iterator[tuple[str, int]]:
@@ -29,12 +33,11 @@ def needed_lines(dockerfile: Dockerfile, reach: Reach) -> Iterator[tuple[str, in
     if dockerfile.syntax is not None:
         yield f"# syntax={dockerfile.syntax}", dockerfile.syntax_line or 1
     numbers = {stage.index: str(number) for number, stage in enumerate(reach.stages)}
-    called = [
-        (origin, numbers[origin.stage])
-        for origin in reach.origins
-        if origin.stage is not None and origin.written.isdecimal()
-    ]
-    source = Source(_replaced(dockerfile.text, called), dockerfile.escape)
+    characters = list(dockerfile.text)
+    for origin in reach.origins:
+        if origin.stage is not None and origin.written.isdecimal():
+            _replace(characters, origin.offsets, numbers[origin.stage])
+    source = Source("".join(characters), dockerfile.escape)
     for statement in reach.statements:
         joined = source.join(statement.line)
         first = joined.text.strip()
@@ -42,25 +45,39 @@ def needed_lines(dockerfile: Dockerfile, reach: Reach) -> Iterator[tuple[str, in
         yield "\n".join((statement.keyword + first[len(statement.keyword) :], *rest)), statement.line
 
 
-def pinned(dockerfile: Dockerfile, reach: Reach, pins: Mapping[NamedImage, Digest]) -> str:
-    """The text with the digests of the images it names; one that has no pin is named as it was, in full."""
-    named = []
+def pinned(
+    dockerfile: Dockerfile,
+    reach: Reach,
+    pins: Mapping[NamedImage, Digest],
+    secrets: Mapping[str, str] = FrozenMapping(),
+) -> str:
+    """The text with the digests of the images it names; one that has no pin is named as it was, in full.
+
+    `secrets` are other names for what it mounts, which stays where it was.
+    """
+    characters = list(dockerfile.text)
     for origin in reach.origins:
         if origin.image is not None:
             digest = pins.get(origin.image)
             reference = origin.image.reference
-            named.append((origin, str(reference.pinned(digest) if digest else reference)))
-    return _replaced(dockerfile.text, named)
-
-
-def _replaced(text: str, names: Iterable[tuple[Origin, str]]) -> str:
-    """The text in which origins have other names."""
-    characters = list(text)
-    for origin, name in names:
-        for offset in origin.offsets:
-            characters[offset] = ""
-        characters[_start(origin.offsets)] = name
+            _replace(characters, origin.offsets, str(reference.pinned(digest) if digest else reference))
+    for mount in reach.secrets:
+        name = secrets.get(mount.name, mount.name)
+        if name != mount.name:
+            if mount.offsets:
+                _replace(characters, mount.offsets, name)
+            else:
+                characters[mount.end] += f",id={name}"
+            if not mount.placed:
+                characters[mount.end] += f",target={_SECRETS}/{mount.name}"
     return "".join(characters)
+
+
+def _replace(characters: list[str], offsets: tuple[int, ...], name: str) -> None:
+    """Write something else where these characters of a text stand."""
+    for offset in offsets:
+        characters[offset] = ""
+    characters[_start(offsets)] = name
 
 
 def _start(offsets: tuple[int, ...]) -> int:

@@ -15,10 +15,11 @@ from attrs import field
 from planner.dockerfiles.checks import HEREDOC
 from planner.dockerfiles.context import ContextSource, faults
 from planner.dockerfiles.model import Dockerfile, Stage, Statement
-from planner.dockerfiles.mounts import Mount
+from planner.dockerfiles.mounts import Mount, fields
 from planner.dockerfiles.origins import NamedImage, Origin, Origins
 from planner.dockerfiles.remote import Remote
 from planner.dockerfiles.scope import PREDEFINED, Globals, Scope, platform_arguments
+from planner.dockerfiles.source import Source, Token
 from planner.dockerfiles.words import Unknown
 from planner.errors import PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
@@ -52,7 +53,13 @@ class SecretMount:
 
     name: str
     required: bool
+    placed: bool = field(default=True, eq=False)
+    """Whether it is said where it is mounted: as a file, or as a variable."""
     line: int = field(default=0, eq=False)
+    offsets: tuple[int, ...] = field(default=(), eq=False, repr=False)
+    """Where in the text each character of its name stands; empty where its path names it."""
+    end: int = field(default=0, eq=False)
+    """Where in the text the last character of its mount stands."""
 
 
 @frozen
@@ -123,6 +130,7 @@ class _Walk:
         predefined = platform_arguments(platform, build_platform, self._target.name if target else None)
         self._globals = Globals(dockerfile.arguments, build_args, predefined, dockerfile.escape)
         self._origins = Origins(dockerfile, self._globals, platform)
+        self._source = Source(dockerfile.text, dockerfile.escape)
         self._scopes: dict[int, Scope] = {}
         self._users: dict[int, str | Unknown | None] = {}
         self._bases: dict[int, NamedImage | None] = {}
@@ -219,8 +227,9 @@ class _Walk:
             if statement.flag("from") is None:
                 self._copy(statement, scope)
         elif keyword == "RUN":
-            for flag in statement.flag_values("mount"):
-                self._mount(statement, flag, scope)
+            if statement.flag("mount") is not None:
+                for mount in self._source.flags(statement.line, statement.column, "--mount="):
+                    self._mount(statement, mount, scope)
         elif keyword == "USER":
             self._users[stage.index] = scope.expand(statement.words[0])
 
@@ -285,8 +294,8 @@ class _Walk:
         if not wrong:
             self._sources.append(source)
 
-    def _mount(self, statement: Statement, flag: str, scope: Scope) -> None:
-        mount = Mount.of(flag, scope.lookup, self._dockerfile.escape)
+    def _mount(self, statement: Statement, flag: Token, scope: Scope) -> None:
+        mount = Mount.of(flag.text, scope.lookup, self._dockerfile.escape)
         if isinstance(mount, Unknown):
             self._problem(statement, mount.found, mount.fix, _MOUNT)
             return
@@ -305,7 +314,7 @@ class _Walk:
                     statement, "a secret without a name", "write --mount=type=secret,id=NAME", _MOUNT
                 )
             else:
-                self._secrets.append(SecretMount(name, required, statement.line))
+                self._secrets.append(_secret(mount, name, required, flag, statement.line))
                 if "env" in mount.values:
                     # Since version 1.10 of the frontend; buildah has it since 2026 (its pull request 6285).
                     self._buildkit.setdefault("a secret as a variable", statement.line)
@@ -322,6 +331,14 @@ class _Walk:
         self._sources.append(
             ContextSource(cleaned, wildcards=False, keyword="RUN --mount", written=path, line=statement.line)
         )
+
+
+def _secret(mount: Mount, name: str, required: bool, flag: Token, line: int) -> SecretMount:
+    named = {each.key: each.value for each in fields(flag.text)}
+    value = named.get("source") or named.get("id")
+    offsets = tuple(flag.places[place] for place in value.places) if value else ()
+    placed = bool(mount.values.get("target")) or "env" in mount.values
+    return SecretMount(name, required, placed, line, offsets, flag.places[-1])
 
 
 def _cleaned(path: str) -> str | None:

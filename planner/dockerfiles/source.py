@@ -40,7 +40,7 @@ class Joined(NamedTuple):
 
 
 class Token(NamedTuple):
-    """A word of a statement without quotes and escapes, and where in the statement each character stands."""
+    """A word without quotes and escapes, and where each of its characters stands."""
 
     text: str
     places: list[int]
@@ -111,6 +111,14 @@ class Source:
             first = False
             line += 1
         return Joined(text, offsets, min(line, len(self.lines)))
+
+    def flags(self, line: int, column: int, name: str) -> Iterator[Token]:
+        """The values of a flag of the statement that begins there, with where in the text they stand."""
+        joined = self.join(line)
+        for flag in head(joined.text, self.escape, column).flags:
+            if flag.text.startswith(name):
+                places = flag.places[len(name) :]
+                yield Token(flag.text[len(name) :], [joined.offsets[place] for place in places])
 
     def _continued(self, part: str) -> tuple[str, bool]:
         """A line without the escape at its end, and whether there is one that is not escaped itself."""

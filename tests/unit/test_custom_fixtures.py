@@ -132,7 +132,7 @@ def test_what_is_locked_says_what_the_file_says(name: str, root: Path) -> None:
         read(fixture.text(name), "Dockerfile"), machine, machine, fixture.build_args, fixture.target
     )
     locked = custom_of_spec(spec).reach
-    assert [each.text for each in locked.statements] == [each.text for each in written.statements]
+    assert locked.statements == written.statements
     assert locked.images == written.images
     for found, expected in ((locked.sources, written.sources), (locked.secrets, written.secrets)):
         assert [evolve(each, line=0) for each in found] == [evolve(each, line=0) for each in expected]
