@@ -18,7 +18,8 @@ from executor.home import in_home
 from executor.reading import NotRead, read_whole
 from planner.credentials import credential_parts
 from planner.errors import Problem
-from planner.image.instructions import FILES
+from planner.files.paths import inside
+from planner.image.instructions import CONTEXT, FILES
 from planner.image.plan import ImagePlan
 from planner.settings.secrets import Secret, SecretSource, copied_secret
 
@@ -82,13 +83,16 @@ def _copied(
     source: SecretSource, image: ImagePlan, root: Path, environ: Mapping[str, str]
 ) -> Iterator[Problem]:
     """The problem of a file of the project that is not written as one: a plan does not know where that is."""
-    files = image.checkout.trees.get(FILES)
-    if files is None or source.secret.file is None:
+    if source.secret.file is None:
         return
+    checkout = image.checkout
+    roots = {FILES: "", CONTEXT: checkout.context_root}
     with contextlib.suppress(NotRead):
         path = os.path.realpath(_path(source.secret.file, root, environ))
-        if files.holds(os.path.relpath(path, os.path.realpath(root))):
-            yield evolve(copied_secret((), source.secret.file), where=source.place)
+        from_root = os.path.relpath(path, os.path.realpath(root))
+        for name, tree in checkout.trees.items():
+            if (found := inside(from_root, roots.get(name, ""))) and tree.holds(found):
+                yield evolve(copied_secret((), source.secret.file), where=source.place)
 
 
 def _path(file: str, root: Path, environ: Mapping[str, str]) -> Path:

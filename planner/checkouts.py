@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
@@ -15,6 +14,7 @@ from planner.custom_context import Context, context_tree
 from planner.errors import PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.facts.needs import FileText, FileTree, HostPlatform, LocalImage, Variable
+from planner.files.paths import inside
 from planner.files.tree import Tree
 from planner.gaps import Gaps
 from planner.identity import variable_fingerprint
@@ -163,7 +163,7 @@ def _left_out(settings: Settings, files: Tree, directory: str = "") -> bool:
     problems = [
         copied_secret(("secrets", name, "file"), secret.file)
         for name, secret in settings.secrets.items()
-        if secret.file and files.holds(posixpath.relpath(secret.file, directory or "."))
+        if secret.file and (path := inside(secret.file, directory)) and files.holds(path)
     ]
     if problems:
         raise PlannerError(problems)

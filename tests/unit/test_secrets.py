@@ -291,6 +291,23 @@ def test_a_file_with_a_secret_is_not_copied_into_the_image() -> None:
     ):
         assert image_of(settings, world=without).builds
     assert image_of({**settings, "allow_including_files_in_images": False}, world=world)
+    # What is elsewhere on a machine is the same for a planner, wherever it works.
+    absolute = {"secrets": {"pypi": {"file": str(Path.cwd() / "keys/token")}}}
+    assert image_of(absolute, world=world).builds
+
+
+def test_a_file_with_a_secret_is_not_copied_by_a_dockerfile_either() -> None:
+    world = World(texts={"docker/Dockerfile": "FROM base:1\nCOPY . /x\n"}, entries=(file("docker/key", "x"),))
+    settings: dict[str, Any] = {
+        "dockerfile": "docker/Dockerfile",
+        "build_context_root": "docker",
+        "parent_image": None,
+    }
+    settings |= {"allow_including_files_in_images": False}
+    with pytest.raises(PlannerError) as refused:
+        image_of({**settings, "secrets": {"pypi": {"file": "docker/key"}}}, world=world)
+    assert [each.where.dotted for each in refused.value.problems] == [f"{PLACE}.secrets.pypi.file"]
+    assert image_of({**settings, "secrets": {"pypi": {"file": "key"}}}, world=world).builds
 
 
 def test_a_file_of_the_project_is_found_however_it_is_named(tmp_path: Path) -> None:
