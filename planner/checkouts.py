@@ -45,6 +45,7 @@ class Checkouts:
     default_rules: bool = False
     """Whether some tree has the default rules, since the project has no ignore file."""
     _tree_needs: dict[str | None, FileTree] = Factory(dict)
+    _contexts: dict[tuple[Context, Custom], tuple[Tree, bool]] = Factory(dict)
     _fingerprints: dict[str, Digest] = Factory(dict)
 
     def of(self, settings: Settings, spec: ImageSpec | None) -> Checkout | None:
@@ -83,14 +84,17 @@ class Checkouts:
             return None
         platform = settings.parent_options.value("platform") or custom.platform
         host = None if platform else self.gaps.attempt(settings, lambda: self.facts.ask(HostPlatform()))
-        found = self.gaps.attempt(settings, lambda: context_tree(context, custom, self.facts))
-        left_out = found and self.gaps.attempt(
-            settings, lambda: _left_out(settings, found[0], context.directory)
-        )
-        built = spec if spec is None or isinstance(spec.parent, ExternalImage) else spec.parent
-        if found is None or built is None or not left_out or (host is None and not platform):
+        found = self._contexts.get((context, custom))
+        if found is None:
+            found = self.gaps.attempt(settings, lambda: context_tree(context, custom, self.facts))
+        if found is None:
             return None
+        self._contexts[context, custom] = found
         tree, defaults = found
+        left_out = self.gaps.attempt(settings, lambda: _left_out(settings, tree, context.directory))
+        built = spec if spec is None or isinstance(spec.parent, ExternalImage) else spec.parent
+        if built is None or not left_out or (host is None and not platform):
+            return None
         self.default_rules |= defaults
         base, *others = (each.image for each in built.images)
         unpinned = [image for image in (base, *others) if not image.is_pinned]

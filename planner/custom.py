@@ -7,7 +7,7 @@ in place, and nothing else of the file. Refuses to look at files: the text comes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
 from attrs import evolve, field
@@ -74,6 +74,10 @@ class Custom:
         """What it takes from the build context."""
         return self.reach.sources
 
+    @cached_property
+    def _lines(self) -> tuple[tuple[str, int], ...]:
+        return tuple(needed_lines(self.dockerfile, self.reach))
+
     def place(self, line: int) -> Place:
         """A line of the file."""
         return Place(file=self.dockerfile.path, line=line)
@@ -104,7 +108,7 @@ class Custom:
 
     def instruction(self, images: Iterable[NamedImage], secrets: Mapping[str, int]) -> BuildDockerfile:
         """The instruction that builds it, with the images that it takes from besides the one it stands on."""
-        lines, numbers = zip(*needed_lines(self.dockerfile, self.reach), strict=True)
+        lines, numbers = zip(*self._lines, strict=True)
         return BuildDockerfile(lines, tuple(dict.fromkeys(images)), secrets, self.dockerfile.path, numbers)
 
 
@@ -136,6 +140,8 @@ def _of_spec(spec: ImageSpec) -> Custom:
     return _custom(text, item.file or "Dockerfile", spec.build_args, None, spec.platform)
 
 
+# Steps share a Dockerfile.
+@lru_cache(maxsize=64)
 def _custom(
     text: str, path: str, arguments: Mapping[str, str], target: str | None, platform: str | None
 ) -> Custom:

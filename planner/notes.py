@@ -262,7 +262,10 @@ def _credentials(settings: Mapping[str, Settings]) -> Iterator[Note]:
     """What would be in an image for everybody who can pull it. Once for the plan, and without the values."""
     found: dict[str, None] = {}
     for asked in (each for each in settings.values() if not each.skip_build):
-        arguments = asked.build_options.value("build_args")
+        arguments = {
+            **asked.parent_options.value("build_args"),
+            **asked.build_options.value("build_args"),
+        }
         for setting, values in (
             ("environment", asked.environment),
             ("runtime_environment", asked.runtime_environment),

@@ -15,6 +15,8 @@ __all__ = ["dockerfile_changes"]
 
 _FIELD: Final = "dockerfile"
 _SHOWN_CHARACTERS: Final = 100
+# To find what moved takes time for each pair of instructions.
+_COMPARED: Final = 4_000_000
 
 
 def dockerfile_changes(
@@ -53,6 +55,11 @@ def dockerfile_changes(
 def _lines(old: BuildDockerfile, new: BuildDockerfile) -> Iterator[Change]:
     from difflib import SequenceMatcher  # noqa: PLC0415  # most plans have no Dockerfile that changed
 
+    if len(old.lines) * len(new.lines) > _COMPARED and old.lines != new.lines:
+        counts = [str(len(item.lines)) for item in (old, new)]
+        text = f"{new.file or 'Dockerfile'}: changed, of {counts[0]} instructions and now {counts[1]}"
+        yield Change("", _FIELD, None, "changed", None, None, text)
+        return
     matcher = SequenceMatcher(None, old.lines, new.lines, autojunk=False)
     for kind, begin, end, first, last in matcher.get_opcodes():
         if kind == "equal":
@@ -83,8 +90,12 @@ def _cut(text: str | None, other: str | None = None) -> str:
     if other is not None and more and line == other.partition("\n")[0]:
         # Only a here-document changed: its first line that did tells more.
         line = next((a for a, b in zip_longest(more.split("\n"), other.split("\n")[1:]) if a != b), "") or ""
-        return f"… {_short(line)}"
-    return _short(line, other) + (" …" if more else "")
+        return f"… {_printable(_short(line))}"
+    return _printable(_short(line, other)) + (" …" if more else "")
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def _short(line: str, other: str | None = None) -> str:

@@ -271,9 +271,10 @@ def _dockerfile(settings: DockerSettings, options: BuildOptions) -> Iterator[Pro
             if settings.value(name) and "dockerfile" not in settings.given:
                 yield Problem.at(name, "there is no dockerfile", "set it, or leave this out")
         return
-    if (settings.value("build_context_root") or "").startswith("/"):
-        found, fix = "is an absolute path", "name the directory by its path from the project's root"
-        yield Problem.at("build_context_root", found, fix)
+    for name in ("dockerfile", "build_context_root"):
+        if (settings.value(name) or "").startswith("/"):
+            fix = "name it by its path from the project's root"
+            yield Problem.at(name, "is an absolute path", fix)
     platforms = [each.value("platform") for each in (of_parent, options)]
     if None not in platforms and platforms[0] != platforms[1]:
         where = ("parent_image_build_config", "build_options", "platform")

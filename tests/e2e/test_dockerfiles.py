@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -501,3 +502,68 @@ def test_a_builder_that_turns_out_not_to_know_an_instruction_is_refused_before_i
     (outcome,) = apply(BuildPlan("p", "default", (image,)), Facts(), root=project.root, engine=engine)
     assert outcome.error is not None
     assert "only BuildKit knows" in str(outcome.error)
+
+
+@pytest.mark.parametrize("builder", ["podman"], indirect=True)
+def test_an_image_that_is_named_is_pinned_until_somebody_asks_for_a_newer_one(
+    project: Project, builder: Engine, base: str, registry: str
+) -> None:
+    tags = Tags(builder)
+    reference = f"{registry}/tool:1"
+    try:
+        one = tags.publish(reference)
+        project.write(
+            {
+                "stowplan.toml": ALONE,
+                "docker/Dockerfile": f"FROM {base}\nCOPY --from={reference} /text /text\n",
+            }
+        )
+        project.ok("lock")
+        built = references(project)["p"]
+        text = said(builder, built, "cat /text")
+
+        two = tags.publish(reference)
+        assert two != one
+        project.ok("lock", "--check")
+        assert references(project)["p"] == built
+        newer = project.run("outdated", "-o", "json").data["outdated"]
+        moved = [each for each in newer if each["name"] == reference]
+        assert [(each["before"], each["after"], each["images"]) for each in moved] == [
+            (str(one), str(two), 1)
+        ]
+        assert project.run("lock", "--upgrade-image", f"{registry}/toll:1").code == 64
+
+        ran = project.ok("lock", "--upgrade-image", reference)
+        assert f"dockerfile: digest of {reference} moved ({one.short} → {two.short})" in ran.out
+        after = references(project)["p"]
+        assert said(builder, after, "cat /text") != text
+    finally:
+        tags.remove()
+
+
+def test_what_is_built_on_a_dockerfile_is_pushed_and_a_new_clone_builds_nothing(
+    project: Project, builder: Engine, base: str, registry: str
+) -> None:
+    address, _, path = registry.partition("/")
+    project.write({
+        "stowplan.toml": ALONE + f"""
+            environment = {{ A = "1" }}
+            [stack.prod]
+            container_registry = {{ uri = "{address}", default_repository = "{path}" }}
+            """,
+        "docker/Dockerfile": f"FROM {base}\nRUN echo 1 > /one\n",
+    })  # fmt: skip
+    made = project.ok("apply", "-o", "json").data["images"]
+    assert [(image["name"], image["result"], image["pushed"]) for image in made] == [
+        ("p/dockerfile", "built", False),
+        ("p", "built", True),
+    ]
+    for image in reversed(made):
+        builder.remove(image["reference"])
+    shutil.rmtree(project.root / ".stowplan")
+    again = project.ok("apply", "-o", "json").data["images"]
+    assert [(image["name"], image["result"], image["code"]) for image in again] == [
+        ("p/dockerfile", "reused", "not-needed"),
+        ("p", "reused", "in-registry"),
+    ]
+    assert builder.inspect(made[0]["reference"]) is None

@@ -399,6 +399,30 @@ def test_diff_names_the_instruction_with_its_line() -> None:
     )
 
 
+def test_diff_shows_long_and_odd_instructions_where_they_differ() -> None:
+    start = "FROM python:3.11-slim\n"
+
+    def told(old: str, new: str) -> str:
+        (text,) = changes(world(start + old), world(start + new), ALONE)["training"]
+        assert text.isprintable()
+        return text.removeprefix("Dockerfile:2: ")
+
+    heredoc = "RUN <<EOF\nset -e\necho {}\nEOF\n"
+    assert told(heredoc.format(1), heredoc.format(2)) == "… echo 1 → … echo 2"
+    assert told("RUN true\n", heredoc.format(2)) == "RUN true → RUN <<EOF …"
+    assert told("RUN a\tb\n", "RUN a\x1b[31mb\n") == "RUN a\\tb → RUN a\\x1b[31mb"
+    long = "RUN " + " && ".join(f"echo {number}" for number in range(200)) + "\n"
+    text = told(long, long.replace("echo 150", "echo other"))
+    assert len(text) < 250
+    assert "echo 150" in text
+    assert "echo other" in text
+    # Where there are very many, to say which would take longer than anyone waits.
+    many = "RUN true\n" * 3000
+    assert changes(world(start + many), world(start + many + "RUN false\n"), ALONE)["training"] == [
+        "Dockerfile: changed, of 3001 instructions and now 3002"
+    ]
+
+
 def test_diff_names_files_of_the_context_and_build_arguments() -> None:
     after = world(entries=(file("src/a.py", "changed"), *ENTRIES[1:]))
     assert changes(world(), after)["training/dockerfile"] == ["build context: 1 changed (src/a.py)"]
@@ -507,8 +531,8 @@ def test_each_mistake_is_said_with_its_line_and_all_at_once() -> None:
             ["Dockerfile: no stage biuld"],
         ),
         (
-            {"build_context_root": "/srv"},
-            ["build_context_root: is an absolute path"],
+            {"build_context_root": "/srv", "dockerfile": "/srv/Dockerfile"},
+            ["dockerfile: is an absolute path", "build_context_root: is an absolute path"],
         ),
         (
             {
