@@ -50,7 +50,8 @@ def read_whole(path: bytes | Path, most: int = LARGEST_TEXT_BYTES) -> bytes | No
             raise NotRead("is not a regular file", "put a regular file in its place") from None
         raise NotRead(f"cannot be read: {error.strerror}", remedy(error)) from None
     if data is None or len(data) > most:
-        raise NotRead(f"is larger than {most >> 20} MiB, the most that is read", "make it smaller")
+        limit = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
+        raise NotRead(f"is larger than {limit}, the most that is read", "make it smaller")
     return data
 
 

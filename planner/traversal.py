@@ -29,6 +29,7 @@ from planner.settings.builders import (
     builders_for,
     cache_refusals,
     dockerfile_refusals,
+    network_refusals,
     refusals,
     secret_refusals,
 )
@@ -92,7 +93,7 @@ class Share:
 
     def named(self, name: str) -> NamedSpec:
         """What a lock holds of it, under its name."""
-        return NamedSpec(name, tuple(self.steps), self.spec, self.cache_mount)
+        return NamedSpec(name, tuple(self.steps), self.spec, self.cache_mount, self.settings.machine_network)
 
     def image(self, name: str, parent: ImagePlan | None = None) -> ImagePlan:
         """The image under its name, on the one that it is built on."""
@@ -108,6 +109,7 @@ class Share:
             if self.spec.dockerfile
             else self.settings.build_options,
             cache_mount=self.cache_mount,
+            machine_network=self.settings.machine_network,
             secrets={name: self.settings.secret_source(name) for name in self.spec.secrets},
         )
 
@@ -348,6 +350,10 @@ class Traversal:
             )
         able = self.builders & builders_for(settings.build_options)
         refused = [secret_refusals(names, builder) for builder in sorted(able)]
+        if refused and all(refused):
+            raise PlannerError(refused[0])
+        trusting = settings.machine_network and spec is not None and spec.runs_commands
+        refused = [network_refusals(builder) if trusting else () for builder in sorted(able)]
         if refused and all(refused):
             raise PlannerError(refused[0])
         return True

@@ -6,6 +6,7 @@ decide anything.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
@@ -15,6 +16,7 @@ from executor.apply.outcome import Event, EventKind, OnEvent, Outcome, Result
 from executor.apply.presence import in_registry
 from executor.apply.verification import difference
 from executor.errors import BuildFailed, ExecutorError, FilesChanged, RegistryRefused, RegistryUnavailable
+from executor.network import Network, network_of
 from executor.secrets import read_secrets
 from planner.compare.actions import Action, Decision
 from planner.compare.presence import Foreign, InRegistry, Registered
@@ -73,7 +75,8 @@ class ImageBuilder:
         variables = dict(self._values(image))
         arguments = {build_argument(name): value for name, value in variables.items()}
         secrets = read_secrets([image], self.root)
-        job = BuildJob(image, lambda: files(image, self.root), arguments, self.root, secrets)
+        network = network_of(os.environ) if image.machine_network else Network()
+        job = BuildJob(image, lambda: files(image, self.root), arguments, self.root, secrets, network)
         if image.destination.push:
             load_ahead("tomlkit", "filelock")  # for the ledger, which says what was pushed
         made = self.engine.build(job, self._on_line(image))

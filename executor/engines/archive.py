@@ -19,7 +19,7 @@ from executor.engines.protocol import BuildJob
 from executor.engines.references import image_id
 from planner.image.plan import ImagePlan
 from planner.image.spec import ImageSpec
-from planner.render.dockerfile import context_directories, context_files, dockerfile
+from planner.render.dockerfile import context_directories, context_files, planned_dockerfile
 from planner.settings.build_options import BuildOptions
 from planner.values import FrozenMapping
 
@@ -43,7 +43,7 @@ _CLASSIC_IGNORE: Final = f"{DOCKERFILE}\n.dockerignore\n"
 
 def whole_dockerfile(image: ImagePlan) -> str:
     """The Dockerfile of an image, on the parent that it is built on, and with the label that marks it."""
-    return dockerfile(image.spec, image.base, image.cache_mount) + label_line(image.hash)
+    return planned_dockerfile(image) + label_line(image.hash)
 
 
 def planned_options(image: ImagePlan) -> BuildOptions:

@@ -64,7 +64,7 @@ def buildx_command(
             f"--iidfile={id_file}",
             f"--file={directory / DOCKERFILE if custom else DOCKERFILE}",
             *cli_options(planned_options(job.image), "docker"),
-            *(f"--build-arg={name}" for name in job.variables),
+            *(f"--build-arg={name}" for name in (*job.variables, *job.network.proxies)),
             *secrets,
             # The time of the image and of its history. BuildKit gives it to commands that ask for it, too.
             f"--build-arg=SOURCE_DATE_EPOCH={TIMESTAMP}",
@@ -72,6 +72,7 @@ def buildx_command(
         ),
         env=FrozenMapping({
             **job.variables,
+            **job.network.proxies,
             # Provenance would make an index of the image. The variable and not the flag, which buildx
             # before 0.10 does not know.
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",

@@ -308,7 +308,7 @@ def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
 def _build_classic(daemon: Daemon, job: BuildJob, log: Log, task: Task) -> tuple[str, str]:
     """Build with the SDK; returns the image's ID and why it failed, either of them empty."""
     options = {"rm": True, "forcerm": True, **sdk_options(planned_options(job.image))}
-    options["buildargs"] = {**options.get("buildargs", {}), **job.variables}
+    options["buildargs"] = {**options.get("buildargs", {}), **job.variables, **job.network.proxies}
     stream = Stream()
     images = [each.image.reference for each in job.image.spec.images]
     logins = {ref.registry: docker_login(ref, os.environ) for ref in (*images, parsed(job.image.base))}

@@ -48,12 +48,13 @@ def build_command(
             f"--secret={build_secret(directory)}",
             *secrets,
             *cli_options(planned_options(job.image), "podman"),
-            *(f"--build-arg={name}" for name in job.variables),
+            *(f"--build-arg={name}" for name in (*job.variables, *job.network.proxies)),
             str(directory / "context"),
         ),
         env=FrozenMapping(
             {
                 **job.variables,
+                **job.network.proxies,
                 "SOURCE_DATE_EPOCH": "",
                 "DOCKER_DEFAULT_PLATFORM": "",
                 "TMPDIR": str(directory),

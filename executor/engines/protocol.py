@@ -14,6 +14,7 @@ from attrs import field
 
 from executor.errors import Failure
 from executor.logins import passwords
+from executor.network import Network
 from executor.secrets import hidden_parts
 from planner.image.capabilities import Capability
 from planner.image.plan import ImagePlan
@@ -47,9 +48,9 @@ class BuildJob:
 
     `files` gives the members of the build context that are files of the project, as a new stream each
     time it is called. `variables` are the values of environment variables, by the names of the build
-    arguments that carry them, and `secrets` those of secrets, by name; neither may be shown. `root` is the
-    project: temporary files are in its `.stowplan/`, or in the machine's directory for them where there is
-    none.
+    arguments that carry them, and `secrets` those of secrets, by name; neither may be shown. `network` is
+    what commands are given of the network of this machine. `root` is the project: temporary files are in
+    its `.stowplan/`, or in the machine's directory for them where there is none.
     """
 
     image: ImagePlan
@@ -57,12 +58,13 @@ class BuildJob:
     variables: Mapping[str, str] = field(default=FrozenMapping(), repr=False)
     root: Path | None = None
     secrets: Mapping[str, bytes] = field(default=FrozenMapping(), repr=False)
+    network: Network = Network()
 
     @property
     def mask(self) -> Mask:
         """What hides the values in what an engine says."""
         parts = (*hidden_parts(self.secrets.values()), *passwords(self.image, self.secrets))
-        return Mask((*self.variables.values(), *parts))
+        return Mask((*self.variables.values(), *parts, *self.network.hidden))
 
 
 @frozen

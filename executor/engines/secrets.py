@@ -16,7 +16,7 @@ from executor.engines.protocol import BuildJob
 from executor.errors import ExecutorError, remedy
 from executor.logins import mounted_logins, netrc_of
 from executor.state import scratch_directory
-from planner.settings.secrets import mount_id
+from planner.settings.secrets import CERTIFICATES_ID, mount_id
 
 __all__ = ["secret_options"]
 
@@ -31,7 +31,7 @@ def secret_options(job: BuildJob) -> Iterator[tuple[str, ...]]:
     The values are in files that only this user can read, which the next command removes if this one is
     killed. ExecutorError if they cannot be written.
     """
-    if not job.secrets:
+    if not job.secrets and job.network.certificates is None:
         yield ()
         return
     root = job.root if job.root and not _DIVIDING.search(str(job.root.absolute())) else None
@@ -43,6 +43,8 @@ def secret_options(job: BuildJob) -> Iterator[tuple[str, ...]]:
         versions = job.image.spec.secrets
         values = {mount_id(name, versions[name]): value for name, value in job.secrets.items()}
         values |= {name: netrc_of(logins) for name, logins in mounted_logins(job.image, job.secrets).items()}
+        if job.network.certificates is not None:
+            values[CERTIFICATES_ID] = job.network.certificates
         for number, (name, value) in enumerate(values.items()):
             path = directory / f"secret-{number}"
             try:

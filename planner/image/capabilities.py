@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 
 from planner.custom import custom_of_spec
-from planner.image.instructions import InstallApt, InstallProject, InstallRequirements
 from planner.image.plan import ImagePlan
 from planner.image.spec import ImageSpec
 from planner.settings.builders import builders_knowing
@@ -36,7 +35,7 @@ def required(image: ImagePlan) -> frozenset[Capability]:
     """What a builder has to be able to do to build an image."""
     spec = image.spec
     found = set()
-    if any(isinstance(item, InstallApt | InstallRequirements | InstallProject) for item in spec.instructions):
+    if spec.runs_commands:
         found.add(Capability.RUN_COMMANDS)
     if spec.platform:
         found.add(Capability.OTHER_PLATFORM)
@@ -44,7 +43,7 @@ def required(image: ImagePlan) -> frozenset[Capability]:
         found.add(Capability.LOCAL_PARENT)
     if image.cache_mount is not None:
         found.add(Capability.CACHE_MOUNT)
-    if spec.secrets:
+    if spec.secrets or (image.machine_network and spec.runs_commands):
         found.add(Capability.SECRETS)
     if spec.dockerfile is not None:
         if any(line.startswith("RUN ") for line in spec.dockerfile.lines):

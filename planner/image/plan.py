@@ -67,6 +67,7 @@ class ImagePlan:
     `parent` is the plan of the parent where the spec's parent is another image of the plan.
     `build_options` are all that were asked for: those that change the image count in the spec.
     `cache_mount` is what the installer keeps between builds; it changes nothing of what is installed.
+    `machine_network` says whether commands use the proxies and certificates of the machine that builds.
     `secrets` says where the values are found of those that the spec names.
     """
 
@@ -78,6 +79,7 @@ class ImagePlan:
     parent: ImagePlan | None = field(default=None, metadata=COUNTED)
     build_options: BuildOptions = field(default=BuildOptions(), metadata=NOT_COUNTED)
     cache_mount: CacheMount | None = field(default=None, metadata=NOT_COUNTED)
+    machine_network: bool = field(default=False, metadata=NOT_COUNTED)
     secrets: Mapping[str, SecretSource] = field(
         default=FrozenMapping(), converter=freeze, metadata=NOT_COUNTED
     )
@@ -125,13 +127,14 @@ class ImagePlan:
 class NamedSpec:
     """The spec of one image of a plan, its name, and the steps that run in it.
 
-    `cache_mount` is that of the settings, which no lock has.
+    `cache_mount` and `machine_network` are those of the settings, which no lock has.
     """
 
     name: str
     steps: tuple[str, ...]
     spec: ImageSpec
     cache_mount: CacheMount | None = field(default=None, eq=False)
+    machine_network: bool = field(default=False, eq=False)
 
 
 AnyImage = TypeVar("AnyImage", ImagePlan, NamedSpec)

@@ -20,6 +20,7 @@ from planner.image.instructions import (
     CONTEXT,
     BuildDockerfile,
     CopyFiles,
+    InstallApt,
     Installer,
     InstallProject,
     InstallRequirements,
@@ -147,6 +148,12 @@ class ImageSpec:
         """The same image, with all that its sources were listed from."""
         more = tuple(sorted(set(listings) - set(self.listings)))
         return evolve(self, observed=(*self.observed, *more)) if more else self
+
+    @property
+    def runs_commands(self) -> bool:
+        """Whether anything runs while it is built, but for what a custom Dockerfile runs."""
+        running = InstallApt | InstallRequirements | InstallProject
+        return any(isinstance(item, running) for item in self.instructions)
 
     @property
     def secrets(self) -> Mapping[str, int]:

@@ -36,6 +36,7 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
+from planner.image.plan import ImagePlan
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.render.installers import (
     IMAGE_REQUIREMENTS,
@@ -47,12 +48,13 @@ from planner.render.installers import (
     secret_flags,
 )
 from planner.settings.cache_mount import CacheMount
-from planner.settings.secrets import SECRET_DIRECTORY
+from planner.settings.secrets import CERTIFICATES_ID, SECRET_DIRECTORY
 from planner.values import EnvTemplate, Literal, ParentRef, VariableRef, build_argument
 
 __all__ = [
     "CONTEXT_TREES",
     "MARKER",
+    "PROXIES",
     "TIMESTAMP",
     "context_directories",
     "context_files",
@@ -60,6 +62,7 @@ __all__ = [
     "instruction_at",
     "label_text",
     "layer_text",
+    "planned_dockerfile",
 ]
 
 # 1980-01-01 00:00:00 UTC, the earliest time a zip archive can hold: wheels and zip applications are
@@ -75,23 +78,31 @@ _DIRECTORY_MODE: Final = 0o755
 _CONTEXT_REQUIREMENTS: Final = "requirements"
 
 # Arguments that every builder knows without a declaration (Dockerfile reference, "Predefined ARGs").
-_PREDEFINED: Final = frozenset(
+PROXIES: Final = frozenset(
     name
     for base in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
     for name in (base, base.lower())
 )
 
 
-def dockerfile(spec: ImageSpec, base: str | None = None, cache: CacheMount | None = None) -> str:
+def dockerfile(
+    spec: ImageSpec, base: str | None = None, cache: CacheMount | None = None, *, trusting: bool = False
+) -> str:
     """The Dockerfile of an image that is built. The same spec gives the same text, byte for byte.
 
     `base` is the reference to build on where the parent is another image of the plan: its working tag.
-    `cache` is what its installer keeps between builds.
+    `cache` is what its installer keeps between builds. `trusting` has commands trust the certificates of the
+    machine that builds, where it has some for them.
     """
     if spec.dockerfile is not None:
         return "\n".join([*pinned_lines(spec), *_tail(spec)]) + "\n"
-    layers = filter(None, (layer_text(item, cache) for item in spec.instructions))
+    layers = filter(None, (layer_text(item, cache, trusting=trusting) for item in spec.instructions))
     return "\n".join([*_head(spec, base), *layers, *_tail(spec)]) + "\n"
+
+
+def planned_dockerfile(image: ImagePlan) -> str:
+    """The Dockerfile of a planned image, on the parent that it is built on."""
+    return dockerfile(image.spec, image.base, image.cache_mount, trusting=image.machine_network)
 
 
 def _head(spec: ImageSpec, base: str | None) -> Iterator[str]:
@@ -102,7 +113,7 @@ def _head(spec: ImageSpec, base: str | None) -> Iterator[str]:
         yield f"FROM {parent.base}"
     else:
         yield f"FROM {base or f'stowplan-spec:{parent.hash.hex}'}"
-    yield from (f"ARG {name}" for name in spec.build_args if name not in _PREDEFINED)
+    yield from (f"ARG {name}" for name in spec.build_args if name not in PROXIES)
     if _sets_user(spec) or _user_below(spec):
         yield "USER 0"
 
@@ -146,12 +157,13 @@ def instruction_at(spec: ImageSpec, line: int) -> Instruction | None:
     return None
 
 
-def layer_text(item: Instruction, cache: CacheMount | None = None) -> str:
+def layer_text(item: Instruction, cache: CacheMount | None = None, *, trusting: bool = False) -> str:
     """The lines of a Dockerfile that one instruction becomes, without the last line end.
 
-    As many with a cache as without. Empty for a source whose packages are all in layers before it.
+    As many with a cache, or with certificates, as without. Empty for a source whose packages are all in
+    layers before it.
     """
-    return "\n".join(_lines(item, cache))
+    return "\n".join(_lines(item, cache, trusting=trusting))
 
 
 def context_directories(spec: ImageSpec) -> Mapping[str, int]:
@@ -186,7 +198,8 @@ def context_files(spec: ImageSpec) -> Mapping[str, bytes]:
     return files
 
 
-def _lines(item: Instruction, cache: CacheMount | None) -> Iterator[str]:
+def _lines(item: Instruction, cache: CacheMount | None, *, trusting: bool) -> Iterator[str]:
+    trust, begin = (_TRUST_FLAG, f"{_TRUST} && {_BEGIN}") if trusting else ("", _BEGIN)
     match item:
         case SetEnvironment():
             for name in _variables(item):
@@ -194,20 +207,24 @@ def _lines(item: Instruction, cache: CacheMount | None) -> Iterator[str]:
             words = [f"{name}={_template(name, value)}" for name, value in item.variables.items()]
             yield "ENV " + " \\\n    ".join(words)
         case InstallApt():
+            apt = f"apt-get {_TRUST_OF_APT}" if trusting else "apt-get"
             yield _run(
-                "apt-get update",
-                "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
+                f"{apt} update",
+                f"DEBIAN_FRONTEND=noninteractive {apt} install --yes --no-install-recommends "
                 + shlex.join(item.packages),
                 "apt-get clean",
                 "rm -rf /var/lib/apt/lists/*",
                 _EMPTY_LOGS,
+                mount=trust,
+                begin=begin,
             )
         case InstallRequirements() if item.closure is not None and not item.closure.packages:
             return
         case InstallRequirements():
             yield f"COPY --chown=0:0 {_CONTEXT_REQUIREMENTS}/{item.source}/ {IMAGE_REQUIREMENTS}/"
-            mounts = (cache_flag(cache) if cache else "") + login_flag(item.secrets)
-            yield _run(*install_commands(item, cache), *_settle_mounts(item.secrets), mount=mounts)
+            mounts = (cache_flag(cache) if cache else "") + login_flag(item.secrets) + trust
+            commands = (*install_commands(item, cache), *_settle_mounts(item.secrets))
+            yield _run(*commands, mount=mounts, begin=begin)
         case CopyFiles():
             if source := _directory_source(item):
                 above = item.destination.rpartition("/")[0]
@@ -217,9 +234,9 @@ def _lines(item: Instruction, cache: CacheMount | None) -> Iterator[str]:
         case InstallProject():
             owner = _owner(item) if item.owner else None
             commands = (*project_commands(item, owner, MARKER), *_settle_mounts(item.secrets))
-            script = " && ".join((_BEGIN, *commands, _SETTLE))
+            script = " && ".join((begin, *commands, _SETTLE))
             argv = json.dumps(["/bin/sh", "-c", script, item.command], ensure_ascii=False)
-            yield f"RUN {secret_flags(item.secrets)}{argv}"
+            yield f"RUN {secret_flags(item.secrets)}{trust}{argv}"
         case SetUser():
             yield f"USER {item.user}"
         case BuildDockerfile():
@@ -306,5 +323,17 @@ _EMPTY_LOGS: Final = (
 )
 
 
-def _run(*commands: str, mount: str = "") -> str:
-    return f"RUN {mount}" + " && \\\n    ".join((_BEGIN, *commands, _SETTLE))
+# The certificates of the machine that builds, where it has some for its builds: in no layer, as a cache.
+_TRUSTED: Final = "/dev/shm/stowplan-certificates"  # noqa: S108  # in the container of one RUN alone
+_TRUST_FLAG: Final = f"--mount=type=secret,id={CERTIFICATES_ID},target={_TRUSTED},mode=0444 "
+# As uv and OpenSSL, pip, requests, curl and git call them; apt has an option.
+_TRUST: Final = (
+    f"{{ trusted= && if [ -s {_TRUSTED} ]; then trusted={_TRUSTED} && export SSL_CERT_FILE={_TRUSTED} "
+    f"PIP_CERT={_TRUSTED} REQUESTS_CA_BUNDLE={_TRUSTED} CURL_CA_BUNDLE={_TRUSTED} "
+    f"GIT_SSL_CAINFO={_TRUSTED}; fi; }}"
+)
+_TRUST_OF_APT: Final = '${trusted:+"-oAcquire::https::CAInfo=$trusted"}'
+
+
+def _run(*commands: str, mount: str = "", begin: str = _BEGIN) -> str:
+    return f"RUN {mount}" + " && \\\n    ".join((begin, *commands, _SETTLE))

@@ -20,6 +20,7 @@ __all__ = [
     "builders_knowing",
     "cache_refusals",
     "dockerfile_refusals",
+    "network_refusals",
     "refusals",
     "secret_refusals",
 ]
@@ -72,6 +73,16 @@ def secret_refusals(names: Iterable[str], builder: str) -> tuple[Problem, ...]:
 def builders_knowing(custom: Custom) -> frozenset[str]:
     """The builders that know all of a custom Dockerfile: of `buildkit`, `classic` and `podman`."""
     return frozenset(builder for builder in BUILDERS if not dockerfile_refusals(custom, builder))
+
+
+def network_refusals(builder: str) -> tuple[Problem, ...]:
+    """What keeps a builder from giving commands the certificates of the machine. KeyError for no builder."""
+    said = BUILDERS[builder]
+    if builder != "classic":
+        return ()
+    having = f"{BUILDERS['buildkit']} or {BUILDERS['podman']}"
+    found = f"{said} gives no certificates to commands"
+    return (Problem.at("machine_network", found, f"leave it out, or build with {having}"),)
 
 
 def dockerfile_refusals(custom: Custom, builder: str) -> tuple[Problem, ...]:

@@ -173,6 +173,9 @@ class DockerSettings(Layer):
         None, optional(cache_mount), NOT_COUNTED
     )
     """Cache that the installer keeps between builds: a directory, or `type=cache,target=…`."""
+    machine_network: bool | Unset = setting(False, boolean, NOT_COUNTED)
+    """While the image is built, use the proxies (`HTTPS_PROXY`, `NO_PROXY`, …) and the certificates
+    (`SSL_CERT_FILE`) of the machine that builds. Nothing of them stays in the image."""
     disable_automatic_requirements_detection: bool | Unset = setting(True, boolean, COUNTED)
     """False installs from the project's requirements.txt, else its pyproject.toml, where no other setting
     says what to install."""

@@ -74,6 +74,8 @@ class Settings:
     installer_arguments: Mapping[str, Any]
     package_indexes: tuple[PackageIndex, ...]
     cache_mount: CacheMount | None
+    machine_network: bool
+    """Whether builds have the proxies and certificates of the machine."""
     includes_files: bool
     project_command: str | None
     secrets: Mapping[str, Secret]
@@ -166,6 +168,7 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         installer_arguments=merged.value("python_package_installer_args"),
         package_indexes=merged.value("package_indexes"),
         cache_mount=CacheMount.parse(cache) if cache else None,
+        machine_network=merged.value("machine_network"),
         includes_files=merged.value("allow_including_files_in_images"),
         project_command=merged.value("local_project_install_command"),
         secrets=merged.value("secrets"),

@@ -22,6 +22,7 @@ from planner.settings.checks import kind_of, mapping_of, matching, optional, tex
 from planner.values import FrozenMapping
 
 __all__ = [
+    "CERTIFICATES_ID",
     "SECRET_DIRECTORY",
     "SECRET_NAME",
     "Secret",
@@ -147,6 +148,10 @@ def secret_names(command: str) -> tuple[str, ...]:
     ('pypi',)
     """
     return tuple(dict.fromkeys(_NAMED.findall(command)))
+
+
+# What a builder calls the certificates of the machine that builds. No secret has such a name.
+CERTIFICATES_ID: Final = "certificates+machine"
 
 
 def mount_id(name: str, version: int) -> str:

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from executor.context import files
 from executor.engines.protocol import HASH_LABEL, BuildJob, Engine
+from executor.network import Network
 from executor.observe.cache import Cache
 from executor.observe.files import is_file, read_text
 from executor.observe.programs import output_of
@@ -130,10 +131,13 @@ def job(
     root: Path,
     variables: Mapping[str, str] | None = None,
     secrets: Mapping[str, bytes] | None = None,
+    network: Network = Network(),  # noqa: B008  # frozen
 ) -> BuildJob:
     """What an engine is told of a planned image."""
     values = {build_argument(name): value for name, value in (variables or {}).items()}
-    return BuildJob(image, lambda: files(image, root), FrozenMapping(values), secrets=secrets or {})
+    return BuildJob(
+        image, lambda: files(image, root), FrozenMapping(values), secrets=secrets or {}, network=network
+    )
 
 
 def build(

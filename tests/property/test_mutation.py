@@ -197,6 +197,7 @@ OUT: Final = {
     "BuildOptions.cache_from", "BuildOptions.no_cache", "BuildOptions.pull", "BuildOptions.rm",
     "BuildOptions.shm_size", "BuildOptions.tuning", "ImagePlan.build_options",
     "DockerSettings.python_package_installer_cache_mount", "ImagePlan.cache_mount",
+    "DockerSettings.machine_network", "ImagePlan.machine_network",
     # What a command reads is not what it makes, and another place has no other value.
     "DockerSettings.secrets", "ImagePlan.secrets", "Pipeline.secrets", "Secret.env", "Secret.file",
     # Who runs in it, and what it is called.
@@ -292,6 +293,7 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (ImagePlan, "spec"): evolve(IMAGE, spec=evolve(SPEC, instructions=())),
     (ImagePlan, "checkout"): evolve(IMAGE, checkout=Checkout()),
     (ImagePlan, "destination"): evolve(IMAGE, destination=Destination("ghcr.io/team/x", push=True)),
+    (ImagePlan, "machine_network"): evolve(IMAGE, machine_network=True),
     (ImagePlan, "cache_mount"): evolve(IMAGE, cache_mount=CacheMount("/root/.cache/uv")),
     (ImagePlan, "secrets"): evolve(IMAGE, secrets={"pypi": SecretSource(Secret(env="TOKEN"), Place())}),
     (ImagePlan, "build_options"): evolve(IMAGE, build_options=BuildOptions(platform="linux/arm64", rm=False)),
@@ -510,7 +512,7 @@ def test_a_plan_covers_its_images(plan: BuildPlan, moves: Moves) -> None:
     [
         (BuildPlan, ["pipeline", "stack", "images", "notes"]),
         (PlanSpec, ["pipeline", "stack", "images", "notes"]),
-        (NamedSpec, ["name", "steps", "spec", "cache_mount"]),
+        (NamedSpec, ["name", "steps", "spec", "cache_mount", "machine_network"]),
     ],
 )
 def test_every_field_of_a_plan_is_among_these(kind: type, names: list[str]) -> None:
@@ -638,6 +640,10 @@ SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
     ),
     "prefer_own_requirements": (
         Mutation({"requirements": ["six"]}, {"requirements": ["six"], "prefer_own_requirements": True}),
+    ),
+    "machine_network": (
+        Mutation({"requirements": ["six"]}, {"requirements": ["six"], "machine_network": True}),
+        Mutation({}, {"machine_network": True}),
     ),
     "python_package_installer_cache_mount": (
         Mutation(

@@ -98,7 +98,7 @@ def _dockerfile(
     if not found.spec.builds:
         what = f"uses {found.spec.external.base} as it is"
         raise ExecutorError.of(found.name, what, "it has no Dockerfile")
-    return dockerfile(found.spec, cache=found.cache_mount)
+    return dockerfile(found.spec, cache=found.cache_mount, trusting=found.machine_network)
 
 
 COMMANDS = {"show": show}

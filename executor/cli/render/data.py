@@ -15,7 +15,7 @@ from planner.compare.changes import Change
 from planner.compare.report import Report
 from planner.errors import Problem
 from planner.image.plan import BuildPlan, ImagePlan, Note
-from planner.render.dockerfile import context_files, dockerfile
+from planner.render.dockerfile import context_files, planned_dockerfile
 
 if TYPE_CHECKING:
     from executor.apply.outcome import Outcome
@@ -64,7 +64,7 @@ def _summary(report: Report, image: ImagePlan) -> dict[str, Any]:
         "steps": list(image.steps),
         "parent": image.parent_text,
         "platform": image.platform,
-        "dockerfile": dockerfile(image.spec, image.base, image.cache_mount) if image.builds else None,
+        "dockerfile": planned_dockerfile(image) if image.builds else None,
         "action": decision.action.value,
         "code": decision.code,
         "reason": decision.reason,

@@ -31,7 +31,7 @@ from executor.workflow.outdated import Outdated
 from planner.compare.actions import Action
 from planner.compare.report import Report
 from planner.image.plan import ImagePlan
-from planner.render.dockerfile import context_files, dockerfile
+from planner.render.dockerfile import context_files, planned_dockerfile
 from planner.values import Digest
 
 __all__ = [
@@ -71,7 +71,12 @@ def image_markdown(report: Report, image: ImagePlan) -> Markdown:
     items = _facts(image_facts(report, image))
     blocks = [block(path, data.decode()) for path, data in context_files(image.spec).items()]
     if image.builds:
-        blocks.append(block("Dockerfile", dockerfile(image.spec, image.base, image.cache_mount)))
+        blocks.append(
+            block(
+                "Dockerfile",
+                planned_dockerfile(image),
+            )
+        )
     return document([bullets([*items, *map(cell, why(report, image.name))]), *blocks])
 
 

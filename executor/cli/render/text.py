@@ -11,7 +11,7 @@ from planner.compare.actions import Action, Decision
 from planner.compare.report import LockState, Report
 from planner.image.plan import ImagePlan
 from planner.lock.lock import LOCK_NAME
-from planner.render.dockerfile import context_files, dockerfile
+from planner.render.dockerfile import context_files, planned_dockerfile
 from planner.values import Digest
 
 if TYPE_CHECKING:
@@ -161,7 +161,10 @@ def image_lines(report: Report, image: ImagePlan) -> Iterator[str]:
     for path, data in context_files(image.spec).items():
         yield from _block(path, data.decode())
     if image.builds:
-        yield from _block("Dockerfile", dockerfile(image.spec, image.base, image.cache_mount))
+        yield from _block(
+            "Dockerfile",
+            planned_dockerfile(image),
+        )
 
 
 def _block(title: str, text: str) -> Iterator[str]:
