@@ -81,7 +81,8 @@ def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
     if reason == UNTOLD:
         reason = next((match[1] for text in reversed(lines) if (match := _ERROR.fullmatch(text))), reason)
     if exit_code := _EXIT.search(reason):
-        no_python = any(NO_PYTHON in text for text in output)
+        # Podman repeats the whole instruction, which says how it would be said.
+        no_python = any(text.rstrip().endswith(NO_PYTHON) for text in output)
         reason = _no_python(image) if no_python else f"exit code {exit_code[1]}"
     said = _said(image, line, instruction, reason)
     shown = [text for text in output if text.strip() and not _CLASSIC_NOTE.fullmatch(text)][-_SHOWN_LINES:]

@@ -15,6 +15,7 @@ from executor.engines.protocol import HASH_LABEL
 from executor.engines.references import image_id, named, only_digest, parsed, references
 from executor.errors import BuildFailed, ExecutorError
 from planner.mask import Mask
+from planner.render.installers import NO_PYTHON
 from planner.values import Digest, ImageRef
 from tests.builders import digest, image_of
 
@@ -123,6 +124,19 @@ def test_three_builders_say_which_command_failed(log: str, reason: str) -> None:
     assert first == "the last lines of its output:"
     assert output[:2] == ["first", "last ***"]
     assert "hunter22" not in repr(error)
+
+
+def test_podman_repeats_what_a_command_would_say_and_that_is_not_said() -> None:
+    """Each command that installs says what it says if there is no Python."""
+    text = next(line for line in whole_dockerfile(IMAGE).splitlines() if line.startswith("RUN"))
+    repeated = f'Error: building at STEP "{text} || {{ echo "{NO_PYTHON}" >&2; exit 1; }}": exit status 1'
+    for said, found in (
+        ("operation timed out", "exit code 1"),
+        (NO_PYTHON, "the parent image has no python"),
+    ):
+        log = logged(f"STEP 3/4: {text}\n{said}\n{repeated}\n")
+        (problem,) = build_failed(IMAGE, log, "exit status 1").problems
+        assert problem.found == f"apt_packages cannot be installed: {found}"
 
 
 def test_what_no_setting_asked_for_is_said_as_it_stands() -> None:
