@@ -195,6 +195,20 @@ def test_owners(engine: Engine, new_tag: Callable[[str], str], tmp_path: Path, k
     engine.remove(tag)
 
 
+def test_without_files_the_parent_says_where_the_code_is(
+    engine: Engine, new_tag: Callable[[str], str], tmp_path: Path
+) -> None:
+    parent, tag = new_tag("localhost"), new_tag("localhost")
+    build_text(engine, parent, f"FROM {TEST_BASE}\nWORKDIR /srv/code\n")
+    settings = {"allow_including_files_in_images": False, "user": "1234", "writable_by_any_user": True}
+    image = planned(tmp_path, settings, parent=parent)
+    made = engine.build(job(image, tmp_path), quiet)
+    engine.tag(made.id, tag)
+    assert made.working_directory == "/srv/code"
+    look = "import json, os; print(json.dumps([os.getcwd(), os.path.exists('/app')]))"
+    assert told(engine, tag, look) == ["/srv/code", False]
+
+
 def test_who_runs_the_commands(engine: Engine, new_tag: Callable[[str], str], tmp_path: Path) -> None:
     """Root where the image gets a user of its own, else the parent's user."""
     parent, tag = new_tag("localhost"), new_tag("localhost")
