@@ -31,6 +31,7 @@ from tests.contract.conftest import variable
 from tests.e2e.command import Project, Ran
 from tests.e2e.conftest import chosen_engine
 from tests.encodings import base64_of
+from tests.index import Index, package_index
 
 # Each makes a value of a mark that nothing else has.
 SHAPES: Final[Mapping[str, Callable[[str], str]]] = {
@@ -105,9 +106,10 @@ FILE: Final = tuple(Planted.at("file", shape) for shape in SHAPES)
 BEFORE: Final = tuple(Planted.at("before", shape) for shape in ONE_LINE[::2])
 RUNTIME: Final = tuple(Planted.at("runtime", shape) for shape in ONE_LINE[1::2])
 LOGIN: Final = Planted.at("login", "quotes")
+INDEX: Final = Planted.at("index", "html")
 SECRETS: Final = (*ENV, *FILE)
 VARIABLES: Final = (*BEFORE, *RUNTIME)
-EVERYTHING: Final = (*SECRETS, *VARIABLES, LOGIN)
+EVERYTHING: Final = (*SECRETS, *VARIABLES, LOGIN, INDEX)
 _NEEDLES: Final = {needle: each for each in EVERYTHING for needle in each.needles}
 
 
@@ -189,7 +191,16 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 @pytest.fixture
-def planted(engine: Engine, project: Project, tmp_path: Path, base: str) -> Iterator[Project]:
+def index() -> Iterator[Index]:
+    """A package index that wants a login."""
+    with package_index(login=f"me:{INDEX.value}") as made:
+        for name in ("corp-good", "corp-bad"):
+            made.release(name, "1.0")
+        yield made
+
+
+@pytest.fixture
+def planted(engine: Engine, project: Project, tmp_path: Path, base: str, index: Index) -> Iterator[Project]:
     """A project with all values in their places, and a pipeline for each instruction that can fail."""
     home, scratch, files = (tmp_path / name for name in ("home", "scratch", "files"))
     for directory in (home, scratch, files):
@@ -209,22 +220,26 @@ def planted(engine: Engine, project: Project, tmp_path: Path, base: str) -> Iter
         "REGISTRY_AUTH_FILE": str(home / "auth.json"),
         "TMPDIR": str(scratch),
         **{each.name: each.value for each in (*ENV, *VARIABLES)},
+        INDEX.name: f"me:{INDEX.value}",
     }
     paths = " ".join(f"/run/secrets/{each.name}" for each in SECRETS)
     settings: dict[str, Any] = {
         "parent_image": base,
         "secrets": {each.name: {"env": each.name} for each in ENV}
-        | {each.name: {"file": str(files / each.name)} for each in FILE},
+        | {each.name: {"file": str(files / each.name)} for each in FILE}
+        | {INDEX.name: {"env": INDEX.name}},
         "environment": {each.name: f"${{{each.name}}}" for each in BEFORE},
         "runtime_environment": {each.name: f"${{{each.name}}}" for each in RUNTIME},
-        "build_config": {"build_options": {"network": "none"}},
+        "python_package_installer": "pip",
+        "python_package_installer_args": {"trusted-host": index.host},
+        "package_indexes": [{"name": "corp", "url": index.url, "packages": ["corp-*"], "secret": INDEX.name}],
     }
     pipelines: dict[str, dict[str, Any]] = {
-        "good": {"local_project_install_command": f"python3 use.py {paths}"},
+        "good": {"requirements": ["corp-good"], "local_project_install_command": f"python3 use.py {paths}"},
         # The instructions that can fail, in their order.
         "parent": {"parent_image": f"{address}/none/none@sha256:{'0' * 64}"},
+        "requirements": {"requirements": ["corp-bad"]},
         "apt": {"apt_packages": ["no-such-package-anywhere"]},
-        "files": {"user": "no-such-user-anywhere"},
         "project": {"local_project_install_command": f"python3 leak.py {paths}"},
     }
     text = tomlkit.dumps({
@@ -261,7 +276,7 @@ SHOWING: Final = (
 FAILING: Final = (
     ("text", "apply", "parent"),
     ("json", "apply", "apt"),
-    ("markdown", "apply", "files"),
+    ("markdown", "apply", "requirements"),
     ("json", "apply", "good", "--stack", "login"),
 )
 
@@ -299,7 +314,7 @@ def names(planted: Iterable[Planted]) -> set[str]:
 
 
 def test_secrets_are_found_where_the_docs_say_and_nowhere_else(
-    engine: Engine, planted: Project, tmp_path: Path
+    engine: Engine, planted: Project, index: Index, tmp_path: Path
 ) -> None:
     watched = Watched()
     with watched.looking():
@@ -308,6 +323,8 @@ def test_secrets_are_found_where_the_docs_say_and_nowhere_else(
                 ran = planted.run(*command, "-o", output)
                 assert code is None or ran.code == code, (command, said(ran))
                 assert found(said(ran)) == set(), command
+        # What is installed is not what was locked.
+        index.tampered |= dict.fromkeys(index.files["corp-bad"], b"another wheel")
         for output, *command in FAILING:
             ran = planted.run(*command, "-o", output)
             assert (ran.code in (1, 75), found(said(ran))) == (True, set()), command
@@ -329,7 +346,8 @@ def test_secrets_are_found_where_the_docs_say_and_nowhere_else(
     commands = b"\n".join(watched.commands)
     assert b"secret=id=FILE_PLAIN,type=file,src=" in commands
     assert found(commands) == set()
-    known = names((*ENV, *VARIABLES))
+    # As uv wants to be told the login of an index.
+    known = names((*ENV, *VARIABLES, INDEX)) | {"UV_INDEX_CORP_PASSWORD"}
     others = {entry for entry in watched.variables if variable_of(entry) not in known}
     assert found(b"\n".join(others)) == set()
     # The image has the values of variables in its configuration, and else nothing.
@@ -341,7 +359,7 @@ def test_secrets_are_found_where_the_docs_say_and_nowhere_else(
         f"{each.name} {hashlib.sha256(each.value.encode()).hexdigest()}" for each in SECRETS
     ]
     # No variable with a secret reached the command.
-    assert not names(ENV) & set(used[len(SECRETS) :])
+    assert not names((*ENV, INDEX)) & set(used[len(SECRETS) :])
     assert found(_unpacked(layers)) == set()
     assert engine.run(built["reference"], ("ls", "-A", "/run/secrets")).output.find("PLAIN") == -1
     for words in (("history", "--no-trunc", built["reference"]), ("image", "inspect", built["reference"])):
