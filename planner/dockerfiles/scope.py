@@ -2,7 +2,9 @@
 
 ARGs before the first FROM are seen in FROM, and in a stage that declares them again. A stage has what its
 base has, and an image as a base may set anything: what the Dockerfile does not set itself is unknown there.
-So is what ENV sets and ARG after it, because builders do not agree which of them wins.
+So is what builders do not agree on: which of them wins where ENV sets what ARG sets after it (BuildKit takes
+the ARG, the classic builder and Podman the ENV), and what ARG sets in a stage that another is built on (of
+which BuildKit alone knows there).
 """
 
 from __future__ import annotations
@@ -94,7 +96,11 @@ class Scope:
 
     def state(self) -> tuple[str | None, dict[str, str | Unknown], set[str]]:
         """What a stage that is built on this one begins with."""
-        return self._image, dict(self._values), set(self._environment)
+        values = {
+            name: value if name in self._environment else _of_base(name)
+            for name, value in self._values.items()
+        }
+        return self._image, values, set(self._environment)
 
     def lookup(self, name: str) -> str | Unknown | None:
         """The value of a variable at this point."""
@@ -134,6 +140,13 @@ class Scope:
             value = Unknown(f"the variable {name}, which both ENV and ARG set", "give them different names")
         if value is not None:
             self._values[name] = value
+
+
+def _of_base(name: str) -> Unknown:
+    return Unknown(
+        f"the variable {name}, which ARG sets in the stage that this one is built on",
+        f"declare it again: ARG {name}=…; not every builder hands it down",
+    )
 
 
 def declarations(statement: Statement) -> Iterable[tuple[str, str | None]]:

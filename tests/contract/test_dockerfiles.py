@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from executor.engines.docker import DockerEngine
@@ -19,6 +19,7 @@ from planner.dockerfiles.model import Dockerfile
 from planner.dockerfiles.pinning import needed_lines
 from planner.dockerfiles.reach import Reach, reached
 from planner.dockerfiles.reading import read
+from planner.errors import PlannerError
 from planner.files.tree import Tree
 from tests.builders import file
 from tests.contract.conftest import absent
@@ -228,7 +229,11 @@ def test_what_is_not_reached_changes_nothing(
     # No path is a directory of another.
     files = Tree.of(file(path) for path in paths)
     root = tmp_path_factory.mktemp("random")
-    dockerfile, reach, found = ours(text, files, target)
+    try:
+        dockerfile, reach, found = ours(text, files, target)
+    except PlannerError:
+        # BuildKit hands an ARG down to another stage, and other builders do not.
+        reject()
     write(root / "all", files)
     write(root / "reached", found.tree)
     everything = build(root / "all", text, root / "1", *([f"--target={target}"] if target else []))

@@ -134,7 +134,7 @@ VARIABLES = {
     "another default in the stage": ("ARG X=1\nFROM a\nARG X=2\nCOPY $X /", "2"),
     "a build argument": ("ARG GIVEN=1\nFROM a\nARG GIVEN=2\nCOPY $GIVEN /", "given"),
     "ENV": ("FROM a\nENV X=1 Y=$X\nENV X=2 Z=${X}3\nCOPY $X$Z /", "213"),
-    "ENV of the stage below": ("FROM a AS b\nENV X=1\nARG Y=2\nFROM b\nCOPY $X$Y /", "12"),
+    "ENV of the stage below": ("FROM a AS b\nENV X=1\nFROM b\nARG Y=2\nCOPY $X$Y /", "12"),
     "a default": ("FROM scratch\nCOPY ${X:-${Y:-1}} /", "1"),
     "what is not set": ("FROM scratch\nCOPY a$X /", "a"),
     "a default that is not used": ("FROM a\nARG X=1\nCOPY ${X:-$HOME} /", "1"),
@@ -215,6 +215,10 @@ WRONG: Mapping[str, tuple[str, list[str]]] = {
             "Dockerfile:4: COPY of ${X#…}, which not every builder takes: write the value that is meant, or give X that value",
             "Dockerfile:5: FROM ${X%1}: ${X%…}, which not every builder takes: write the value that is meant, or give X that value",
         ],
+    ),
+    "ARG of the stage below": (
+        "ARG Z=1\nFROM scratch AS b\nARG X=1\nARG Z\nFROM b\nARG X\nARG Z\nCOPY $X $Z /\n",
+        ["Dockerfile:8: COPY of the variable X, which ARG sets in the stage that this one is built on: declare it again: ARG X=…; not every builder hands it down"],
     ),
     "ENV and ARG": (
         "FROM a\nENV X=1\nARG X=2\nCOPY $X /\n",
