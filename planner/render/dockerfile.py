@@ -21,6 +21,7 @@ It has to be a directory, and no link to one.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Final, assert_never
@@ -48,6 +49,7 @@ from planner.render.installers import (
     secret_flags,
 )
 from planner.settings.cache_mount import CacheMount
+from planner.settings.docker import USER
 from planner.settings.secrets import CERTIFICATES_ID, SECRET_DIRECTORY
 from planner.values import EnvTemplate, Literal, ParentRef, VariableRef, build_argument
 
@@ -130,7 +132,7 @@ def _user_below(spec: ImageSpec) -> str | None:
 def _tail(spec: ImageSpec) -> Iterator[str]:
     """The lines after those of the instructions."""
     if (user := _user_below(spec)) and not _sets_user(spec):
-        yield f"USER {user}"
+        yield f"USER {user if re.fullmatch(USER, user) else _word(user)}"
     if spec.labels:
         yield label_text(spec.labels)
 

@@ -5,6 +5,7 @@ and repetition of instructions, several trees, and parents that are other images
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import evolve
@@ -25,14 +26,18 @@ from planner import (
     Pushed,
     Tree,
 )
+from planner.custom import custom_of_spec
 from planner.facts.answers import ImagePython
+from planner.image.external import SCRATCH
 from planner.image.instructions import (
+    BuildDockerfile,
     CopyFiles,
     InstallApt,
     Installer,
     InstallProject,
     InstallRequirements,
     Instruction,
+    NamedImage,
     SetEnvironment,
     SetUser,
 )
@@ -198,6 +203,41 @@ def _closed(draw: st.DrawFn, spec: ImageSpec) -> ImageSpec:
     return resolved(spec, [draw(st.none() | closures) for _ in spec.installs], draw(resolutions))
 
 
+# Of custom Dockerfiles, as a lock has them.
+DOCKERFILES = (
+    ("FROM python:3.11",),
+    ("FROM python:3.11 AS a", "RUN <<EOF\necho 'a' \\\n\tb\nEOF", "FROM a", 'CMD ["é", "$A"]'),
+    ("ARG A=python:3.11", "FROM ${A}", "COPY --from=ghcr.io/a/b:x /x /", "USER app"),
+    ("FROM scratch", "ADD --chmod=0644 a b /", 'LABEL q="u\'o"'),
+    ("# escape=`", "FROM python:3.11", "RUN echo a`b"),
+    (
+        "# syntax=docker/dockerfile:1",
+        "FROM --platform=$BUILDPLATFORM golang:1.23 AS b",
+        "FROM python:3.11",
+        "COPY --from=0 /x /x",
+        "RUN --mount=type=secret,id=pypi true",
+    ),
+)
+
+
+@st.composite
+def custom_specs(draw: st.DrawFn) -> ImageSpec:
+    """An image of a custom Dockerfile."""
+    platform = draw(st.none() | some.platforms)
+    lines = BuildDockerfile(draw(st.sampled_from(DOCKERFILES)))
+    custom = custom_of_spec(ImageSpec(SCRATCH, (lines,), platform))
+    pins = {named: draw(st.none() | some.known_pins) for named in custom.images}
+    images = {
+        named: ExternalImage(named.reference, pin.digest, pin) if pin else ExternalImage(named.reference)
+        for named, pin in pins.items()
+    }
+    base = images[custom.base] if custom.base else SCRATCH
+    others = [NamedImage(image, named.platform) for named, image in images.items() if named != custom.base]
+    secrets = {mount.name: draw(st.integers(1, 2)) for mount in custom.reach.secrets}
+    labels = draw(st.dictionaries(st.sampled_from(["a", 'q"u']), some.text, max_size=1))
+    return ImageSpec(base, (custom.instruction(others, secrets),), platform, labels=labels)
+
+
 TREES = (Tree.of([]), Tree.of([file("a", "1")]), Tree.of([file("a", "2"), file("b/c")]))
 fingerprints = st.sampled_from([digest("one value"), digest("another value")])
 
@@ -214,7 +254,7 @@ def checkouts(draw: st.DrawFn, spec: ImageSpec) -> Checkout:
         for value in item.variables.values()
         for name in value.variables
     }
-    unpinned = isinstance(spec.parent, ExternalImage) and spec.parent.digest is None
+    unpinned = isinstance(spec.parent, ExternalImage) and not spec.parent.is_pinned
     return Checkout(
         None if spec.platform else draw(some.platforms),
         {name: draw(st.sampled_from(TREES)) for name in spec.trees},
@@ -242,7 +282,8 @@ def plans(draw: st.DrawFn, pipeline: SearchStrategy[str] = some.names) -> BuildP
     images: list[ImagePlan] = []
     for step in draw(st.lists(st.sampled_from(STEPS), min_size=1, max_size=4, unique=True)):
         parent = draw(st.none() | st.just(images[-1]) | st.sampled_from(images)) if images else None
-        spec = draw(specs(parent.spec if parent else None))
+        custom = parent is None and draw(st.integers(0, 3)) == 0
+        spec = draw(custom_specs() if custom else specs(parent.spec if parent else None))
         # No step runs in an image that only others are built on.
         steps = (step,) if draw(st.integers(0, 3)) else ()
         own = f"{name}/{step}" if images else name
@@ -301,7 +342,15 @@ def changed(draw: st.DrawFn, plan: BuildPlan) -> BuildPlan:
             parent = image.parent
         return evolve(image, spec=spec, parent=parent, checkout=_fitting(image.checkout, spec, draw))
 
-    return _replaced(plan, index, change)
+    of_spec = {*PARTS, "order", "again", "less", "parent"}
+    is_custom = plan.images[index].spec.dockerfile is not None
+    return _replaced(plan, index, partial(_as_another, draw) if is_custom and what in of_spec else change)
+
+
+def _as_another(draw: st.DrawFn, image: ImagePlan) -> ImagePlan:
+    """The image of a custom Dockerfile, of another one."""
+    spec = draw(custom_specs())
+    return evolve(image, spec=spec, checkout=_fitting(image.checkout, spec, draw))
 
 
 def _fitting(checkout: Checkout, spec: ImageSpec, draw: st.DrawFn) -> Checkout:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner import BuildPlan, ImagePlan, ImageSpec, PlannerError, context_files, dockerfile
+from planner.custom import last_user
 from planner.image.instructions import (
     BuildDockerfile,
     CopyFiles,
@@ -180,14 +181,34 @@ def _check(item: Instruction, commands: list[official.Command], spec: ImageSpec)
             assert commands[0].value == (item.user,)
 
 
+def _check_custom(image: ImagePlan, item: BuildDockerfile) -> None:
+    """What others wrote is what they wrote, but for the names of images, and the labels behind it."""
+    text = "".join(f"{line}\n" for line in item.lines)
+    written, built = official.parse_string(text), official.parse_string(dockerfile(image.spec))
+    if image.spec.labels:
+        *built, last = built
+        words = [_literal(word) for word in last.value]
+        assert dict(zip(words[::2], words[1::2], strict=True)) == dict(image.spec.labels)
+    assert [(each.cmd, each.json, each.heredocs) for each in built] == [
+        (each.cmd, each.json, each.heredocs) for each in written
+    ]
+    for new, old in zip(built, written, strict=True):
+        assert new == old or new.cmd in {"FROM", "COPY", "RUN"}
+
+
 def _check_image(image: ImagePlan) -> None:
+    if image.spec.dockerfile is not None:
+        _check_custom(image, image.spec.dockerfile)
+        return
+    below = last_user(image.spec.parent) if isinstance(image.spec.parent, ImageSpec) else None
+    sets_user = any(isinstance(item, SetUser) for item in image.spec.instructions)
     first, *commands = official.parse_string(dockerfile(image.spec, image.base))
     assert (first.cmd, first.value) == ("FROM", (image.base,))
     proxies = {"HTTP_PROXY", "no_proxy"}
     declared = [name for name in image.spec.build_args if name not in proxies]
     assert [command.value for command in commands[: len(declared)]] == [(name,) for name in declared]
     rest = commands[len(declared) :]
-    if any(isinstance(item, SetUser) for item in image.spec.instructions):
+    if sets_user or below:
         first, *rest = rest
         assert (first.cmd, first.value) == ("USER", ("0",))
     if image.spec.labels:
@@ -195,6 +216,9 @@ def _check_image(image: ImagePlan) -> None:
         words = [_literal(word) for word in last.value]
         assert last.cmd == "LABEL"
         assert dict(zip(words[::2], words[1::2], strict=True)) == dict(image.spec.labels)
+    if below and not sets_user:
+        *rest, last = rest
+        assert (last.cmd, last.value) == ("USER", (below,))
     for item in image.spec.instructions:
         expected = _expected(item)
         own, rest = rest[: len(expected)], rest[len(expected) :]

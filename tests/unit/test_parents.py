@@ -221,6 +221,13 @@ def python_of(
     return found
 
 
+def test_nobody_is_asked_about_an_image_that_is_empty() -> None:
+    engine = Ran()
+    assert python_of("scratch", engine) == ImagePython(MACHINE, "x86_64-manylinux_2_28", assumed=True)
+    assert python_of("scratch", engine, version="3.12").version == "3.12"
+    assert engine.asked == []
+
+
 @pytest.mark.parametrize(
     ("wanted", "version", "found"),
     [
