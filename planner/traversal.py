@@ -93,7 +93,15 @@ class Share:
 
     def named(self, name: str) -> NamedSpec:
         """What a lock holds of it, under its name."""
-        return NamedSpec(name, tuple(self.steps), self.spec, self.cache_mount, self.settings.machine_network)
+        known = [each for each in self.spec.secrets if each in self.settings.secrets]
+        return NamedSpec(
+            name,
+            tuple(self.steps),
+            self.spec,
+            self.cache_mount,
+            self.settings.machine_network,
+            {each: self.settings.secret_source(each) for each in known},
+        )
 
     def image(self, name: str, parent: ImagePlan | None = None) -> ImagePlan:
         """The image under its name, on the one that it is built on."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, Literal
 
 from executor.errors import ExecutorError, Failure
@@ -28,27 +29,33 @@ FORMATS: Final[tuple[Format, ...]] = ("requirements", "pylock")
 _AS_REQUIREMENTS: Final = "export it with --format requirements, which has no addresses"
 
 
-def export(image: NamedSpec, format: Format, *, asks: bool) -> str:  # noqa: A002  # as the option is called
+def export(
+    image: NamedSpec,
+    format: Format,  # noqa: A002  # as the option is called
+    root: Path,
+    *,
+    asks: bool,
+) -> str:
     """The packages of an image as a requirements file with hashes, or as a `pylock.toml` (PEP 751).
 
-    ExecutorError if the address of a file is not known: the index has it no more, cannot be reached, or,
-    unless it `asks`, is not asked.
+    `root` is the project, which may have files of secrets. ExecutorError if the address of a file is not
+    known: the index has it no more, cannot be reached, or, unless it `asks`, is not asked.
     """
     packages, resolved = image.spec.packages, image.spec.resolved
     if format == "requirements":
         return requirements_text(packages)
     urls: Mapping[str, str] = {}
     if resolved and any(package.version for package in packages):
-        urls = _addresses(image, resolved, asks=asks)
+        urls = _addresses(image, resolved, root, asks=asks)
     return pylock_text(packages, urls, resolved.python if resolved else None)
 
 
-def _addresses(image: NamedSpec, resolved: Resolved, *, asks: bool) -> Mapping[str, str]:
+def _addresses(image: NamedSpec, resolved: Resolved, root: Path, *, asks: bool) -> Mapping[str, str]:
     from executor.resolve.uv import addresses  # noqa: PLC0415  # only this format asks for them
 
     found: Mapping[str, str] | Resolution = Resolution(reason="no index is asked", transient=True)
     if asks:
-        found = addresses(Resolve(_pinned(image.spec, resolved)), os.environ)
+        found = addresses(Resolve(_pinned(image.spec, resolved), secrets=image.secrets), os.environ, root)
     if isinstance(found, Resolution):
         problem = Problem(
             Place(file=image.name),

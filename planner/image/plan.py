@@ -127,7 +127,8 @@ class ImagePlan:
 class NamedSpec:
     """The spec of one image of a plan, its name, and the steps that run in it.
 
-    `cache_mount` and `machine_network` are those of the settings, which no lock has.
+    `cache_mount`, `machine_network` and `secrets`, which says where values are found of those that the spec
+    names, are those of the settings, which no lock has.
     """
 
     name: str
@@ -135,6 +136,7 @@ class NamedSpec:
     spec: ImageSpec
     cache_mount: CacheMount | None = field(default=None, eq=False)
     machine_network: bool = field(default=False, eq=False)
+    secrets: Mapping[str, SecretSource] = field(default=FrozenMapping(), converter=freeze, eq=False)
 
 
 AnyImage = TypeVar("AnyImage", ImagePlan, NamedSpec)

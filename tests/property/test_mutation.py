@@ -512,7 +512,7 @@ def test_a_plan_covers_its_images(plan: BuildPlan, moves: Moves) -> None:
     [
         (BuildPlan, ["pipeline", "stack", "images", "notes"]),
         (PlanSpec, ["pipeline", "stack", "images", "notes"]),
-        (NamedSpec, ["name", "steps", "spec", "cache_mount", "machine_network"]),
+        (NamedSpec, ["name", "steps", "spec", "cache_mount", "machine_network", "secrets"]),
     ],
 )
 def test_every_field_of_a_plan_is_among_these(kind: type, names: list[str]) -> None:

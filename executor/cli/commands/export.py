@@ -40,7 +40,7 @@ def export(
     loaded = loaded_project(project)
     with waiting(LOOKING):
         found = image_spec(loaded, image, pipeline, stack, asks=not offline, engine=engine_chooser(engine))
-        text = exported(found, format_, asks=not offline)
+        text = exported(found, format_, loaded.root, asks=not offline)
     print_exact(text)
 
 
