@@ -200,7 +200,8 @@ class _Walk:
         base = self._origins.base(stage)
         image = base.image if base else None
         below = -1 if base is None or base.stage is None else base.stage
-        named = image.reference.familiar if image else None
+        # What is built on nothing that can be told may have any variable.
+        named = image.reference.familiar if image else stage.base if base is None else None
         scope = Scope(self._globals, self._scopes.get(below), named)
         self._scopes[stage.index] = scope
         self._bases[stage.index] = self._bases.get(below, image)

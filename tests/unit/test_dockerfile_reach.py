@@ -231,6 +231,13 @@ WRONG: Mapping[str, tuple[str, list[str]]] = {
             "Dockerfile:4: FROM $X, which is empty: give its ARG above the first FROM a default, or set the build argument",
         ],
     ),
+    "no base": (
+        "ARG X\nFROM $X\nCOPY $HOME /\n",
+        [
+            "Dockerfile:2: FROM $X, which is empty: give its ARG above the first FROM a default, or set the build argument",
+            "Dockerfile:3: COPY of the variable HOME, which only the image $X could set: write its value, or set it before with ARG HOME=… or ENV HOME=…",
+        ],
+    ),
     "no reference": (
         "FROM a:b:c AS d\nCOPY --from=B!x y z\nCOPY --from=builde y z\nFROM d AS builder\n",
         [
