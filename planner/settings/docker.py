@@ -6,8 +6,11 @@ it counts. Refuses to act on any of it: `effective` says what several layers com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+
+from attrs import evolve
 
 from planner.errors import Problem
 from planner.identity import COUNTED, NOT_COUNTED
@@ -49,9 +52,23 @@ __all__ = ["USER", "DockerSettings"]
 _USER_PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 USER: Final = rf"{_USER_PART}(?::{_USER_PART})?"
 
-_variables = mapping_of(
+_plain_variables = mapping_of(
     env_name, without_login(text, "write ${NAME} in its place, and set that variable where stowplan runs")
 )
+# Variables in which uv and pip look for indexes.
+_INDEX_VARIABLE: Final = re.compile(r"(?:UV|PIP)_(?:\w*INDEX(?:_URL)?|FIND_LINKS)")
+
+
+def _variables(value: object) -> Iterator[Problem]:
+    """Variables with their values. With a login, an index belongs elsewhere: what is here is in the image."""
+    for problem in _plain_variables(value):
+        name = str(problem.where.path[0]) if problem.where.path else ""
+        if _INDEX_VARIABLE.fullmatch(name) and problem.found.startswith("holds credentials"):
+            yield evolve(problem, fix=PRIVATE_INDEX)
+        else:
+            yield problem
+
+
 _command = without_login(
     text, "set a variable with ${NAME} in environment, and write $VARIABLE in the command in its place"
 )

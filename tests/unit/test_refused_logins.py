@@ -35,6 +35,8 @@ SETTINGS: Final[dict[str, Any]] = {
     "requirements file": (lambda text: {"requirements": text}, "leave them out"),
     "apt_packages": (lambda text: {"apt_packages": [text]}, "leave them out"),
     "environment": (lambda text: {"environment": {"A": text}}, "${NAME}"),
+    "an index of uv": (lambda text: {"environment": {"UV_INDEX": text}}, "package_indexes"),
+    "an index of pip": (lambda text: {"environment": {"PIP_EXTRA_INDEX_URL": text}}, "package_indexes"),
     "runtime_environment": (lambda text: {"runtime_environment": {"A": f"x {text} y"}}, "${NAME}"),
     "local_project_install_command": (
         lambda text: {"local_project_install_command": f"pip install --index-url '{text}' ."},
