@@ -8,6 +8,7 @@ from __future__ import annotations
 import netrc
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -15,15 +16,16 @@ from attrs import field
 
 from executor.errors import ExecutorError
 from executor.reading import NotRead
+from executor.secrets import secret_value
 from executor.state import scratch_directory
 from planner.errors import Problem
 from planner.image.plan import ImagePlan
 from planner.immutable import frozen
 from planner.requirements.indexes import of_options
-from planner.settings.package_indexes import PackageIndex
-from planner.settings.secrets import logins_id
+from planner.settings.package_indexes import PackageIndex, index_key
+from planner.settings.secrets import SecretSource, logins_id
 
-__all__ = ["Login", "index_logins", "login_of", "mounted_logins", "netrc_of", "passwords"]
+__all__ = ["Login", "index_logins", "login_of", "login_variables", "mounted_logins", "netrc_of", "passwords"]
 
 # The first word of a netrc (inetutils, "The .netrc file"); a comment may stand before it.
 _NETRC: Final = re.compile(r"\s*(?:#[^\n]*\n\s*)*(?:machine|default|macdef)\s")
@@ -80,6 +82,32 @@ def _entry(text: str, host: str) -> Login:
     if found is None:
         raise NotRead(f"has no entry for {host}", f"add: machine {host} login USER password …")
     return Login(found[0], found[2] or "")
+
+
+def login_variables(
+    indexes: Iterable[PackageIndex],
+    sources: Mapping[str, SecretSource],
+    environ: Mapping[str, str],
+    root: Path,
+) -> Mapping[str, str]:
+    """The variables in which uv looks for the logins of indexes.
+
+    `sources` says where the secrets are; `root` is the project, which may have files of them. NotRead if a
+    secret is not there, or has no login.
+    """
+    every = tuple(indexes)
+    values: dict[str, bytes] = {}
+    for name in dict.fromkeys(index.secret for index in every):
+        if name is not None and name in sources:
+            try:
+                values[name] = secret_value(sources[name].secret, root, environ)
+            except NotRead as error:
+                raise NotRead(f"the secret {name} is not there: {error.found}", error.fix) from None
+    variables: dict[str, str] = {}
+    for index, login in index_logins(every, values):
+        variables[f"UV_INDEX_{index_key(index.name)}_USERNAME"] = login.user
+        variables[f"UV_INDEX_{index_key(index.name)}_PASSWORD"] = login.password
+    return variables
 
 
 def mounted_logins(image: ImagePlan, secrets: Mapping[str, bytes]) -> Mapping[str, Mapping[str, Login]]:

@@ -275,7 +275,8 @@ class Sources:
                 extras=asked.extras,
                 groups=asked.groups,
             )
-        need = ProgramOutput(commands, directory)
+        private = tuple(index for index in settings.package_indexes if index.secret)
+        need = ProgramOutput(commands, directory, private, settings.login_sources)
         seen = (text, uv_lock, poetry_lock, *((root_text,) if root_text else ()))
         listed = self._listed("pyproject", setting, need, settings, seen=seen)
         options = canonical_options([*listed.requirements.options, *indexes.options])

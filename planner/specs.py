@@ -41,10 +41,10 @@ from planner.requirements.options import canonical_options, resolving, resolving
 from planner.requirements.packages import Closure
 from planner.requirements.resolution import Inputs, divided
 from planner.settings.effective import Settings
-from planner.settings.secrets import SecretSource, secret_names, versions_of
+from planner.settings.secrets import secret_names, versions_of
 from planner.sources import Source, Sources, with_indexes
 from planner.stack import LOCAL_REGISTRY, Stack
-from planner.values import FrozenMapping, ImageRef, PythonPackageInstaller
+from planner.values import ImageRef, PythonPackageInstaller
 
 __all__ = ["UV_VERSION", "Specs"]
 
@@ -201,7 +201,7 @@ class Specs:
         if known is None:
             preferred = self.pins.preferred(*where)
             upgrades = tuple(requirement.text for requirement in self.pins.upgrades)
-            need = Resolve(inputs, preferred, upgrades, _login_sources(settings))
+            need = Resolve(inputs, preferred, upgrades, settings.login_sources)
             found = self.facts.ask(need)
             if found.left_out:
                 text = (
@@ -288,9 +288,3 @@ class Specs:
     def _uv(self, step: Step) -> str:
         """The version of uv for an image."""
         return self.pins.uv(self.pipeline.name, self.stack.name, step.name) or UV_VERSION
-
-
-def _login_sources(settings: Settings) -> FrozenMapping[SecretSource]:
-    """Where the logins are found of the indexes that settings name."""
-    names = dict.fromkeys(index.secret for index in settings.package_indexes if index.secret)
-    return FrozenMapping({name: settings.secret_source(name) for name in names})

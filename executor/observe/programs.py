@@ -15,14 +15,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from attrs import evolve
+
 from executor import limits
 from executor.errors import ExecutorError
+from executor.logins import login_variables
 from executor.process import Command, run
+from executor.reading import NotRead
 from executor.resolve.program import uv_program
 from executor.state import scratch_directory
 from planner.facts.answers import Printed
 from planner.facts.needs import ProgramOutput
 from planner.logins import without_logins
+from planner.mask import Mask
 
 __all__ = ["PYTHON_VARIABLE", "output_of", "user_python"]
 
@@ -43,8 +48,20 @@ def output_of(
     """
     # Nothing of it has to be on the file system of the project, which may be read-only.
     with scratch_directory(None) as scratch:
-        extra = {"UV_OFFLINE": "1"} if offline else {}
-        return _output(need, Path(os.path.realpath(root / need.directory)), environ, extra, scratch)
+        extra: dict[str, str] = {"UV_OFFLINE": "1"} if offline else {}
+        missing: tuple[str, ...] = ()
+        logins: Mapping[str, str] = {}
+        try:
+            logins = login_variables(need.indexes, need.secrets, environ, root)
+        except NotRead as error:
+            # Not every program asks an index.
+            missing = (f"{error.found}: {error.fix}",)
+        directory = Path(os.path.realpath(root / need.directory))
+        printed = _output(need, directory, environ, {**extra, **logins}, scratch)
+        if printed.worked:
+            return printed
+        hide = Mask(logins.values())
+        return evolve(printed, failures=(*map(hide, printed.failures), *missing))
 
 
 def _output(

@@ -19,7 +19,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from executor import limits
-from executor.logins import index_logins
+from executor.logins import login_variables
 from executor.process import Command, run
 from executor.reading import NotRead
 from executor.resolve.closure import closure, locations, wants
@@ -27,7 +27,6 @@ from executor.resolve.machine import FOREIGN, Machine, machine
 from executor.resolve.overrides import contested, override
 from executor.resolve.program import uv_program
 from executor.resolve.switch import Switch, switch
-from executor.secrets import secret_value
 from executor.state import scratch_directory
 from planner.facts.needs import Resolve
 from planner.immutable import frozen
@@ -39,7 +38,7 @@ from planner.requirements.options import beside, canonical_options, installer_ar
 from planner.requirements.packages import Package
 from planner.requirements.resolution import Inputs, Resolution
 from planner.requirements.urls import is_version_control, origin_of
-from planner.settings.package_indexes import PackageIndex, index_key
+from planner.settings.package_indexes import PackageIndex
 from planner.values import EnvTemplate
 
 __all__ = ["addresses", "commands", "files", "resolve"]
@@ -139,25 +138,10 @@ def _given(need: Resolve, environ: Mapping[str, str], root: Path | None) -> Give
     if unset := _unset(need.inputs, environ):
         return unset
     try:
-        logins = dict(_logins(need, environ, root))
+        logins = login_variables(_named(need.inputs), need.secrets, environ, root or Path())
     except NotRead as error:
         return Resolution(reason=f"{error.found}: {error.fix}")
     return Given(environ, logins, machine(each for each in _named(need.inputs) if each.packages))
-
-
-def _logins(need: Resolve, environ: Mapping[str, str], root: Path | None) -> Iterator[tuple[str, str]]:
-    """The variables in which uv looks for the logins of indexes. NotRead if a secret has none."""
-    wanted = {index.secret for index in _named(need.inputs)}
-    values: dict[str, bytes] = {}
-    for name, source in need.secrets.items():
-        if name in wanted:
-            try:
-                values[name] = secret_value(source.secret, root or Path(), environ)
-            except NotRead as error:
-                raise NotRead(f"the secret {name} is not there: {error.found}", error.fix) from None
-    for index, login in index_logins(_named(need.inputs), values):
-        yield f"UV_INDEX_{index_key(index.name)}_USERNAME", login.user
-        yield f"UV_INDEX_{index_key(index.name)}_PASSWORD", login.password
 
 
 def _unset(inputs: Inputs, environ: Mapping[str, str]) -> Resolution | None:

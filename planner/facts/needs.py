@@ -17,6 +17,7 @@ from planner.files.tree import Tree
 from planner.immutable import frozen
 from planner.requirements.packages import Package
 from planner.requirements.resolution import Inputs, Resolution
+from planner.settings.package_indexes import PackageIndex
 from planner.settings.secrets import SecretSource
 from planner.values import FrozenMapping, ImageRef, freeze
 
@@ -72,10 +73,13 @@ class ProgramOutput(Need[Printed]):
     """What the first of these commands prints that works, run in a directory of the project.
 
     `{directory}` in a word stands for that directory, and `{python}` for the Python that the user works in.
+    `indexes` may be asked, and `secrets` says where their logins are found.
     """
 
     commands: tuple[tuple[str, ...], ...]
     directory: str = "."
+    indexes: tuple[PackageIndex, ...] = ()
+    secrets: Mapping[str, SecretSource] = field(default=FrozenMapping(), converter=freeze)
 
 
 @frozen

@@ -109,6 +109,12 @@ class Settings:
         return SecretSource(self.secrets[name], self.placed(Problem.at(("secrets", name), "", "")).where)
 
     @property
+    def login_sources(self) -> Mapping[str, SecretSource]:
+        """Where the logins of indexes are found, by the names of their secrets."""
+        names = dict.fromkeys(index.secret for index in self.package_indexes if index.secret)
+        return FrozenMapping({name: self.secret_source(name) for name in names})
+
+    @property
     def variables(self) -> Mapping[str, tuple[str, str]]:
         """The environment variables that are referred to, each with the setting that first does."""
         return {

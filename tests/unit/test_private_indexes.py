@@ -13,11 +13,12 @@ import pytest
 
 from executor.errors import ExecutorError
 from executor.logins import Login, login_of, mounted_logins, netrc_of
+from executor.observe.programs import output_of
 from executor.process import Command, run
 from executor.reading import NotRead
 from executor.resolve.uv import resolve
 from planner.errors import Place
-from planner.facts.needs import Resolve
+from planner.facts.needs import ProgramOutput, Resolve
 from planner.image.plan import ImagePlan
 from planner.render.dockerfile import dockerfile
 from planner.requirements.indexes import as_options
@@ -153,6 +154,26 @@ def test_an_index_whose_certificate_nobody_trusts_is_not_asked(
     found = resolved(public, index, Secret(env="PYPI"), PYPI=PASSWORD)
     assert "certificate" in found.reason
     assert PASSWORD not in found.reason
+
+
+@pytest.mark.parametrize("given", [PASSWORD, None])
+def test_a_program_that_lists_packages_has_the_logins_of_indexes(tmp_path: Path, given: str | None) -> None:
+    """uv asks the indexes of a pyproject.toml that has no lock; one that asks none needs no login."""
+    script = "import os, sys; sys.exit(os.environ.get('UV_INDEX_CORP_PASSWORD', 'no login'))"
+    index = PackageIndex(name="corp", url="https://pypi.corp", secret="pypi")  # a name
+    secrets = {"pypi": SecretSource(Secret(env="PYPI"), Place())}
+    environ = {**os.environ, **({"PYPI": given} if given else {})}
+    commands = ((sys.executable, "-c", script),)
+    found = output_of(ProgramOutput(commands, ".", (index,), secrets), tmp_path, environ)
+    assert not found.worked
+    missing = "the secret pypi is not there: environment variable PYPI is not set: set it: export PYPI=…"
+    if given is None:
+        assert found.failures[-1] == missing
+        assert "no login" in found.failures[0]
+    else:
+        assert [each.rpartition(": ")[2] for each in found.failures] == ["***"]
+    commands = ((sys.executable, "-c", "print('six')"),)
+    assert output_of(ProgramOutput(commands, ".", (index,), secrets), tmp_path, environ).text == "six\n"
 
 
 # --- what a secret says
