@@ -162,10 +162,17 @@ class _Application:
 
         ExecutorError with all that is wrong.
         """
-        every = tuple(images)
-        values = read_secrets(every, self._root)
-        logins = [each for image in every for each in passwords(image, values)]
-        self._mask = Mask((*self._hidden, *hidden_parts(values.values()), *logins))
+        hidden, errors = list(self._hidden), []
+        # Two images can have a secret of one name from two places.
+        for image in images:
+            try:
+                values = read_secrets([image], self._root)
+                hidden += (*hidden_parts(values.values()), *passwords(image, values))
+            except ExecutorError as error:
+                errors.append(error)
+        if errors:
+            raise ExecutorError.joined(errors)
+        self._mask = Mask(hidden)
 
     def _decisions(self) -> Mapping[str, Decision]:
         """What is done about each image, from lock, records and registry, and the engine where it matters."""

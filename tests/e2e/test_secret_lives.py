@@ -111,3 +111,36 @@ def test_a_file_that_is_not_there_is_said_before_anything_is_built(using: Projec
     assert "secret.netrc: ~/.netrc does not exist" in refused.err
     assert "pipeline.p.settings.docker.secrets.own: keys/own does not exist" in refused.err
     assert using.ok("builds", "list", "-o", "json").data["builds"] == []
+
+
+STEPS: Final = """
+    [pipeline.p]
+    steps = ["one", "two"]
+    [pipeline.p.settings.docker]
+    parent_image = "{base}"
+    environment = {{ RUN_OF = "{run}" }}
+    local_project_install_command = "cat /run/secrets/token; sha256sum < /run/secrets/token > read; {end}"
+    build_config.build_options.network = "none"
+    [pipeline.p.step.one.settings.docker]
+    secrets = {{ token = {{ env = "FIRST" }} }}
+    [pipeline.p.step.two.settings.docker]
+    secrets = {{ token = {{ env = "SECOND", version = 2 }} }}
+    """
+
+
+def test_two_steps_have_a_secret_of_one_name_from_two_places(using: Project, tags: Tags, base: str) -> None:
+    run = uuid.uuid4().hex
+    using.write({"stowplan.toml": STEPS.format(base=base, run=run, end="exit 3")})
+    missing = using.run("apply")
+    assert missing.code == 1
+    assert [f"variable {name} is not set" in missing.err for name in ("FIRST", "SECOND")] == [True, True]
+    env = {"FIRST": "first-of-all", "SECOND": "second-to-none"}
+    failed = using.run("apply", "-o", "json", env=env)
+    assert failed.code == 1
+    assert "***" in failed.err
+    for value in env.values():
+        assert value not in failed.out + failed.err
+    using.write({"stowplan.toml": STEPS.format(base=base, run=run, end="true")})
+    images = using.ok("apply", "-o", "json", env=env).data["images"]
+    found = [tags.engine.run(image["reference"], ("cat", "/app/read")).output.split()[0] for image in images]
+    assert found == [hashlib.sha256(value.encode()).hexdigest() for value in env.values()]
