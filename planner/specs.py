@@ -205,7 +205,7 @@ class Specs:
             found = self.facts.ask(need)
             if found.left_out:
                 text = (
-                    f"not minded, since no other machine may have it: {', '.join(found.left_out)}; "
+                    f"ignored, since other machines may not have it: {', '.join(found.left_out)}; "
                     "an index that the project needs belongs in package_indexes"
                 )
                 self.sources.notes[Note("machine-indexes", "package_indexes", text)] = None

@@ -1,4 +1,4 @@
-"""What this machine says of uv and pip for itself, as far as a resolution minds it.
+"""What this machine says of uv and pip for itself, as far as a resolution uses it.
 
 Owns the rule: how something is reached is the machine's to say (a mirror in place of PyPI, certificates,
 proxies, a cache, logins), and which packages there are to choose from is the project's. So uv is given a

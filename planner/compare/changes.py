@@ -161,24 +161,19 @@ def _parent(old: ImageSpec, new: ImageSpec, seen: Seen) -> Iterator[Change]:
     before, after = old.parent, new.parent
     if not (isinstance(before, ExternalImage) and isinstance(after, ExternalImage)):
         shown = [
-            str(each) if isinstance(each, ExternalImage) else f"planned {each.hash.short}"
+            str(each) if isinstance(each, ExternalImage) else f"built from a Dockerfile ({each.hash.short})"
             for each in (before, after)
         ]
         if shown[0] != shown[1]:
-            yield Change(
-                "",
-                "parent_image",
-                None,
-                "changed",
-                shown[0],
-                shown[1],
-                f"parent image: {shown[0]} → {shown[1]}",
-            )
+            text = f"parent image: {shown[0]} → {shown[1]}"
+            if isinstance(before, ImageSpec) and isinstance(after, ImageSpec):
+                text = _rebuilt(before.hash, after.hash)
+            yield Change("", "parent_image", None, "changed", shown[0], shown[1], text)
             return
-        planned = [image.hash.short for image in seen.parents if image]
+        planned = [image.hash for image in seen.parents if image]
         if len(set(planned)) > 1:
-            text = f"parent image: planned {planned[0]} → {planned[1]}"
-            yield Change("", "parent_image", None, "rebuilt", planned[0], planned[1], text)
+            was, now = planned
+            yield Change("", "parent_image", None, "rebuilt", was.short, now.short, _rebuilt(was, now))
         return
     digests = [str(each.digest) if each.digest else None for each in (before, after)]
     if before.reference != after.reference:
@@ -199,6 +194,10 @@ def _parent(old: ImageSpec, new: ImageSpec, seen: Seen) -> Iterator[Change]:
         ids = [each.short if each else "none" for each in (seen.old.parent_id, seen.new.parent_id)]
         text = f"parent image: {after.reference.familiar} was rebuilt ({ids[0]} → {ids[1]})"
         yield Change("", "parent_image", name, "rebuilt", ids[0], ids[1], text)
+
+
+def _rebuilt(before: Digest, after: Digest) -> str:
+    return f"parent image: the image of the Dockerfile changed ({before.short} → {after.short})"
 
 
 def _files(old: CopyFiles | None, new: CopyFiles | None, seen: Seen) -> Iterator[Change]:

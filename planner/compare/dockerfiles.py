@@ -64,11 +64,10 @@ def _lines(old: BuildDockerfile, new: BuildDockerfile) -> Iterator[Change]:
     for kind, begin, end, first, last in matcher.get_opcodes():
         if kind == "equal":
             continue
-        pairs = zip_longest(range(begin, end), range(first, last))
-        for was, now in pairs:
+        for was, now in _pairs(old, range(begin, end), new, range(first, last)):
             before = None if was is None else old.lines[was]
             after = None if now is None else new.lines[now]
-            where = _place(old, was) if now is None else _place(new, now)
+            where = _place(old, was, new.file) if now is None else _place(new, now, old.file)
             if before is None:
                 code, text = "added", f"{where}: + {_cut(after)}"
             elif after is None:
@@ -78,10 +77,29 @@ def _lines(old: BuildDockerfile, new: BuildDockerfile) -> Iterator[Change]:
             yield Change("", _FIELD, where, code, before, after, text)
 
 
-def _place(item: BuildDockerfile, index: int | None) -> str:
-    """Where an instruction stands: in the file where that is known, which no lock says."""
+def _pairs(
+    old: BuildDockerfile, before: range, new: BuildDockerfile, after: range
+) -> Iterator[tuple[int | None, int | None]]:
+    """What stands in place of what: an instruction only in that of another of its kind, in their order."""
+    left = list(before)
+    for now in after:
+        keyword = new.lines[now].split(maxsplit=1)[0]
+        same = next((was for was in left if old.lines[was].split(maxsplit=1)[0] == keyword), None)
+        if same is None:
+            yield None, now
+            continue
+        while left and left[0] != same:
+            yield left.pop(0), None
+        left.pop(0)
+        yield same, now
+    yield from ((was, None) for was in left)
+
+
+def _place(item: BuildDockerfile, index: int | None, file: str | None) -> str:
+    """Where an instruction stands, as far as it is known: no lock says the file, which the other side may."""
     number = item.numbers[index] if index is not None and item.numbers else None
-    return f"{item.file or 'Dockerfile'}:{number}" if number else item.file or "Dockerfile"
+    name = item.file or file or "Dockerfile"
+    return f"{name}:{number}" if number else name
 
 
 def _cut(text: str | None, other: str | None = None) -> str:

@@ -114,6 +114,7 @@ def _head(spec: ImageSpec, base: str | None) -> Iterator[str]:
         yield f"# Parent image: {parent.reference}"
         yield f"FROM {parent.base}"
     else:
+        yield "# Parent image: built from the Dockerfile of the settings"
         yield f"FROM {base or f'stowplan-spec:{parent.hash.hex}'}"
     yield from (f"ARG {name}" for name in spec.build_args if name not in PROXIES)
     if _sets_user(spec) or _user_below(spec):

@@ -65,7 +65,7 @@ class Resolution:
     `overridden` are packages at versions that somebody excludes: the sources that prevail asked for them.
     `transient` says whether asking again later may help, `impossible` that the requirements are what is
     wrong, and `refused` that the options beside them are.
-    `left_out` is what this machine says of indexes for itself, and was not minded.
+    `left_out` is what this machine says of indexes for itself, and was ignored.
     """
 
     packages: tuple[Package, ...] = ()

@@ -376,7 +376,12 @@ def test_diff_names_the_instruction_with_its_line() -> None:
     found = changes(world(), after)
     assert found["training/dockerfile"] == ["Dockerfile:15: USER app → USER other"]
     assert len(found["training"]) == 1
-    assert found["training"][0].startswith("parent image: planned ")
+    assert found["training"][0].startswith("parent image: the image of the Dockerfile changed (")
+    replaced = world(TEXT.replace("USER app", "WORKDIR /srv\nUSER other"))
+    assert changes(world(), replaced)["training/dockerfile"] == [
+        "Dockerfile:15: + WORKDIR /srv",
+        "Dockerfile:16: USER app → USER other",
+    ]
     added = world("# a line above\n" + TEXT + 'RUN true\nCMD ["python"]\n')
     assert changes(world(), added)["training/dockerfile"] == [
         "Dockerfile:17: + RUN true",
@@ -584,7 +589,7 @@ def test_the_python_of_the_last_stage_is_what_requirements_are_resolved_for() ->
 def test_commands_run_as_root_on_a_dockerfile_that_ends_as_somebody_else() -> None:
     settings = {**ALONE, "apt_packages": ["git"]}
     text = dockerfile(plan_of(settings, world=world()).images[1].spec, "below")
-    assert text.splitlines()[:2] == ["FROM below", "USER 0"]
+    assert text.splitlines()[1:3] == ["FROM below", "USER 0"]
     assert text.splitlines()[-1] == "USER app"
     # `user` says who runs it in the end.
     text = dockerfile(plan_of({**settings, "user": "1000"}, world=world()).images[1].spec, "below")

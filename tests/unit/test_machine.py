@@ -219,5 +219,5 @@ def test_a_note_names_what_was_left_out() -> None:
     plan = make_plan(pipeline, LOCAL, facts.also({need: found}))
     (text,) = [note.text for note in plan.notes if note.code == "machine-indexes"]
     assert text.startswith(
-        "not minded, since no other machine may have it: UV_INDEX, /etc/pip.conf: find-links;"
+        "ignored, since other machines may not have it: UV_INDEX, /etc/pip.conf: find-links;"
     )
