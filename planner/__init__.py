@@ -61,6 +61,7 @@ from planner.render.dockerfile import context_files, dockerfile
 from planner.requirements.resolution import Resolution
 from planner.settings.build_options import BuildConfig, BuildOptions
 from planner.settings.docker import DockerSettings
+from planner.settings.secrets import Secret
 from planner.stack import ContainerRegistry, Stack
 from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller
 
@@ -72,7 +73,7 @@ __all__ = [
     "ImageRef", "ImageSpec", "Integration", "Kind", "LocalImage", "Lock", "NamedSpec", "Need", "Note",
     "Pin", "Pins", "Pipeline", "Place", "PlanSpec", "PlannerError", "Presence", "Printed", "Problem",
     "ProgramOutput", "ProjectFiles", "Pushed", "PythonOf", "PythonPackageInstaller", "PythonVersion",
-    "Report", "RequirementsFile", "Resolution", "Resolve", "Stack", "Step", "Tree", "Variable",
+    "Report", "RequirementsFile", "Resolution", "Resolve", "Secret", "Stack", "Step", "Tree", "Variable",
     "context_files", "decide", "diff", "dockerfile", "dumps", "loads", "make_plan", "make_spec", "needs",
     "rebuilt_layers",
 ]  # fmt: skip

@@ -77,6 +77,8 @@ def _is_random(text: str) -> bool:
     """Whether a text is one that nobody would write who means a word, a number or a place."""
     if len(text) < _SHORTEST or " " in text or re.fullmatch(_HARMLESS, text):
         return False
+    if not (re.search("[0-9]", text) or (re.search("[a-z]", text) and re.search("[A-Z]", text))):
+        return False
     counts = Counter(text)
     entropy = -sum(count / len(text) * log2(count / len(text)) for count in counts.values())
     return entropy >= min(_LEAST_ENTROPY, log2(len(text)))

@@ -376,6 +376,8 @@ def test_what_looks_like_a_credential(name: str, value: str) -> None:
         ("MAX_TOKEN", "4096"),
         ("PAD_TOKEN", "<pad>"),
         ("USE_TOKEN", "true"),
+        ("UNK_TOKEN", "[UNKNOWN_TOKEN]"),
+        ("PASSWORD", "the-one-of-the-vault"),
         ("TOKEN_FILE", "/run/secrets/token-x7Kq9vT2"),
         ("PYPI_TOKEN", "/run/secrets/pypi-x7Kq9vT2"),
         ("AUTH_TOKEN", "https://auth.example.com/token/v2"),
