@@ -63,6 +63,7 @@ _UNREACHABLE: Final = re.compile(
     # What git says.
     r"|Could not resolve host|Failed to connect to|Connection timed out"
 )
+_UNTRUSTED: Final = re.compile(r"invalid peer certificate: \w*(?:Issuer|CaUsedAsEndEntity)")
 # What uv says first where requirements come to nothing. What follows says why.
 _NO_SOLUTION: Final = "No solution found when resolving dependencies"
 # What uv says last where an index wants a login, or another one.
@@ -162,8 +163,8 @@ class _Asking:
     lock: Command
     listing: Command
     secrets: tuple[str, ...]
-    indexes: Mapping[str, str]
-    """What indexes are called, by the addresses that uv was given for them."""
+    indexes: Mapping[str, PackageIndex]
+    """The indexes of the project, by the addresses that uv was given for them."""
     switch: Switch | None
 
     def ask(self, command: Command) -> Resolution | None:
@@ -173,9 +174,12 @@ class _Asking:
             return None
         failure = _failure(done.stderr, self.secrets)
         if refused := _REFUSED.search(done.stderr):
-            name = self.indexes.get(refused[1], without_logins(refused[1]))
-            more = f"the index {name} says {refused[2]}: name a secret with its login in package_indexes"
-            return Resolution(reason=f"{failure.reason}; {more}")
+            index = self.indexes.get(refused[1])
+            name = index.name if index else without_logins(refused[1])
+            fix = "name a secret with its login in package_indexes"
+            if index and index.secret:
+                fix = f"look at the secret {index.secret}"
+            return Resolution(reason=f"{failure.reason}; the index {name} says {refused[2]}: {fix}")
         return failure
 
     def written(self) -> Mapping[str, Any]:
@@ -199,9 +203,9 @@ def _asking(need: Resolve, given: Given, overridden: Collection[str] = ()) -> It
             lock, listing = (_through(running, command, env) for command in (lock, listing))
         else:
             lock, listing = evolve(lock, env=env), evolve(listing, env=env)
-        names = {each.url: each.name for each in indexes}
+        names = {each.url: each for each in indexes}
         if running:
-            names |= {running.address(each): each.name for each in running.limited}
+            names |= {running.address(each): each for each in running.limited}
         yield _Asking(directory, lock, listing, secrets, names, running)
 
 
@@ -338,5 +342,7 @@ def _failure(stderr: str, secrets: Iterable[str]) -> Resolution:
     reason = Mask(secrets)(said or " ".join(stderr.split()) or "uv says nothing")
     if _USAGE in stderr:
         return Resolution(reason=reason, refused=True)
+    if _UNTRUSTED.search(stderr):
+        return Resolution(reason=f"{reason}: name a bundle with its authority in SSL_CERT_FILE")
     transient = _UNREACHABLE.search(stderr) is not None
     return Resolution(reason=reason, transient=transient, impossible=not transient)
