@@ -86,8 +86,8 @@ def _is_random(text: str) -> bool:
 
 # A value after a name that says what it is: netrc, INI files, JSON, YAML, .npmrc, .env.
 _NAMED: Final = (
-    r"(?i)(?:password|passwd|passphrase|token|secret|api[_-]?key|access[_-]?key|private[_-]?key|auth)\w*"
-    r"[\"']?\s*(?:[=:]|\s)\s*[\"']?([^\s\"']{4,})"
+    r"(?i)(?:password|passwd|passphrase|token|secret|api[_-]?key|access[_-]?key|private[_-]?key|auth)\w{0,40}"
+    r"[\"']?(?:\s*[=:]\s*|\s+)[\"']?([^\s\"']{4,})"
 )
 _WORD: Final = r"[^\s\"'`,;(){}\[\]<>]{8,}"
 _HOST: Final = r"(?i)(?:[a-z]+://)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)+(?::[0-9]+)?(?:/[a-z0-9_./-]*)?"
