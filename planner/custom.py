@@ -8,17 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field
 
-from planner.dockerfiles.context import ContextSource
-from planner.dockerfiles.model import Dockerfile
-from planner.dockerfiles.origins import BUILD_PLATFORM
-from planner.dockerfiles.origins import NamedImage as Written
-from planner.dockerfiles.pinning import needed_lines, pinned
-from planner.dockerfiles.reach import Reach, reached
-from planner.dockerfiles.reading import read
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.facts.facts import Facts
 from planner.facts.needs import FileText
@@ -28,6 +21,12 @@ from planner.immutable import frozen
 from planner.settings.effective import Settings
 from planner.settings.secrets import Secret, mount_id, versions_of
 from planner.values import Digest, FrozenMapping, ImageRef
+
+if TYPE_CHECKING:
+    from planner.dockerfiles.context import ContextSource
+    from planner.dockerfiles.model import Dockerfile
+    from planner.dockerfiles.origins import NamedImage as Written
+    from planner.dockerfiles.reach import Reach
 
 # Two machines that may build: what a Dockerfile comes to may not depend on which of them does.
 _MACHINES: Final = ("linux/amd64", "linux/arm64")
@@ -75,7 +74,10 @@ class Custom:
         return self.reach.sources
 
     @cached_property
-    def _lines(self) -> tuple[tuple[str, int], ...]:
+    def lines(self) -> tuple[tuple[str, int], ...]:
+        """What is built: the statements that its target needs, each with the number of its line."""
+        from planner.dockerfiles.pinning import needed_lines  # noqa: PLC0415  # as in _custom
+
         return tuple(needed_lines(self.dockerfile, self.reach))
 
     def place(self, line: int) -> Place:
@@ -108,7 +110,7 @@ class Custom:
 
     def instruction(self, images: Iterable[NamedImage], secrets: Mapping[str, int]) -> BuildDockerfile:
         """The instruction that builds it, with the images that it takes from besides the one it stands on."""
-        lines, numbers = zip(*self._lines, strict=True)
+        lines, numbers = zip(*self.lines, strict=True)
         return BuildDockerfile(lines, tuple(dict.fromkeys(images)), secrets, self.dockerfile.path, numbers)
 
 
@@ -145,6 +147,11 @@ def _of_spec(spec: ImageSpec) -> Custom:
 def _custom(
     text: str, path: str, arguments: Mapping[str, str], target: str | None, platform: str | None
 ) -> Custom:
+    # Most projects have no Dockerfile.
+    from planner.dockerfiles.origins import BUILD_PLATFORM  # noqa: PLC0415
+    from planner.dockerfiles.reach import reached  # noqa: PLC0415
+    from planner.dockerfiles.reading import read  # noqa: PLC0415
+
     dockerfile = read(text, path)
     first, second = (
         reached(dockerfile, platform or machine, machine, arguments, target) for machine in _MACHINES
@@ -176,6 +183,8 @@ def _on_platform(found: str, fix: str) -> PlannerError:
 
 def pinned_lines(spec: ImageSpec) -> tuple[str, ...]:
     """The instructions of the Dockerfile that is built, with the digest of each image that it names."""
+    from planner.dockerfiles.pinning import pinned  # noqa: PLC0415  # as in _custom
+
     item, custom = spec.dockerfile, custom_of_spec(spec)
     assert item is not None  # noqa: S101  # whoever asks has looked
     pins = {(each.image.reference, each.platform): each.image.digest for each in spec.images}
@@ -210,7 +219,7 @@ def dockerfile_faults(spec: ImageSpec) -> Iterator[str]:
     except PlannerError as error:
         yield from (f"its Dockerfile cannot be read: {problem.found}" for problem in error.problems)
         return
-    if tuple(line for line, _ in needed_lines(custom.dockerfile, custom.reach)) != item.lines:
+    if tuple(line for line, _ in custom.lines) != item.lines:
         yield "its Dockerfile is not written as it is planned"
     if {mount.name for mount in custom.reach.secrets} != set(item.secrets or ()):
         yield "the secrets that its Dockerfile mounts are not those that it names"

@@ -6,12 +6,12 @@ Owns which ignore file is in effect, as BuildKit has it, and what is said of a s
 from __future__ import annotations
 
 import posixpath
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from planner.code import IGNORE_FILE
 from planner.custom import Custom
-from planner.dockerfiles.context import ContextSource, narrowed, reached_files
 from planner.errors import PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.facts.needs import FileText, FileTree
@@ -20,6 +20,9 @@ from planner.files.ignore import IgnoreRules
 from planner.files.tree import Tree
 from planner.immutable import frozen
 from planner.settings.effective import Settings
+
+if TYPE_CHECKING:
+    from planner.dockerfiles.context import ContextSource
 
 __all__ = ["Context", "context_tree"]
 
@@ -75,6 +78,8 @@ def context_tree(context: Context, custom: Custom, facts: Facts) -> tuple[Tree, 
     Nothing is looked at where nothing is copied. PlannerError with every source that the context does not
     have.
     """
+    from planner.dockerfiles.context import narrowed, reached_files  # noqa: PLC0415  # as in planner.custom
+
     if not custom.sources:
         return Tree.of(()), False
     rules, file = context.rules(facts)
