@@ -314,7 +314,7 @@ def test_exactly_the_right_images_move_and_diff_names_the_instruction(project: P
     assert stale.code == 1
     assert "docker/Dockerfile:3: RUN echo 1 > /one → RUN echo 2 > /one" in stale.out + stale.err
     found = project.run("diff", "-o", "json")
-    texts = {change["image"]: change["text"] for each in found.data["plans"] for change in each["changes"]}
+    texts = {change["image"]: change["text"] for change in found.data["changes"]}
     assert texts["p"] == "docker/Dockerfile:3: RUN echo 1 > /one → RUN echo 2 > /one"
     assert texts["p/on_top"].startswith("parent image: the image of the Dockerfile changed (")
     assert "p/apart" not in texts

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from planner import (
     BuildPlan,
+    Change,
     Digest,
     ExternalImage,
     FileTree,
@@ -630,3 +631,83 @@ def test_an_image_of_another_kind_is_none_of_a_dockerfile() -> None:
             ExternalImage(ref("a"), Digest("0" * 64)),
             (BuildDockerfile(("FROM a",)), BuildDockerfile(("FROM b",))),
         )
+
+
+def test_reuse_that_is_prevented_is_prevented_of_both() -> None:
+    images = plan_of({**MORE, "prevent_build_reuse": True}, world=world()).images
+    assert [image.destination.prevent_reuse for image in images] == [True, True]
+    # One step that asks for it has the image below built again, for the others too.
+    images = plan_of(
+        MORE, {"a": {}, "b": {"environment": {"B": "1"}, "prevent_build_reuse": True}}, world=world()
+    ).images
+    assert {image.name: image.destination.prevent_reuse for image in images} == {
+        "training/dockerfile": True,
+        "training": False,
+        "training/b": True,
+    }
+
+
+def test_a_lock_with_a_dockerfile_needs_one_in_the_settings() -> None:
+    lock = loads(dumps(Lock([spec_of(MORE, world=world())])))
+    with pytest.raises(PlannerError) as caught:
+        frozen_plan({"environment": {"A": "1"}}, world(), Pins(lock))
+    (problem,) = caught.value.problems
+    assert str(problem.where) == "stowplan.lock"
+    assert problem.found == "it has an image of a Dockerfile, and the settings name none"
+
+
+def test_secrets_that_are_mounted_are_those_that_are_declared() -> None:
+    text = (
+        "FROM python:3.11-slim\nRUN --mount=type=secret,id=pypi true\nRUN --mount=type=secret,id=npm true\n"
+    )
+    assert problems(ALONE, text) == [
+        "Dockerfile:2: mounts the secret pypi, which is not declared",
+        "Dockerfile:3: mounts the secret npm, which is not declared",
+    ]
+    declared = {name: {"env": name.upper()} for name in ("pypi", "npm", "other")}
+    image = only({**ALONE, "secrets": declared}, text)
+    assert image.spec.secrets == {"pypi": 1, "npm": 1}
+    assert image.secrets.keys() == {"pypi", "npm"}
+    # Where the value is found is no difference, and what a builder calls a secret has its version.
+    elsewhere = {**declared, "pypi": {"file": "~/.netrc"}}
+    assert only({**ALONE, "secrets": elsewhere}, text).hash == image.hash
+    newer = only({**ALONE, "secrets": {**declared, "pypi": {"env": "PYPI", "version": 2}}}, text)
+    assert newer.spec.hash != image.spec.hash
+    assert dockerfile(newer.spec).splitlines()[1:] == [
+        "RUN --mount=type=secret,id=pypi@2,target=/run/secrets/pypi true",
+        "RUN --mount=type=secret,id=npm true",
+    ]
+    assert [change.text for change in diff_of(image, newer)] == [
+        "dockerfile: version of the secret pypi: 1 → 2"
+    ]
+
+
+def diff_of(old: ImagePlan, new: ImagePlan) -> tuple[Change, ...]:
+    """What `diff` says of two plans of one image."""
+    return diff(BuildPlan("p", "s", (old,)), BuildPlan("p", "s", (new,)))
+
+
+def test_a_file_with_a_secret_is_not_copied() -> None:
+    text = "FROM python:3.11-slim\nCOPY . /\n"
+    settings = {**ALONE, "secrets": {"pypi": {"file": "token.txt"}}}
+    (found,) = problems(settings, text, entries=(file("token.txt", "hunter22"),))
+    assert found == "secrets.pypi.file: token.txt is copied into the image, where everybody can read it"
+    kept = world("FROM python:3.11-slim\nCOPY other.txt /\n", entries=(*ENTRIES, file("token.txt")))
+    assert plan_of(settings, world=kept).images
+
+
+def test_what_a_dockerfile_leaves_to_whoever_builds_on_it_is_refused_where_we_do() -> None:
+    text = "FROM python:3.11-slim\nONBUILD COPY . /src\n"
+    assert only(text=text).builds
+    (found,) = problems(MORE, text)
+    assert found.startswith("Dockerfile:2: ONBUILD would be carried out in the image on top")
+
+
+def test_default_rules_and_suspicious_files_are_notes_of_a_context_too() -> None:
+    text = "FROM scratch\nCOPY . /\n"
+    entries = (file("a"), file(".env", "TOKEN=1"), file("id_rsa", "key"))
+    plan = plan_of(ALONE, world=world(text, entries=entries))
+    assert set(plan.images[0].checkout.trees["context"].paths()) == {"Dockerfile", "a", "id_rsa"}
+    codes = {note.code: note.text for note in plan.notes}
+    assert "default-ignore-rules" in codes
+    assert codes["suspicious-files"].startswith("id_rsa is copied")
