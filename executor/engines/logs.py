@@ -90,8 +90,8 @@ def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
     where = Place(file=f"Dockerfile of {image.name}", line=line)
     if step is not None and step.place is not None:
         where = step.place
-    # Only a parent comes from a registry: what a command of a step says is about something else.
-    later = instruction.startswith("FROM ") and passes(reason)
+    # Only a parent and a frontend come from a registry: what a command says is about something else.
+    later = instruction.startswith(("FROM ", "# syntax=")) and passes(reason)
     kind = Failure.REGISTRY_UNAVAILABLE if later else Failure.BUILD_FAILED
     return BuildFailed([Problem(where, log.mask(said), log.mask(fix), "build-failed")], kind)
 

@@ -567,3 +567,22 @@ def test_what_is_built_on_a_dockerfile_is_pushed_and_a_new_clone_builds_nothing(
         ("p", "reused", "in-registry"),
     ]
     assert builder.inspect(made[0]["reference"]) is None
+
+
+def test_a_frontend_that_cannot_be_had_is_left_aside_or_said_with_its_line(
+    project: Project, builder: Engine, base: str
+) -> None:
+    """Only BuildKit reads a Dockerfile with what `# syntax` names."""
+    del builder
+    text = f"# syntax=localhost:1/nobody/frontend:1\nFROM {base}\nRUN true\n"
+    project.write({"stowplan.toml": ALONE, "docker/Dockerfile": text})
+    notes = project.ok("plan", "-o", "json").data["notes"]
+    assert "localhost:1/nobody/frontend:1" in {note["key"] for note in notes if note["code"] == "unpinned"}
+    ran = project.run("apply", "-o", "json")
+    if project.env["STOWPLAN_DOCKER_BUILDER"] != "buildkit":
+        assert ran.code == 0, ran.err
+        return
+    assert ran.code == 75
+    (problem,) = ran.data["images"][0]["error"]
+    assert (problem["file"], problem["line"]) == ("docker/Dockerfile", 1)
+    assert "localhost:1/nobody/frontend:1" in problem["found"]
