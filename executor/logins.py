@@ -5,7 +5,6 @@ Refuses to show one: an error says what is wrong with a secret, and nothing of w
 
 from __future__ import annotations
 
-import netrc
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -65,6 +64,8 @@ def login_of(value: bytes, url: str) -> Login:
 
 
 def _entry(text: str, host: str) -> Login:
+    import netrc  # noqa: PLC0415  # few secrets are one
+
     with scratch_directory(None) as directory:
         path = directory / "netrc"
         path.touch(0o600)

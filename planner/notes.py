@@ -59,6 +59,7 @@ def notes_of(
         *_code(images),
         *_tags(images),
         *_unnamed_secrets(images, settings),
+        *_plain_indexes(settings),
         *_credentials(settings),
     ]
     return tuple(dict.fromkeys(notes))
@@ -256,6 +257,18 @@ def _unnamed_secrets(images: tuple[ImagePlan, ...], settings: Mapping[str, Setti
             if name not in named and any(layer.gives(("secrets", name)) for layer in layers):
                 text = f"nothing names the secret {name}: a command reads it at {SECRET_DIRECTORY}/{name}"
                 yield Note("unnamed-secret", name, text)
+
+
+def _plain_indexes(settings: Mapping[str, Settings]) -> Iterator[Note]:
+    """Logins that whoever listens can read on their way."""
+    for asked in settings.values():
+        for index in asked.package_indexes:
+            if index.secret and not index.url.lower().startswith("https:") and index.host not in _LOOPBACK:
+                text = f"the login of the index {index.name} is sent to {index.host} without TLS"
+                yield Note("plain-index", index.name, text)
+
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def _credentials(settings: Mapping[str, Settings]) -> Iterator[Note]:

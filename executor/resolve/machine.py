@@ -124,8 +124,12 @@ def _uv_files(environ: Mapping[str, str]) -> Iterator[Path]:
         return
     if own := _in_config(environ, "uv/uv.toml"):
         yield own
-    system = [Path(each) / "uv/uv.toml" for each in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")]
+    system = [each / "uv/uv.toml" for each in _of_system(environ)]
     yield from [path for path in (*system, Path("/etc/uv/uv.toml")) if path.is_file()][:1]
+
+
+def _of_system(environ: Mapping[str, str]) -> Iterator[Path]:
+    yield from map(Path, (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"))
 
 
 def _in_config(environ: Mapping[str, str], name: str) -> Path | None:
@@ -154,7 +158,7 @@ def _pip_files(environ: Mapping[str, str]) -> Iterator[Path]:
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return
-    yield from (Path(each) / "pip/pip.conf" for each in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":"))
+    yield from (each / "pip/pip.conf" for each in _of_system(environ))
     yield Path("/etc/pip.conf")
     if legacy := in_home(environ, ".pip/pip.conf"):
         yield legacy

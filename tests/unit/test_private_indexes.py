@@ -309,3 +309,22 @@ def test_a_secret_without_a_login_is_said_before_anything_is_built() -> None:
     assert problem.code == "secret-unusable"
     assert problem.where.dotted == "pipeline.training.settings.docker.secrets.pypi"
     assert problem.found == "no login for the index corp: it has no entry for pypi.corp"
+
+
+@pytest.mark.parametrize(
+    ("url", "noted"),
+    [
+        ("http://pypi.corp/simple", True),
+        ("HTTP://PyPI.corp:8080", True),
+        ("https://pypi.corp/simple", False),
+        ("http://localhost:3141/simple", False),
+        ("http://[::1]:3141/simple", False),
+    ],
+)
+def test_a_login_that_is_sent_without_tls_is_a_note(url: str, noted: bool) -> None:
+    table = {"requirements": ["six"], "secrets": {"pypi": {"env": "PYPI"}}}
+    plan = plan_of({**table, "package_indexes": [{**CORP, "url": url}]}, world=World())
+    texts = [note.text for note in plan.notes if note.code == "plain-index"]
+    assert texts == (["the login of the index corp is sent to pypi.corp without TLS"] if noted else [])
+    plain = plan_of({**table, "package_indexes": [{"name": "corp", "url": url}]}, world=World())
+    assert "plain-index" not in {note.code for note in plain.notes}
