@@ -11,11 +11,12 @@ import base64
 import contextlib
 import hashlib
 import json
+import random
 import re
+import string
 import tarfile
 import tempfile
 import threading
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,7 @@ from tests.e2e.conftest import chosen_engine
 from tests.encodings import base64_of
 from tests.index import Index, package_index
 
+_RANDOM: Final = random.SystemRandom()
 # Each makes a value of a mark that nothing else has.
 SHAPES: Final[Mapping[str, Callable[[str], str]]] = {
     "plain": str,
@@ -71,8 +73,9 @@ class Planted:
 
     @classmethod
     def at(cls, place: str, shape: str) -> Planted:
-        # Letters and digits, which no encoding of a URL, a shell or JSON changes.
-        return cls(place, shape, f"Zq{uuid.uuid4().hex[:16]}")
+        # Letters and digits, which no encoding of a URL, a shell or JSON changes; so many kinds of them that
+        # not even the beginning of one is in another.
+        return cls(place, shape, "".join(_RANDOM.choices(string.ascii_letters + string.digits, k=18)))
 
     @property
     def name(self) -> str:
@@ -240,6 +243,7 @@ def planted(engine: Engine, project: Project, tmp_path: Path, base: str, index: 
         "parent": {"parent_image": f"{address}/none/none@sha256:{'0' * 64}"},
         "requirements": {"requirements": ["corp-bad"]},
         "apt": {"apt_packages": ["no-such-package-anywhere"]},
+        "dockerfile": {"dockerfile": "Dockerfile", "build_context_root": "."},
         "project": {"local_project_install_command": f"python3 leak.py {paths}"},
     }
     text = tomlkit.dumps({
@@ -249,7 +253,14 @@ def planted(engine: Engine, project: Project, tmp_path: Path, base: str, index: 
         },
         "stack": {"default": {}, "login": {"container_registry": {"uri": f"{address}/x"}}},
     })  # fmt: skip
-    project.write({"use.py": USE, "leak.py": LEAK})
+    mounted = [ENV[0], FILE[-1]]
+    flags = " ".join(f"--mount=type=secret,id={each.name}" for each in mounted)
+    own = " ".join(f"/run/secrets/{each.name}" for each in mounted)
+    project.write({
+        "use.py": USE,
+        "leak.py": LEAK,
+        "Dockerfile": f"FROM {base}\nCOPY leak.py /\nRUN {flags} python3 /leak.py {own}\n",
+    })  # fmt: skip
     (project.root / "stowplan.toml").write_text(text)
     yield project
     for build in project.run("builds", "list", "-o", "json").data["builds"]:
@@ -328,12 +339,13 @@ def test_secrets_are_found_where_the_docs_say_and_nowhere_else(
         for output, *command in FAILING:
             ran = planted.run(*command, "-o", output)
             assert (ran.code in (1, 75), found(said(ran))) == (True, set()), command
-        failed = said(planted.run("apply", "project"))
-        # It is the command that failed, and its output that was masked.
-        assert "the last words" in failed
-        assert "***" in failed
-        assert found(failed) == set()
-        for number in range(2, 7):
+        for pipeline in ("project", "dockerfile"):
+            failed = said(planted.run("apply", pipeline))
+            # It is the command that failed, and its output that was masked.
+            assert "the last words" in failed
+            assert "***" in failed
+            assert found(failed) == set()
+        for number in range(2, 8):
             for output in OUTPUTS:
                 assert found(said(planted.run("builds", "show", str(number), "-o", output))) == set()
         for more in ("--dockerfile", "--context"):
