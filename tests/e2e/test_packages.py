@@ -176,7 +176,7 @@ def test_prefer_own_requirements(project: Project, index: Index) -> None:
     ran = project.run("lock")
     assert ran.code == 1
     # alpha of the stack wants another beta.
-    assert "stack asks for alpha; requirements asks for beta<1." in ran.err
+    assert "stack asks for alpha at stack.default.orchestrator; requirements asks for beta<1." in ran.err
     fix = "change one of them, or set prefer_own_requirements = true to have those of requirements win"
     assert fix in ran.err
     written(project, index, "beta<1", more=f"{KNOWN}\n            prefer_own_requirements = true{stack}")
