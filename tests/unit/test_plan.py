@@ -686,7 +686,9 @@ def test_an_image_is_built_on_its_parent_s_working_tag() -> None:
     base, image = stacked()
     assert image.base == base.reference == f"localhost/stowplan:{base.hash.hex}"
     assert image.spec.external == base.spec.external
-    assert dockerfile(image.spec, image.base) == f"FROM {base.reference}\nUSER 0\nUSER 1000\n"
+    comment, *lines = dockerfile(image.spec, image.base).splitlines()
+    assert comment.startswith("# Parent image: ")
+    assert lines == [f"FROM {base.reference}", "USER 0", "USER 1000"]
     assert Capability.LOCAL_PARENT in required(image)
     assert Capability.LOCAL_PARENT not in required(base)
 
