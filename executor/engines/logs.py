@@ -20,7 +20,13 @@ from executor.engines.pushes import passes
 from executor.errors import BuildFailed, Failure
 from planner.custom import pinned_lines
 from planner.errors import Place, Problem
-from planner.image.instructions import InstallApt, InstallProject, InstallRequirements, SetEnvironment
+from planner.image.instructions import (
+    InstallApt,
+    InstallProject,
+    InstallRequirements,
+    SetEnvironment,
+    SetUser,
+)
 from planner.image.plan import ImagePlan
 from planner.immutable import frozen
 from planner.mask import Mask
@@ -120,6 +126,8 @@ def _said(image: ImagePlan, line: int | None, instruction: str, reason: str) -> 
             return f"{item.source} cannot be installed: {reason}"
         case InstallProject() as item:
             return f"local_project_install_command `{_cut(item.command)}` failed: {reason}"
+        case SetUser() as item:
+            return f"the parent image does not have the user {item.user}: {reason}"
         case _:
             return f"`{_cut(instruction)}` failed: {reason}"
 

@@ -79,6 +79,9 @@ _CONTEXT_DIRECTORIES: Final = "directories"
 _DIRECTORY_MODE: Final = 0o755
 _CONTEXT_REQUIREMENTS: Final = "requirements"
 
+# Users that there are in each image: numbers, and root.
+_SURE_USER: Final = re.compile(r"(?:[0-9]+|root)(?::(?:[0-9]+|root))?")
+
 # Arguments that every builder knows without a declaration (Dockerfile reference, "Predefined ARGs").
 PROXIES: Final = frozenset(
     name
@@ -241,6 +244,9 @@ def _lines(item: Instruction, cache: CacheMount | None, *, trusting: bool) -> It
             argv = json.dumps(["/bin/sh", "-c", script, item.command], ensure_ascii=False)
             yield f"RUN {secret_flags(item.secrets)}{trust}{argv}"
         case SetUser():
+            if not _SURE_USER.fullmatch(item.user):
+                # BuildKit gives the files of an unknown user to root, and the container does not start.
+                yield _run(f": > {MARKER}", f"chown {shlex.quote(item.user)} {MARKER}", begin=begin)
             yield f"USER {item.user}"
         case BuildDockerfile():
             yield from item.lines

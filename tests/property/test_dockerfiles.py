@@ -80,6 +80,11 @@ def _literal(word: str) -> str:
     return "".join(part.text for part in parts if isinstance(part, Literal))
 
 
+def _is_looked_up(user: str) -> bool:
+    """Whether a user or a group goes by a name that not each image has."""
+    return not all(each.isdigit() or each == "root" for each in user.split(":"))
+
+
 def _expected(item: Instruction) -> list[str]:
     """The commands that an instruction becomes."""
     match item:
@@ -93,7 +98,7 @@ def _expected(item: Instruction) -> list[str]:
         case CopyFiles():
             return [*(["COPY"] if item.owner or item.group_writes else []), "COPY", "WORKDIR"]
         case SetUser():
-            return ["USER"]
+            return [*(["RUN"] if _is_looked_up(item.user) else []), "USER"]
         case BuildDockerfile():
             raise AssertionError("what others wrote is compared with what they wrote")
 
@@ -178,7 +183,9 @@ def _check(item: Instruction, commands: list[official.Command], spec: ImageSpec)
             assert shell[:2] == ["/bin/sh", "-c"]
             assert '/bin/sh -c "$0"' in shell[2]
         case SetUser():
-            assert commands[0].value == (item.user,)
+            *check, user = commands
+            assert user.value == (item.user,)
+            assert all(f"chown {item.user} " in each.value[0] for each in check)
 
 
 def _check_custom(image: ImagePlan, item: BuildDockerfile) -> None:

@@ -302,7 +302,10 @@ def test_the_user_owns_the_directory_of_the_code() -> None:
         "COPY --chown=app:0 trees/files/ /app/",
         "WORKDIR /app",
     ]
-    assert layer_text(SetUser("app")) == "USER app"
+    assert layer_text(SetUser("1000:1000")) == "USER 1000:1000"
+    *check, user = layer_text(SetUser("app")).splitlines()
+    assert "    chown app /dev/shm/stowplan && \\" in check
+    assert user == "USER app"
 
 
 def test_any_user_may_write_to_the_directory_of_the_code() -> None:
@@ -474,10 +477,10 @@ def test_what_has_an_index_of_its_own_is_installed_from_there(name: str) -> None
 
 def test_a_source_whose_packages_are_in_layers_before_it_has_no_layer() -> None:
     item = InstallRequirements("stack", SIX, Installer(PIP), Closure())
-    spec = ImageSpec(ExternalImage(ref("x"), digest("x")), (item, SetUser("app")))
-    assert dockerfile(spec).splitlines()[2:] == ["USER 0", "USER app"]
+    spec = ImageSpec(ExternalImage(ref("x"), digest("x")), (item, SetUser("7")))
+    assert dockerfile(spec).splitlines()[2:] == ["USER 0", "USER 7"]
     assert context_files(spec) == {}
-    assert instruction_at(spec, 4) == SetUser("app")
+    assert instruction_at(spec, 4) == SetUser("7")
 
 
 def test_what_the_installer_is_told_twice_is_said_once() -> None:
