@@ -8,7 +8,7 @@ asked for.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -16,12 +16,10 @@ from attrs import Factory, define, evolve, field
 
 from planner.components import KINDS
 from planner.errors import Place, PlannerError, Problem, did_you_mean
-from planner.facts.answers import ImagePython
 from planner.facts.facts import Facts, Unanswered
 from planner.facts.needs import FileText, Need, ProgramOutput, ProjectFiles, RequirementsFile
 from planner.identity import content_hash
 from planner.image.plan import Note
-from planner.immutable import frozen
 from planner.integrations import Integrations
 from planner.lock.lock import Pins
 from planner.pipeline import Pipeline
@@ -38,44 +36,24 @@ from planner.pyproject import (
 )
 from planner.requirements.files import File, parse_files
 from planner.requirements.indexes import (
-    IndexedPackage,
-    as_options,
-    joined_indexes,
     read_indexes,
     without_indexes,
 )
 from planner.requirements.listings import export_commands, freeze_commands, read_listing
-from planner.requirements.lists import Listed, parse_list
-from planner.requirements.model import Requirement, Requirements
+from planner.requirements.lists import Listed
+from planner.requirements.model import Requirements
 from planner.requirements.names import SETTING_OF
 from planner.requirements.options import canonical_options, joined
-from planner.requirements.pins import contradictions
-from planner.requirements.urls import uv_refusal
 from planner.settings.dependencies import Dependencies
 from planner.settings.effective import Settings
-from planner.settings.package_indexes import PackageIndex
+from planner.source import Source, listed_source, refuse_for_uv
 from planner.stack import Stack
-from planner.values import Digest, PythonPackageInstaller
+from planner.values import PythonPackageInstaller
 
-__all__ = ["REQUIREMENTS_FILE", "Source", "Sources", "with_indexes"]
+__all__ = ["REQUIREMENTS_FILE", "Sources"]
 
 REQUIREMENTS_FILE: Final = "requirements.txt"
 _REPLICATED: Final = SETTING_OF["local-environment"]
-
-
-@frozen
-class Source:
-    """One source of requirements: the name of its layer, and what it asks for."""
-
-    name: str
-    requirements: Requirements
-    apt_packages: tuple[str, ...] = ()
-    indexed: tuple[IndexedPackage, ...] = ()
-    """Packages that are from an index of their own."""
-    indexes: tuple[PackageIndex, ...] = ()
-    """Indexes of any package."""
-    observed: Digest | None = None
-    """The digest of what a program listed the requirements from."""
 
 
 # Where settings ask for a source, what tells it from others, and how it is made.
@@ -113,7 +91,7 @@ class Sources:
         if key not in self._made:
             source = make()
             if key[-1]:
-                _refuse_for_uv(where, source.requirements)
+                refuse_for_uv(where, source.requirements)
             self._made[key] = source
         return self._made[key]
 
@@ -158,11 +136,11 @@ class Sources:
             asked.append((where, component))
         if problems:
             raise PlannerError(problems)
-        return _source("stack", asked)
+        return listed_source("stack", asked)
 
     def _of_deployment(self, where: tuple[str, ...]) -> Source:
         """What the application needs that the stack's deployer runs."""
-        return _source("deployment", [(Place(path=where), self.pipeline.deployment)])
+        return listed_source("deployment", [(Place(path=where), self.pipeline.deployment)])
 
     def _of_integrations(self, names: tuple[str, ...]) -> Source:
         """What the `required_integrations` of the settings install."""
@@ -176,7 +154,7 @@ class Sources:
                 problems += error.problems
         if problems:
             raise PlannerError(problems)
-        return _source("integrations", asked)
+        return listed_source("integrations", asked)
 
     # --- files, lists and programs
 
@@ -352,52 +330,3 @@ def _parents(directory: str) -> Iterator[str]:
 
 def _raise(error: Exception) -> Source:
     raise error
-
-
-def _source(name: str, asked: Iterable[tuple[Place, Dependencies]]) -> Source:
-    """One source of several lists. PlannerError if they contradict each other."""
-    packages: list[tuple[Place, Requirement]] = []
-    apt_packages: list[str] = []
-    for where, dependencies in asked:
-        listed = parse_list(dependencies.requirements)
-        packages += [(where, evolve(each, where=where)) for each in listed.packages]
-        apt_packages += dependencies.apt_packages
-    if problems := contradictions(packages):
-        raise PlannerError(problems)
-    return Source(name, Requirements.of(each for _, each in packages), tuple(dict.fromkeys(apt_packages)))
-
-
-def with_indexes(
-    sources: tuple[Source, ...], given: tuple[PackageIndex, ...], python: ImagePython
-) -> tuple[Source, ...]:
-    """The sources of an image, the first that asks for packages with the indexes of all of them.
-
-    `given` are those that settings name, which go before those of sources.
-    """
-    indexed = [
-        each
-        for source in sources
-        for each in source.indexed
-        if each.marker is None or each.marker.holds(python.version, python.platform)
-    ]
-    others = [index for source in sources for index in source.indexes]
-    options = as_options(joined_indexes(given, indexed, others))
-    first = next((source for source in sources if source.requirements.packages), None)
-    if first is None or not options:
-        return sources
-    asked = first.requirements
-    asked = evolve(asked, options=canonical_options([*asked.options, *options]))
-    return tuple(evolve(each, requirements=asked) if each is first else each for each in sources)
-
-
-def _refuse_for_uv(where: tuple[str, ...], requirements: Requirements) -> None:
-    """PlannerError for each URL that uv does not install from."""
-    refused = {
-        package: refusal
-        for package in (*requirements.packages, *requirements.constraints)
-        if package.url and (refusal := uv_refusal(package.url))
-    }
-    if refused:
-        raise PlannerError(
-            Problem.at(where, f"{package.text}: {found}", fix) for package, (found, fix) in refused.items()
-        )

@@ -42,7 +42,8 @@ from planner.requirements.packages import Closure
 from planner.requirements.resolution import Inputs, divided
 from planner.settings.effective import Settings
 from planner.settings.secrets import secret_names, versions_of
-from planner.sources import Source, Sources, with_indexes
+from planner.source import Source, with_indexes
+from planner.sources import Sources
 from planner.stack import LOCAL_REGISTRY, Stack
 from planner.values import ImageRef, PythonPackageInstaller
 

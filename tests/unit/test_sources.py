@@ -35,7 +35,8 @@ from planner.integrations import Integration, Integrations
 from planner.requirements.lists import parse_list
 from planner.requirements.names import SETTING_OF
 from planner.settings.effective import settle
-from planner.sources import Source, Sources
+from planner.source import Source
+from planner.sources import Sources
 from tests.builders import LOCAL, NO_PINS, WORLD, World, observed, pipeline_of
 
 PROD: Final = Stack(
