@@ -35,7 +35,7 @@ class Switch:
 
     def address(self, index: PackageIndex) -> str:
         """What stands for an index."""
-        return f"http://{_LOOPBACK}:{self.port}/to/{self.limited.index(index)}"
+        return f"http://{_LOOPBACK}:{self.port}/{_named(index)}"
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -47,12 +47,17 @@ class Switch:
         """The status, the headers and the body for a path that is asked for."""
         *below, name = path.strip("/").split("/")
         index = index_of(self.limited, name)
-        if index is not None and below == ["to", str(self.limited.index(index))]:
+        if index is not None and below == [_named(index)]:
             return 307, {"Location": f"{index.url.rstrip('/')}/{name}/"}, b""
         if index is not None and below == ["nowhere"]:
             page = {"meta": {"api-version": "1.0"}, "name": name, "files": []}
             return 200, {"Content-Type": _SIMPLE, "Cache-Control": "no-store"}, json.dumps(page).encode()
         return 404, {}, b""
+
+
+def _named(index: PackageIndex) -> str:
+    """A name of an index that no other has: uv keeps what it was sent, and ports are used again."""
+    return content_hash("switch", (index.name, index.url)).hex
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -11,6 +11,7 @@ import pytest
 
 from executor.engines.protocol import Engine
 from executor.errors import BuildFailed
+from planner.render.dockerfile import context_files
 from tests.contract.images import TEST_BASE, build_text, job, planned, quiet
 from tests.index import Index, package_index, sdist, wheel
 
@@ -83,7 +84,7 @@ def test_what_was_resolved_is_installed_whatever_came_since(
         done = engine.run(built.id, (program, "-c", LOOK))
     finally:
         engine.remove(built.id)
-    assert done.code == 0, done.output
+    assert done.code == 0, (done.output, context_files(image.spec))
     found = json.loads(done.output)
     assert found["versions"] == ["1.0", "1.0", "1.0"]
     assert found["built"] == "built"
@@ -142,7 +143,7 @@ def test_a_package_is_installed_from_the_index_that_is_its_own(
             done = engine.run(built.id, ("python", "-c", look))
         finally:
             engine.remove(built.id)
-    assert done.code == 0, done.output
+    assert done.code == 0, (done.output, context_files(image.spec))
     found = json.loads(done.output)
     assert found["versions"] == ["1.0", "1.0", "2.0"]
     assert found["built"] == ["other", "built"]

@@ -463,6 +463,23 @@ def test_the_switch_is_asked_through_no_proxy(
     assert [each.text for each in found.packages] == ["nvidia==1.0", "torch==2.0+cu126"]
 
 
+def test_what_uv_keeps_of_one_index_is_not_taken_for_what_another_has(
+    index: Index, cuda: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where both were asked through one port, as two projects can be."""
+    monkeypatch.setattr("executor.resolve.switch._PORTS", range(21_749, 21_750))
+    for made in (index, cuda):
+        made.keeping = {"simple": "max-age=600", "files": "max-age=600"}
+    with package_index() as third:
+        third.release("torch", "2.0+cu126", ["alpha"])
+        third.release("alpha", "1.0")
+        assert "torch==2.0+cu126" in {
+            each.text for each in from_indexes(index, limited((cuda, "torch")), "torch").packages
+        }
+        found = from_indexes(index, limited((third, "torch alpha")), "torch")
+    assert [each.text for each in found.packages] == ["alpha==1.0", "torch==2.0+cu126"]
+
+
 def test_an_index_of_a_package_that_nobody_wants_is_not_asked(index: Index, cuda: Index) -> None:
     """A constraint wants nothing, and what torch requires limits nobody then."""
     cuda.release("torch", "2.2", ["nvidia<1"])
