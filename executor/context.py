@@ -22,6 +22,7 @@ from typing import Final
 from executor.errors import ExecutorError, FilesChanged
 from executor.observe.files import decoded
 from planner.errors import Place, Problem
+from planner.files.paths import joined
 from planner.files.tree import Child, Kind, Tree, decode_node
 from planner.image.instructions import CONTEXT, CopyFiles
 from planner.image.plan import ImagePlan
@@ -135,21 +136,21 @@ def _tree_members(
                 gone.add(directory)
                 continue
             try:
-                with _opened(top, _join(below, directory)) as handle:
+                with _opened(top, joined(below, directory)) as handle:
                     if not problems and (prefix or directory):
                         path = f"{prefix}{directory}".removesuffix("/")
                         yield directory_member(path, mode(_DIRECTORY_MODE))
                     for child in decode_node(tree.nodes[directory]):
-                        path = _join(directory, child.name)
+                        path = joined(directory, child.name)
                         try:
                             for chunk in _member(handle, child, f"{prefix}{path}", mode):
                                 if not problems:
                                     yield chunk
                         except _Changed as change:
-                            problems.append(_problem(_join(below, path), str(change)))
+                            problems.append(_problem(joined(below, path), str(change)))
             except _Changed as change:
                 gone.add(directory)
-                problems.append(_problem(_join(below, directory), str(change)))
+                problems.append(_problem(joined(below, directory), str(change)))
     if problems:
         _forget(root, [problem.where.file or "" for problem in problems])
         raise FilesChanged(problems)
@@ -165,10 +166,6 @@ def _forget(root: Path, paths: Iterable[str]) -> None:
 
 def _problem(path: str, found: str) -> Problem:
     return Problem(Place(file=path or "."), f"changed since it was planned: {found}", "plan again")
-
-
-def _join(directory: str, name: str) -> str:
-    return f"{directory}/{name}" if directory and name else directory or name
 
 
 @contextmanager

@@ -15,8 +15,7 @@ from attrs import field
 from executor.errors import ExecutorError
 from executor.reading import NotRead, read_whole
 from planner.immutable import frozen
-from planner.render.dockerfile import PROXIES
-from planner.values import FrozenMapping, freeze
+from planner.values import PROXIES, FrozenMapping, freeze
 
 __all__ = ["CERTIFICATES", "Network", "network_of"]
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, field
 
-from planner.errors import Place, PlannerError, Problem, did_you_mean
+from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
 from planner.facts.needs import FileText
 from planner.image.instructions import BuildDockerfile, NamedImage
 from planner.image.spec import ImageSpec
 from planner.immutable import frozen
 from planner.settings.effective import Settings
-from planner.settings.secrets import Secret, mount_id, versions_of
+from planner.settings.secrets import Secret, mount_id, undeclared_secret, versions_of
 from planner.values import Digest, FrozenMapping, ImageRef
 
 if TYPE_CHECKING:
@@ -89,9 +89,8 @@ class Custom:
         problems = []
         for mount in self.reach.secrets:
             if mount.name not in known:
-                declare = f'declare it: secrets = {{ {mount.name} = {{ env = "VARIABLE" }} }}'
                 found = f"mounts the secret {mount.name}, which is not declared"
-                fix = did_you_mean(mount.name, known, declare)
+                fix = undeclared_secret(mount.name, known)
                 problems.append(Problem(self.place(mount.line), found, fix, "dockerfile-secret"))
         if problems:
             raise PlannerError(problems)

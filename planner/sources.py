@@ -35,10 +35,7 @@ from planner.pyproject import (
     wants_anything,
 )
 from planner.requirements.files import File, parse_files
-from planner.requirements.indexes import (
-    read_indexes,
-    without_indexes,
-)
+from planner.requirements.indexes import read_indexes, without_indexes
 from planner.requirements.listings import export_commands, freeze_commands, read_listing
 from planner.requirements.lists import Listed
 from planner.requirements.model import Requirements

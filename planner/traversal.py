@@ -5,7 +5,7 @@ Owns which steps share an image. Refuses to look at anything but its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
@@ -61,6 +61,15 @@ class _Identity:
     """Where the files of a Dockerfile are from, for the same reason."""
     locked: str | None
     """The image that the step runs in by the lock, where that is taken as it is."""
+
+
+def _some(builders: Iterable[str], refusals_of: Callable[[str], Iterable[Problem]]) -> bool:
+    """Whether one of these builders, if there are any, refuses nothing; else PlannerError."""
+    refused = [tuple(refusals_of(builder)) for builder in sorted(builders)]
+    if refused and all(refused):
+        fewest = min(refused, key=len)
+        raise PlannerError(fewest)
+    return True
 
 
 def _name_below(name: str) -> str:
@@ -314,13 +323,7 @@ class Traversal:
 
     def _buildable(self, settings: Settings, custom: Custom | None) -> bool:
         """Whether some builder has all the options that are asked for; else PlannerError."""
-        refused: list[list[Problem]] = [
-            [*self._refusals(settings, custom, builder)] for builder in sorted(self.builders)
-        ]
-        if refused and all(refused):
-            fewest = min(refused, key=len)
-            raise PlannerError(fewest)
-        return True
+        return _some(self.builders, lambda builder: self._refusals(settings, custom, builder))
 
     def _refusals(self, settings: Settings, custom: Custom | None, builder: str) -> Iterator[Problem]:
         """What keeps a builder from building an image, and the one of a Dockerfile that it is built on."""
@@ -336,9 +339,7 @@ class Traversal:
         """Whether some builder that has the options keeps the cache that is asked for; else PlannerError."""
         if settings.cache_mount is not None and spec is not None and spec.installs:
             able = self.builders & builders_for(settings.build_options)
-            refused = [cache_refusals(settings.cache_mount, builder) for builder in sorted(able)]
-            if refused and all(refused):
-                raise PlannerError(refused[0])
+            _some(able, partial(cache_refusals, settings.cache_mount))
         return True
 
     def _mountable(self, settings: Settings, spec: ImageSpec | None) -> bool:
@@ -357,13 +358,9 @@ class Traversal:
                 for name in missing
             )
         able = self.builders & builders_for(settings.build_options)
-        refused = [secret_refusals(names, builder) for builder in sorted(able)]
-        if refused and all(refused):
-            raise PlannerError(refused[0])
-        trusting = settings.machine_network and spec is not None and spec.runs_commands
-        refused = [network_refusals(builder) if trusting else () for builder in sorted(able)]
-        if refused and all(refused):
-            raise PlannerError(refused[0])
+        _some(able, partial(secret_refusals, names))
+        if settings.machine_network and spec is not None and spec.runs_commands:
+            _some(able, network_refusals)
         return True
 
     @property

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any, Self, TypeVar, assert_never
+from typing import Any, Final, Self, TypeVar, assert_never
 
 from attrs import evolve, field
 from attrs.validators import matches_re, optional
@@ -20,6 +20,7 @@ from planner.immutable import frozen
 from planner.logins import quoted
 
 __all__ = [
+    "PROXIES",
     "Digest",
     "EnvTemplate",
     "FrozenMapping",
@@ -264,6 +265,14 @@ class EnvTemplate:
 
     def __str__(self) -> str:
         return self.text
+
+
+# Arguments that every builder knows without a declaration (Dockerfile reference, "Predefined ARGs").
+PROXIES: Final = frozenset(
+    name
+    for base in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+    for name in (base, base.lower())
+)
 
 
 def build_argument(variable: str) -> str:

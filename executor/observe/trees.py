@@ -23,6 +23,7 @@ from executor.observe.files import NotSettled, decoded, encoded, hash_file, show
 from executor.state import STATE_DIRECTORY
 from planner.errors import PlannerError, Problem
 from planner.facts.needs import FileTree
+from planner.files.paths import joined
 from planner.files.tree import EMPTY_NODE, Kind, Tree, encode_child
 from planner.immutable import frozen
 
@@ -158,11 +159,11 @@ class _Walk:
             row = self._remembered.get(path)
             if row is not None and row.signature == signature:
                 self._rows[path] = row
-                left += [_join(path, each.name) for each in row.below]
+                left += [joined(path, each.name) for each in row.below]
             else:
                 self._drafts.append(self._draft(path, listed, signature))
                 self._rows[path] = _TO_COME
-                left += [_join(path, name) for name in self._drafts[-1].below]
+                left += [joined(path, name) for name in self._drafts[-1].below]
 
     def read_changed(self) -> None:
         """Read the files whose content is not known."""
@@ -177,11 +178,11 @@ class _Walk:
             self._cache.save(
                 self._key,
                 {
-                    _join(self._below, draft.path): None if draft.doubts else self._rows[draft.path]
+                    joined(self._below, draft.path): None if draft.doubts else self._rows[draft.path]
                     for draft in self._drafts
                 },
-                {_join(self._below, draft.path): draft.hashed for draft in self._drafts},
-                [_join(self._below, path) for path in self._remembered.keys() - self._rows.keys()],
+                {joined(self._below, draft.path): draft.hashed for draft in self._drafts},
+                [joined(self._below, path) for path in self._remembered.keys() - self._rows.keys()],
             )
 
     def nodes(self) -> dict[str, bytes]:
@@ -190,7 +191,7 @@ class _Walk:
         for path, row in reversed(self._rows.items()):
             parts, position = [], 0
             for offset, name in row.below:
-                below = nodes.get(_join(path, name))
+                below = nodes.get(joined(path, name))
                 if below is not None:
                     parts.append(row.node[position:offset])
                     parts.append(encode_child(name.encode(), Kind.DIRECTORY, hashlib.sha256(below).digest()))
@@ -234,9 +235,9 @@ class _Walk:
     def _draft(self, path: str, listed: list[_Listed], signature: bytes) -> _Draft:
         """Sort out what is in a directory, as far as its files need not be read."""
         draft = _Draft(path, signature)
-        known = self._cache.hashes(_join(self._below, path))
+        known = self._cache.hashes(joined(self._below, path))
         for name, mode, *numbers in listed:
-            below = _join(path, name)
+            below = joined(path, name)
             stamp = Stamp(*numbers) if numbers else None
             if name in known and known[name].stamp == stamp:
                 draft.hashed[name] = known[name]
@@ -261,7 +262,7 @@ class _Walk:
 
     def _sort_in(self, draft: _Draft, name: str, mode: int, stamp: Stamp) -> None:
         """One file, link or other thing of a directory."""
-        below = _join(draft.path, name)
+        below = joined(draft.path, name)
         if not self._is_settled(stamp):
             draft.doubts.append(name)
             draft.hashed.pop(name, None)
@@ -277,7 +278,7 @@ class _Walk:
             draft.doubts.append(name)
 
     def _read_link(self, draft: _Draft, name: str) -> None:
-        below = _join(draft.path, name)
+        below = joined(draft.path, name)
         try:
             target = os.readlink(self._place(below))  # noqa: PTH115  # Path would change a target like `./a`
             target.decode()
@@ -292,7 +293,7 @@ class _Walk:
 
     def _read(self, draft: _Draft, name: str) -> None:
         """Take in a file that has to be read."""
-        below = _join(draft.path, name)
+        below = joined(draft.path, name)
         try:
             content = hash_file(self._place(below))
         except FileNotFoundError:
@@ -318,7 +319,7 @@ class _Walk:
         return b"%s/%s" % (self._root, encoded(path))
 
     def _refuse(self, path: str, found: str, fix: str) -> None:
-        place = shown(_join(self._below, path if path != "." or not self._below else ""))
+        place = shown(joined(self._below, path if path != "." or not self._below else ""))
         self.problems.append(Problem.in_file(place, None, found, fix))
 
 
@@ -348,7 +349,3 @@ def _unfit(name: str) -> str:
     except UnicodeEncodeError:
         return "a name that is not UTF-8"
     return ""
-
-
-def _join(directory: str, name: str) -> str:
-    return f"{directory}/{name}" if directory and name else directory or name

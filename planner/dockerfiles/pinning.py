@@ -7,18 +7,15 @@ written here is all that does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Final
 
 from planner.dockerfiles.model import Dockerfile
 from planner.dockerfiles.origins import NamedImage
 from planner.dockerfiles.reach import Reach
 from planner.dockerfiles.source import Source
+from planner.settings.secrets import SECRET_DIRECTORY
 from planner.values import Digest, FrozenMapping
 
 __all__ = ["needed_lines", "pinned"]
-
-# Where a secret is mounted, unless its mount says where.
-_SECRETS: Final = "/run/secrets"
 
 
 def needed_lines(dockerfile: Dockerfile, reach: Reach) -> Iterator[tuple[str, int]]:
@@ -69,7 +66,7 @@ def pinned(
             else:
                 characters[mount.end] += f",id={name}"
             if not mount.placed:
-                characters[mount.end] += f",target={_SECRETS}/{mount.name}"
+                characters[mount.end] += f",target={SECRET_DIRECTORY}/{mount.name}"
     return "".join(characters)
 
 

@@ -24,7 +24,7 @@ from planner.dockerfiles.words import Unknown
 from planner.errors import PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
 from planner.logins import holds_login
-from planner.values import FrozenMapping
+from planner.values import PROXIES, FrozenMapping
 
 __all__ = ["Reach", "SecretMount", "reached"]
 
@@ -40,11 +40,7 @@ _FLAGS: Final = (
     ("RUN", ("network",)),
 )
 # Build arguments that mean something without an ARG.
-_KNOWN: Final = frozenset(
-    name
-    for base in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-    for name in (base, base.lower())
-) | {"SOURCE_DATE_EPOCH"}
+_KNOWN: Final = PROXIES | {"SOURCE_DATE_EPOCH"}
 
 
 @frozen

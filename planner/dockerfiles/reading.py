@@ -60,9 +60,7 @@ def read(text: str, path: str) -> Dockerfile:
         for what, fix, code in statement_faults(each):
             problems += (Problem.in_file(path, each.line, what, fix, code=code),)
     if first == len(statements) and not problems:
-        problems += (
-            Problem.in_file(path, None, "no FROM in it", "begin with FROM and an image", code=_CODE),
-        )
+        problems += (_without_image(path, "no FROM in it"),)
     stages = tuple(_stages(statements[first:]))
     problems += tuple(_twins(stages, path))
     if problems:

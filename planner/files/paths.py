@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-__all__ = ["inside"]
+__all__ = ["inside", "joined"]
 
 
 def inside(path: str, directory: str) -> str | None:
@@ -20,3 +20,12 @@ def inside(path: str, directory: str) -> str | None:
     found = posixpath.normpath(path)
     above = posixpath.normpath(directory) + "/" if directory not in ("", ".") else ""
     return found.removeprefix(above) if found.startswith(above) and not found.startswith("../") else None
+
+
+def joined(directory: str, name: str) -> str:
+    """The path of what is in a directory; either may be empty, for the root of the project.
+
+    >>> joined("docker", "keys"), joined("", "keys"), joined("docker", "")
+    ('docker/keys', 'keys', 'docker')
+    """
+    return f"{directory}/{name}" if directory and name else directory or name

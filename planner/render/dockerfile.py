@@ -51,12 +51,11 @@ from planner.render.installers import (
 from planner.settings.cache_mount import CacheMount
 from planner.settings.docker import USER
 from planner.settings.secrets import CERTIFICATES_ID, SECRET_DIRECTORY
-from planner.values import EnvTemplate, Literal, ParentRef, VariableRef, build_argument
+from planner.values import PROXIES, EnvTemplate, Literal, ParentRef, VariableRef, build_argument
 
 __all__ = [
     "CONTEXT_TREES",
     "MARKER",
-    "PROXIES",
     "TIMESTAMP",
     "context_directories",
     "context_files",
@@ -81,13 +80,6 @@ _CONTEXT_REQUIREMENTS: Final = "requirements"
 
 # Users that there are in each image: numbers, and root.
 _SURE_USER: Final = re.compile(r"(?:[0-9]+|root)(?::(?:[0-9]+|root))?")
-
-# Arguments that every builder knows without a declaration (Dockerfile reference, "Predefined ARGs").
-PROXIES: Final = frozenset(
-    name
-    for base in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
-    for name in (base, base.lower())
-)
 
 
 def dockerfile(

@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 
+# The builders that mount something into a command.
+_MOUNTING: Final = f"{BUILDERS['buildkit']} or {BUILDERS['podman']}"
+
+
 def builders_for(options: BuildOptions) -> frozenset[str]:
     """The builders that have all of these options: of `buildkit`, `classic` and `podman`."""
     return frozenset(builder for builder in BUILDERS if not refusals(options, builder))
@@ -65,9 +69,8 @@ def secret_refusals(names: Iterable[str], builder: str) -> tuple[Problem, ...]:
     said = BUILDERS[builder]
     if builder != "classic":
         return ()
-    having = f"{BUILDERS['buildkit']} or {BUILDERS['podman']}"
     found = f"{said} gives no secrets to commands"
-    return tuple(Problem.at(("secrets", name), found, f"build with {having}") for name in names)
+    return tuple(Problem.at(("secrets", name), found, f"build with {_MOUNTING}") for name in names)
 
 
 def builders_knowing(custom: Custom) -> frozenset[str]:
@@ -80,9 +83,8 @@ def network_refusals(builder: str) -> tuple[Problem, ...]:
     said = BUILDERS[builder]
     if builder != "classic":
         return ()
-    having = f"{BUILDERS['buildkit']} or {BUILDERS['podman']}"
     found = f"{said} gives no certificates to commands"
-    return (Problem.at("machine_network", found, f"leave it out, or build with {having}"),)
+    return (Problem.at("machine_network", found, f"leave it out, or build with {_MOUNTING}"),)
 
 
 def dockerfile_refusals(custom: Custom, builder: str) -> tuple[Problem, ...]:
@@ -122,9 +124,8 @@ def cache_refusals(mount: CacheMount, builder: str) -> tuple[Problem, ...]:
     """What keeps a builder from keeping this cache between builds. KeyError for no builder."""
     said, path = BUILDERS[builder], "python_package_installer_cache_mount"
     if builder == "classic":
-        having = f"{BUILDERS['buildkit']} or {BUILDERS['podman']}"
         found = f"{said} keeps no cache between builds"
-        return (Problem.at(path, found, f"leave it out, or build with {having}"),)
+        return (Problem.at(path, found, f"leave it out, or build with {_MOUNTING}"),)
     if builder == "podman" and mount.sharing == "private":
         found = f"{said} has no cache with sharing=private"
         return (Problem.at(path, found, f"leave sharing out, or build with {BUILDERS['buildkit']}"),)

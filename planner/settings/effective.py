@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from attrs import evolve, field
 
-from planner.errors import Place, PlannerError, Problem, did_you_mean
+from planner.errors import Place, PlannerError, Problem
 from planner.immutable import frozen
 from planner.pyproject import Asked, is_pylock
 from planner.requirements.lists import Listed, parse_entries
@@ -22,7 +22,7 @@ from planner.settings.cache_mount import CacheMount
 from planner.settings.commands import calls_uv
 from planner.settings.docker import DockerSettings
 from planner.settings.package_indexes import PackageIndex
-from planner.settings.secrets import SECRET_DIRECTORY, Secret, SecretSource, secret_names
+from planner.settings.secrets import SECRET_DIRECTORY, Secret, SecretSource, secret_names, undeclared_secret
 from planner.settings.variables import templates, unusable
 from planner.values import EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller
 
@@ -313,9 +313,8 @@ def _logins(settings: DockerSettings) -> Iterator[Problem]:
             continue
         where = ("package_indexes", number, "secret")
         if index.secret not in declared:
-            declare = f'declare it: secrets = {{ {index.secret} = {{ env = "VARIABLE" }} }}'
             found = f"the secret {index.secret} is not declared"
-            yield Problem.at(where, found, did_you_mean(index.secret, declared, declare))
+            yield Problem.at(where, found, undeclared_secret(index.secret, declared))
         other = of_hosts.setdefault(index.host, index)
         if other.secret != index.secret:
             found = f"{index.host} has the secret {other.secret} already, for the index {other.name}"
@@ -327,10 +326,8 @@ def _secrets(settings: DockerSettings) -> Iterator[Problem]:
     declared = settings.value("secrets")
     for name in secret_names(settings.value("local_project_install_command") or ""):
         if name not in declared:
-            declare = f'declare it: secrets = {{ {name} = {{ env = "VARIABLE" }} }}'
-            fix = did_you_mean(name, declared, declare)
             found = f"names the secret {SECRET_DIRECTORY}/{name}, which is not declared"
-            yield Problem.at("local_project_install_command", found, fix)
+            yield Problem.at("local_project_install_command", found, undeclared_secret(name, declared))
 
 
 def _strategy(settings: DockerSettings) -> Iterator[Problem]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from attrs import field
 
 from planner.credentials import has_credential_shape
-from planner.errors import Place, Problem
+from planner.errors import Place, Problem, did_you_mean
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.settings.build_options import ENV_NAME
@@ -33,6 +33,7 @@ __all__ = [
     "secret_names",
     "secrets_check",
     "secrets_of_tables",
+    "undeclared_secret",
     "used_secrets",
     "versions_of",
 ]  # fmt: skip
@@ -134,6 +135,11 @@ def copied_secret(path: Sequence[str | int], file: str) -> Problem:
     """The problem of a secret whose file is among those of the project that are copied into the image."""
     fix = "add it to the ignore file, or put it elsewhere"
     return Problem.at(path, f"{file} is copied into the image, where everybody can read it", fix)
+
+
+def undeclared_secret(name: str, declared: Iterable[str]) -> str:
+    """What to do about a secret that something names and nobody declares."""
+    return did_you_mean(name, declared, f'declare it: secrets = {{ {name} = {{ env = "VARIABLE" }} }}')
 
 
 def used_secrets(value: Mapping[str, int] | None) -> FrozenMapping[int] | None:

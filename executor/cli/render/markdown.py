@@ -71,12 +71,7 @@ def image_markdown(report: Report, image: ImagePlan) -> Markdown:
     items = _facts(image_facts(report, image))
     blocks = [block(path, data.decode()) for path, data in context_files(image.spec).items()]
     if image.builds:
-        blocks.append(
-            block(
-                "Dockerfile",
-                planned_dockerfile(image),
-            )
-        )
+        blocks.append(block("Dockerfile", planned_dockerfile(image)))
     return document([bullets([*items, *map(cell, why(report, image.name))]), *blocks])
 
 

@@ -161,10 +161,7 @@ def image_lines(report: Report, image: ImagePlan) -> Iterator[str]:
     for path, data in context_files(image.spec).items():
         yield from _block(path, data.decode())
     if image.builds:
-        yield from _block(
-            "Dockerfile",
-            planned_dockerfile(image),
-        )
+        yield from _block("Dockerfile", planned_dockerfile(image))
 
 
 def _block(title: str, text: str) -> Iterator[str]:
