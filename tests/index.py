@@ -21,7 +21,7 @@ from attrs import Factory, define
 from tests.authority import Authority
 from tests.web import Reply, Request, Site, serving
 
-__all__ = ["Index", "package_index", "sdist", "source", "wheel"]
+__all__ = ["Index", "package_index", "sdist", "source", "two_indexes", "wheel"]
 
 # Two builds of one wheel have the same bytes.
 _TIME = (2026, 1, 1, 0, 0, 0)
@@ -202,3 +202,14 @@ def package_index(*, login: str | None = None, authority: Authority | None = Non
     with serving(made.answer, host="0.0.0.0", tls=tls) as site:  # noqa: S104  # containers ask it, too
         made.site = site
         yield made
+
+
+@contextmanager
+def two_indexes(login: str, authority: Authority) -> Iterator[tuple[Index, Index]]:
+    """An index that everybody may ask, where somebody took a private name, and a private one."""
+    with package_index(authority=authority) as public:
+        public.release("alpha", "1.0", ["corp-utils"])
+        public.release("corp-utils", "99.0")
+        with package_index(login=login, authority=authority) as corp:
+            corp.add("corp-utils", wheel("corp-utils", "1.0", text="private"))
+            yield public, corp

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +23,7 @@ from executor.process import Command, run
 from executor.secrets import read_secrets
 from tests.authority import Authority, authority
 from tests.contract.images import TEST_BASE, build_text, job, planned, quiet
-from tests.index import Index, package_index, sdist, wheel
+from tests.index import Index, package_index, sdist, two_indexes
 from tests.web import Reply, Request, serving
 
 PASSWORD: Final = "s3cr3t-of the index"  # of an index of the tests
@@ -42,26 +41,16 @@ def mounting(engine: Engine) -> Engine:
 @pytest.fixture
 def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
     """An authority that this machine trusts, beside all that it trusts anyway."""
-    try:
-        made = authority(tmp_path / "authority")
-    except FileNotFoundError:
-        pytest.skip("no openssl to make a certificate with")
-    known = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
-    bundle = tmp_path / "bundle.pem"
-    bundle.write_bytes((Path(known).read_bytes() if known else b"") + made.bundle.read_bytes())
-    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    made = authority(tmp_path / "authority")
+    monkeypatch.setenv("SSL_CERT_FILE", str(made.beside_others()))
     return made
 
 
 @pytest.fixture
 def indexes(trusted: Authority) -> Iterator[tuple[Index, Index]]:
     """An index that everybody may ask, where somebody took a private name, and a private one."""
-    with package_index(authority=trusted) as public:
-        public.release("alpha", "1.0", ["corp-utils"])
-        public.release("corp-utils", "99.0")
-        with package_index(login=f"me:{PASSWORD}", authority=trusted) as corp:
-            corp.add("corp-utils", wheel("corp-utils", "1.0", text="private"))
-            yield public, corp
+    with two_indexes(f"me:{PASSWORD}", trusted) as made:
+        yield made
 
 
 def settings(public: Index, corp: Index, installer: str, **more: Any) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -15,7 +13,7 @@ from executor.engines.docker import DockerEngine
 from tests.authority import Authority, authority
 from tests.e2e.command import PINNED, Project
 from tests.e2e.images import Tags
-from tests.index import Index, package_index, wheel
+from tests.index import Index, two_indexes
 
 LOGIN: Final = "me:s3cr3t-of-index"
 
@@ -23,26 +21,16 @@ LOGIN: Final = "me:s3cr3t-of-index"
 @pytest.fixture
 def trusted(tmp_path: Path, project: Project) -> Authority:
     """An authority that this machine trusts, beside all that it trusts anyway."""
-    try:
-        made = authority(tmp_path / "authority")
-    except FileNotFoundError:
-        pytest.skip("no openssl to make a certificate with")
-    known = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
-    bundle = tmp_path / "bundle.pem"
-    bundle.write_bytes((Path(known).read_bytes() if known else b"") + made.bundle.read_bytes())
-    project.env |= {"SSL_CERT_FILE": str(bundle), "UV_CACHE_DIR": str(tmp_path / "cache")}
+    made = authority(tmp_path / "authority")
+    project.env |= {"SSL_CERT_FILE": str(made.beside_others()), "UV_CACHE_DIR": str(tmp_path / "cache")}
     return made
 
 
 @pytest.fixture
 def indexes(trusted: Authority) -> Iterator[tuple[Index, Index]]:
     """An index that everybody may ask, where somebody took a private name, and a private one."""
-    with package_index(authority=trusted) as public:
-        public.release("alpha", "1.0", ["corp-utils"])
-        public.release("corp-utils", "99.0")
-        with package_index(login=LOGIN, authority=trusted) as corp:
-            corp.add("corp-utils", wheel("corp-utils", "1.0", text="private"))
-            yield public, corp
+    with two_indexes(LOGIN, trusted) as made:
+        yield made
 
 
 def written(
