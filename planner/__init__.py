@@ -30,6 +30,7 @@ from planner.compare.layers import rebuilt_layers
 from planner.compare.presence import Presence
 from planner.compare.report import Report
 from planner.components import Component
+from planner.entrypoint import Command, Function, Output
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.answers import HiddenValue, ImageId, ImagePython, Pin, Printed
 from planner.facts.facts import Facts
@@ -66,14 +67,14 @@ from planner.stack import ContainerRegistry, Stack
 from planner.values import Digest, EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller
 
 __all__ = [
-    "LOCK_NAME", "Action", "BuildConfig", "BuildOptions", "BuildPlan", "Change", "Checkout", "Component",
-    "ContainerRegistry", "Decision", "DeploymentSettings", "Destination", "Digest", "DockerSettings",
-    "Entry", "EnvTemplate", "ExternalImage", "Facts", "FileText", "FileTree", "FrozenMapping",
-    "HiddenValue", "HostPlatform", "IgnoreRules", "ImageDigest", "ImageId", "ImagePlan", "ImagePython",
-    "ImageRef", "ImageSpec", "Integration", "Kind", "LocalImage", "Lock", "NamedSpec", "Need", "Note",
-    "Pin", "Pins", "Pipeline", "Place", "PlanSpec", "PlannerError", "Presence", "Printed", "Problem",
-    "ProgramOutput", "ProjectFiles", "Pushed", "PythonOf", "PythonPackageInstaller", "PythonVersion",
-    "Report", "RequirementsFile", "Resolution", "Resolve", "Secret", "Stack", "Step", "Tree", "Variable",
-    "context_files", "decide", "diff", "dockerfile", "dumps", "loads", "make_plan", "make_spec", "needs",
-    "rebuilt_layers",
+    "LOCK_NAME", "Action", "BuildConfig", "BuildOptions", "BuildPlan", "Change", "Checkout", "Command",
+    "Component", "ContainerRegistry", "Decision", "DeploymentSettings", "Destination", "Digest",
+    "DockerSettings", "Entry", "EnvTemplate", "ExternalImage", "Facts", "FileText", "FileTree",
+    "FrozenMapping", "Function", "HiddenValue", "HostPlatform", "IgnoreRules", "ImageDigest", "ImageId",
+    "ImagePlan", "ImagePython", "ImageRef", "ImageSpec", "Integration", "Kind", "LocalImage", "Lock",
+    "NamedSpec", "Need", "Note", "Output", "Pin", "Pins", "Pipeline", "Place", "PlanSpec", "PlannerError",
+    "Presence", "Printed", "Problem", "ProgramOutput", "ProjectFiles", "Pushed", "PythonOf",
+    "PythonPackageInstaller", "PythonVersion", "Report", "RequirementsFile", "Resolution", "Resolve",
+    "Secret", "Stack", "Step", "Tree", "Variable", "context_files", "decide", "diff", "dockerfile",
+    "dumps", "loads", "make_plan", "make_spec", "needs", "rebuilt_layers",
 ]  # fmt: skip

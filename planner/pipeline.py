@@ -8,25 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from attrs import field
+from attrs import evolve, field
 
+from planner.entrypoint import (
+    ENTRYPOINT_NAMES,
+    Entrypoint,
+    Function,
+    entrypoint_check,
+    resolved,
+    written_entrypoint,
+)
 from planner.errors import KnownNames, Place, PlannerError, Problem, did_you_mean
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.integrations import Integration
+from planner.names import name_check
+from planner.order import after_of, order_problems, ordered
 from planner.settings.checked import Checked, declared, decoded, each_decoded, of_kind
-from planner.settings.checks import kind_of, list_of, mapping_of, matching
+from planner.settings.checks import kind_of, list_of, mapping_of, optional
 from planner.settings.dependencies import Dependencies
 from planner.settings.docker import DockerSettings
-from planner.settings.effective import WrittenSettings
 from planner.settings.secrets import Secret, secrets_check, secrets_of_tables
-from planner.values import FrozenMapping
+from planner.settings.written import WrittenSettings
+from planner.values import FrozenMapping, freeze
 
-__all__ = ["NAME", "DeploymentSettings", "Pipeline", "Step"]
-
-# Names stand in tags, tables and messages.
-NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
-name_check = matching(NAME, "a name", "training")
+__all__ = ["DeploymentSettings", "Pipeline", "Step"]
 
 
 def _docker_settings(value: DockerSettings | Mapping[str, Any]) -> DockerSettings:
@@ -72,12 +78,48 @@ def _is_settings(value: object) -> Iterator[Problem]:
 
 @frozen(kw_only=True)
 class Step(Checked):
-    """One step of a pipeline and what it asks beyond its pipeline's settings."""
+    """One step of a pipeline: what it runs, after which others, and what it asks of its image.
+
+    Without `entrypoint` there is only an image to plan. `after` names the steps that end before it begins:
+    None is the one that is listed before it, and a step whose output is an input ends before as well.
+    `step_operator` names the step operator of the stack that runs it.
+    """
 
     name: str = field(default="", metadata=declared(name_check, NOT_COUNTED))
     settings: DockerSettings = field(
         default=DockerSettings(), converter=_docker_settings, metadata=declared(_is_settings, NOT_COUNTED)
     )
+    entrypoint: Entrypoint | None = field(default=None, metadata=declared(entrypoint_check, NOT_COUNTED))
+    after: tuple[str, ...] | None = field(
+        default=None, converter=freeze, metadata=declared(optional(list_of(name_check)), NOT_COUNTED)
+    )
+    step_operator: str | None = field(default=None, metadata=declared(optional(name_check), NOT_COUNTED))
+    origin: Place | None = field(default=None, metadata=NOT_COUNTED)
+    """Where `settings` was written; None for the table of the step in the project file."""
+    overrides: tuple[WrittenSettings, ...] = field(default=(), metadata=NOT_COUNTED)
+    """Layers over `settings`, the lowest first: what a run configuration says."""
+
+    @property
+    def own(self) -> tuple[DockerSettings, ...]:
+        """What the step asks beyond its pipeline's settings, the lowest layer first, without empty ones."""
+        layers = (self.settings, *(layer.settings for layer in self.overrides))
+        return tuple(settings for settings in layers if settings.given)
+
+    @classmethod
+    def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
+        """The table of a project file, whose `function` or `command` becomes the entrypoint."""
+        entrypoint, problems = written_entrypoint(data)
+        fields = {name: value for name, value in data.items() if name in _OF_STEP}
+        known = (*_OF_STEP, *ENTRYPOINT_NAMES)
+        problems += [
+            Problem.at((str(name),), "unknown name", did_you_mean(name, known))
+            for name in data
+            if name not in known
+        ]
+        return {**fields, "entrypoint": entrypoint}, problems
+
+
+_OF_STEP: Final = ("after", "name", "settings", "step_operator")
 
 
 def _steps(value: Iterable[Step | str]) -> tuple[Step, ...]:
@@ -120,7 +162,7 @@ def _own_integrations(value: Any) -> Any:
 
 @frozen(kw_only=True)
 class Pipeline(Checked):
-    """Steps that run in order, and the settings that all of them share.
+    """Steps, and the settings that all of them share.
 
     `deployment` is what images need besides when the stack has a deployer; `integrations` and `secrets` are
     the project's own, by name.
@@ -153,9 +195,13 @@ class Pipeline(Checked):
         converter=secrets_of_tables,
         metadata=declared(secrets_check, NOT_COUNTED),
     )
+    origin: Place | None = field(default=None, metadata=NOT_COUNTED)
+    """Where `settings` was written; None for the table of the pipeline in the project file."""
+    overrides: tuple[WrittenSettings, ...] = field(default=(), metadata=NOT_COUNTED)
+    """Layers over `settings`, the lowest first: what a run configuration says of the whole pipeline."""
 
     def check_together(self) -> Iterator[Problem]:
-        """A pipeline has steps, and no two of one name."""
+        """A pipeline has steps, no two of one name, and an order in which each can run."""
         if not self.steps:
             yield Problem.at("steps", "no steps", 'list their names: steps = ["load", "train"]')
         seen: set[str] = set()
@@ -164,14 +210,32 @@ class Pipeline(Checked):
                 found = f"{step.name!r} is listed twice"
                 yield Problem.at(("steps", index), found, "give each step a name of its own")
             seen.add(step.name)
+        if len(seen) == len(self.steps):
+            yield from order_problems(self.steps)
+
+    @property
+    def after(self) -> Mapping[str, tuple[str, ...]]:
+        """The steps that end before each begins, by its name, in the order in which they are listed.
+
+        Steps may run side by side unless one comes, through these, after the other.
+        """
+        return after_of(self.steps)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The names of the steps, each after those that it comes after, and else as they are listed."""
+        return ordered(self.after)
 
     def layers(self, step: Step) -> tuple[WrittenSettings, ...]:
         """The layers of settings of a step, the lowest first, each with the place where it was written."""
         above = ("pipeline", self.name)
+        of_step = Place(path=(*above, "step", step.name, "settings", "docker"))
         return (
             *self._of_project,
-            WrittenSettings(self.settings, Place(path=(*above, "settings", "docker"))),
-            WrittenSettings(step.settings, Place(path=(*above, "step", step.name, "settings", "docker"))),
+            WrittenSettings(self.settings, self.origin or Place(path=(*above, "settings", "docker"))),
+            *self.overrides,
+            WrittenSettings(step.settings, step.origin or of_step),
+            *step.overrides,
         )
 
     @property
@@ -210,7 +274,10 @@ class Pipeline(Checked):
             if name not in names:
                 problems.append(Problem.at(("step", name), "not a step of this pipeline", known.advice(name)))
             try:
-                steps[name] = Step.decode({"name": name, **table} if isinstance(table, Mapping) else table)
+                step = Step.decode({"name": name, **table} if isinstance(table, Mapping) else table)
+                if isinstance(step.entrypoint, Function):
+                    step = evolve(step, entrypoint=resolved(step.entrypoint, frozenset(names)))
+                steps[name] = step
             except PlannerError as error:
                 problems += [problem.inside("step", name) for problem in error.problems]
         if isinstance(listed, list | tuple):

@@ -17,7 +17,7 @@ from planner.errors import Problem, did_you_mean
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.logins import holds_login, quoted
-from planner.pipeline import name_check
+from planner.names import name_check
 from planner.settings.checked import Checked, declared, decoded, of_kind
 from planner.settings.checks import kind_of, matching, optional
 from planner.values import PATH_PATTERN, FrozenMapping, ImageRef

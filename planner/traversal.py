@@ -187,7 +187,7 @@ class Traversal:
         shares: dict[_Identity, Share] = {}
         made: dict[_Identity, _Made] = {}
         for step in self.pipeline.steps:
-            settings = self._once(self._settled, step.settings, failed, partial(self._settle, step))
+            settings = self._once(self._settled, step.own, failed, partial(self._settle, step))
             if settings is None:
                 continue
             # What a lock says of a step is said of no other step that asks for the same.
@@ -203,7 +203,7 @@ class Traversal:
                 shares[identity], made[identity] = share, found
             share.steps.append(step.name)
             share.listings |= dict.fromkeys(identity.spec.listings)
-            share.of_pipeline |= not step.settings.given
+            share.of_pipeline |= not step.own
         self._parents(shares, made)
         named: dict[str, Share] = {}
         for share in shares.values():

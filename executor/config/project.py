@@ -23,7 +23,8 @@ from planner import toml
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
 from planner.integrations import Integration
-from planner.pipeline import Pipeline, name_check
+from planner.names import name_check
+from planner.pipeline import Pipeline
 from planner.pyproject import PYPROJECT
 from planner.settings.checks import kind_of
 from planner.settings.secrets import Secret, secrets_check, secrets_of_tables

@@ -22,7 +22,7 @@ from planner.image.instructions import (
     SetUser,
 )
 from planner.image.spec import ExternalImage, ImageSpec
-from planner.pipeline import NAME
+from planner.names import NAME
 from planner.settings.build_options import ENV_NAME, LABEL_NAME, OPTION_NAME, PLATFORM, TARGET
 from planner.settings.checks import APT_PACKAGE
 from planner.settings.docker import USER

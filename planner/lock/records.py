@@ -28,7 +28,7 @@ from planner.image.instructions import (
 from planner.image.spec import Observed
 from planner.immutable import frozen
 from planner.lock.converter import structured, unstructured, wrong
-from planner.pipeline import NAME
+from planner.names import NAME
 from planner.requirements.model import Option, Requirements
 from planner.requirements.packages import Closure, File
 from planner.settings.checks import kind_of

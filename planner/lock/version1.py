@@ -20,7 +20,7 @@ from planner.lock.checks import unplanned
 from planner.lock.converter import RESTORE
 from planner.lock.lock import LOCK_NAME, Lock, Pushed
 from planner.lock.records import check_plain, read_instruction
-from planner.pipeline import NAME
+from planner.names import NAME
 from planner.values import Digest, FrozenMapping, ImageRef, freeze
 
 __all__ = ["read_version_1"]

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from attrs import evolve, field
 
-from planner.errors import Place, PlannerError, Problem
+from planner.errors import PlannerError, Problem
 from planner.immutable import frozen
 from planner.pyproject import Asked, is_pylock
 from planner.requirements.lists import Listed, parse_entries
@@ -24,19 +24,10 @@ from planner.settings.docker import DockerSettings
 from planner.settings.package_indexes import PackageIndex
 from planner.settings.secrets import SECRET_DIRECTORY, Secret, SecretSource, secret_names, undeclared_secret
 from planner.settings.variables import templates, unusable
+from planner.settings.written import WrittenSettings
 from planner.values import EnvTemplate, FrozenMapping, ImageRef, PythonPackageInstaller
 
-__all__ = ["Settings", "WrittenSettings", "settle"]
-
-
-@frozen
-class WrittenSettings:
-    """One layer of settings, and the place where it was written."""
-
-    settings: DockerSettings
-    origin: Place
-    table: str | None = None
-    """The one setting that stands at the origin itself, as secrets do in `[secret.NAME]`."""
+__all__ = ["Settings", "settle"]
 
 
 # Steps are told apart by it: one pipeline's settings are hashed once for all of its steps.
@@ -219,19 +210,13 @@ def _placed(problem: Problem, layers: Iterable[WrittenSettings]) -> Problem:
     known = tuple(layers)
     for layer in reversed(known):
         if layer.settings.gives(where.path):
-            return _inside(problem, layer)
+            return evolve(problem, where=layer.place(where.path))
     lowest = next((layer for layer in known if layer.table is None), None)
-    return _inside(problem, lowest) if lowest else problem
+    return evolve(problem, where=lowest.place(where.path)) if lowest else problem
 
 
 # Where problems stand that are of no setting.
 _ELSEWHERE: Final = (("integration",), ("pipeline",), ("secret",), ("stack",))
-
-
-def _inside(problem: Problem, layer: WrittenSettings) -> Problem:
-    path = problem.where.path
-    below = path[1:] if path[:1] == (layer.table,) else path
-    return evolve(problem, where=evolve(layer.origin, path=(*layer.origin.path, *below)))
 
 
 def _together(settings: DockerSettings) -> Iterator[Problem]:

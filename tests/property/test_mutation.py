@@ -27,6 +27,7 @@ from planner import (
     BuildOptions,
     BuildPlan,
     Checkout,
+    Command,
     ContainerRegistry,
     Destination,
     Digest,
@@ -34,12 +35,14 @@ from planner import (
     EnvTemplate,
     ExternalImage,
     FrozenMapping,
+    Function,
     ImagePlan,
     ImageRef,
     ImageSpec,
     Kind,
     NamedSpec,
     Note,
+    Output,
     Pin,
     Pipeline,
     Place,
@@ -76,6 +79,7 @@ from planner.settings.cache_mount import CacheMount
 from planner.settings.dependencies import Dependencies
 from planner.settings.package_indexes import PackageIndex
 from planner.settings.secrets import Secret, SecretSource
+from planner.settings.written import WrittenSettings
 from tests.builders import PARENT, World, digest, file, image_of, link, observed, plan_of, ref
 from tests.property import strategies as some
 
@@ -130,12 +134,13 @@ def _counts(kind: type, name: str) -> bool:
 def test_the_values_that_describe_an_image() -> None:
     """A new class joins this list, and gets its mutations below."""
     assert sorted(kind.__name__ for kind in DESCRIBING) == [
-        "BuildConfig", "BuildDockerfile", "BuildOptions", "Checkout", "Clause", "Closure", "Component",
-        "ContainerRegistry", "CopyFiles", "Dependencies", "DeploymentSettings", "Destination",
-        "DockerSettings", "ExternalImage", "ImagePlan", "ImageSpec", "InstallApt", "InstallProject",
-        "InstallRequirements", "Installer", "Integration", "Marker", "NamedImage", "Observed", "Option",
-        "Package", "PackageIndex", "Pipeline", "Pushed", "Requirement", "Requirements", "Resolved", "Secret",
-        "SetEnvironment", "SetUser", "Stack", "Step", "Tree",
+        "BuildConfig", "BuildDockerfile", "BuildOptions", "Checkout", "Clause", "Closure", "Command",
+        "Component", "ContainerRegistry", "CopyFiles", "Dependencies", "DeploymentSettings",
+        "Destination", "DockerSettings", "ExternalImage", "Function", "ImagePlan", "ImageSpec",
+        "InstallApt", "InstallProject", "InstallRequirements", "Installer", "Integration", "Marker",
+        "NamedImage", "Observed", "Option", "Output", "Package", "PackageIndex", "Pipeline", "Pushed",
+        "Requirement", "Requirements", "Resolved", "Secret", "SetEnvironment", "SetUser", "Stack", "Step",
+        "Tree",
     ]  # fmt: skip
 
 
@@ -203,6 +208,10 @@ OUT: Final = {
     # Who runs in it, and what it is called.
     "ImagePlan.name", "ImagePlan.steps", "Pipeline.name", "Pipeline.settings", "Pipeline.steps",
     "Step.name", "Step.settings",
+    # What runs in it, when, and where its settings are written.
+    "Command.argv", "Function.inputs", "Function.outputs", "Function.source", "Output.name", "Output.step",
+    "Pipeline.origin", "Pipeline.overrides", "Step.after", "Step.entrypoint", "Step.origin",
+    "Step.overrides", "Step.step_operator",
     # What counts by its effect: the digest, the root of the tree, the files that are left.
     "BuildConfig.dockerignore", "Closure.packages", "ExternalImage.pin", "ExternalImage.reference",
     "Package.files", "Tree.nodes",
@@ -893,6 +902,7 @@ STACK: Final = Stack(
 )
 REGISTRY: Final = STACK.container_registry
 assert REGISTRY is not None
+HERE: Final = Place(file="pipe.py", line=3)
 SIX: Final[Mapping[str, Any]] = {"requirements": ["six>=2"]}
 WHERE_VALUES: Final[Mapping[tuple[type, str], Any]] = {
     (Pipeline, "name"): evolve(PIPELINE, name="other"),
@@ -906,6 +916,22 @@ WHERE_VALUES: Final[Mapping[tuple[type, str], Any]] = {
     (Pipeline, "secrets"): evolve(PIPELINE, secrets={"pypi": {"env": "TOKEN"}}),
     (Step, "name"): Step(name="ship"),
     (Step, "settings"): Step(name="train", settings=PLAIN),
+    # What it says over the settings of the pipeline: the same.
+    (Pipeline, "origin"): evolve(PIPELINE, origin=HERE),
+    (Pipeline, "overrides"): evolve(
+        PIPELINE, settings=DockerSettings(), overrides=(WrittenSettings(PLAIN, HERE),)
+    ),
+    (Step, "origin"): Step(name="train", origin=HERE),
+    (Step, "overrides"): Step(name="train", overrides=(WrittenSettings(PLAIN, HERE),)),
+    (Step, "entrypoint"): Step(name="train", entrypoint=Command(("true",))),
+    (Step, "after"): Step(name="train", after=()),
+    (Step, "step_operator"): Step(name="train", step_operator="gpu"),
+    (Command, "argv"): Step(name="train", entrypoint=Command(("false",))),
+    (Function, "source"): Step(name="train", entrypoint=Function("m:f")),
+    (Function, "inputs"): Step(name="train", entrypoint=Function("m:f", {"a": 1})),
+    (Function, "outputs"): Step(name="train", entrypoint=Function("m:f", outputs=("a",))),
+    (Output, "step"): Step(name="train", entrypoint=Function("m:f", {"a": Output("load")})),
+    (Output, "name"): Step(name="train", entrypoint=Function("m:f", {"a": Output("load", "rest")})),
     (Stack, "name"): evolve(STACK, name="prod"),
     (Stack, "container_registry"): evolve(STACK, container_registry=None),
     (Stack, "components"): evolve(STACK, components={"deployer": SIX}),
@@ -942,7 +968,8 @@ def test_what_pipelines_and_stacks_say_of_an_image(kind: type, name: str) -> Non
         case Pipeline():
             pipeline = value
         case Step():
-            pipeline = evolve(PIPELINE, steps=[value])
+            others = [Step(name="load", entrypoint=Function("m:f", outputs=("output", "rest")))]
+            pipeline = evolve(PIPELINE, steps=[*(others if kind is Output else ()), value])
         case Stack():
             stack = value
         case ContainerRegistry():

@@ -25,8 +25,8 @@ EXECUTOR: Final = sorted((ROOT / "executor").rglob("*.py"))
 # whatever else depends on where and when it runs. `dockerfile` is the parser of BuildKit, for texts.
 PURE: Final = {
     "__future__", "attrs", "base64", "bisect", "cattrs", "collections", "difflib", "dockerfile", "enum",
-    "functools", "hashlib", "itertools", "json", "math", "operator", "packaging", "planner", "posixpath",
-    "re", "shlex", "tomlkit", "tomllib", "typing",
+    "functools", "graphlib", "hashlib", "heapq", "itertools", "json", "math", "operator", "packaging",
+    "planner", "posixpath", "re", "shlex", "tomlkit", "tomllib", "typing",
 }  # fmt: skip
 # Built-in functions that look outside, or run what they are given.
 OUTSIDE: Final = {"__import__", "breakpoint", "compile", "eval", "exec", "input", "open", "print"}

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from planner import DockerSettings, Pipeline, PlannerError, Step
+from planner import Command, DockerSettings, Function, Output, Pipeline, Place, PlannerError, Problem, Step
+from planner.settings.effective import settle
+from planner.settings.written import WrittenSettings
 
 
 def problems(table: dict[str, Any]) -> list[str]:
@@ -54,6 +56,56 @@ def test_the_layers_of_a_step_come_with_the_places_where_they_were_written() -> 
     assert (lower.settings, upper.settings) == (DockerSettings(user="1"), own)
     assert lower.origin.dotted == "pipeline.p.settings.docker"
     assert upper.origin.dotted == "pipeline.p.step.a.settings.docker"
+
+
+def test_what_is_written_in_code_and_in_a_configuration_lies_in_this_order() -> None:
+    """Lowest first: secrets of the project, pipeline in code and in YAML, step in code and in YAML."""
+    said = {name: DockerSettings(user=name) for name in ("code", "file", "step", "step-file")}
+    line: dict[tuple[str | int, ...], int] = {("user",): 7}
+    step = Step(
+        name="a",
+        settings=said["step"],
+        origin=Place(file="pipe.py", line=12),
+        overrides=(WrittenSettings(said["step-file"], Place(("steps", "a"), "run.yaml"), lines=line),),
+    )
+    pipeline = Pipeline(
+        name="p",
+        steps=[step],
+        settings=said["code"],
+        origin=Place(file="pipe.py", line=3),
+        overrides=(WrittenSettings(said["file"], Place(("settings",), "run.yaml")),),
+        secrets={"pypi": {"env": "TOKEN"}},
+    )
+    layers = pipeline.layers(step)
+    assert [layer.settings.user for layer in layers[1:]] == ["code", "file", "step", "step-file"]
+    assert [str(layer.place(("user",))) for layer in layers[1:]] == [
+        "pipe.py:3: user", "run.yaml: settings.user", "pipe.py:12: user", "run.yaml:7: steps.a.user",
+    ]  # fmt: skip
+    settings = settle(layers)
+    assert settings.user == "step-file"
+    assert str(settings.placed(Problem.at("user", "", "")).where) == "run.yaml:7: steps.a.user"
+    assert settings.placed(Problem.at(("secrets", "pypi"), "", "")).where.dotted == "secret.pypi"
+
+
+def test_steps_of_a_project_say_what_they_run_in_their_tables() -> None:
+    made = Pipeline.decode(
+        {
+            "name": "training",
+            "steps": ["load", "train", "report"],
+            "step": {
+                "load": {"command": ["python", "load.py"]},
+                "train": {"function": "train:main", "after": ["load"], "step_operator": "gpu"},
+                "report": {"function": "report:main", "inputs": {"model": "train"}},
+            },
+        }
+    )
+    assert [step.entrypoint for step in made.steps] == [
+        Command(("python", "load.py")),
+        Function("train:main"),
+        Function("report:main", {"model": Output("train")}),
+    ]  # fmt: skip
+    assert [step.step_operator for step in made.steps] == [None, "gpu", None]
+    assert made.order == ("load", "train", "report")
 
 
 def test_all_problems_come_at_once_each_with_its_place() -> None:

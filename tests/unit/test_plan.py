@@ -13,6 +13,7 @@ from planner import (
     Checkout,
     Destination,
     Digest,
+    DockerSettings,
     ExternalImage,
     Facts,
     FileText,
@@ -25,6 +26,7 @@ from planner import (
     Note,
     Pin,
     Pipeline,
+    Place,
     PlannerError,
     ProjectFiles,
     PythonVersion,
@@ -42,6 +44,7 @@ from planner.image.capabilities import Capability, required
 from planner.image.instructions import InstallApt, SetUser
 from planner.requirements.lists import parse_list
 from planner.requirements.resolution import Inputs
+from planner.settings.written import WrittenSettings
 from tests.builders import (
     PARENT,
     World,
@@ -567,6 +570,44 @@ def test_the_order_of_needs_is_stable() -> None:
     pipeline = pipeline_of({"environment": {"B": "${B}", "A": "${A}"}, "requirements": "r.txt"}, ("x", "y"))
     again = Pipeline(name="training", steps=["x", "y"], settings=pipeline.settings)
     assert needs(pipeline, Stack()) == needs(again, Stack())
+
+
+def test_settings_give_one_plan_wherever_they_are_said() -> None:
+    """In tables, in code, or in a configuration over code: names of images, hashes and notes are the same."""
+    base, own = {"parent_image": PARENT, **NOT_INCLUDED}, {"apt_packages": ["git"]}
+    code, of_step = DockerSettings.decode(base), DockerSettings.decode(own)
+    place = Place(file="run.yaml")
+    tables = Pipeline.decode(
+        {
+            "name": "p",
+            "steps": ["a", "b"],
+            "settings": {"docker": base},
+            "step": {"b": {"settings": {"docker": own}}},
+        }
+    )
+    empty = WrittenSettings(DockerSettings(), place)
+    configured = Pipeline(
+        name="p",
+        steps=[
+            Step(name="a", overrides=(empty,)),
+            Step(name="b", overrides=(empty, WrittenSettings(of_step, place))),
+        ],
+        overrides=(WrittenSettings(code, place),),
+    )
+    over = Pipeline(
+        name="p",
+        steps=["a", evolve(configured.steps[1], settings={"docker": {"apt_packages": ["curl"]}})],
+        settings={"docker": {"parent_image": "other:1"}},
+        origin=Place(file="pipe.py", line=1),
+        overrides=configured.overrides,
+    )  # fmt: skip
+    plans = [
+        make_plan(each, Stack(), observed(each, Stack(), World())) for each in (tables, configured, over)
+    ]
+    assert plans[0] == plans[1] == plans[2]
+    assert [image.name for image in plans[0].images] == ["p", "p/b"]
+    # What only a configuration says of a step is the step's own: no other step has it.
+    assert [image.steps for image in plans[1].images] == [("a",), ("b",)]
 
 
 def test_needs_report_the_problems_that_planning_would() -> None:

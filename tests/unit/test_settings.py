@@ -20,8 +20,9 @@ from planner import (
 )
 from planner.settings.cache_mount import CacheMount
 from planner.settings.checked import UNSET
-from planner.settings.effective import Settings, WrittenSettings, settle
+from planner.settings.effective import Settings, settle
 from planner.settings.package_indexes import PackageIndex
+from planner.settings.written import WrittenSettings
 from planner.values import build_argument
 
 PIPELINE, STEP = Place(path=("pipeline",)), Place(path=("step",))

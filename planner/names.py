@@ -1,0 +1,13 @@
+"""The names of pipelines, steps, their outputs, stacks and integrations: one grammar for all of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from planner.settings.checks import matching
+
+__all__ = ["NAME", "name_check"]
+
+# They stand in tags, tables, paths and messages.
+NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+name_check: Final = matching(NAME, "a name", "training")
