@@ -83,5 +83,8 @@ SETPRIV_SECONDS: float = 5.0
 ENDING_SECONDS: float = 5.0
 """A program that was asked to end (TERM), until it is made to (KILL); none for a credential helper."""
 
+STOP_SECONDS: float = 10.0
+"""A step that was asked to end (TERM), until it is made to (KILL)."""
+
 ORPHAN_SECONDS: float = 10.0
 """Programs of a killed stowplan that were made to end, until the kernel has let go of what they had."""

@@ -29,7 +29,7 @@ from executor.errors import ExecutorError, ProgramMissing, ProgramSilent
 from planner.immutable import frozen
 from planner.values import FrozenMapping
 
-__all__ = ["Command", "Completed", "Stop", "run"]
+__all__ = ["Command", "Completed", "Lines", "Stop", "run"]
 
 Stop = Callable[[], None]
 """Ends what it belongs to, from any thread; does nothing when that has ended already."""
@@ -87,6 +87,7 @@ def run(
     *,
     stdin: Iterable[bytes] | None = None,
     on_line: Callable[[str], None] | None = None,
+    on_error_line: Callable[[str], None] | None = None,
     merged: bool = False,
     timeout: float | None = None,
     grace: float | None = None,
@@ -97,7 +98,8 @@ def run(
     `stdin` is fed from a thread; what it raises ends the child and is raised here, and a child that
     ends before it has read everything is no error. `on_line` takes each line of both streams as it
     comes, in this thread: the first 65,536 characters, and of a line that redraws itself with carriage
-    returns its last state. With `merged` both streams are in `stdout`. `timeout` is in seconds, and so is
+    returns its last state. With `on_error_line` that takes the lines of standard error, in a thread of its
+    own. With `merged` both streams are in `stdout`. `timeout` is in seconds, and so is
     `grace`: how long a child that was asked to end may take before it is killed. `stoppable` is handed a
     function that ends the child from another thread; `run` then returns as usual. Such a child is asked to
     end (TERM) when this process is killed, too, where `setpriv` can arrange it (Linux). Any exception here,
@@ -105,7 +107,8 @@ def run(
     ProgramMissing if it is not there, ProgramSilent when it takes longer than `timeout`.
     """
     prefix = _with_parent() if stoppable is not None and shutil.which(command.program) else ()
-    child = _Child(command, stdin is not None, merged or on_line is not None, prefix, grace)
+    merged = merged or (on_line is not None and on_error_line is None)
+    child = _Child(command, stdin is not None, merged, prefix, grace)
     with child.ending():
         if stoppable is not None:
             stoppable(child.stop)
@@ -115,12 +118,12 @@ def run(
             child.start_thread(child.feed, stdin)
         errors: list[bytes] = []
         if child.process.stderr is not None:
-            child.start_thread(child.read, child.process.stderr, errors.append)
+            take_error = errors.append if on_error_line is None else Lines(on_error_line).take
+            child.start_thread(child.read_all, child.process.stderr, take_error)
         output: list[bytes] = []
         assert child.process.stdout is not None  # noqa: S101  # it is a pipe
-        take = output.append if on_line is None else _Lines(on_line).take
-        child.read(child.process.stdout, take)
-        take(b"")
+        take = output.append if on_line is None else Lines(on_line).take
+        child.read_all(child.process.stdout, take)
         code = child.process.wait()
     if child.error is not None:
         raise child.error
@@ -155,7 +158,7 @@ def _with_parent() -> tuple[str, ...]:
     return prefix if done.returncode == 0 else ()
 
 
-class _Lines:
+class Lines:
     """Cuts bytes into lines: each without its end, and without what it overwrote after a carriage return.
 
     A line that is longer than anybody reads is cut off, so that a program that writes without line ends
@@ -346,6 +349,11 @@ class _Child:
                 if not data:
                     return
                 take(data)
+
+    def read_all(self, stream: IO[bytes], take: Callable[[bytes], None]) -> None:
+        """Hand over the same, and then nothing at all, which is the end."""
+        self.read(stream, take)
+        take(b"")
 
     def feed(self, chunks: Iterable[bytes]) -> None:
         """Write to the child's standard input until all is written or the child reads no more."""

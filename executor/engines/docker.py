@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from executor import limits
 from executor.engines.archive import DOCKERFILE, archive, planned_options
 from executor.engines.buildx import build_with_buildkit, has_buildx, no_buildx
+from executor.engines.containers import Containers, remove_orphans, run_container
 from executor.engines.daemon import (
     FOREVER,
     Daemon,
@@ -35,7 +36,18 @@ from executor.engines.logs import NO_IMAGE, Log, build_failed
 from executor.engines.mark import mark
 from executor.engines.options import sdk_options
 from executor.engines.platforms import platform
-from executor.engines.protocol import HASH_LABEL, BuildJob, Finished, ImageInfo, OnLine, Unusable
+from executor.engines.protocol import (
+    HASH_LABEL,
+    BuildJob,
+    ContainerJob,
+    Ended,
+    Finished,
+    ImageInfo,
+    OnLine,
+    OnOutput,
+    Unusable,
+    collected,
+)
 from executor.engines.pushes import pushed, unheard
 from executor.engines.references import environment, image_id, named, only_digest, own_id, parsed, references
 from executor.engines.tags import tagged
@@ -213,22 +225,31 @@ class DockerEngine:
 
     def run(self, reference: str, argv: tuple[str, ...], *, network: bool = True) -> Finished:
         """Run a command in a new container; 127 when the container has no such program."""
-        from docker.errors import APIError  # noqa: PLC0415
+        return collected(self, ContainerJob(reference, argv, network=network))
 
-        with self._daemon.client(FOREVER) as api:
-            container = api.create_container(
-                named(reference), list(argv[1:]), entrypoint=[argv[0]], network_disabled=not network
-            )["Id"]
-            try:
-                try:
-                    api.start(container)
-                except APIError as error:
-                    return Finished(127, str(error.explanation))
-                code = api.wait(container)["StatusCode"]
-                output: bytes = api.logs(container, stdout=True, stderr=True)
-                return Finished(code, output.decode(errors="replace"))
-            finally:
-                api.remove_container(container, v=True, force=True)
+    def run_container(self, job: ContainerJob, on_output: OnOutput) -> Ended:
+        """Run a container to its end, and remove it."""
+        with self._tasks.begun(job.image) as task, watched(task), self._containers() as api:
+            return run_container(api, job, on_output, task, stopping=self._containers)
+
+    def remove_orphans(self) -> None:
+        """Remove the containers of runs that were killed."""
+        with self._containers() as api:
+            remove_orphans(api)
+
+    @contextlib.contextmanager
+    def _containers(self) -> Iterator[Containers]:
+        """What is asked about containers."""
+        path = local_socket()
+        if path is not None:
+            from executor.engines.socket_containers import SocketContainers  # noqa: PLC0415  # few commands run any
+
+            yield SocketContainers(path)
+            return
+        from executor.engines.sdk_containers import SdkContainers  # noqa: PLC0415  # as above
+
+        with self._daemon.client(FOREVER) as client:
+            yield SdkContainers(client)
 
     def tidy(self, image: Digest) -> None:
         """End what killed builds have left running, and remove images of a plan that never got a tag."""
@@ -268,7 +289,7 @@ class DockerEngine:
             api.pull(ref.name, str(ref.digest or ref.tag))
 
     def interrupt(self) -> None:
-        """Stop builds and pushes."""
+        """Stop builds, pushes and containers."""
         self._tasks.interrupt()
 
     def _discard(self, image: str) -> None:

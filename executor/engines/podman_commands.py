@@ -1,7 +1,11 @@
-"""The commands of Podman that build and push. What a user's environment says of builds does not count."""
+"""The commands of Podman that build, push and run.
+
+What a user's environment says of builds does not count.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Final, Literal
@@ -9,14 +13,15 @@ from typing import Final, Literal
 from executor.engines.archive import DOCKERFILE, IGNORE_FILE, planned_options
 from executor.engines.leftovers import build_secret
 from executor.engines.options import cli_options
-from executor.engines.protocol import BuildJob
+from executor.engines.protocol import EXCHANGE, BuildJob, ContainerJob
+from executor.engines.references import named
 from executor.orphans import SCRATCH_VARIABLE
 from executor.process import Command
 from executor.scratch import name_of
 from planner.render.dockerfile import TIMESTAMP
 from planner.values import FrozenMapping, ImageRef
 
-__all__ = ["Format", "build_command", "push_command"]
+__all__ = ["Format", "build_command", "push_command", "run_command"]
 
 Format = Literal["oci", "docker"]
 
@@ -73,3 +78,32 @@ def push_command(ref: ImageRef, digest_file: Path) -> Command:
     command = ("podman", "push", f"--digestfile={digest_file}", *plain, str(ref))
     scratch = digest_file.parent
     return Command(command, env=FrozenMapping({"TMPDIR": str(scratch), SCRATCH_VARIABLE: name_of(scratch)}))
+
+
+def run_command(job: ContainerJob, name: str) -> Command:
+    """The command that runs a container of a name, and removes it when it has ended.
+
+    What it is given is mounted, by a path from the directory above it: a colon would end a path.
+    """
+    mount: tuple[str, ...] = ()
+    if job.exchange is not None:
+        # `Z` lets the container in where SELinux would keep it out.
+        mount = (f"--volume=./{job.exchange.name}:{EXCHANGE}:Z",)
+    return Command(
+        (
+            "podman",
+            "run",
+            "--rm",
+            "--pull=never",
+            f"--name={name}",
+            *(f"--label={key}={value}" for key, value in job.labels.items()),
+            *(("--interactive",) if job.stdin is not None else ()),
+            *(() if job.network else ("--network=none",)),
+            *mount,
+            # As JSON it is one word, whatever is in it.
+            f"--entrypoint={json.dumps(job.argv[:1])}",
+            named(job.image),
+            *job.argv[1:],
+        ),
+        directory=str(job.exchange.parent) if job.exchange is not None else None,
+    )

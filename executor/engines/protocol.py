@@ -7,6 +7,7 @@ anything: an engine does what it is told, and says what it found.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -23,23 +24,52 @@ from planner.mask import Mask
 from planner.values import Digest, FrozenMapping, ImageRef
 
 __all__ = [
+    "EXCHANGE",
     "HASH_LABEL",
+    "OWNER_LABEL",
+    "RUN_LABEL",
+    "STEP_LABEL",
     "BuildJob",
     "Builder",
+    "ContainerJob",
+    "Ended",
     "Engine",
     "Finished",
     "ImageInfo",
     "ImageStore",
     "OnLine",
+    "OnOutput",
     "Runner",
+    "Stream",
     "Unusable",
+    "collected",
 ]
 
 # The label by which an image says which plan it was built from (an image hash, sha256:…).
 HASH_LABEL = "dev.stowplan.image"
 
+RUN_LABEL = "dev.stowplan.run"
+"""The label by which a container says which run it is for."""
+STEP_LABEL = "dev.stowplan.step"
+"""The label by which a container says which step of the run it is."""
+OWNER_LABEL = "dev.stowplan.owner"
+"""The label by which a container says whose it is: the temporary directory of a run (`scratch.name_of`)."""
+EXCHANGE = "/stowplan/exchange"
+"""Where a container has what it is given, and leaves what comes of it."""
+
 OnLine = Callable[[str], None]
 """Takes one line of an engine's output, without its line end, as it comes."""
+
+
+class Stream(StrEnum):
+    """The stream that a container wrote a line to."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
+OnOutput = Callable[[str, Stream], None]
+"""Takes one line of a container's output, without its line end, as it comes. Called from two threads."""
 
 
 @frozen
@@ -90,6 +120,33 @@ class ImageInfo:
 
 
 @frozen
+class ContainerJob:
+    """A container to run: a local image, the command in it, and what it is given.
+
+    The image's own entrypoint is no part of it, as it is none of what a build runs; the user, the variables
+    and the working directory are the image's. `stdin` is what it reads, and may be secret. The regular files
+    of the directory `exchange` are below `/stowplan/exchange` in the container, which may write there whoever
+    it runs as; what it leaves in `outputs/`, and `result.json`, are in the directory afterwards. `labels`
+    mark the container. Without `network` it has none.
+    """
+
+    image: str
+    argv: tuple[str, ...]
+    stdin: bytes | None = field(default=None, repr=False)
+    exchange: Path | None = None
+    labels: Mapping[str, str] = FrozenMapping()
+    network: bool = True
+
+
+@frozen
+class Ended:
+    """How a container ended: its exit code, and whether it is known that memory ran out."""
+
+    code: int
+    out_of_memory: bool = False
+
+
+@frozen
 class Finished:
     """How a container ended: its exit code and what it wrote to both streams."""
 
@@ -131,7 +188,7 @@ class Builder(Protocol):
         """Remove what killed builds of an image have left. Nobody may be building it now."""
 
     def interrupt(self) -> None:
-        """Stop what is being built and pushed, from another thread; those calls raise BuildFailed."""
+        """Stop what is built, pushed and run, from another thread; those calls raise BuildFailed."""
 
 
 class ImageStore(Protocol):
@@ -174,11 +231,25 @@ class Runner(Protocol):
     """Runs containers. All errors are ExecutorErrors."""
 
     def run(self, reference: str, argv: tuple[str, ...], *, network: bool = True) -> Finished:
-        """Run a command in a new container of a local image and remove the container.
+        """Run a short command in a new container of a local image; see `run_container`."""
 
-        The image's own entrypoint is no part of it, as it is none of what a build runs. Without `network`
-        the container has none.
+    def run_container(self, job: ContainerJob, on_output: OnOutput) -> Ended:
+        """Run a new container to its end, and remove it whatever happens.
+
+        The exit code is 127 where the image has no such program. ExecutorError if there is no such image, or
+        the engine is lost; `interrupt` asks the container to end (TERM), and ends it (KILL) when it has not
+        after a time.
         """
+
+    def remove_orphans(self) -> None:
+        """Remove the containers of runs that were killed."""
+
+
+def collected(runner: Runner, job: ContainerJob) -> Finished:
+    """Run a container, and keep what it writes."""
+    lines: list[str] = []
+    ended = runner.run_container(job, lambda line, _: lines.append(line))
+    return Finished(ended.code, "".join(f"{line}\n" for line in lines))
 
 
 class Engine(Builder, ImageStore, Runner, Protocol):

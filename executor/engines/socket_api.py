@@ -1,7 +1,8 @@
-"""What a Docker daemon on a socket of this machine says of an image, asked without the SDK.
+"""A Docker daemon on a socket of this machine, asked about images and containers without the SDK.
 
-Importing the SDK takes half as long as a whole plan, and `apply` mostly asks for one image and is done.
-Owns reading alone (Docker Engine API, "Images"): everything else, and every other daemon, is the SDK's.
+Importing the SDK takes half as long as a whole plan. `apply` mostly asks for one image and is done, and `run`
+would cost twice as much beside `docker run`. Owns the connection, and reading images (Docker Engine API,
+"Images"). Every other daemon, and what is neither this nor in `socket_containers`, is the SDK's.
 """
 
 from __future__ import annotations
@@ -11,35 +12,43 @@ import http.client
 import json
 import socket
 import threading
+from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
 from executor.errors import EngineSilent, EngineUnavailable, ExecutorError
 
-__all__ = ["SocketApi"]
+__all__ = ["SocketApi", "SocketConnection", "answering"]
 
 # The images of 1,000 layers have a history of some 100 KB.
 _LARGEST_BYTES: Final = 16 * 1024 * 1024
 
 
-class _Connection(http.client.HTTPConnection):
-    """A connection that ends after a time, however little comes in the meantime keeps it alive."""
+class SocketConnection(http.client.HTTPConnection):
+    """A connection that ends after a time, however little comes in the meantime keeps it alive.
 
-    def __init__(self, path: str, timeout: float) -> None:
+    `timeout` is in seconds; with None it takes as long as it takes.
+    """
+
+    def __init__(self, path: str, timeout: float | None) -> None:
         super().__init__("localhost", timeout=timeout)
-        self._path = path
-        self._timer = threading.Timer(timeout, self._cut)
-        self._timer.daemon = True
+        self.path = path
+        self._timer = threading.Timer(timeout, self._cut) if timeout is not None else None
         self.late = False
 
     def connect(self) -> None:
+        """Open it; from now on the time counts."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self._timer.start()
-        self.sock.connect(self._path)
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+        self.sock.connect(self.path)
 
     def close(self) -> None:
-        self._timer.cancel()
+        """Close it."""
+        if self._timer is not None:
+            self._timer.cancel()
         super().close()
 
     def _cut(self) -> None:
@@ -85,8 +94,8 @@ class SocketApi:
         return answer
 
     def _fetch(self, path: str) -> tuple[int, bytes]:
-        connection = _Connection(self._path, self._timeout)
-        try:
+        connection = SocketConnection(self._path, self._timeout)
+        with answering(connection):
             connection.request("GET", path)
             response = connection.getresponse()
             body = response.read(_LARGEST_BYTES)
@@ -94,15 +103,23 @@ class SocketApi:
                 raise TimeoutError
             if response.length:  # what it said would come, and did not
                 raise http.client.IncompleteRead(body, response.length)
-        except (OSError, http.client.HTTPException) as error:
-            if connection.late or isinstance(error, TimeoutError):
-                found = f"{self._path} does not answer within {self._timeout:g} s"
-                raise EngineSilent.of("docker", found, "see what the daemon does, or restart it") from None
-            found = f"{self._path}: {_words(error)}"
-            raise EngineUnavailable.of("docker", found, "see that the daemon runs") from None
-        finally:
-            connection.close()
         return response.status, body
+
+
+@contextlib.contextmanager
+def answering(connection: SocketConnection) -> Iterator[None]:
+    """Speak to the daemon, and close the connection after. EngineUnavailable when it does not answer."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        path, timeout = connection.path, connection.timeout
+        if connection.late or (isinstance(error, TimeoutError) and timeout is not None):
+            found = f"{path} does not answer within {timeout:g} s"
+            raise EngineSilent.of("docker", found, "see what the daemon does, or restart it") from None
+        found = f"{path}: {_words(error)}"
+        raise EngineUnavailable.of("docker", found, "see that the daemon runs") from None
+    finally:
+        connection.close()
 
 
 def _words(error: OSError | http.client.HTTPException) -> str:

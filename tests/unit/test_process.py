@@ -50,6 +50,18 @@ def test_both_streams_as_one() -> None:
     assert run(sh("echo a; echo b >&2; echo c"), merged=True) == Completed(0, b"a\nb\nc\n", "")
 
 
+def test_lines_of_both_streams_apart() -> None:
+    lines: list[str] = []
+    errors: list[str] = []
+    done = run(
+        sh("cat; echo err >&2; printf end >&2; exit 3"),
+        stdin=iter([b"in\n"]),
+        on_line=lines.append,
+        on_error_line=errors.append,
+    )
+    assert (done, lines, errors) == (Completed(3), ["in"], ["err", "end"])
+
+
 def test_lines_come_as_they_are_written() -> None:
     """The child waits for an answer to each line it writes: held back, the lines would never come."""
     reader, writer = os.pipe()
