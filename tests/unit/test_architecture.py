@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,9 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 PLANNER: Final = sorted((ROOT / "planner").rglob("*.py"))
-EXECUTOR: Final = sorted((ROOT / "executor").rglob("*.py"))
+# What runs elsewhere, where nothing of ours is: it has rules of its own, below.
+BOOTSTRAP: Final = sorted((ROOT / "executor/bootstrap").rglob("*.py"))
+EXECUTOR: Final = sorted({*(ROOT / "executor").rglob("*.py")} - {*BOOTSTRAP})
 
 # Values in, values out. Not among these: os, pathlib, io, time, datetime, random, locale, importlib, and
 # whatever else depends on where and when it runs. `dockerfile` is the parser of BuildKit, for texts.
@@ -312,3 +314,21 @@ def test_only_the_encoder_says_that_text_is_markdown() -> None:
         if "Markdown" in ast.unparse(node)
     }
     assert makers == {"executor/cli/render/encode.py"}
+
+
+def _absolute(nodes: Sequence[ast.AST]) -> set[str]:
+    """What is imported by its whole name."""
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    froms = (node for node in nodes if isinstance(node, ast.ImportFrom))
+    return names | {node.module for node in froms if node.module and not node.level}
+
+
+@pytest.mark.parametrize("path", BOOTSTRAP, ids=_named)
+def test_the_bootstrap_needs_the_standard_library_and_nothing_else(path: Path) -> None:
+    """What users have installed is imported in functions, because they may not have."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
+    assert {name.partition(".")[0] for name in _absolute(tree.body)} <= sys.stdlib_module_names
+    # In its file the package has another name.
+    assert not {"executor", "planner", "_stowplan"} & {
+        name.partition(".")[0] for name in _absolute(list(ast.walk(tree)))
+    }

@@ -1,0 +1,88 @@
+"""The code of a step, brought to the source root: fetched, checked, unpacked beside it, and moved into it."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+from . import serializers, unpack
+from .errors import TRY_AGAIN, Refused, reason
+from .job import Archive, Repository
+
+__all__ = ["place"]
+
+
+def place(code: Archive | Repository, directory: Path, exchange: Path) -> None:
+    """Bring the code of a step to its directory.
+
+    What is there already stays, as where an image copies files; a file of the code takes the place of one of
+    the same path. Refused says which download failed and why, or what is wrong with what came.
+    """
+    try:
+        # On the file system of the directory, into which it is moved.
+        fetched = Path(tempfile.mkdtemp(prefix=".stowplan-", dir=str(directory)))
+    except OSError as error:
+        raise Refused(
+            "code-not-written",
+            f"the code cannot be written to {directory}: {reason(error)}",
+            "let the user of the image write there, or include the code in the image",
+        ) from None
+    try:
+        _fetch(code, fetched, exchange)
+        _move(fetched / "code", directory)
+    finally:
+        shutil.rmtree(fetched, ignore_errors=True)
+
+
+def _fetch(code: Archive | Repository, fetched: Path, exchange: Path) -> None:
+    target = fetched / "code"
+    target.mkdir()
+    if isinstance(code, Repository) or code.file is None:
+        raise Refused(
+            "code-unknown", "the code is neither in the image nor a file", "include it in the image"
+        )
+    archive = exchange / code.file
+    try:
+        digest = serializers.digest_of(archive)
+    except OSError as error:
+        raise Refused(
+            "code-missing",
+            f"the archive of the code cannot be read: {reason(error)}",
+            "run it again",
+            TRY_AGAIN,
+        ) from None
+    if digest != code.sha256:
+        raise Refused(
+            "code-refused", "the archive of the code has another digest than the job says", "run it again"
+        )
+    with archive.open("rb") as file:
+        unpack.unpack(file, target)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move all that is in one directory to another, of the same file system, in which files may be."""
+    for item in source.iterdir():
+        place = target / item.name
+        try:
+            there = place.lstat().st_mode
+        except FileNotFoundError:
+            item.rename(place)
+            continue
+        if stat.S_ISDIR(item.lstat().st_mode):
+            if not stat.S_ISDIR(there):
+                raise Refused(
+                    "code-not-written",
+                    f"{place} is a directory of the code, and is none in the image",
+                    "remove it from the image",
+                )
+            _move(item, place)
+        elif stat.S_ISDIR(there):
+            raise Refused(
+                "code-not-written",
+                f"{place} is a file of the code, and is a directory in the image",
+                "remove it from the image",
+            )
+        else:
+            item.rename(place)
