@@ -51,7 +51,7 @@ format: $(STAMP) ## Format the code and repair what can be repaired by itself
 
 .PHONY: golden
 golden: $(STAMP) ## Write the golden files anew; review and commit what changes
-	$(VENV)/bin/python -m pytest tests/unit/test_fixtures.py tests/unit/test_dockerfile_fixtures.py --update-golden $(ARGS)
+	$(VENV)/bin/python -m pytest tests/unit/test_fixtures.py tests/unit/test_dockerfile_fixtures.py tests/unit/test_run_configuration_fixtures.py --update-golden $(ARGS)
 
 .PHONY: engines-up
 engines-up: ## Bring up the engines and registries that the tests use (as root)

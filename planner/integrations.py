@@ -55,9 +55,13 @@ class Integrations:
         return tuple(sorted({*KNOWN, *self.own}))
 
     def named(self, name: str, where: Place = Place()) -> Integration:  # noqa: B008  # frozen
-        """The integration of a name. PlannerError at `where` if there is none."""
+        """The integration of a name, which may be in capitals. PlannerError at `where` if there is none."""
         if name in self.own:
             return self.own[name]
+        # The reference has constants of these names, and lists of them are written from memory.
+        if name.lower() in (*self.own, *KNOWN):
+            name = name.lower()
+            return self.own[name] if name in self.own else _known(name)
         if name not in KNOWN:
             more = "add it to the project file: [integration.NAME] requirements = […]"
             fix = did_you_mean(name, self.names, f"see `stowplan integrations list`, or {more}")

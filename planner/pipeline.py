@@ -32,7 +32,7 @@ from planner.settings.secrets import Secret, secrets_check, secrets_of_tables
 from planner.settings.written import WrittenSettings
 from planner.values import FrozenMapping, freeze
 
-__all__ = ["DeploymentSettings", "Pipeline", "Step"]
+__all__ = ["DeploymentSettings", "Pipeline", "Step", "operator_check"]
 
 
 def _docker_settings(value: DockerSettings | Mapping[str, Any]) -> DockerSettings:
@@ -76,13 +76,18 @@ def _is_settings(value: object) -> Iterator[Problem]:
         yield from error.problems
 
 
+def operator_check(value: object) -> Iterator[Problem]:
+    """A check: the name of a step operator; or whether the one of the stack runs a step."""
+    return iter(()) if isinstance(value, bool) else name_check(value)
+
+
 @frozen(kw_only=True)
 class Step(Checked):
     """One step of a pipeline: what it runs, after which others, and what it asks of its image.
 
     Without `entrypoint` there is only an image to plan. `after` names the steps that end before it begins:
     None is the one that is listed before it, and a step whose output is an input ends before as well.
-    `step_operator` names the step operator of the stack that runs it.
+    `step_operator` names the step operator of the stack that runs it; True is the one that there is.
     """
 
     name: str = field(default="", metadata=declared(name_check, NOT_COUNTED))
@@ -93,7 +98,9 @@ class Step(Checked):
     after: tuple[str, ...] | None = field(
         default=None, converter=freeze, metadata=declared(optional(list_of(name_check)), NOT_COUNTED)
     )
-    step_operator: str | None = field(default=None, metadata=declared(optional(name_check), NOT_COUNTED))
+    step_operator: str | bool | None = field(
+        default=None, metadata=declared(optional(operator_check), NOT_COUNTED)
+    )
     origin: Place | None = field(default=None, metadata=NOT_COUNTED)
     """Where `settings` was written; None for the table of the step in the project file."""
     overrides: tuple[WrittenSettings, ...] = field(default=(), metadata=NOT_COUNTED)

@@ -35,6 +35,7 @@ from planner.settings.checks import (
     text,
     without_login,
 )
+from planner.settings.deprecated import DEPRECATED
 from planner.settings.package_indexes import PackageIndex, indexes_check, indexes_of_tables
 from planner.settings.secrets import Secret, secrets_check, secrets_of_tables
 from planner.values import (
@@ -118,20 +119,6 @@ def _freeze_method(value: object) -> Iterator[Problem]:
         yield from one_of(*_FREEZE_METHODS)(value)
     elif not isinstance(value, bool):
         yield from list_of(text)(value)
-
-
-# Names that the reference had once, and what to write instead. Where the nearest name is no help.
-_DEPRECATED: Final[Mapping[str, str]] = {
-    "build_options": "write it inside build_config: build_config = { build_options = { … } }",
-    "copy_files": "use allow_including_files_in_images",
-    "copy_global_config": "leave it out: there is no global configuration to copy",
-    "dockerignore": 'write it inside build_config: build_config = { dockerignore = "…" }',
-    "required_hub_plugins": "leave it out: list their packages in requirements",
-    "source_files": (
-        "use allow_download_from_code_repository, allow_download_from_artifact_store and "
-        "allow_including_files_in_images"
-    ),
-}
 
 
 @frozen(kw_only=True, cache_hash=True)
@@ -262,7 +249,7 @@ class DockerSettings(Layer):
         """The settings without deprecated names, each of which is a problem that says what is used now."""
         problems = [
             Problem.at((name,), "is no setting any more", fix)
-            for name, fix in _DEPRECATED.items()
+            for name, fix in DEPRECATED.items()
             if name in data
         ]
-        return {name: value for name, value in data.items() if name not in _DEPRECATED}, problems
+        return {name: value for name, value in data.items() if name not in DEPRECATED}, problems

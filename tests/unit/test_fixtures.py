@@ -69,8 +69,10 @@ def test_a_project_comes_to_its_golden_files(name: str, tmp_path: Path, update_g
 
 
 def test_every_golden_file_is_of_a_project() -> None:
-    # Those of Dockerfiles are in a directory of their own.
-    assert {path.name for path in (FIXTURES / "expected").iterdir()} == {*PROJECTS, "dockerfiles"}
+    # Those of Dockerfiles and of run configurations are in directories of their own.
+    assert {path.name for path in (FIXTURES / "expected").iterdir()} == {
+        *PROJECTS, "dockerfiles", "run_configurations",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("value", VARIABLES.values(), ids=VARIABLES)
