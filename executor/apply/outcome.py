@@ -59,7 +59,8 @@ class Outcome:
 
     `action` is what was decided and `code` and `reason` why. `digest` is the registry's, None for a local
     image; `pushed` says whether it was pushed now, and `verified` whether the registry was asked about an
-    image that is reused. `seconds` is wall time. `error` is why it failed, and what could not be recorded.
+    image that is reused. `seconds` is wall time. `engine` is the engine's name; empty as long as none was
+    needed. `error` is why it failed, and what could not be recorded.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Outcome:
     pushed: bool = False
     verified: bool = True
     seconds: float = 0.0
+    engine: str = ""
     error: ExecutorError | PlannerError | None = None
 
     @property

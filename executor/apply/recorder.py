@@ -47,11 +47,11 @@ class Recorder:
         if errors:
             raise ExecutorError.joined(errors)
 
-    def record(self, image: ImagePlan, outcome: Outcome, engine_name: str) -> Outcome:
+    def record(self, image: ImagePlan, outcome: Outcome) -> Outcome:
         """Write an outcome down; the outcome, with what could not be written."""
         errors: list[ExecutorError | PlannerError] = []
         for write in (
-            partial(self._record, image, outcome, engine_name),
+            partial(self._record, image, outcome),
             partial(self._ledger, image, outcome),
         ):
             try:
@@ -62,7 +62,7 @@ class Recorder:
                 errors.append(explained(error, self.root))
         return failing(outcome, errors)
 
-    def _record(self, image: ImagePlan, outcome: Outcome, engine_name: str) -> None:
+    def _record(self, image: ImagePlan, outcome: Outcome) -> None:
         if outcome.result is Result.PARENT or outcome.code == "not-needed":
             return
         if outcome.result is Result.REUSED:
@@ -79,7 +79,7 @@ class Recorder:
             image=image.name,
             hash=str(image.hash),
             status=outcome.result,
-            engine=engine_name,
+            engine=outcome.engine,
             reference=outcome.reference,
             digest=str(outcome.digest) if outcome.digest else None,
             error=str(outcome.error) if outcome.error else None,

@@ -237,8 +237,9 @@ class _Application:
             outcome = failed(image, decision, hidden, interrupted=self._interrupted.is_set())
         except Exception as error:  # whatever it is, the other outcomes are not lost to it
             outcome = failed(image, decision, explained(error, self._root))
-        outcome = evolve(outcome, seconds=round(time.monotonic() - started, 3))
-        outcome = self._recorder.record(image, outcome, self._chosen.name)
+        seconds = round(time.monotonic() - started, 3)
+        outcome = evolve(outcome, seconds=seconds, engine=self._chosen.name)
+        outcome = self._recorder.record(image, outcome)
         text = str(outcome.error) if outcome.error else outcome.reference
         self._on_event(Event(image.name, EventKind.ENDED, text, outcome.result))
         return outcome

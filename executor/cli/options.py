@@ -42,6 +42,16 @@ def _remember(context: click.Context, parameter: click.Parameter, value: str) ->
     return value
 
 
+def _format_or_file(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    from executor.workflow.build_files import is_build_file  # noqa: PLC0415  # only one command exports so
+
+    if value not in ("text", "json", "yaml") and not is_build_file(value):
+        raise click.BadParameter(
+            f"{value!r} is none of text, json and yaml, and no .json, .yaml or .yml file"
+        )
+    return _remember(context, parameter, value)
+
+
 def _work_in(_: click.Context, __: click.Parameter, value: str | None) -> None:
     """Tell whoever asks for the user's Python, which is looked up where the rest of the environment is."""
     if value is not None:
@@ -82,6 +92,31 @@ def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             show_default=True,
             callback=_remember,
             help="What to print the result as.",
+        ),
+        "output-data": click.option(
+            "-o",
+            "--output",
+            type=click.Choice(["text", "json", "yaml", "markdown"]),
+            default="text",
+            show_default=True,
+            callback=_remember,
+            help="What to print the result as.",
+        ),
+        "output-file": click.option(
+            "-o",
+            "--output",
+            metavar="text|json|yaml|FILE",
+            default="text",
+            show_default=True,
+            callback=_format_or_file,
+            help="What to print the build as, or a file (.json, .yaml, .yml) to export it to.",
+        ),
+        "jobs": click.option(
+            "--jobs",
+            type=click.IntRange(1, 64),
+            default=2,
+            show_default=True,
+            help="Images built side by side.",
         ),
         "locked": click.option("--locked", is_flag=True, help="Fail if the lock is stale."),
         "frozen": click.option(

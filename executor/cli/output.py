@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from executor.cli.render.encode import Markdown, json_text, terminal
+from executor.cli.render.encode import Markdown, json_text, terminal, yaml_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "live_console", "print_error", "print_exact", "print_json", "print_lines",
-    "print_markdown", "print_note", "print_progress", "print_table", "print_usage",
+    "print_markdown", "print_note", "print_progress", "print_table", "print_usage", "print_yaml",
 ]  # fmt: skip
 
 _STYLES: Final = {
@@ -113,6 +113,11 @@ def print_json(data: Mapping[str, Any]) -> None:
     click.echo(text)
 
 
+def print_yaml(data: Mapping[str, Any]) -> None:
+    """Print an object as YAML, and nothing else, to standard output."""
+    click.echo(yaml_text(data), nl=False)
+
+
 def print_markdown(text: Markdown) -> None:
     """Print a document, unless it is empty."""
     if text:
@@ -129,17 +134,29 @@ def print_exact(text: str, *, anywhere: bool = False) -> None:
     sys.stdout.flush()
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table, cut to a terminal's width and never where there is none."""
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequence[str] = ()) -> None:
+    """Print a table, cut to a terminal's width and never where there is none.
+
+    On a terminal that is too narrow, columns that are `spare` are left out, one after the other.
+    """
     from rich.table import Table  # noqa: PLC0415  # only tables need it
     from rich.text import Text  # noqa: PLC0415  # see above
 
+    console = _console(width=None if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS)
+    texts = [[Text(terminal(item)) for item in row] for row in rows]
+    widths = {
+        head: max(len(head), *(row[index].cell_len for row in texts)) + 1 for index, head in enumerate(heads)
+    }
+    for head in spare:
+        if sum(widths.values()) - 1 <= console.width:
+            break
+        del widths[head]
     shown = Table(box=None, pad_edge=False)
-    for head in heads:
+    for head in widths:
         shown.add_column(head, no_wrap=True)
-    for row in rows:
-        shown.add_row(*(Text(terminal(item)) for item in row))
-    _console(width=None if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS).print(shown)
+    for row in texts:
+        shown.add_row(*(item for head, item in zip(heads, row, strict=True) if head in widths))
+    console.print(shown)
 
 
 def live_console() -> Console:

@@ -16,10 +16,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import sqlite3
 import stat
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -27,7 +28,15 @@ from executor.errors import ExecutorError, Failure
 from executor.state import STATE_DIRECTORY, state_directory
 from planner.errors import Place, Problem
 
-__all__ = ["LARGEST_INTEGER", "PERMISSIONS", "Database", "OnWarning", "show_warning"]
+__all__ = [
+    "LARGEST_INTEGER",
+    "PERMISSIONS",
+    "Database",
+    "OnWarning",
+    "show_warning",
+    "storable",
+    "storable_text",
+]
 
 LARGEST_INTEGER: Final = 2**63 - 1
 """The largest integer that SQLite takes."""
@@ -35,7 +44,6 @@ PERMISSIONS: Final = "records-permissions"
 """The code of a problem with what this user may read and write."""
 
 _NAME: Final = "records.sqlite3"
-_VERSION: Final = 2
 _RESTORE: Final = "restore it from a copy"
 _SCHEMA: Final = """
 CREATE TABLE builds (
@@ -65,7 +73,28 @@ CREATE TABLE build_trees (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX builds_of_tree ON build_trees (tree);
 """
-_TABLES: Final = {"builds", "present_builds", "trees", "build_trees"}
+# What each version after 2 added: tables, and nothing else. A database of an earlier one is read as if they
+# were empty, and gets them when it is next written.
+_ADDED: Final = (
+    """
+CREATE TABLE pipeline_builds (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    created TEXT NOT NULL,
+    used TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    pipeline TEXT NOT NULL,
+    stack TEXT NOT NULL,
+    engine TEXT NOT NULL,
+    contains_code INTEGER NOT NULL CHECK (contains_code IN (0, 1)),
+    data TEXT NOT NULL,
+    specs TEXT NOT NULL
+) STRICT;
+""",
+)
+_VERSION: Final = 2 + len(_ADDED)
+_WHOLE_SCHEMA: Final = _SCHEMA + "".join(_ADDED)
+_NAMED: Final = re.compile(r"^CREATE (?:TABLE|VIEW) (\w+)", re.MULTILINE)
 _RENAME_VERSION_1: Final = """
 ALTER TABLE builds RENAME TO builds_version_1;
 ALTER TABLE trees RENAME TO trees_version_1;
@@ -176,7 +205,13 @@ class Database:
         version: int = database.execute("PRAGMA user_version").fetchone()[0]
         names = database.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
         tables = {name for (name,) in names}
-        if version == _VERSION and tables >= _TABLES:
+        ours = _SCHEMA + "".join(_ADDED[: max(0, version - 2)])
+        if 2 <= version <= _VERSION and tables.issuperset(_NAMED.findall(ours)):
+            for added in _ADDED[version - 2 :]:
+                # Others go on reading while one reads: what is missing is this connection's alone then.
+                _run(database, added if write else added.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+            if write and version < _VERSION:
+                database.execute(f"PRAGMA user_version = {_VERSION}")
             return True
         if version > _VERSION:
             raise ExecutorError.of(
@@ -191,7 +226,7 @@ class Database:
         if write:
             if is_version_1:
                 _run(database, _RENAME_VERSION_1)
-            _run(database, _SCHEMA)
+            _run(database, _WHOLE_SCHEMA)
             database.execute(f"PRAGMA user_version = {_VERSION}")
         return write
 
@@ -256,13 +291,23 @@ class Database:
                 return ExecutorError.of(str(self.path), f"cannot be used: {error}", "run this again")
 
 
+def storable(values: Mapping[str, object]) -> dict[str, object]:
+    """Values for a query, without what has no UTF-8, which is in no record."""
+    return {name: storable_text(each) if isinstance(each, str) else each for name, each in values.items()}
+
+
+def storable_text(text: str | None) -> str | None:
+    """Text without what has no UTF-8, such as half of a file name that is not Unicode."""
+    return None if text is None else text.encode(errors="backslashreplace").decode()
+
+
 def _aside(path: Path, number: int) -> Path:
     return path.with_name(f"{_NAME}.broken-{number}{path.name.removeprefix(_NAME)}")
 
 
 def _on_nothing(work: Callable[[sqlite3.Connection], T]) -> T:
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
-        _run(database, _SCHEMA)
+        _run(database, _WHOLE_SCHEMA)
         return work(database)
 
 

@@ -18,10 +18,23 @@ from attrs import Factory, field
 from executor import limits
 from executor.apply.outcome import Result
 from executor.errors import ExecutorError
-from executor.records.database import LARGEST_INTEGER, PERMISSIONS, Database, OnWarning, show_warning
+from executor.records.builds import BuildPage, BuildQuery, Match, NamePattern, forgotten, listed, note
+from executor.records.builds import found as found_builds
+from executor.records.database import (
+    LARGEST_INTEGER,
+    PERMISSIONS,
+    Database,
+    OnWarning,
+    show_warning,
+    storable,
+    storable_text,
+)
+from executor.records.documents import UnreadableBuild
 from executor.records.history import Known, known, newest, plan_of, recorded, references
 from executor.records.images import UnreadableImage, image_text, pack, trees_of
+from planner.build import Build
 from planner.compare.presence import Recorded
+from planner.errors import Place, Problem
 from planner.files.tree import Tree
 from planner.image.plan import ImagePlan
 from planner.immutable import frozen
@@ -107,7 +120,7 @@ class Records:
         values = (
             record.finished, record.seconds, record.pipeline, record.stack, record.image, record.hash,
             record.status.value, record.engine, record.reference, record.digest, record.pushed,
-            _storable(record.error), text,
+            storable_text(record.error), text,
         )  # fmt: skip
 
         def insert(database: sqlite3.Connection) -> int:
@@ -125,26 +138,34 @@ class Records:
 
         return self._database.write(insert)
 
-    def all(self, pipeline: str | None = None, limit: int | None = None) -> tuple[Record, ...]:
-        """The records, newest first, of one pipeline or of all."""
-        where = "" if pipeline is None else "WHERE pipeline = ?"
-        most = LARGEST_INTEGER if limit is None else min(limit, LARGEST_INTEGER)
-        query = f"SELECT {_COLUMNS} FROM builds {where} ORDER BY id DESC LIMIT ?"
-        return self._select(query, (most,) if pipeline is None else (pipeline, most))
+    def all(
+        self, pipeline: NamePattern | str | None = None, limit: int | None = None, skip: int = 0
+    ) -> tuple[Record, ...]:
+        """The records, newest first, of some pipelines or of all: `limit` at most, after the first `skip`."""
+        pattern = NamePattern(Match.IS, pipeline) if isinstance(pipeline, str) else pipeline
+        where = "" if pattern is None else f"WHERE {pattern.condition}"
+        values = {
+            "pipeline": pattern.text if pattern else None,
+            "most": LARGEST_INTEGER if limit is None else min(limit, LARGEST_INTEGER),
+            "skip": min(skip, LARGEST_INTEGER),
+        }
+        return self._select(
+            f"SELECT {_COLUMNS} FROM builds {where} ORDER BY id DESC LIMIT :most OFFSET :skip", values
+        )
 
     def find(self, name: str) -> tuple[Record, ...]:
         """The records of a number, or of the start of a hash, newest first."""
         number = _number(name)
         if number is not None:
-            found = self._select(f"SELECT {_COLUMNS} FROM builds WHERE id = ?", (number,))
+            found = self._select(f"SELECT {_COLUMNS} FROM builds WHERE id = :id", {"id": number})
             if found:
                 return found
         prefix = name.removeprefix("sha256:")
         if len(prefix) < _SHORTEST_PREFIX or not set(prefix) <= set("0123456789abcdef"):
             return ()
         # All that starts with the prefix, and that an index has together: `g` comes after every digit.
-        query = f"SELECT {_COLUMNS} FROM builds WHERE hash >= ? AND hash < ? ORDER BY id DESC"
-        return self._select(query, (f"sha256:{prefix}", f"sha256:{prefix}g"))
+        query = f"SELECT {_COLUMNS} FROM builds WHERE hash >= :first AND hash < :after ORDER BY id DESC"
+        return self._select(query, {"first": f"sha256:{prefix}", "after": f"sha256:{prefix}g"})
 
     def recorded(self, image: Digest, reference: str, engine: str | None = None) -> Recorded | None:
         """The newest record that says that an image was there under a reference, in this engine or in any.
@@ -214,9 +235,40 @@ class Records:
 
         return self._database.write(forget)
 
-    def _select(self, query: str, values: tuple[object, ...]) -> tuple[Record, ...]:
-        # What no UTF-8 can hold is in no record.
-        given = [_storable(value) if isinstance(value, str) else value for value in values]
+    def note_build(self, build: Build, *, again: bool = False) -> Build:
+        """Note a build, in one transaction; what is noted. One that is known stays, and was used now.
+
+        `again` says that its images were made anew: then it says what is said of it now.
+        """
+        return self._database.write(lambda database: note(database, build, again=again))
+
+    def builds(self, query: BuildQuery | None = None) -> BuildPage:
+        """Builds, without their specs. What cannot be read is left out, with a warning."""
+        page = self._database.read(lambda database: listed(database, query or BuildQuery()))
+        for name in page.unreadable:
+            found, fix = f"build {name} cannot be read", f"forget it with `stowplan builds delete {name}`"
+            self._on_warning(Problem(Place(file=str(self.path)), found, fix, "build-unreadable"))
+        return page
+
+    def find_builds(self, name: str) -> tuple[Build, ...]:
+        """The builds whose ids begin so, from four characters on, with their specs.
+
+        ExecutorError if one of them cannot be read.
+        """
+        try:
+            return self._database.read(lambda database: found_builds(database, name))
+        except UnreadableBuild as error:
+            what, fix = f"build {name} cannot be read: {error}", "make it again with `stowplan build`"
+            raise ExecutorError(
+                [Problem(Place(file=str(self.path)), what, fix, "build-unreadable")]
+            ) from None
+
+    def delete_build(self, name: str) -> bool:
+        """Forget the build of an id; whether there was one. The records of its images stay."""
+        return self._database.write(lambda database: forgotten(database, name))
+
+    def _select(self, query: str, values: Mapping[str, object]) -> tuple[Record, ...]:
+        given = storable(values)
         return self._database.read(
             lambda database: tuple(Record(*row) for row in database.execute(query, given))
         )
@@ -265,8 +317,3 @@ def _number(name: str) -> int | None:
     if not (name.isascii() and name.isdecimal()) or len(name) > len(str(LARGEST_INTEGER)):
         return None
     return number if (number := int(name)) <= LARGEST_INTEGER else None
-
-
-def _storable(text: str | None) -> str | None:
-    """Text without what has no UTF-8, such as half of a file name that is not Unicode."""
-    return None if text is None else text.encode(errors="backslashreplace").decode()

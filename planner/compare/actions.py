@@ -170,7 +170,7 @@ def _recorded(known: Presence) -> str:
     if record is None:
         return "the engine has it"
     where = f", in {record.engine}" if record.engine else ""
-    return f"build {record.number} of {record.finished}{where}"
+    return f"record {record.number} of {record.finished}{where}"
 
 
 def _why(known: Presence) -> tuple[str, str]:

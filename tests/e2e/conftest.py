@@ -35,7 +35,7 @@ def tags(request: pytest.FixtureRequest, project: Project) -> Iterator[Tags]:
     project.env["STOWPLAN_CONTAINER_ENGINE"] = name
     yield made
     # What is built on a parent goes before it.
-    for build in project.run("builds", "list", "-o", "json").data["builds"]:
+    for build in project.run("builds", "list", "--images", "-o", "json").data["records"]:
         info = made.engine.inspect(build["reference"])
         if info is not None and HASH_LABEL in info.labels:
             # Podman keeps an image that a killed build of another test still holds.

@@ -12,7 +12,7 @@ of a page is one of these. Comments stand on the line before the block and do no
 ```` ```console ````
     Each `$ command` is run by one shell for the whole page, and what follows is its output: standard
     output and standard error together, without the progress lines that a terminal wipes away. `...` stands
-    for a hash, a time or a number and nothing else. A command that fails is followed by `$ echo $?`.
+    for a hash, an id, a time or a number and nothing else. A command that fails is followed by `$ echo $?`.
 ```` ```python ````
     Runs in one namespace for the whole page, in the project.
 `<!-- output -->` before a block
@@ -46,18 +46,21 @@ from typing import Any, Final
 from attrs import define, field, frozen
 
 from executor.records.store import Records
+from planner.build import BUILD_ID
 
 __all__ = ["Block", "Page", "Reader", "commands", "matches", "same_keys", "shape"]
 
 _FENCE: Final = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w-]*)$")
 _COMMENT: Final = re.compile(r"^ *<!-- *(?P<kind>needs|project|file|output)(?:: *(?P<value>.*?))? *-->$")
 _SECONDS: Final = 600
-# What `...` may stand for: digits, hexadecimal ones, and the signs of dates and references.
-_HIDDEN: Final = r"[0-9a-fTZ.:+-]+"
+# What `...` may stand for: digits, hexadecimal ones, the signs of dates and references, ids of builds.
+_HIDDEN: Final = rf"(?:[0-9a-fTZ.:+-]+|{BUILD_ID.pattern})"
 _MASKS: Final = (
     (r"[0-9a-f]{64}|\b[0-9a-f]{12}\b", "..."),
     (r"\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|[+-]\d\d:\d\d)", "..."),
     (r"\b\d+\.\d+ s\b", "... s"),
+    # An id without a digit would be a word.
+    (rf"\b(?=\w*\d){BUILD_ID.pattern}\b", "..."),
 )
 _READERS: Final[Mapping[str, Callable[[str], Any]]] = {"json": json.loads, "toml": tomllib.loads}
 LANGUAGES: Final = frozenset({"console", "json", "python", "sh", "text", "toml", "yaml"})

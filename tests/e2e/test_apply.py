@@ -99,9 +99,9 @@ def test_from_the_first_plan_to_the_first_rebuild(training: Project, engine: str
     rebuilt = training.ok("apply", "-o", "json")
     assert results(rebuilt) == both("built")
     assert rebuilt.image("training")["reference"] != applied.image("training")["reference"]
-    assert [build["status"] for build in training.ok("builds", "list", "-o", "json").data["builds"]] == [
-        "built"
-    ] * 4
+    assert [
+        build["status"] for build in training.ok("builds", "list", "--images", "-o", "json").data["records"]
+    ] == ["built"] * 4
 
 
 def test_only_what_changed_is_built(training: Project, engine: str) -> None:
@@ -151,13 +151,13 @@ def test_the_value_of_a_variable_is_written_nowhere(training: Project, engine: s
     said = [training.run(*argv) for argv in (
         ["plan"], ["plan", "-o", "json"], ["plan", "-o", "markdown"], ["lock"], ["diff"], ["apply"],
         ["apply", "-o", "json"], ["apply", "-o", "markdown"], ["show", "train"], ["show", "train", "-o", "json"], ["show", "train", "--dockerfile"],
-        ["builds", "list", "-o", "json"], ["builds", "show", "1"], ["builds", "show", "2", "-o", "json"],
+        ["builds", "list", "-o", "json"], ["builds", "list", "--images", "-o", "json"], ["builds", "show"], ["builds", "show", "-o", "yaml"], ["builds", "show", "1"], ["builds", "show", "2", "-o", "json"],
     )]  # fmt: skip
     for ran in said:
         assert TOKEN not in ran.out + ran.err
     # The command did say it, where it is not seen.
     assert "said ***" in said[5].err
-    statuses = {build["status"] for build in said[11].data["builds"]}
+    statuses = {build["status"] for build in said[12].data["records"]}
     assert statuses == {"built", "failed"}
     for path in training.root.rglob("*"):
         if path.is_file():
@@ -285,7 +285,7 @@ def test_killed_at_any_instant_the_next_run_goes_on(training: Project, engine: s
     process.kill()
     process.communicate()
     assert (training.root / "stowplan.lock").read_bytes() == before
-    builds = training.ok("builds", "list", "-o", "json").data["builds"]
+    builds = training.ok("builds", "list", "--images", "-o", "json").data["records"]
     assert "training/train" not in {build["image"] for build in builds}
     ran = training.ok("apply", "-o", "json")
     assert ran.image("training/train")["result"] in {"built", "reused"}
@@ -298,7 +298,7 @@ def test_interrupted_it_says_so_and_records_it(training: Project, engine: str) -
     said += process.communicate()[1]
     assert process.returncode == 130
     assert "Traceback" not in said
-    builds = training.ok("builds", "list", "-o", "json").data["builds"]
+    builds = training.ok("builds", "list", "--images", "-o", "json").data["records"]
     assert {build["image"]: build["status"] for build in builds}["training/train"] == "interrupted"
 
 

@@ -207,7 +207,7 @@ def built(engine: Engine, project: Project) -> Iterator[Mapping[str, Image]]:
             for image in applied.data["images"]
         }
     finally:
-        for build in project.ok("builds", "list", "-o", "json").data["builds"]:
+        for build in project.ok("builds", "list", "--images", "-o", "json").data["records"]:
             engine.remove(build["reference"])
 
 

@@ -42,14 +42,14 @@ def test_an_image_goes_with_the_last_build_that_had_it(project: Project, parent:
     def delete(*argv: str) -> str:
         return project.ok("builds", "delete", *argv).out
 
-    assert delete(str(failed), "--image") == f"deleted build {failed} of p: it made no image\n"
-    assert delete("1", "--image") == f"deleted build 1 of p: {reference} stays, for build {later}\n"
+    assert delete(str(failed), "--image") == f"deleted record {failed} of p: it made no image\n"
+    assert delete("1", "--image") == f"deleted record 1 of p: {reference} stays, for record {later}\n"
     assert tags.engine.inspect(reference) is not None
     # From the engine that the record names, whatever the environment says.
-    assert delete(str(later), "--image") == f"deleted build {later} of p: removed {reference} from {name}\n"
+    assert delete(str(later), "--image") == f"deleted record {later} of p: removed {reference} from {name}\n"
     assert tags.engine.inspect(reference) is None
     gone = delete(str(elsewhere), "--image", "--engine", name)
-    assert gone == f"deleted build {elsewhere} of p: {name} does not have {reference[:-8]}\n"
+    assert gone == f"deleted record {elsewhere} of p: {name} does not have {reference[:-8]}\n"
     assert records.all() == ()
 
 
@@ -58,7 +58,7 @@ def test_without_image_only_records_go(project: Project, parent: str, tags: Tags
     (image,) = project.ok("apply", "-o", "json").data["images"]
     # By number and by hash it is one build.
     digits = image["hash"].removeprefix("sha256:")[:12]
-    assert project.ok("builds", "delete", "1", digits).out == "deleted build 1 of p\n"
+    assert project.ok("builds", "delete", "1", digits).out == "deleted record 1 of p\n"
     assert tags.engine.inspect(tags.made(image["reference"])) is not None
     assert project.run("builds", "delete", "1", "--image").code == 64
 
@@ -72,7 +72,7 @@ def test_an_image_that_is_not_that_of_the_build_stays(project: Project, parent: 
     tags.make(reference)
     said = project.ok("builds", "delete", "1", "--image").out
     where = f"what {tags.engine.name} has there was not built from this plan"
-    assert said == f"deleted build 1 of p: {reference} stays: {where}\n"
+    assert said == f"deleted record 1 of p: {reference} stays: {where}\n"
     assert tags.engine.inspect(reference) is not None
 
 
@@ -87,5 +87,7 @@ def test_an_engine_that_is_not_there_keeps_the_build(project: Project, parent: s
     ran = project.run("builds", "delete", "1", "--image", env=env)
     assert ran.code == 75
     assert "deleted" not in ran.out + ran.err
-    assert [build["id"] for build in project.ok("builds", "list", "-o", "json").data["builds"]] == [1]
+    assert [
+        build["id"] for build in project.ok("builds", "list", "--images", "-o", "json").data["records"]
+    ] == [1]
     assert tags.engine.inspect(image["reference"]) is not None

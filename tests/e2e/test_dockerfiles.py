@@ -45,7 +45,7 @@ def builder(request: pytest.FixtureRequest, project: Project) -> Iterator[Engine
     project.env["STOWPLAN_DOCKER_BUILDER"] = "auto" if name == "podman" else name
     yield made.engine
     # What is built on an image goes before it.
-    for build in project.run("builds", "list", "-o", "json").data["builds"]:
+    for build in project.run("builds", "list", "--images", "-o", "json").data["records"]:
         made.made(build["reference"])
     made.remove()
 

@@ -151,7 +151,8 @@ def _commands(
 def test_the_reference_names_every_option(words: str, command: click.Command) -> None:
     section = _section("## Commands") if words == "stowplan" else _section(f"### `{words}`")
     for parameter in command.params:
-        for name in parameter.opts if isinstance(parameter, click.Option) else ():
+        names = (*parameter.opts, *parameter.secondary_opts)
+        for name in names if isinstance(parameter, click.Option) else ():
             assert f"`{name}" in section, name
     if not isinstance(command, click.Group):
         said = set(re.findall(r"`(--?[a-z0-9-]+)", section.partition("\n### ")[0]))
@@ -169,8 +170,8 @@ def _schemas() -> Iterator[tuple[str, Block]]:
 
 
 def test_every_schema_has_an_example() -> None:
-    second = ("plan", "apply", "diff", "lock", "image", "error")
-    first = ("why", "outdated", "builds", "build", "integrations", "integration")
+    second = ("plan", "apply", "diff", "lock", "image", "error", "builds", "build")
+    first = ("why", "outdated", "records", "record", "integrations", "integration")
     known = [*(f"stowplan/{kind}/2" for kind in second), *(f"stowplan/{kind}/1" for kind in first)]
     assert sorted(schema for schema, _ in _schemas()) == sorted(known)
 

@@ -165,10 +165,10 @@ def recorded(project: Project) -> ImagePlan:
     return image
 
 
-@pytest.mark.parametrize("output", ["text", "json", "markdown"])
+@pytest.mark.parametrize("output", ["text", "json", "yaml", "markdown"])
 def test_records(project: Project, output: str) -> None:
     recorded(project)
-    for command in (["list"], ["show", "1"]):
+    for command in (["list", "--images"], ["show", "1"]):
         ran = project.ok("builds", *command, "-o", output)
         assert "title" in ran.out
         assert obeyed(ran.out + ran.err) == []

@@ -263,7 +263,7 @@ def planted(engine: Engine, project: Project, tmp_path: Path, base: str, index: 
     })  # fmt: skip
     (project.root / "stowplan.toml").write_text(text)
     yield project
-    for build in project.run("builds", "list", "-o", "json").data["builds"]:
+    for build in project.run("builds", "list", "--images", "-o", "json").data["records"]:
         if build["status"] == "built":
             engine.remove(build["reference"])
 
@@ -279,6 +279,8 @@ SHOWING: Final = (
     (0, "apply", "good"),
     (0, "show", "good", "--pipeline", "good"),
     (0, "builds", "list"),
+    (0, "builds", "list", "--images"),
+    (0, "builds", "show"),
     (0, "builds", "show", "1"),
     (None, "outdated"),  # what a registry that is not reached leads to
     (0, "integrations", "list"),

@@ -72,7 +72,7 @@ def test_a_secret_is_missing_given_replaced_and_gets_a_new_version(
         assert refused.err.splitlines()[0] == (
             f"error: stowplan.toml:2: secret.token: environment variable PLANTED_TOKEN {found}"
         )
-    assert using.ok("builds", "list", "-o", "json").data["builds"] == []
+    assert using.ok("builds", "list", "--images", "-o", "json").data["records"] == []
     assert [engine.inspect(image["reference"]) for image in planned] == [None, None]
     assert results("first") == ["built", "built"]
     reference = planned[1]["reference"]
@@ -110,7 +110,7 @@ def test_a_file_that_is_not_there_is_said_before_anything_is_built(using: Projec
     assert refused.code == 1
     assert "secret.netrc: ~/.netrc does not exist" in refused.err
     assert "pipeline.p.settings.docker.secrets.own: keys/own does not exist" in refused.err
-    assert using.ok("builds", "list", "-o", "json").data["builds"] == []
+    assert using.ok("builds", "list", "--images", "-o", "json").data["records"] == []
 
 
 STEPS: Final = """

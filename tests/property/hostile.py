@@ -282,7 +282,8 @@ _COMMANDS: Final = (
     ("plan",), ("plan",), ("plan", "-o", "json"), ("plan", "-o", "markdown"), ("lock",), ("lock", "--allow-unpinned"),
     ("lock", "--check"), ("diff",), ("diff", "-o", "markdown"), ("diff", "hostile.lock"), ("apply",),
     ("apply", "--engine", "podman"), ("show", "train"), ("show", "p", "--context"), ("show", "p", "--dockerfile"),
-    ("show", "p", "-o", "json"), ("builds", "list"), ("builds", "list", "-o", "json"), ("builds", "show", "1"),
+    ("show", "p", "-o", "json"), ("builds", "list"), ("builds", "list", "--images", "-o", "json"),
+    ("builds", "show", "1"), ("builds", "show"),
     ("builds", "show", "9223372036854775808"), ("builds", "delete", "1", "--image"), ("outdated",), ("--version",),
     ("plan", "--frozen", "-o", "json"), ("plan", "--locked"), ("apply", "--frozen"), ("lock", "--upgrade"), ("--help",),
 )  # fmt: skip

@@ -263,7 +263,7 @@ def test_a_parent_is_used_as_it_is_whatever_is_there() -> None:
 
 
 def test_the_words_name_the_build_that_made_it() -> None:
-    words = "build 3 of 2024-05-01, in docker"
+    words = "record 3 of 2024-05-01, in docker"
     assert decide_image(LOCAL_IMAGE, known(record=RECORDED, engine=Held())).reason == words
     assert decide_image(LOCAL_IMAGE, known(record=RECORDED)).reason == words
     missing = decide_image(LOCAL_IMAGE, known(record=RECORDED, engine=Absent()))

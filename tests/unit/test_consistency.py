@@ -157,7 +157,7 @@ def test_plans_beside_a_loop_that_writes_are_those_of_whole_states(
 
 def _without_numbers(text: str) -> str:
     """A plan without the numbers of records, which grow."""
-    return "".join(line for line in text.splitlines(keepends=True) if "build " not in line)
+    return "".join(line for line in text.splitlines(keepends=True) if "record " not in line)
 
 
 # --- a lock that somebody names

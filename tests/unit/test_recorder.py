@@ -114,10 +114,8 @@ def test_what_cannot_be_recorded_is_part_of_the_outcome_and_loses_no_other(root:
     first, second = PLAN.images
     made = recorder(root)
     with wrong(root):
-        outcome = made.record(first, built(first), "docker")
-        failed = made.record(
-            second, built(second, ExecutorError.of("b", "does not build", "mend it")), "docker"
-        )
+        outcome = made.record(first, built(first))
+        failed = made.record(second, built(second, ExecutorError.of("b", "does not build", "mend it")))
     assert outcome.result is Result.BUILT
     assert outcome.error is not None
     # What is wrong with both is said once.
@@ -131,7 +129,7 @@ def test_what_cannot_be_recorded_is_part_of_the_outcome_and_loses_no_other(root:
     # What could be written was: and now all can be.
     assert len(Records(root).all()) == (0 if records else 2)
     assert len((read_lock(root) or Lock()).pushed) == (0 if lock else 1)
-    assert made.record(second, built(second), "docker").error is None
+    assert made.record(second, built(second)).error is None
     assert len((read_lock(root) or Lock()).pushed) == (1 if lock else 2)
 
 
@@ -160,7 +158,7 @@ def test_a_defect_in_recording_loses_no_outcome(root: Path, monkeypatch: pytest.
     (first, _) = PLAN.images
     made = recorder(root)
     monkeypatch.setattr(Records, "add", fail)
-    outcome = made.record(first, built(first), "docker")
+    outcome = made.record(first, built(first))
     assert outcome.error is not None
     assert "TypeError in recorder.py" in str(outcome.error)
     assert "hunter22" not in str(outcome.error)

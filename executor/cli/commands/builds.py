@@ -1,138 +1,259 @@
-"""The commands about what was built: builds list, show and delete."""
+"""The commands about what was built: builds list, show and export."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from attrs import asdict
 
-from executor.apply.outcome import Result
 from executor.cli.group import Group
-from executor.cli.options import engine_chooser, options, project_root
-from executor.cli.output import print_json, print_lines, print_markdown, print_table
-from executor.engines.names import asked_engine
+from executor.cli.options import options, project_root
+from executor.cli.output import print_json, print_lines, print_markdown, print_table, print_yaml
+from executor.cli.times import since_option
 from executor.errors import UsageError
+from executor.records.builds import SORTS, BuildPage, BuildQuery, NamePattern
+from executor.records.documents import build_data
 from executor.records.store import Record, Records
+from executor.workflow.build_files import is_build_file, named_build, write_build
+from planner.build import Build
 
-__all__ = ["builds"]
+__all__ = ["COMMANDS"]
+
+_HERE = dict.fromkeys(("list", "show", "export"), __name__)
+_REMOVING = dict.fromkeys(("delete",), "executor.cli.commands.pruning")
 
 
-@click.group(cls=Group, homes=dict.fromkeys(("list", "show", "delete"), __name__))
+@click.group(cls=Group, homes={**_HERE, **_REMOVING})
 def builds() -> None:
     """What was built of this project."""
 
 
 @click.command("list")
-@click.option("--pipeline", metavar="NAME", help="Only the builds of this pipeline.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many, newest first.")
-@options("project", "output")
-def builds_list(pipeline: str | None, limit: int | None, project: Path | None, output: str) -> None:
+@click.option(
+    "--pipeline",
+    metavar="NAME",
+    help="Only builds of this pipeline: its name, or startswith:…, contains:… or endswith:….",
+)
+@click.option("--stack", metavar="NAME", help="Only builds on this stack.")
+@click.option("--engine", metavar="NAME", help="Only builds of this engine.")
+@click.option(
+    "--since",
+    callback=since_option,
+    metavar="TIME",
+    help="Only builds made since then: 2026-11-01, 7d, 12h. In UTC.",
+)
+@click.option(
+    "--contains-code/--no-code", default=None, help="Only builds with, or without, files of the project."
+)
+@click.option(
+    "--sort",
+    type=click.Choice([sign + name for name in SORTS for sign in ("", "-")]),
+    default="-created",
+    show_default=True,
+    metavar="[-]COLUMN",
+    help=f"What to sort by, largest first with a minus: {', '.join(SORTS)}.",
+)
+@click.option("--limit", type=click.IntRange(1), help="At most so many.")
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Of --limit each.")
+@click.option("--images", is_flag=True, help="List the records of images instead, failures among them.")
+@options("project", "output-data")
+def builds_list(
+    pipeline: str | None,
+    stack: str | None,
+    engine: str | None,
+    since: str | None,
+    contains_code: bool | None,
+    sort: str,
+    limit: int | None,
+    page: int,
+    images: bool,
+    project: Path | None,
+    output: str,
+) -> None:
     """List the builds, newest first."""
-    found = Records(project_root(project)).all(pipeline=pipeline, limit=limit)
-    if output == "json":
-        print_json({"schema": "stowplan/builds/1", "builds": [asdict(record) for record in found]})
+    if page > 1 and limit is None:
+        raise click.UsageError("--page needs --limit, which says how long a page is")
+    records = Records(project_root(project))
+    if images:
+        if any(each is not None for each in (stack, engine, since, contains_code)) or sort != "-created":
+            raise click.UsageError("of these options, --images takes --pipeline, --limit and --page only")
+        found = records.all(
+            NamePattern.parse(pipeline) if pipeline else None, limit, (page - 1) * (limit or 0)
+        )
+        _show_records(found, output, everything=pipeline is None)
         return
-    heads = ["id", "finished", "status", "image", "stack", "hash", "engine", "seconds"]
+    query = BuildQuery(
+        NamePattern.parse(pipeline) if pipeline else None,
+        stack,
+        engine,
+        since,
+        contains_code,
+        sort,
+        limit,
+        (page - 1) * (limit or 0),
+    )
+    _show_page(records.builds(query), query, page, output)
+
+
+def _show_page(found: BuildPage, query: BuildQuery, page: int, output: str) -> None:
+    if output in ("json", "yaml"):
+        data = {
+            "schema": "stowplan/builds/2",
+            "total": found.total,
+            "page": page,
+            "limit": query.limit,
+            "builds": [{k: v for k, v in build_data(each).items() if k != "schema"} for each in found.builds],
+        }
+        (print_json if output == "json" else print_yaml)(data)
+        return
+    heads = ["id", "created", "pipeline", "stack", "images", "code", "engine", "seconds"]
     rows = [
         [
-            str(record.id), record.finished, record.status, record.image, record.stack,
+            each.id, _time(each.created), each.pipeline, each.stack, str(len(each.images)),
+            _word(each.contains_code), each.engine, f"{each.seconds:.1f}",
+        ]
+        for each in found.builds
+    ]  # fmt: skip
+    asked = (query.pipeline, query.stack, query.engine, query.since, query.contains_code)
+    everything = all(each is None for each in asked)
+    # What a narrow terminal can do without, first what matters least.
+    _show_table(
+        heads,
+        rows,
+        output,
+        ["seconds", "engine", "code", "images", "created", "stack"],
+        everything=everything,
+    )
+    if found.total > len(rows) and output == "text" and query.limit is not None:
+        pages = -(-found.total // query.limit)
+        print_lines([f"page {page} of {pages}, {found.total} builds"], err=True)
+
+
+def _show_records(found: Sequence[Record], output: str, *, everything: bool) -> None:
+    if output in ("json", "yaml"):
+        data = {"schema": "stowplan/records/1", "records": [asdict(record) for record in found]}
+        (print_json if output == "json" else print_yaml)(data)
+        return
+    heads = ["record", "finished", "status", "image", "stack", "hash", "engine", "seconds"]
+    rows = [
+        [
+            str(record.id), _time(record.finished), record.status, record.image, record.stack,
             record.hash.removeprefix("sha256:")[:12], record.engine, f"{record.seconds:.1f}",
         ]
         for record in found
     ]  # fmt: skip
+    _show_table(
+        heads, rows, output, ["seconds", "engine", "stack", "finished", "hash"], everything=everything
+    )
+
+
+def _show_table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    output: str,
+    spare: Sequence[str],
+    *,
+    everything: bool,
+) -> None:
     if output == "markdown":
         from executor.cli.render.markdown import table_markdown  # noqa: PLC0415  # only what is printed
 
         print_markdown(table_markdown(heads, rows))
-    elif found:
-        print_table(heads, rows)
+    elif rows:
+        print_table(heads, rows, spare=spare)
     else:
-        print_lines(["nothing was built yet"])
+        print_lines(["nothing was built yet" if everything else "nothing matches"])
 
 
 @click.command("show")
-@click.argument("build")
-@options("project", "output")
-def builds_show(build: str, project: Path | None, output: str) -> None:
-    """Show a build by its number, or by the start of its image's hash."""
-    record = _record(Records(project_root(project)), build)
-    data = asdict(record)
-    if output == "json":
-        print_json({"schema": "stowplan/build/1", **data})
-        return
-    facts = {name: _word(value) for name, value in data.items() if value not in (None, "")}
-    if output == "markdown":
-        from executor.cli.render.markdown import facts_markdown  # noqa: PLC0415  # only what is printed
+@click.argument("build", required=False)
+@options("project", "output-data")
+def builds_show(build: str | None, project: Path | None, output: str) -> None:
+    """Show a build by its id, or the start of it; or the record of an image, by its number or image hash.
 
-        print_markdown(facts_markdown(facts))
-        return
+    Default: the build that was made or used last.
+    """
+    records = Records(project_root(project))
+    build = build or _last(records)
+    record = None if is_build_file(build) else next(iter(records.find(build)), None)
+    if record is not None:
+        data = asdict(record)
+        whole = {"schema": "stowplan/record/1", **data}
+        facts = {"record": str(record.id)} | {
+            name: _word(value) for name, value in data.items() if name != "id" and value not in (None, "")
+        }
+    else:
+        found = named_build(records, build)
+        whole, facts = build_data(found), _facts(found)
+    match output:
+        case "json":
+            print_json(whole)
+        case "yaml":
+            print_yaml(whole)
+        case "markdown":
+            from executor.cli.render.markdown import facts_markdown  # noqa: PLC0415  # only what is printed
+
+            print_markdown(facts_markdown(facts))
+        case _:
+            _show_facts(facts)
+
+
+def _last(records: Records) -> str:
+    """The id of the build that was used last."""
+    last = records.builds(BuildQuery(sort="-used", limit=1)).builds
+    if not last:
+        raise UsageError.of("command line", "nothing was built yet", "make a build with `stowplan build`")
+    return last[0].id
+
+
+def _show_facts(facts: Mapping[str, str]) -> None:
+    width = max(10, *map(len, facts))
     for name, value in facts.items():
         first, *more = value.split("\n")
-        print_lines([f"{name:<10} {first}", *(f"{'':<10} {line.expandtabs()}" for line in more)])
+        print_lines([f"{name:<{width}} {first}", *(f"{'':<{width}} {line.expandtabs()}" for line in more)])
+
+
+def _facts(build: Build) -> dict[str, str]:
+    """What there is to say of a build, by its name."""
+    facts = {
+        "build": build.id,
+        "created": _time(build.created),
+        "used": _time(build.used),
+        "seconds": f"{build.seconds:.1f}",
+        "pipeline": build.pipeline,
+        "stack": build.stack,
+        "plan": str(build.plan),
+        "commit": build.commit or "",
+        "engine": build.engine,
+        "code": "included" if build.contains_code else "not included",
+        **{f"image {image.name}": image.pinned for image in build.images},
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _time(text: str) -> str:
+    """A time in UTC, shorter."""
+    return text.replace("+00:00", "Z")
 
 
 def _word(value: object) -> str:
-    """A value of a record in words."""
+    """A value in words."""
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-@click.command("delete")
-@click.argument("build", nargs=-1, required=True)
-@click.option(
-    "--image", "with_image", is_flag=True, help="Remove the image from its engine, or that of --engine."
-)
-@options("project", "engine")
-def builds_delete(build: tuple[str, ...], with_image: bool, project: Path | None, engine: str | None) -> None:
-    """Forget builds. What was pushed stays where it is, and an image that other builds have in common."""
-    asked = asked_engine(engine) if engine else None
-    records = Records(project_root(project))
-    # Two names may be those of one build.
-    chosen = {record.id: record for record in [_record(records, name) for name in build]}
-    engines = functools.cache(engine_chooser)
-    for record in chosen.values():
-        removed = f": {_remove_image(records, record, asked or record.engine, engines)}" if with_image else ""
-        # Another process may have been faster.
-        deleted = "deleted" if records.delete(record.id) else "no longer there:"
-        print_lines([f"{deleted} build {record.id} of {record.image}{removed}"])
+@click.command("export")
+@click.argument("build")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@options("project")
+def builds_export(build: str, file: Path, project: Path | None) -> None:
+    """Write a build to a file (.json, .yaml or .yml), which names it in other clones."""
+    if not is_build_file(file.name):
+        raise UsageError.of(str(file), "is no name of a .json, .yaml or .yml file", "give it such an end")
+    found = named_build(Records(project_root(project)), build)
+    write_build(found, file)
+    print_lines([f"exported build {found.id} to {file}"])
 
 
-def _remove_image(
-    records: Records, record: Record, engine: str, engines: Callable[[str], Callable[[], Any]]
-) -> str:
-    """Remove the image of a build from an engine, before the build is forgotten; in words, what came of it.
-
-    No other build of this engine may need it.
-    """
-    if not _has_image(record):
-        return "it made no image"
-    if not engine:
-        return "its image is in no engine"
-    for other in records.find(record.hash):
-        same = (other.reference, other.engine) == (record.reference, engine)
-        if same and other.id != record.id and _has_image(other):
-            return f"{record.reference} stays, for build {other.id}"
-    store = engines(engine)()
-    info = store.inspect(record.reference)
-    if info is not None and str(info.mark) != record.hash:
-        return f"{record.reference} stays: what {engine} has there was not built from this plan"
-    if info is not None and store.remove(record.reference):
-        return f"removed {record.reference} from {engine}"
-    return f"{engine} does not have {record.reference}"
-
-
-def _has_image(record: Record) -> bool:
-    return record.status not in (Result.FAILED, Result.INTERRUPTED)
-
-
-def _record(records: Records, name: str) -> Record:
-    found = records.find(name)
-    if not found:
-        raise UsageError.of("command line", f"there is no build {name!r}", "see `stowplan builds list`")
-    return found[0]
-
-
-COMMANDS = {"builds": builds, "list": builds_list, "show": builds_show, "delete": builds_delete}
+COMMANDS = {"builds": builds, "list": builds_list, "show": builds_show, "export": builds_export}

@@ -14,11 +14,11 @@ from planner.compare.actions import Action
 from planner.compare.changes import Change
 from planner.compare.report import Report
 from planner.errors import Problem
-from planner.image.plan import BuildPlan, ImagePlan, Note
+from planner.image.plan import ImagePlan, Note
 from planner.render.dockerfile import context_files, planned_dockerfile
 
 if TYPE_CHECKING:
-    from executor.apply.outcome import Outcome
+    from executor.workflow.builds import Made
     from executor.workflow.locks import Comparison, LockCheck
     from executor.workflow.outdated import Outdated
     from planner.requirements.packages import Package
@@ -165,18 +165,15 @@ def lock_data(checked: LockCheck, state: str) -> dict[str, Any]:
     }
 
 
-def outcome_data(
-    plan: BuildPlan, outcomes: Iterable[Outcome], moved: Iterable[Change] = ()
-) -> dict[str, Any]:
-    """The object that `stowplan apply -o json` prints, schema `stowplan/apply/2`.
-
-    `moved` is what was brought up to date in the lock before.
-    """
+def outcome_data(made: Made) -> dict[str, Any]:
+    """The object that `stowplan apply -o json` prints, schema `stowplan/apply/2`."""
+    plan = made.planned.plan
     return {
         "schema": "stowplan/apply/2",
         "plan": str(plan.hash),
         "pipeline": plan.pipeline,
         "stack": plan.stack,
+        "build": made.build.id if made.build else None,
         "images": [
             {
                 "name": item.name,
@@ -192,9 +189,10 @@ def outcome_data(
                 "seconds": item.seconds,
                 "error": [problem_data(problem) for problem in item.error.problems] if item.error else None,
             }
-            for item in outcomes
+            for item in made.outcomes
         ],
-        "lock_changes": [change_data(change) for change in moved],
+        "error": [problem_data(problem) for problem in made.error.problems] if made.error else None,
+        "lock_changes": [change_data(change) for change in made.renewed],
         "notes": [note_data(note) for note in plan.notes],
     }
 

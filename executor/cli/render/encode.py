@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NewType
 
 __all__ = [
     "Markdown", "block", "bold", "bullets", "cell", "code", "document", "heading", "joined", "json_text",
-    "table", "terminal",
+    "table", "terminal", "yaml_text",
 ]  # fmt: skip
 
 Markdown = NewType("Markdown", str)
@@ -51,6 +51,13 @@ def json_text(data: Mapping[str, Any]) -> str:
     r"""An object as JSON that can be printed on a terminal: what `terminal` would show is `\uXXXX`."""
     text = json.dumps(_masked(data), indent=2, ensure_ascii=False)
     return re.sub(_JSON_CONTROLS, lambda match: json.dumps(match[0])[1:-1], text)
+
+
+def yaml_text(data: Mapping[str, Any]) -> str:
+    """An object as YAML that can be printed on a terminal: what is not ASCII is an escape."""
+    from executor.workflow.build_files import yaml_text as text  # noqa: PLC0415  # few outputs are YAML
+
+    return text(_masked(data))
 
 
 def _without_logins(text: str) -> str:

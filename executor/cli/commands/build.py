@@ -1,0 +1,59 @@
+"""`stowplan build`: a build ahead of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from executor.cli.making import made, show_made
+from executor.cli.options import engine_chooser, loaded_project, options
+from executor.cli.output import print_json, print_lines, print_yaml
+from executor.engines.names import possible_builders
+from executor.records.documents import build_data
+from executor.workflow.build_files import is_build_file, write_build
+
+__all__ = ["COMMANDS"]
+
+
+@click.command()
+@click.argument("pipeline", required=False)
+@options("project", "stack", "engine", "python", "jobs", "output-file", "locked", "frozen")
+def build(
+    pipeline: str | None,
+    jobs: int,
+    project: Path | None,
+    stack: str | None,
+    engine: str | None,
+    output: str,
+    locked: bool,
+    frozen: bool,
+) -> int:
+    """Make a build ahead of a run: what `apply` does, and the id of the build that it comes to."""
+    loaded = loaded_project(project)
+    result = made(
+        loaded,
+        loaded.pipeline(pipeline),
+        loaded.stack(stack),
+        engine=engine_chooser(engine),
+        builders=possible_builders(engine),
+        jobs=jobs,
+        locked=locked,
+        frozen=frozen,
+        quiet=output in ("json", "yaml"),
+    )
+    if result.build is None:
+        return show_made(result, output)
+    if output == "json":
+        print_json(build_data(result.build))
+    elif output == "yaml":
+        print_yaml(build_data(result.build))
+    else:
+        show_made(result, "text")
+        print_lines([f"build {result.build.id}"])
+        if is_build_file(output):
+            write_build(result.build, Path(output))
+    return 0
+
+
+COMMANDS = {"build": build}

@@ -1,0 +1,86 @@
+"""What the commands share that have the images of a plan made: from the project to the words about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from executor.apply.outcome import exit_code
+from executor.cli.options import FAILED, LOOKING
+from executor.cli.output import print_error, print_json, print_lines, print_markdown, print_note, print_yaml
+from executor.cli.progress import progress, waiting
+from executor.workflow.builds import Made, make_build
+from executor.workflow.plans import locating, plan
+from planner.lock.lock import LOCK_NAME
+
+if TYPE_CHECKING:
+    from executor.config.project import Project
+    from planner.compare.changes import Change
+    from planner.pipeline import Pipeline
+    from planner.stack import Stack
+
+__all__ = ["made", "show_made"]
+
+
+def made(
+    project: Project,
+    pipeline: Pipeline,
+    stack: Stack,
+    *,
+    engine: Callable[[], Any],
+    builders: frozenset[str],
+    jobs: int,
+    locked: bool,
+    frozen: bool,
+    quiet: bool,
+) -> Made:
+    """Plan, and have the images made; what goes on is shown. `quiet` says that only data are printed."""
+    with waiting(LOOKING):
+        planned = plan(
+            project, pipeline, stack, engine=engine, locked=locked, frozen=frozen, builders=builders
+        )
+
+    def show_renewed(changes: tuple[Change, ...]) -> None:
+        if not quiet:
+            print_note(f"brought {LOCK_NAME} up to date:")
+            for change in changes:
+                print_note(f"  {change.image}: {change.text}")
+
+    with locating(project), progress(planned.plan) as on_event:
+        return make_build(
+            project,
+            planned,
+            engine=engine,
+            jobs=jobs,
+            renews=not (frozen or locked),
+            on_event=on_event,
+            on_renewed=show_renewed,
+        )
+
+
+def show_made(result: Made, output: str) -> int:
+    """Print what came of a plan, and what went wrong, as text, JSON, YAML or Markdown; the exit code."""
+    made_plan, outcomes = result.planned.plan, result.outcomes
+    match output:
+        case "json" | "yaml":
+            from executor.cli.render.data import outcome_data  # noqa: PLC0415  # only what is printed
+
+            (print_json if output == "json" else print_yaml)(outcome_data(result))
+        case "markdown":
+            from executor.cli.render.markdown import outcome_markdown  # noqa: PLC0415  # as above
+
+            print_markdown(outcome_markdown(outcomes))
+        case _:
+            from executor.cli.render.text import outcome_lines  # noqa: PLC0415  # as above
+
+            for note in made_plan.notes:
+                print_note(str(note))
+            print_lines(outcome_lines(outcomes))
+    if output not in ("json", "yaml"):
+        for item in outcomes:
+            if item.error is not None:
+                print_lines([f"{item.name}:"], err=True)
+                print_error(item.error)
+        if result.error is not None:
+            print_error(result.error)
+    return exit_code(result.outcomes) or (FAILED if result.error is not None else 0)

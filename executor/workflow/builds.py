@@ -1,0 +1,114 @@
+"""From a plan to a build: the lock brought up to date, images built or reused, and the build noted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from executor.apply.outcome import OnEvent, Outcome, Result
+from executor.apply.scheduler import apply
+from executor.config.project import Project
+from executor.errors import ExecutorError
+from executor.records.store import Records
+from executor.workflow.locks import renew
+from executor.workflow.plans import Planned
+from planner.build import Build, BuiltImage, build_id, included_code
+from planner.compare.changes import Change
+from planner.image.plan import BuildPlan
+from planner.immutable import frozen
+
+if TYPE_CHECKING:
+    from executor.engines.protocol import Engine
+
+__all__ = ["Made", "build_from", "make_build"]
+
+OnRenewed = Callable[[tuple[Change, ...]], None]
+
+
+@frozen
+class Made:
+    """What came of a plan: its outcomes, and the build, if all of its images are there.
+
+    `renewed` is what was brought up to date in the lock before. `error` is why the build could not be noted.
+    """
+
+    planned: Planned
+    outcomes: tuple[Outcome, ...]
+    build: Build | None = None
+    renewed: tuple[Change, ...] = ()
+    error: ExecutorError | None = None
+
+
+def make_build(
+    project: Project,
+    planned: Planned,
+    *,
+    engine: Engine | Callable[[], Engine] | None = None,
+    jobs: int = 2,
+    renews: bool = True,
+    on_event: OnEvent = lambda _: None,
+    on_renewed: OnRenewed = lambda _: None,
+) -> Made:
+    """Have all images of a plan where they are needed, and note the build that they are.
+
+    Unless it `renews`, a stale lock is left as it is; `on_renewed` is told what was changed in it, before
+    anything is built. The build is noted in one transaction, after the last image: an interruption before
+    that loses nothing but the note, which the next call writes. For the rest see `apply`.
+    """
+    renewed = renew(project, planned.lock, planned.plan) if renews else ()
+    if renewed:
+        on_renewed(renewed)
+    started = time.monotonic()
+    outcomes = apply(
+        planned.plan, planned.facts, root=project.root, engine=engine, jobs=jobs, on_event=on_event
+    )
+    made = Made(planned, outcomes, renewed=renewed)
+    if any(item.error is not None for item in outcomes):
+        return made
+    build = build_from(planned.plan, outcomes, seconds=round(time.monotonic() - started, 3))
+    try:
+        again = any(item.result is Result.BUILT for item in outcomes)
+        build = Records(project.root).note_build(build, again=again)
+    except ExecutorError as error:
+        return Made(planned, outcomes, renewed=renewed, error=error)
+    return Made(planned, outcomes, build, renewed)
+
+
+def build_from(plan: BuildPlan, outcomes: Sequence[Outcome], *, seconds: float) -> Build:
+    """The build that the outcomes of a plan are, made just now. None of them has failed."""
+    images = tuple(
+        BuiltImage(
+            image.name,
+            image.steps,
+            image.hash,
+            image.spec.hash,
+            outcome.reference,
+            image.builds,
+            outcome.digest,
+            image.platform,
+            included_code(image),
+            outcome.result.value,
+            outcome.seconds,
+        )
+        for image, outcome in zip(plan.images, outcomes, strict=True)
+        # An image that others are built on need not be there once they are.
+        if image.steps
+    )
+    engine = next(filter(None, (item.engine for item in outcomes)), "")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Build(
+        build_id(plan.pipeline, plan.stack, plan.hash, engine, images),
+        now,
+        now,
+        seconds,
+        plan.pipeline,
+        plan.stack,
+        plan.hash,
+        engine,
+        images,
+        specs=evolve(plan.spec, images=[image for image in plan.spec.images if image.steps]),
+    )
