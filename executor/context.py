@@ -60,7 +60,7 @@ def _members(image: ImagePlan, root: Path) -> Iterator[bytes]:
         # A Dockerfile of the user's own names its files from the context's root.
         yield from _tree_members(_tree(image, CONTEXT), root, "", image.checkout.context_root)
         return
-    names = sorted(image.spec.trees)
+    names = sorted(image.built.trees)
     if names:
         yield directory_member(CONTEXT_TREES)
     for name in names:
@@ -105,7 +105,7 @@ def _tree(image: ImagePlan, name: str) -> Tree:
 
 def _mode(image: ImagePlan, name: str) -> _Mode:
     """What becomes of the usual modes in a tree; of several copies of it, where more may write."""
-    copies = (item for item in image.spec.instructions if isinstance(item, CopyFiles) and item.tree == name)
+    copies = (item for item in image.built.instructions if isinstance(item, CopyFiles) and item.tree == name)
     return max(copies, key=lambda item: bool(item.group_writes)).mode
 
 

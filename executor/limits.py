@@ -44,6 +44,9 @@ PROGRAM_SECONDS: float = 300.0
 PROGRAM_BYTES: int = 16 << 20
 """What such a program may print. Requirements files may be as long."""
 
+GIT_SECONDS: float = 60.0
+"""One question to git about the checkout that a project is in."""
+
 RESOLVE_SECONDS: float = 1800.0
 """One question to uv about requirements, for which it may have to build source archives."""
 

@@ -58,6 +58,8 @@ class Command:
     env: Mapping[str, str] = field(default=FrozenMapping(), converter=_frozen, repr=_names)
     directory: str | None = field(default=None, repr=False)
     """Its working directory; None for that of this process."""
+    unset: tuple[str, ...] = field(default=(), repr=False)
+    """Variables of this process that it does not get."""
 
     @property
     def program(self) -> str:
@@ -204,6 +206,11 @@ def _outside(leader: int) -> tuple[int, ...]:
     return tuple(sorted(pid for pid in family - {leader} if found[pid][1] != leader))
 
 
+def _without(names: tuple[str, ...]) -> dict[str, str]:
+    """The environment of this process without some variables."""
+    return {name: value for name, value in os.environ.items() if name not in names}
+
+
 def _forget(_: bytes) -> None:
     """Keep nothing."""
 
@@ -227,7 +234,7 @@ class _Child:
                 stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if merged else subprocess.PIPE,
-                env={**os.environ, **command.env},
+                env={**_without(command.unset), **command.env},
                 cwd=command.directory,
                 start_new_session=True,
             )

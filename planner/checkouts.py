@@ -18,8 +18,9 @@ from planner.files.paths import inside
 from planner.files.tree import Tree
 from planner.gaps import Gaps
 from planner.identity import variable_fingerprint
+from planner.image.delivery import Delivery
 from planner.image.external import ExternalImage
-from planner.image.instructions import CONTEXT, FILES, SetEnvironment
+from planner.image.instructions import CONTEXT, FILES, CopyFiles, MakeDirectory, SetEnvironment, SetUser
 from planner.image.plan import Checkout
 from planner.image.spec import ImageSpec
 from planner.settings.checks import unencodable
@@ -27,7 +28,7 @@ from planner.settings.effective import Settings
 from planner.settings.secrets import copied_secret
 from planner.values import Digest
 
-__all__ = ["Checkouts"]
+__all__ = ["Checkouts", "includes"]
 
 # Stands for a fingerprint where nobody looks at it.
 _NOT_HASHED: Final = Digest("0" * 64)
@@ -48,10 +49,11 @@ class Checkouts:
     _contexts: dict[tuple[Context, Custom], tuple[Tree, bool]] = Factory(dict)
     _fingerprints: dict[str, Digest] = Factory(dict)
 
-    def of(self, settings: Settings, spec: ImageSpec | None) -> Checkout | None:
+    def of(self, settings: Settings, spec: ImageSpec | None, delivery: Delivery | None) -> Checkout | None:
         """The checkout of an image; None where something is missing or wrong.
 
-        It is looked at even where the spec is not known yet: all needs come at once.
+        It is looked at even where the spec is not known yet: all needs come at once. No files are looked at
+        before it is known how the code is delivered.
         """
         if settings.skip_build or (spec is not None and not spec.builds):
             return Checkout()
@@ -59,7 +61,9 @@ class Checkouts:
             return None  # `below` has it
         platform = settings.build_options.value("platform") or (spec and spec.platform)
         host = None if platform else self.gaps.attempt(settings, lambda: self.facts.ask(HostPlatform()))
-        trees = self.gaps.attempt(settings, lambda: self._trees(settings, spec))
+        trees = None
+        if delivery is not None:
+            trees = self.gaps.attempt(settings, lambda: self._trees(settings, spec, delivery))
         variables = self._variables(settings, spec)
         files = (trees or {}).get(FILES)
         left_out = self.gaps.attempt(settings, lambda: files is None or _left_out(settings, files))
@@ -72,7 +76,10 @@ class Checkouts:
             parent_id = local.id
         if (host is None and not platform) or trees is None or variables is None or not left_out:
             return None
-        return Checkout(host, trees, variables, parent_id)
+        directory = None
+        if delivery is not None and delivery.downloads and spec is not None:
+            directory = _code_directory(settings, spec)
+        return Checkout(host, trees, variables, parent_id, directory=directory)
 
     def below(self, settings: Settings, spec: ImageSpec | None, custom: Custom | None) -> Checkout | None:
         """The checkout of the image of a custom Dockerfile, which is `spec` or its parent.
@@ -113,9 +120,8 @@ class Checkouts:
             context_root=context.directory,
         )
 
-    def _trees(self, settings: Settings, spec: ImageSpec | None) -> Mapping[str, Any]:
-        copies = FILES in spec.trees if spec is not None else settings.includes_files
-        if not copies:
+    def _trees(self, settings: Settings, spec: ImageSpec | None, delivery: Delivery) -> Mapping[str, Any]:
+        if delivery.downloads or not includes(settings, spec):
             return {}
         need = self._tree_needs.get(settings.dockerignore)
         if need is None:
@@ -160,6 +166,22 @@ class Checkouts:
             made = variable_fingerprint(name, value.reveal()) if self.hashes else _NOT_HASHED
             return self._fingerprints.setdefault(name, made)
         raise PlannerError([Problem.at(path, found, fix)])
+
+
+def includes(settings: Settings, spec: ImageSpec | None) -> bool:
+    """Whether an image may have the code: as it is written down, where that is known."""
+    if spec is not None:
+        return FILES in spec.trees
+    return settings.includes_files and not settings.skip_build
+
+
+def _code_directory(settings: Settings, spec: ImageSpec) -> MakeDirectory:
+    """The directory that code is downloaded into, which belongs to whom files would that were copied."""
+    for item in spec.instructions:
+        if isinstance(item, CopyFiles):
+            return MakeDirectory(item.destination, item.owner, item.group_writes)
+    owner = next((item.user for item in spec.instructions if isinstance(item, SetUser)), None)
+    return MakeDirectory(owner=owner, group_writes=settings.any_user)
 
 
 def _left_out(settings: Settings, files: Tree, directory: str = "") -> bool:

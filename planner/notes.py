@@ -12,6 +12,7 @@ from planner.credentials import looks_like_credential
 from planner.custom import custom_of_spec
 from planner.files.defaults import suspicious
 from planner.files.tree import decode_node
+from planner.image.delivery import Way
 from planner.image.external import ExternalImage
 from planner.image.instructions import FILES
 from planner.image.plan import ImagePlan, NamedSpec, Note
@@ -299,12 +300,10 @@ def _credentials(settings: Mapping[str, Settings]) -> Iterator[Note]:
 
 def _code(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
     for image in images:
-        if image.builds and image.steps and not image.spec.trees:
-            yield Note(
-                "no-code",
-                image.name,
-                f"{image.name}: no code is included, and this release cannot download it",
-            )
+        delivery = image.delivery
+        if delivery is not None and delivery.kind is Way.NONE and image.builds and not image.spec.trees:
+            text = f"{image.name}: its containers have only the code of the parent image: {delivery.reason}"
+            yield Note("no-code", image.name, text)
 
 
 def _tags(images: tuple[ImagePlan, ...]) -> Iterator[Note]:

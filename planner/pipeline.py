@@ -24,6 +24,7 @@ from planner.immutable import frozen
 from planner.integrations import Integration
 from planner.names import name_check
 from planner.order import after_of, order_problems, ordered
+from planner.repositories import CodeRepository, repositories_check, repositories_of_tables
 from planner.settings.checked import Checked, declared, decoded, each_decoded, of_kind
 from planner.settings.checks import kind_of, list_of, mapping_of, optional
 from planner.settings.dependencies import Dependencies
@@ -171,8 +172,8 @@ def _own_integrations(value: Any) -> Any:
 class Pipeline(Checked):
     """Steps, and the settings that all of them share.
 
-    `deployment` is what images need besides when the stack has a deployer; `integrations` and `secrets` are
-    the project's own, by name.
+    `deployment` is what images need besides when the stack has a deployer; `integrations`, `secrets` and
+    `code_repositories` are the project's own, by name.
 
     >>> training = Pipeline(name="training", steps=["load", "train"], settings=DockerSettings(user="1000"))
     >>> [step.name for step in training.steps]
@@ -201,6 +202,11 @@ class Pipeline(Checked):
         default=FrozenMapping(),
         converter=secrets_of_tables,
         metadata=declared(secrets_check, NOT_COUNTED),
+    )
+    code_repositories: Mapping[str, CodeRepository] = field(
+        default=FrozenMapping(),
+        converter=repositories_of_tables,
+        metadata=declared(repositories_check, NOT_COUNTED),
     )
     origin: Place | None = field(default=None, metadata=NOT_COUNTED)
     """Where `settings` was written; None for the table of the pipeline in the project file."""
@@ -294,6 +300,7 @@ class Pipeline(Checked):
 
 # Fields that a file has in another place.
 _WRITTEN: Final = {
+    "code_repositories": "write [code_repository.NAME], which all pipelines have",
     "deployment": "write it as settings.deployment",
     "integrations": "write [integration.NAME], which all pipelines have",
     "secrets": "write [secret.NAME], which all pipelines have, or settings.docker.secrets",

@@ -24,9 +24,10 @@ from planner.lock.lock import Pins
 from planner.notes import assumed_pythons, notes_of
 from planner.pipeline import Pipeline
 from planner.settings.option_table import BUILDERS
+from planner.share import Share
 from planner.specs import UV_VERSION
 from planner.stack import Stack
-from planner.traversal import Share, Traversal
+from planner.traversal import Traversal
 
 __all__ = ["UV_VERSION", "Planning", "make_plan", "make_spec", "needs"]
 

@@ -11,17 +11,21 @@ from typing import Final, TypeAlias, TypeVar
 
 from attrs import Factory, define, evolve, field
 
-from planner.checkouts import Checkouts
+from planner.checkouts import Checkouts, includes
 from planner.code import ignore_path
 from planner.custom import Custom, custom_of, custom_of_spec
 from planner.custom_context import Context
+from planner.delivery import delivery_of, ways_of
+from planner.entrypoint import Function
 from planner.errors import Place, PlannerError, Problem
 from planner.facts.facts import Facts
+from planner.facts.needs import Bootstrap
 from planner.gaps import Gaps
+from planner.image.delivery import Delivery, Way
 from planner.image.external import ExternalImage
 from planner.image.instructions import FILES
-from planner.image.plan import Checkout, Destination, ImagePlan, NamedSpec, Note
-from planner.image.spec import ImageSpec, Observed
+from planner.image.plan import Checkout, Destination, NamedSpec, Note
+from planner.image.spec import ImageSpec
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Pins
 from planner.pipeline import Pipeline, Step
@@ -33,14 +37,14 @@ from planner.settings.builders import (
     refusals,
     secret_refusals,
 )
-from planner.settings.cache_mount import CacheMount
 from planner.settings.effective import Settings, settle
 from planner.settings.option_table import BUILDERS
+from planner.share import Share
 from planner.sources import Sources
 from planner.specs import Specs
 from planner.stack import Stack
 
-__all__ = ["Share", "Traversal"]
+__all__ = ["Traversal"]
 
 # What a name has room for with the word for a Dockerfile behind it.
 _LONGEST: Final = 100 - len("-dockerfile")
@@ -59,6 +63,8 @@ class _Identity:
     """The ignore file of the tree: a lock, planned without looking at files, names the same images."""
     context: Context | None
     """Where the files of a Dockerfile are from, for the same reason."""
+    ways: frozenset[Way]
+    """How code may be downloaded, whatever the checkout has today: for the same reason."""
     locked: str | None
     """The image that the step runs in by the lock, where that is taken as it is."""
 
@@ -78,59 +84,6 @@ def _name_below(name: str) -> str:
     return f"{pipeline}/{step[:_LONGEST]}-dockerfile" if step else f"{pipeline}/dockerfile"
 
 
-@define
-class Share:
-    """An image in the making, and the steps that share it."""
-
-    spec: ImageSpec
-    destination: Destination
-    settings: Settings
-    checkout: Checkout | None
-    locked: str | None = None
-    """The name that it has in the lock, where that is taken as it is."""
-    parent: Share | None = None
-    """The image of the plan that it is built on."""
-    steps: list[str] = Factory(list)
-    listings: dict[Observed, None] = Factory(dict)
-    """What programs listed the sources of each step from, which need not be the same."""
-    of_pipeline: bool = False
-
-    @property
-    def cache_mount(self) -> CacheMount | None:
-        """The cache of the installer, where one installs anything."""
-        return self.settings.cache_mount if self.spec.installs else None
-
-    def named(self, name: str) -> NamedSpec:
-        """What a lock holds of it, under its name."""
-        known = [each for each in self.spec.secrets if each in self.settings.secrets]
-        return NamedSpec(
-            name,
-            tuple(self.steps),
-            self.spec,
-            self.cache_mount,
-            self.settings.machine_network,
-            {each: self.settings.secret_source(each) for each in known},
-        )
-
-    def image(self, name: str, parent: ImagePlan | None = None) -> ImagePlan:
-        """The image under its name, on the one that it is built on."""
-        assert self.checkout is not None  # noqa: S101  # `finish` has raised otherwise
-        return ImagePlan(
-            name,
-            tuple(self.steps),
-            self.spec,
-            self.checkout,
-            self.destination,
-            parent,
-            build_options=self.settings.parent_options
-            if self.spec.dockerfile
-            else self.settings.build_options,
-            cache_mount=self.cache_mount,
-            machine_network=self.settings.machine_network,
-            secrets={name: self.settings.secret_source(name) for name in self.spec.secrets},
-        )
-
-
 # What tells a step from those that are made alike.
 _Key: TypeAlias = tuple[Settings, str | None]
 
@@ -145,6 +98,7 @@ class _Made:
     identity: _Identity
     checkout: Checkout | None = None
     below: Checkout | None = None
+    delivery: Delivery | None = None
 
 
 @define
@@ -204,6 +158,10 @@ class Traversal:
             share.steps.append(step.name)
             share.listings |= dict.fromkeys(identity.spec.listings)
             share.of_pipeline |= not step.own
+        if checkout:
+            for identity, share in shares.items():
+                share.delivery = made[identity].delivery
+                self._start(share)
         self._parents(shares, made)
         named: dict[str, Share] = {}
         for share in shares.values():
@@ -224,6 +182,22 @@ class Traversal:
             for each in filter(None, (share.parent, share)):
                 ordered.setdefault(names[id(each)], each)
         return list(ordered.items())
+
+    def _start(self, share: Share) -> None:
+        """Give an image what starts its steps, where one is a function or has to fetch the code.
+
+        An image that is used as it is, or that a Dockerfile says, is given it where it runs.
+        """
+        spec, delivery = share.spec, share.delivery
+        if share.checkout is None or not spec.builds or spec.dockerfile is not None:
+            return
+        functions = any(
+            step.name in share.steps and isinstance(step.entrypoint, Function) for step in self.pipeline.steps
+        )
+        if functions or (delivery is not None and delivery.downloads):
+            digest = self.gaps.attempt(None, lambda: self.facts.ask(Bootstrap()))
+            if digest is not None:
+                share.checkout = evolve(share.checkout, bootstrap=digest)
 
     def _parents(self, shares: Mapping[_Identity, Share], made: Mapping[_Identity, _Made]) -> None:
         """Give each image that is built on one of a Dockerfile that one: equal ones are one image."""
@@ -279,16 +253,21 @@ class Traversal:
             spec = self._once(self._specs, key, set(), lambda: self._maker.of(step, settings, custom))
         cacheable = self.gaps.attempt(settings, lambda: self._cacheable(settings, spec))
         mountable = self.gaps.attempt(settings, lambda: self._mountable(settings, spec))
-        seen = below = None
+        seen = below = delivery = None
         if checkout:
-            seen = self._checkouts.of(settings, spec)
+            delivery = self.gaps.attempt(settings, lambda: self._delivery(settings, spec))
+            seen = self._checkouts.of(settings, spec, delivery)
             if settings.dockerfile is not None:
                 below = self._checkouts.below(settings, spec, custom)
                 if below is None:
                     return None
                 if spec is not None and spec.dockerfile is not None:
                     seen = below
-        if not (buildable and cacheable and mountable) or spec is None or (checkout and seen is None):
+        if (
+            not (buildable and cacheable and mountable)
+            or spec is None
+            or (checkout and None in (seen, delivery))
+        ):
             return None
         destination = Destination(
             repository=self.stack.repository(settings.target_repository),
@@ -301,9 +280,19 @@ class Traversal:
             destination,
             ignore_path(settings) if FILES in spec.trees else None,
             Context.of(settings),
+            ways_of(settings, self.stack, self.pipeline.code_repositories),
             locked.name if locked else None,
         )
-        return _Made(identity, seen, below)
+        return _Made(identity, seen, below, delivery)
+
+    def _delivery(self, settings: Settings, spec: ImageSpec | None) -> Delivery:
+        return delivery_of(
+            settings,
+            self.stack,
+            self.pipeline.code_repositories,
+            self.facts,
+            included=includes(settings, spec),
+        )
 
     def _custom(self, settings: Settings, spec: ImageSpec | None) -> Custom | None:
         """The Dockerfile that an image is built from, as far as its target needs it; None without one.

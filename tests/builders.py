@@ -45,6 +45,7 @@ from planner import (
     needs,
 )
 from planner.facts.answers import ImagePython
+from planner.facts.code_state import CodeState
 from planner.facts.needs import PythonOf, Resolve
 from planner.requirements.model import Requirement
 from planner.requirements.packages import File, Package
@@ -96,6 +97,7 @@ class World:
     local: Mapping[str, Digest] = field(default=FrozenMapping(), converter=freeze)
     index: Mapping[str, Mapping[str, Iterable[str]]] = field(default=FrozenMapping(), converter=freeze)
     """What packages require, by name and version. Every other package has 0.1, 1.0, and what is asked for."""
+    code: CodeState = CodeState("the project is not in a git checkout", "clone it")
 
     def text(self, path: str) -> str | None:
         """The text of a file."""
@@ -142,6 +144,10 @@ class World:
     def host_platform(self) -> str:
         """The platform of the machine."""
         return self.platform
+
+    def code_state(self) -> CodeState:
+        """What git says of the checkout."""
+        return self.code
 
     def answer(self, need: Need[Any]) -> Any:
         """The answer to one need."""

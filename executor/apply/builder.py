@@ -94,7 +94,7 @@ class ImageBuilder:
 
         Of a parent that is only known by its tag, a builder may have taken another one than the engine has.
         """
-        planned = planned_configuration(image.spec).environment
+        planned = planned_configuration(image.built).environment
         if not any(template.adds for templates in planned.values() for template in templates):
             return None
         parent, local = image.spec.parent, image.checkout.parent_id

@@ -43,7 +43,7 @@ def _differences(
         yield f"it was built from plan {info.mark.short}"
     if image.platform and not _same_platform(info.platform, image.platform):
         yield f"it is for {info.platform}, and {image.platform} was planned"
-    planned = planned_configuration(image.spec)
+    planned = planned_configuration(image.built)
     # An engine can have a parent of another platform under the same digest.
     known = parent.environment if parent and parent.platform == info.platform else None
     for name, templates in planned.environment.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -26,6 +26,7 @@ from planner.integrations import Integration
 from planner.names import name_check
 from planner.pipeline import Pipeline
 from planner.pyproject import PYPROJECT
+from planner.repositories import CodeRepository
 from planner.settings.checks import kind_of
 from planner.settings.secrets import Secret, secrets_check, secrets_of_tables
 from planner.stack import Stack
@@ -34,7 +35,7 @@ __all__ = ["Project", "find_project", "has_project", "load_project"]
 
 PROJECT_FILE: Final = "stowplan.toml"
 _EXAMPLE: Final = '[pipeline.training] with steps = ["load", "train"]'
-_TABLES: Final = ("integration", "pipeline", "secret", "stack")
+_TABLES: Final = ("code_repository", "integration", "pipeline", "secret", "stack")
 T = TypeVar("T")
 
 
@@ -48,6 +49,8 @@ class Project:
     stacks: Mapping[str, Stack]
     integrations: Mapping[str, Integration]
     """The project's own, which each pipeline has too."""
+    code_repositories: Mapping[str, CodeRepository]
+    """Those that code may be downloaded from, which each pipeline has too."""
     _text: str = field(repr=False)
     _prefix: tuple[str, ...] = ()
 
@@ -154,12 +157,14 @@ def _load(root: Path, path: Path, content: bytes, prefix: tuple[str, ...]) -> Pr
     if not isinstance(data, Mapping):
         found = f"expected one table, found {kind_of(data)}"
         raise ExecutorError.of(path.name, f"{'.'.join(prefix)}: {found}", f"write [{'.'.join(prefix)}] once")
-    project = Project(root, path.name, {}, {}, {}, text, prefix)
+    project = Project(root, path.name, {}, {}, {}, {}, text, prefix)
     problems = [
         Problem.at((key,), "unknown name", did_you_mean(key, _TABLES)) for key in data if key not in _TABLES
     ]
     integrations = _decode(data, "integration", _integration, problems)
     secrets = _secrets(data.get("secret", {}), problems)
+    repositories = _decode(data, "code_repository", CodeRepository.decode, problems)
+    problems += _undeclared(repositories, secrets)
     pipelines = _decode(data, "pipeline", Pipeline.decode, problems)
     stacks = _decode(data, "stack", Stack.decode, problems)
     if not pipelines and not problems:
@@ -170,11 +175,24 @@ def _load(root: Path, path: Path, content: bytes, prefix: tuple[str, ...]) -> Pr
     return evolve(
         project,
         pipelines={
-            name: evolve(each, integrations=integrations, secrets=secrets) for name, each in pipelines.items()
+            name: evolve(each, integrations=integrations, secrets=secrets, code_repositories=repositories)
+            for name, each in pipelines.items()
         },
         stacks=stacks or {"default": Stack()},
         integrations=integrations,
+        code_repositories=repositories,
     )
+
+
+def _undeclared(
+    repositories: Mapping[str, CodeRepository], secrets: Mapping[str, Secret]
+) -> Iterator[Problem]:
+    """Logins of repositories that are no secrets of the project: a pipeline's own are for its builds."""
+    for name, repository in repositories.items():
+        if repository.secret is not None and repository.secret not in secrets:
+            found = f"the secret {repository.secret} is not declared"
+            fix = did_you_mean(repository.secret, secrets, f"declare it: [secret.{repository.secret}]")
+            yield Problem.at(("code_repository", name, "secret"), found, fix)
 
 
 def _integration(table: object) -> Integration:

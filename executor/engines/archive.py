@@ -7,7 +7,7 @@ build. Refuses to name an engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +17,15 @@ from executor.context import ARCHIVE_END, directory_member, file_member
 from executor.engines.mark import label_line
 from executor.engines.protocol import BuildJob
 from executor.engines.references import image_id
+from executor.errors import FilesChanged
+from planner.errors import Place, Problem
 from planner.image.plan import ImagePlan
-from planner.image.spec import ImageSpec
-from planner.render.dockerfile import context_directories, context_files, planned_dockerfile
+from planner.render.dockerfile import (
+    CONTEXT_BOOTSTRAP,
+    context_directories,
+    context_files,
+    planned_dockerfile,
+)
 from planner.settings.build_options import BuildOptions
 from planner.values import FrozenMapping
 
@@ -75,18 +81,30 @@ def context(job: BuildJob) -> Iterator[bytes]:
 
 
 def _members(job: BuildJob) -> Iterator[bytes]:
-    if generated := b"".join(_generated(job.image.spec)):
+    if generated := b"".join(_generated(job.image)):
         yield generated
     yield from job.files()
 
 
-def _generated(spec: ImageSpec) -> Iterator[bytes]:
-    files, directories = context_files(spec), context_directories(spec)
+def _generated(image: ImagePlan) -> Iterator[bytes]:
+    files, directories = {**context_files(image.built), **_bootstrap(image)}, context_directories(image.built)
     # A directory that has no member of its own would be made with the time of the build.
     above = {str(parent) for path in (*files, *directories) for parent in Path(path).parents} - {"."}
     yield from (directory_member(path) for path in sorted(above))
     yield from (directory_member(path, mode) for path, mode in sorted(directories.items()))
     yield from (file_member(path, data) for path, data in sorted(files.items()))
+
+
+def _bootstrap(image: ImagePlan) -> Mapping[str, bytes]:
+    """The program that starts a step, where the image has it. FilesChanged if another one was planned."""
+    if image.checkout.bootstrap is None:
+        return {}
+    from executor.bootstrap_file import bootstrap, bootstrap_digest  # noqa: PLC0415  # few images have it
+
+    if bootstrap_digest() != image.checkout.bootstrap:
+        found = f"was planned with the bootstrap of another version ({image.checkout.bootstrap.short})"
+        raise FilesChanged([Problem(Place(file=image.name), found, "plan again")])
+    return {CONTEXT_BOOTSTRAP: bootstrap()}
 
 
 def written_id(file: Path) -> str:

@@ -119,7 +119,7 @@ def _said(image: ImagePlan, line: int | None, instruction: str, reason: str) -> 
     """What failed, in the words of the settings where one of them asked for it."""
     if not instruction:
         return reason
-    match instruction_at(image.spec, line) if line else None:
+    match instruction_at(image.built, line) if line else None:
         case InstallApt():
             return f"apt_packages cannot be installed: {reason}"
         case InstallRequirements() as item:

@@ -17,7 +17,10 @@ from executor.observe import python
 from executor.observe.files import is_file, read_text
 from planner.errors import PlannerError, Problem
 from planner.facts.answers import HiddenValue, Printed
+from planner.facts.code_state import CodeState
 from planner.facts.needs import (
+    Bootstrap,
+    CheckoutState,
     FileText,
     FileTree,
     HostPlatform,
@@ -59,6 +62,9 @@ class World(Protocol):
     def host_platform(self) -> str:
         """The platform that images are built for when none is asked for."""
 
+    def code_state(self) -> CodeState:
+        """What git says of the checkout that holds the project."""
+
 
 def answer(need: Need[Any], world: World) -> Any:
     """The answer of a world to a need. TypeError for a need that no world answers: images are elsewhere."""
@@ -79,6 +85,12 @@ def answer(need: Need[Any], world: World) -> Any:
             return world.python_version()
         case HostPlatform():
             return world.host_platform()
+        case CheckoutState():
+            return world.code_state()
+        case Bootstrap():
+            from executor.bootstrap_file import bootstrap_digest  # noqa: PLC0415  # few images have it
+
+            return bootstrap_digest()
         case _:
             raise TypeError(f"no world answers {need}")
 
@@ -147,3 +159,9 @@ class WorkingTree:
     def host_platform(self) -> str:
         """That of an engine on this machine."""
         return python.host_platform()
+
+    def code_state(self) -> CodeState:
+        """That of the checkout that the root is in."""
+        from executor.observe.git import code_state  # noqa: PLC0415  # few projects register a repository
+
+        return code_state(self.root, self.environ)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import attrs
 
 from planner.files.tree import Tree
+from planner.image.instructions import MakeDirectory
 from planner.image.plan import Checkout, Destination, ImagePlan, NamedSpec, PlanSpec
 from planner.lock.lock import Lock
 from planner.lock.normal import records_of
@@ -88,6 +89,8 @@ def _image_data(image: ImagePlan) -> dict[str, Any]:
         "parent_id": checkout.parent_id.hex if checkout.parent_id else None,
         "image_ids": {name: digest.hex for name, digest in (checkout.image_ids or {}).items()},
         "trees": {name: tree.digest.hex for name, tree in checkout.trees.items()},
+        "directory": attrs.asdict(checkout.directory) if checkout.directory else None,
+        "bootstrap": checkout.bootstrap.hex if checkout.bootstrap else None,
         "destination": attrs.asdict(image.destination),
         "build_options": {name: getattr(image.build_options, name) for name in image.build_options.given},
     }
@@ -103,6 +106,8 @@ def _image(
         Digest(data["parent_id"]) if data["parent_id"] else None,
         # Records of earlier versions have none.
         {name: Digest(digest) for name, digest in data.get("image_ids", {}).items()},
+        directory=MakeDirectory(**directory) if (directory := data.get("directory")) else None,
+        bootstrap=Digest(digest) if (digest := data.get("bootstrap")) else None,
     )
     return ImagePlan(
         named.name,

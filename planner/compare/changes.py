@@ -17,16 +17,18 @@ from attrs import evolve
 
 from planner.compare.change import Change, counted
 from planner.compare.dockerfiles import dockerfile_changes
-from planner.compare.layers import Seen, layer_name
+from planner.compare.layers import Seen, instructions_of, layer_name
 from planner.compare.packages import requirement_changes, resolution_changes
 from planner.image.instructions import (
     BuildDockerfile,
+    CopyBootstrap,
     CopyFiles,
     InstallApt,
     Installer,
     InstallProject,
     InstallRequirements,
     Instruction,
+    MakeDirectory,
     SetEnvironment,
     SetUser,
 )
@@ -97,7 +99,8 @@ def _differences(old: ImagePlan | NamedSpec, new: ImagePlan | NamedSpec, seen: S
     yield from _mapping("build option", "options", _options(old.spec), _options(new.spec))
     yield from _mapping("build argument", "build_args", old.spec.build_args, new.spec.build_args)
     yield from _mapping("label", "labels", old.spec.labels, new.spec.labels)
-    before, after = _slots(old.spec), _slots(new.spec)
+    both = seen.new is not None
+    before, after = (_slots(instructions_of(each, seen=both)) for each in (old, new))
     for slot in dict.fromkeys([*after, *before]):
         yield from _instruction(before.get(slot), after.get(slot), seen)
     yield from resolution_changes(old.spec, new.spec)
@@ -111,11 +114,11 @@ def _inputs(spec: ImageSpec) -> Digest | None:
     return spec.resolved.inputs if spec.resolved else None
 
 
-def _slots(spec: ImageSpec) -> dict[tuple[str, int], Instruction]:
+def _slots(instructions: Iterable[Instruction]) -> dict[tuple[str, int], Instruction]:
     """The instructions by what each is the one of in an image: two of the same kind are told apart."""
     slots: dict[tuple[str, int], Instruction] = {}
     before: Counter[str] = Counter()
-    for item in spec.instructions:
+    for item in instructions:
         name = layer_name(item)
         slots[name, before[name]] = item
         before[name] += 1
@@ -142,8 +145,14 @@ def _instruction(old: Instruction | None, new: Instruction | None, seen: Seen) -
             )
         case CopyFiles():
             yield from _files(_as(CopyFiles, old), _as(CopyFiles, new), seen)
+        case MakeDirectory():
+            yield from _directory(_as(MakeDirectory, old), _as(MakeDirectory, new))
         case InstallProject():
             yield from _project(_as(InstallProject, old), _as(InstallProject, new))
+        case CopyBootstrap():
+            programs = [_as(CopyBootstrap, each) for each in (old, new)]
+            digests = [each.digest.short if each else None for each in programs]
+            yield from _single("bootstrap", "bootstrap", *digests)
         case BuildDockerfile():
             yield from dockerfile_changes(_as(BuildDockerfile, old), _as(BuildDockerfile, new), seen)
         case SetUser():
@@ -218,6 +227,17 @@ def _files(old: CopyFiles | None, new: CopyFiles | None, seen: Seen) -> Iterator
         yield Change(
             "", "files", None, "changed", str(before.digest), str(after.digest), f"files: {counted(paths)}"
         )
+
+
+def _directory(old: MakeDirectory | None, new: MakeDirectory | None) -> Iterator[Change]:
+    if old is None or new is None:
+        words = "no longer downloaded" if new is None else "downloaded"
+        code = "removed" if new is None else "added"
+        yield Change("", "code", None, code, None, None, f"code: {words} when a step runs")
+        return
+    yield from _single("code", "directory of the code", old.destination, new.destination)
+    yield from _single("code", "owner of the code", old.owner, new.owner)
+    yield from _writable("code writable by any user", old, new)
 
 
 def _options(spec: ImageSpec) -> dict[str, str]:
@@ -326,7 +346,7 @@ def _used_secrets(old: Mapping[str, int] | None, new: Mapping[str, int] | None) 
     yield from _mapping("secret", "secrets", *versions)
 
 
-def _writable(words: str, *items: CopyFiles | InstallProject) -> Iterator[Change]:
+def _writable(words: str, *items: CopyFiles | MakeDirectory | InstallProject) -> Iterator[Change]:
     old, new = ("true" if item.group_writes else "false" for item in items)
     yield from _single("writable_by_any_user", words, old, new)
 

@@ -7,11 +7,13 @@ from typing import assert_never
 from planner.image.instructions import (
     CONTEXT,
     BuildDockerfile,
+    CopyBootstrap,
     CopyFiles,
     InstallApt,
     InstallProject,
     InstallRequirements,
     Instruction,
+    MakeDirectory,
     SetEnvironment,
     SetUser,
 )
@@ -19,7 +21,7 @@ from planner.image.plan import Checkout, ImagePlan, NamedSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.immutable import frozen
 
-__all__ = ["Seen", "layer_name", "rebuilt_layers"]
+__all__ = ["Seen", "instructions_of", "layer_name", "rebuilt_layers"]
 
 
 @frozen
@@ -42,21 +44,28 @@ class Seen:
         return cls(old.checkout, new.checkout, parents)
 
 
+def instructions_of(image: ImagePlan | NamedSpec, *, seen: bool) -> tuple[Instruction, ...]:
+    """What is done to the parent: as it is built, where checkouts are compared too, else as it is written."""
+    return image.built.instructions if seen and isinstance(image, ImagePlan) else image.spec.instructions
+
+
 def rebuilt_layers(old: ImagePlan | NamedSpec | None, new: ImagePlan | NamedSpec) -> tuple[str, ...]:
     """The layers of `new` that a builder cannot take over from `old`, by name, in order.
 
     Layers stack: from the first that differs, all are built anew. Without `old`, all are. Files,
     variables and the platform of the machine are compared when both sides know them: a spec does not.
     """
-    names = tuple(layer_name(item) for item in new.spec.instructions)
+    seen = Seen() if old is None else Seen.of(old, new)
+    both = old is None or seen.new is not None
+    now = instructions_of(new, seen=both)
+    names = tuple(layer_name(item) for item in now)
     if old is None:
         return names
-    seen = Seen.of(old, new)
     was_on, is_on = seen.parents
     if _base(old.spec, seen.old, was_on) != _base(new.spec, seen.new, is_on):
         return names
-    before = [_content(seen.old, item) for item in old.spec.instructions]
-    after = [_content(seen.new, item) for item in new.spec.instructions]
+    before = [_content(seen.old, item) for item in instructions_of(old, seen=both)]
+    after = [_content(seen.new, item) for item in now]
     same = next(
         (i for i, (was, now) in enumerate(zip(before, after, strict=False)) if was != now), len(before)
     )
@@ -84,8 +93,12 @@ def layer_name(item: Instruction) -> str:
             return item.source
         case CopyFiles():
             return "files"
+        case MakeDirectory():
+            return "code directory"
         case InstallProject():
             return "project"
+        case CopyBootstrap():
+            return "bootstrap"
         case SetUser():
             return "user"
         case BuildDockerfile():

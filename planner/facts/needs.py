@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from attrs import field
 
 from planner.facts.answers import HiddenValue, ImageId, ImagePython, Pin, Printed
+from planner.facts.code_state import CodeState
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Tree
 from planner.immutable import frozen
@@ -19,9 +20,11 @@ from planner.requirements.packages import Package
 from planner.requirements.resolution import Inputs, Resolution
 from planner.settings.package_indexes import PackageIndex
 from planner.settings.secrets import SecretSource
-from planner.values import FrozenMapping, ImageRef, freeze
+from planner.values import Digest, FrozenMapping, ImageRef, freeze
 
 __all__ = [
+    "Bootstrap",
+    "CheckoutState",
     "FileText",
     "FileTree",
     "HostPlatform",
@@ -52,6 +55,16 @@ class PythonVersion(Need[str]):
 @frozen
 class HostPlatform(Need[str]):
     """The platform that images are built for when none is asked for, like `linux/amd64`."""
+
+
+@frozen
+class Bootstrap(Need[Digest]):
+    """The digest of the program that starts a step in a container, as this version has it."""
+
+
+@frozen
+class CheckoutState(Need[CodeState]):
+    """What git says of the checkout that holds the project."""
 
 
 @frozen

@@ -9,10 +9,12 @@ from attrs import field
 
 from planner.image.instructions import (
     BuildDockerfile,
+    CopyBootstrap,
     CopyFiles,
     InstallApt,
     InstallProject,
     InstallRequirements,
+    MakeDirectory,
     SetEnvironment,
     SetUser,
 )
@@ -46,11 +48,13 @@ def planned_configuration(spec: ImageSpec) -> Configuration:
                 for name, value in item.variables.items():
                     before = environment.get(name, ()) if value.adds else ()
                     environment[name] = (*before, value)
-            case CopyFiles():
+            case CopyFiles() | MakeDirectory():
                 working_directory = item.destination
             case SetUser():
                 user = item.user
-            case InstallApt() | InstallRequirements() | InstallProject() | BuildDockerfile():
+            case (
+                InstallApt() | InstallRequirements() | InstallProject() | CopyBootstrap() | BuildDockerfile()
+            ):
                 pass
             case _:
                 assert_never(item)

@@ -21,21 +21,25 @@ from planner.values import Digest, EnvTemplate, FrozenMapping, PythonPackageInst
 
 __all__ = [
     "APP_DIRECTORY",
+    "BOOTSTRAP",
     "CONTEXT",
     "FILES",
     "BuildDockerfile",
+    "CopyBootstrap",
     "CopyFiles",
     "InstallApt",
     "InstallProject",
     "InstallRequirements",
     "Installer",
     "Instruction",
+    "MakeDirectory",
     "NamedImage",
     "SetEnvironment",
     "SetUser",
 ]
 
 APP_DIRECTORY: Final = "/app"
+BOOTSTRAP: Final = "/stowplan/bootstrap.pyz"
 # The name of the tree of the project's own files, and that of the build context of a custom Dockerfile.
 FILES: Final = "files"
 CONTEXT: Final = "context"
@@ -144,7 +148,38 @@ class CopyFiles:
 
     def mode(self, usual: int) -> int:
         """The mode of a file or directory that is copied, from the usual one."""
-        return usual | (usual & 0o700) >> 3 if self.group_writes else usual
+        return _mode(usual, self.group_writes)
+
+
+def _mode(usual: int, group_writes: bool | None) -> int:
+    """A mode with which the group may do what the owner may, if it may."""
+    return usual | (usual & 0o700) >> 3 if group_writes else usual
+
+
+@frozen
+class MakeDirectory:
+    """Make the directory that code is downloaded into, the working directory, in place of copying files.
+
+    `owner` and `group_writes` are as those of `CopyFiles`. Only a checkout has it: what is written down of an
+    image does not depend on how its code is delivered today.
+    """
+
+    destination: str = field(default=APP_DIRECTORY, metadata=COUNTED)
+    owner: str | None = field(default=None, metadata=COUNTED)
+    group_writes: bool | None = field(default=None, converter=_only_true, metadata=COUNTED)
+    kind: Literal["directory"] = field(default="directory", metadata=COUNTED)
+
+    def mode(self, usual: int) -> int:
+        """The mode of the directory, from the usual one."""
+        return _mode(usual, self.group_writes)
+
+
+@frozen
+class CopyBootstrap:
+    """Copy the program that starts a step, by its digest, to where each container has it."""
+
+    digest: Digest = field(metadata=COUNTED)
+    kind: Literal["bootstrap"] = field(default="bootstrap", metadata=COUNTED)
 
 
 @frozen
@@ -201,8 +236,17 @@ class BuildDockerfile:
 
 
 Instruction: TypeAlias = (
-    SetEnvironment | InstallApt | InstallRequirements | CopyFiles | InstallProject | SetUser | BuildDockerfile
+    SetEnvironment
+    | InstallApt
+    | InstallRequirements
+    | CopyFiles
+    | MakeDirectory
+    | InstallProject
+    | CopyBootstrap
+    | SetUser
+    | BuildDockerfile
 )
+# Those that are written down. What a checkout puts in their place is in no lock.
 KINDS: Final[Mapping[str, type[Instruction]]] = {
     "environment": SetEnvironment,
     "apt": InstallApt,

@@ -6,15 +6,24 @@ of order: a parent stands before what is built on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 
-from attrs import field
+from attrs import evolve, field
 
 from planner.errors import Place, PlannerError, Problem
 from planner.files.tree import Tree
 from planner.identity import COUNTED, NOT_COUNTED, content_hash
+from planner.image.delivery import Delivery
+from planner.image.instructions import (
+    CopyBootstrap,
+    CopyFiles,
+    Instruction,
+    MakeDirectory,
+    SetEnvironment,
+    SetUser,
+)
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.immutable import frozen
 from planner.requirements.model import Requirements
@@ -48,6 +57,10 @@ class Checkout:
     """The same of the other images that a Dockerfile names, by their references."""
     context_root: str = field(default="", eq=False, metadata=NOT_COUNTED)
     """Where the build context of a Dockerfile is in the project; empty for the project's root."""
+    directory: MakeDirectory | None = field(default=None, metadata=COUNTED)
+    """The directory that the code is downloaded into; None where no code is."""
+    bootstrap: Digest | None = field(default=None, metadata=COUNTED)
+    """The program that starts a step, where the image has it."""
 
 
 @frozen
@@ -69,6 +82,7 @@ class ImagePlan:
     `cache_mount` is what the installer keeps between builds; it changes nothing of what is installed.
     `machine_network` says whether commands use the proxies and certificates of the machine that builds.
     `secrets` says where the values are found of those that the spec names.
+    `delivery` is how the code reaches the containers of its steps; None where no step runs in it.
     """
 
     name: str = field(metadata=NOT_COUNTED)
@@ -83,6 +97,7 @@ class ImagePlan:
     secrets: Mapping[str, SecretSource] = field(
         default=FrozenMapping(), converter=freeze, metadata=NOT_COUNTED
     )
+    delivery: Delivery | None = field(default=None, eq=False, metadata=NOT_COUNTED)
 
     @parent.validator
     def _parent_of_spec(self, _: object, parent: ImagePlan | None) -> None:
@@ -99,6 +114,15 @@ class ImagePlan:
     def builds(self) -> bool:
         """Whether there is anything to build: else the parent is used as it is."""
         return self.spec.builds
+
+    @cached_property
+    def built(self) -> ImageSpec:
+        """What is built: the spec, but for what this checkout has in place of files that are copied."""
+        directory, bootstrap = self.checkout.directory, self.checkout.bootstrap
+        if directory is None and bootstrap is None:
+            return self.spec
+        found = CopyBootstrap(bootstrap) if bootstrap else None
+        return evolve(self.spec, instructions=tuple(_delivered(self.spec.instructions, directory, found)))
 
     @property
     def platform(self) -> str | None:
@@ -121,6 +145,30 @@ class ImagePlan:
     def reference(self) -> str:
         """The reference that steps run: the working tag carries the hash, so that none is overwritten."""
         return f"{self.destination.repository}:{self.hash.hex}" if self.builds else self.base
+
+
+def _delivered(
+    instructions: Iterable[Instruction], directory: MakeDirectory | None, bootstrap: CopyBootstrap | None
+) -> Iterator[Instruction]:
+    """Instructions with a directory in place of copied files, and with the bootstrap after what is copied.
+
+    An edit of the code moves neither, and another bootstrap installs no project anew.
+    """
+    made = directory is None
+    settings: list[Instruction] = []
+    for item in instructions:
+        if isinstance(item, CopyFiles) and directory is not None:
+            yield directory
+            made = True
+        elif isinstance(item, SetUser) or (isinstance(item, SetEnvironment) and item.runtime):
+            settings.append(item)
+        else:
+            yield item
+    if directory is not None and not made:
+        yield directory
+    if bootstrap is not None:
+        yield bootstrap
+    yield from settings
 
 
 @frozen

@@ -13,11 +13,13 @@ from typing import Any, Final, assert_never
 from planner.custom import dockerfile_faults
 from planner.image.instructions import (
     BuildDockerfile,
+    CopyBootstrap,
     CopyFiles,
     InstallApt,
     InstallProject,
     InstallRequirements,
     Instruction,
+    MakeDirectory,
     SetEnvironment,
     SetUser,
 )
@@ -75,6 +77,8 @@ def _of(instruction: Instruction, spec: ImageSpec) -> Iterator[str]:
             yield from _matching("secret", SECRET_NAME, *(secrets or ()))
         case SetUser(user):
             yield from _matching("user", USER, user)
+        case MakeDirectory() | CopyBootstrap():
+            yield f"not what is written down of an image: {instruction.kind}"
         case BuildDockerfile():
             for each in instruction.images:
                 yield from _matching("platform of an image", PLATFORM, each.platform, each.image.pin.platform)

@@ -28,12 +28,15 @@ from typing import Final, assert_never
 
 from planner.custom import last_user, pinned_lines
 from planner.image.instructions import (
+    BOOTSTRAP,
     BuildDockerfile,
+    CopyBootstrap,
     CopyFiles,
     InstallApt,
     InstallProject,
     InstallRequirements,
     Instruction,
+    MakeDirectory,
     SetEnvironment,
     SetUser,
 )
@@ -54,6 +57,7 @@ from planner.settings.secrets import CERTIFICATES_ID, SECRET_DIRECTORY
 from planner.values import PROXIES, EnvTemplate, Literal, ParentRef, VariableRef, build_argument
 
 __all__ = [
+    "CONTEXT_BOOTSTRAP",
     "CONTEXT_TREES",
     "MARKER",
     "TIMESTAMP",
@@ -73,6 +77,8 @@ TIMESTAMP: Final = 315_532_800
 # Trees and generated files have directories of their own in the build context, so that neither can
 # overwrite the other and no ignore file reaches either.
 CONTEXT_TREES: Final = "trees"
+# A file below the directories that it has in the image, so that none of those has the time of a build.
+CONTEXT_BOOTSTRAP: Final = f"bootstrap{BOOTSTRAP}"
 # Directories without files, to make directories of an image from.
 _CONTEXT_DIRECTORIES: Final = "directories"
 _DIRECTORY_MODE: Final = 0o755
@@ -99,7 +105,7 @@ def dockerfile(
 
 def planned_dockerfile(image: ImagePlan) -> str:
     """The Dockerfile of a planned image, on the parent that it is built on."""
-    return dockerfile(image.spec, image.base, image.cache_mount, trusting=image.machine_network)
+    return dockerfile(image.built, image.base, image.cache_mount, trusting=image.machine_network)
 
 
 def _head(spec: ImageSpec, base: str | None) -> Iterator[str]:
@@ -168,18 +174,18 @@ def context_directories(spec: ImageSpec) -> Mapping[str, int]:
     """The generated directories of the build context that are copied as such: their modes, by their paths."""
     found = {}
     for item in spec.instructions:
-        if isinstance(item, CopyFiles) and (source := _directory_source(item)):
+        if isinstance(item, CopyFiles | MakeDirectory) and (source := _directory_source(item)):
             found[f"{source}/{item.destination.rpartition('/')[2]}"] = item.mode(_DIRECTORY_MODE)
     return found
 
 
-def _directory_source(item: CopyFiles) -> str:
+def _directory_source(item: CopyFiles | MakeDirectory) -> str:
     """The directory of the context that has the one that is made for files; empty if that may be anybody's.
 
     Copied from within another one, a directory has this owner and this mode in the image, also if the parent
     has it already, or declares it a volume. What files are copied to is only made where there is none.
     """
-    if not item.owner and not item.group_writes:
+    if isinstance(item, CopyFiles) and not item.owner and not item.group_writes:
         return ""
     name = f"{item.mode(_DIRECTORY_MODE):o}{item.destination.replace('/', '+')}"
     return f"{_CONTEXT_DIRECTORIES}/{name}"
@@ -225,10 +231,14 @@ def _lines(item: Instruction, cache: CacheMount | None, *, trusting: bool) -> It
             yield _run(*commands, mount=mounts, begin=begin)
         case CopyFiles():
             if source := _directory_source(item):
-                above = item.destination.rpartition("/")[0]
-                yield f"COPY --chown={_owner(item)} {source}/ {above}/"
+                yield _copied_directory(item, source)
             yield f"COPY --chown={_owner(item)} {CONTEXT_TREES}/{item.tree}/ {item.destination}/"
             yield f"WORKDIR {item.destination}"
+        case MakeDirectory():
+            yield _copied_directory(item, _directory_source(item))
+            yield f"WORKDIR {item.destination}"
+        case CopyBootstrap():
+            yield f"COPY --chown=0:0 {CONTEXT_BOOTSTRAP.partition('/')[0]}/ /"
         case InstallProject():
             owner = _owner(item) if item.owner else None
             commands = (*project_commands(item, owner, MARKER), *_settle_mounts(item.secrets))
@@ -246,7 +256,12 @@ def _lines(item: Instruction, cache: CacheMount | None, *, trusting: bool) -> It
             assert_never(item)
 
 
-def _owner(item: CopyFiles | InstallProject) -> str:
+def _copied_directory(item: CopyFiles | MakeDirectory, source: str) -> str:
+    """The line that makes a directory of an image from a directory of the context that holds it alone."""
+    return f"COPY --chown={_owner(item)} {source}/ {item.destination.rpartition('/')[0]}/"
+
+
+def _owner(item: CopyFiles | MakeDirectory | InstallProject) -> str:
     """The owner of files, always with a group: root's, unless another is given.
 
     Without an owner builders disagree where the parent has a user, and without a group the classic builder

@@ -238,9 +238,9 @@ class DockerSettings(Layer):
     )
     """How the image is built: `build_options` and `dockerignore`."""
     allow_download_from_code_repository: bool | Unset = setting(True, boolean, COUNTED)
-    """The code may be downloaded from a code repository. There is none to register yet."""
+    """The code may be downloaded from a code repository, where the checkout is clean and pushed."""
     allow_download_from_artifact_store: bool | Unset = setting(True, boolean, COUNTED)
-    """The code may be downloaded from an artifact store. There is none to register yet."""
+    """The code may be uploaded to the artifact store of the stack, and downloaded from there."""
     allow_including_files_in_images: bool | Unset = setting(True, boolean, COUNTED)
     """The code may be copied into the image, under /app."""
 

@@ -67,6 +67,10 @@ class Settings:
     cache_mount: CacheMount | None
     machine_network: bool
     """Whether builds have the proxies and certificates of the machine."""
+    from_repository: bool
+    """Whether code may be downloaded from a code repository."""
+    from_store: bool
+    """Whether code may be downloaded from an artifact store."""
     includes_files: bool
     project_command: str | None
     secrets: Mapping[str, Secret]
@@ -94,6 +98,12 @@ class Settings:
     def project_calls_uv(self) -> bool:
         """Whether the project command needs a uv on the PATH."""
         return calls_uv(self.project_command or "")
+
+    def demands(self, name: str) -> bool:
+        """Whether the highest layer that says anything of a setting says that it is true."""
+        given = (layer.settings for layer in reversed(self.layers) if layer.settings.gives((name,)))
+        highest = next(given, None)
+        return highest is not None and bool(highest.value(name))
 
     def secret_source(self, name: str) -> SecretSource:
         """Where the value of a secret is found. KeyError for one that is not declared."""
@@ -126,7 +136,6 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         *_strategy(merged),
         *_logins(merged),
         *_secrets(merged),
-        *_not_there_yet(merged),
     ]
     requirements = Listed()
     try:
@@ -166,6 +175,8 @@ def settle(layers: Sequence[WrittenSettings]) -> Settings:
         package_indexes=merged.value("package_indexes"),
         cache_mount=CacheMount.parse(cache) if cache else None,
         machine_network=merged.value("machine_network"),
+        from_repository=merged.value("allow_download_from_code_repository"),
+        from_store=merged.value("allow_download_from_artifact_store"),
         includes_files=merged.value("allow_including_files_in_images"),
         project_command=merged.value("local_project_install_command"),
         secrets=merged.value("secrets"),
@@ -216,7 +227,7 @@ def _placed(problem: Problem, layers: Iterable[WrittenSettings]) -> Problem:
 
 
 # Where problems stand that are of no setting.
-_ELSEWHERE: Final = (("integration",), ("pipeline",), ("secret",), ("stack",))
+_ELSEWHERE: Final = (("code_repository",), ("integration",), ("pipeline",), ("secret",), ("stack",))
 
 
 def _together(settings: DockerSettings) -> Iterator[Problem]:
@@ -327,13 +338,3 @@ def _strategy(settings: DockerSettings) -> Iterator[Problem]:
         if name is not None and value not in {None, "first-index"}:
             found = f"looks for packages in other indexes, too, that are from the index {name} alone"
             yield Problem.at(place, found, "leave it out")
-
-
-def _not_there_yet(settings: DockerSettings) -> Iterator[Problem]:
-    """One problem for each attribute that asks for what this release does not do."""
-    if settings.value("allow_including_files_in_images"):
-        return
-    for name in ("allow_download_from_code_repository", "allow_download_from_artifact_store"):
-        if name in settings.given and settings.value(name):
-            found = "is not supported by this release: a later one brings it"
-            yield Problem.at(name, found, f"leave {name} out for now")

@@ -44,6 +44,7 @@ from planner import (
     make_plan,
     needs,
 )
+from planner.facts.code_state import CodeState
 from planner.values import FrozenMapping, build_argument
 from tests.builders import pipeline_of
 
@@ -91,6 +92,10 @@ class Machine:
     def host_platform(self) -> str:
         """The platform of the machines that run these tests."""
         return "linux/amd64"
+
+    def code_state(self) -> CodeState:
+        """No checkout."""
+        return CodeState("the files of a test are in no checkout", "look elsewhere")
 
     def answer(self, need: Need[Any]) -> Any:
         """The answer to one need. Only the usual parent has a digest."""

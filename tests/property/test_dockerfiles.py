@@ -15,11 +15,13 @@ from planner import BuildPlan, ImagePlan, ImageSpec, PlannerError, context_files
 from planner.custom import last_user
 from planner.image.instructions import (
     BuildDockerfile,
+    CopyBootstrap,
     CopyFiles,
     InstallApt,
     InstallProject,
     InstallRequirements,
     Instruction,
+    MakeDirectory,
     SetEnvironment,
     SetUser,
 )
@@ -97,6 +99,10 @@ def _expected(item: Instruction) -> list[str]:
             return ["COPY", "RUN"] if item.closure is None or item.closure.packages else []
         case CopyFiles():
             return [*(["COPY"] if item.owner or item.group_writes else []), "COPY", "WORKDIR"]
+        case MakeDirectory():
+            return ["COPY", "WORKDIR"]
+        case CopyBootstrap():
+            return ["COPY"]
         case SetUser():
             return [*(["RUN"] if _is_looked_up(item.user) else []), "USER"]
         case BuildDockerfile():

@@ -58,13 +58,16 @@ from planner import (
 from planner.components import Component
 from planner.facts.answers import ImagePython
 from planner.identity import canonical, counts, variable_fingerprint
+from planner.image.delivery import Delivery, Way
 from planner.image.instructions import (
     BuildDockerfile,
+    CopyBootstrap,
     CopyFiles,
     InstallApt,
     Installer,
     InstallProject,
     InstallRequirements,
+    MakeDirectory,
     NamedImage,
     SetEnvironment,
     SetUser,
@@ -72,6 +75,7 @@ from planner.image.instructions import (
 from planner.image.spec import Observed, Resolved
 from planner.integrations import Integration
 from planner.pipeline import DeploymentSettings
+from planner.repositories import CodeRepository
 from planner.requirements.markers import Marker
 from planner.requirements.model import Clause, Option, Requirement, Requirements
 from planner.requirements.packages import Closure, File, Package
@@ -134,13 +138,14 @@ def _counts(kind: type, name: str) -> bool:
 def test_the_values_that_describe_an_image() -> None:
     """A new class joins this list, and gets its mutations below."""
     assert sorted(kind.__name__ for kind in DESCRIBING) == [
-        "BuildConfig", "BuildDockerfile", "BuildOptions", "Checkout", "Clause", "Closure", "Command",
-        "Component", "ContainerRegistry", "CopyFiles", "Dependencies", "DeploymentSettings",
+        "BuildConfig", "BuildDockerfile", "BuildOptions", "Checkout", "Clause", "Closure",
+        "CodeRepository", "Command", "Component", "ContainerRegistry", "CopyBootstrap", "CopyFiles",
+        "Dependencies", "DeploymentSettings",
         "Destination", "DockerSettings", "ExternalImage", "Function", "ImagePlan", "ImageSpec",
-        "InstallApt", "InstallProject", "InstallRequirements", "Installer", "Integration", "Marker",
-        "NamedImage", "Observed", "Option", "Output", "Package", "PackageIndex", "Pipeline", "Pushed",
-        "Requirement", "Requirements", "Resolved", "Secret", "SetEnvironment", "SetUser", "Stack", "Step",
-        "Tree",
+        "InstallApt", "InstallProject", "InstallRequirements", "Installer", "Integration", "MakeDirectory",
+        "Marker", "NamedImage", "Observed", "Option", "Output", "Package", "PackageIndex", "Pipeline",
+        "Pushed", "Requirement", "Requirements", "Resolved", "Secret", "SetEnvironment", "SetUser", "Stack",
+        "Step", "Tree",
     ]  # fmt: skip
 
 
@@ -189,7 +194,8 @@ def test_whatever_an_image_can_hold_says_what_counts() -> None:
 # DESIGN.md, "Identity": what is in on this machine alone, and what is out. All else is in everywhere.
 # Written out, because a field that changes its side changes every hash, or none when it should.
 ONLY_HERE: Final = {
-    "Checkout.image_ids", "Checkout.parent_id", "Checkout.platform", "Checkout.trees", "Checkout.variables",
+    "Checkout.bootstrap", "Checkout.directory", "Checkout.image_ids", "Checkout.parent_id",
+    "Checkout.platform", "Checkout.trees", "Checkout.variables",
     "ImagePlan.checkout", "ImagePlan.parent", "Tree.digest",
 }  # fmt: skip
 OUT: Final = {
@@ -198,6 +204,9 @@ OUT: Final = {
     "ImagePlan.destination",
     "DockerSettings.image_tag", "DockerSettings.prevent_build_reuse", "DockerSettings.target_repository",
     "ContainerRegistry.default_repository", "ContainerRegistry.uri", "Stack.container_registry", "Stack.name",
+    # How its code is delivered: that it is not in the image is what counts.
+    "CodeRepository.name", "CodeRepository.secret", "CodeRepository.type", "CodeRepository.url",
+    "ImagePlan.delivery", "Pipeline.code_repositories",
     # How it is built, which does not change what comes of it; what does is in the spec.
     "BuildOptions.cache_from", "BuildOptions.no_cache", "BuildOptions.pull", "BuildOptions.rm",
     "BuildOptions.shm_size", "BuildOptions.tuning", "ImagePlan.build_options",
@@ -261,6 +270,8 @@ APT, COPY, PROJECT, USER = (
     InstallProject("make", "0.13.9", "1000"),
     SetUser("1000"),
 )
+DIRECTORY: Final = MakeDirectory(owner="1000")
+BOOTSTRAP: Final = CopyBootstrap(digest("bootstrap"))
 FILE: Final = File("six-1.16.0-py3-none-any.whl", "sha256:" + "1" * 64)
 PACKAGE: Final = Package("six", "1.16.0", files=(FILE,), requires=("attrs",))
 CLOSURE: Final = Closure([PACKAGE])
@@ -284,10 +295,12 @@ NAMED: Final = NamedImage(ExternalImage(ref("golang:1.22"), digest("golang")), "
 DOCKERFILE: Final = BuildDockerfile(("FROM python:3.11-slim",), (NAMED,), {"pypi": 1}, "Dockerfile", (3,))
 # The image of a custom Dockerfile has no other instruction.
 OF_DOCKERFILE: Final = evolve(IMAGE, spec=ImageSpec(PARENT_IMAGE, (DOCKERFILE,)))
+# What a checkout has in place of files that are copied.
+OF_DOWNLOADED: Final = evolve(IMAGE, spec=ImageSpec(PARENT_IMAGE, (DIRECTORY, BOOTSTRAP)))
 SAMPLES: Final = (
     TREE, TEMPLATES, CLAUSE, MARKER, REQUIREMENT, OPTION, REQUIREMENTS, INSTALLER, PARENT_IMAGE, CHECKOUT,
     DESTINATION, APT, COPY, PROJECT, USER, PACKAGE, CLOSURE, RESOLVED, OBSERVED, REQUIRE, SPEC, IMAGE, NAMED,
-    DOCKERFILE,
+    DOCKERFILE, DIRECTORY, BOOTSTRAP,
 )  # fmt: skip
 
 
@@ -302,6 +315,7 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (ImagePlan, "spec"): evolve(IMAGE, spec=evolve(SPEC, instructions=())),
     (ImagePlan, "checkout"): evolve(IMAGE, checkout=Checkout()),
     (ImagePlan, "destination"): evolve(IMAGE, destination=Destination("ghcr.io/team/x", push=True)),
+    (ImagePlan, "delivery"): evolve(IMAGE, delivery=Delivery(Way.IMAGE, "nothing else is allowed")),
     (ImagePlan, "machine_network"): evolve(IMAGE, machine_network=True),
     (ImagePlan, "cache_mount"): evolve(IMAGE, cache_mount=CacheMount("/root/.cache/uv")),
     (ImagePlan, "secrets"): evolve(IMAGE, secrets={"pypi": SecretSource(Secret(env="TOKEN"), Place())}),
@@ -325,6 +339,8 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (Checkout, "parent_id"): evolve(CHECKOUT, parent_id=digest("rebuilt")),
     (Checkout, "image_ids"): evolve(CHECKOUT, image_ids={"localhost/x:1": digest("rebuilt")}),
     (Checkout, "context_root"): evolve(CHECKOUT, context_root="docker"),
+    (Checkout, "directory"): evolve(CHECKOUT, directory=DIRECTORY),
+    (Checkout, "bootstrap"): evolve(CHECKOUT, bootstrap=digest("bootstrap")),
     # A tree counts by its digest; nodes below an unchanged root do not exist, and so say nothing.
     (Tree, "nodes"): Tree({**TREE.nodes, "utils": b""}),
     (Tree, "digest"): Tree.of([file("train.py", "changed"), file("utils/io.py", "2")]),
@@ -392,6 +408,10 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (InstallProject, "group_writes"): evolve(PROJECT, group_writes=True),
     (InstallProject, "secrets"): evolve(PROJECT, secrets={"pypi": 2}),
     (SetUser, "user"): evolve(USER, user="1001"),
+    (MakeDirectory, "destination"): evolve(DIRECTORY, destination="/srv"),
+    (MakeDirectory, "owner"): evolve(DIRECTORY, owner=None),
+    (MakeDirectory, "group_writes"): evolve(DIRECTORY, group_writes=True),
+    (CopyBootstrap, "digest"): evolve(BOOTSTRAP, digest=digest("another version")),
     (NamedImage, "image"): evolve(NAMED, image=ExternalImage(ref("golang:1.22"), digest("moved"))),
     (NamedImage, "platform"): evolve(NAMED, platform=None),
     (BuildDockerfile, "lines"): evolve(DOCKERFILE, lines=("FROM python:3.11-slim", "RUN true")),
@@ -399,7 +419,10 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (BuildDockerfile, "images"): evolve(DOCKERFILE, images=()),
     (BuildDockerfile, "file"): evolve(DOCKERFILE, file="docker/Dockerfile"),
     (BuildDockerfile, "numbers"): evolve(DOCKERFILE, numbers=(4,)),
-    **{(type(item), "kind"): _of_another_kind(item) for item in (*SPEC.instructions, DOCKERFILE)},
+    **{
+        (type(item), "kind"): _of_another_kind(item)
+        for item in (*SPEC.instructions, DOCKERFILE, DIRECTORY, BOOTSTRAP)
+    },
 }  # fmt: skip
 
 
@@ -439,6 +462,8 @@ def _mutated(kind: type, name: str) -> ImagePlan:
 
 def _holder(kind: type) -> ImagePlan:
     """The image that has the sample of a class inside."""
+    if kind in (CopyBootstrap, MakeDirectory):
+        return OF_DOWNLOADED
     return OF_DOCKERFILE if kind in (BuildDockerfile, NamedImage) else IMAGE
 
 
@@ -762,7 +787,7 @@ SETTINGS: Final[Mapping[str, tuple[Mutation, ...]]] = {
         Mutation(NOT_INCLUDED, {**NOT_INCLUDED, "writable_by_any_user": True}, Moves.NEITHER),
     ),
     "build_config": (Mutation({}, {"build_config": {"build_options": {"labels": {"a": "b"}}}}),),
-    # There is no code repository and no artifact store to download from yet.
+    # Without a code repository and an artifact store there is nothing to download from.
     "allow_download_from_code_repository": (
         Mutation({}, {"allow_download_from_code_repository": False}, Moves.NEITHER),
     ),
@@ -914,6 +939,14 @@ WHERE_VALUES: Final[Mapping[tuple[type, str], Any]] = {
     (Pipeline, "deployment"): evolve(PIPELINE, deployment=SIX),
     (Pipeline, "integrations"): evolve(PIPELINE, integrations={"own": SIX}),
     (Pipeline, "secrets"): evolve(PIPELINE, secrets={"pypi": {"env": "TOKEN"}}),
+    (Pipeline, "code_repositories"): evolve(
+        PIPELINE, code_repositories={"team": {"type": "git", "url": "https://example.com/x"}}
+    ),
+    # Of a repository that the checkout is not of; see the tests of deliveries for one that it is of.
+    (CodeRepository, "name"): CodeRepository(name="other", type="git", url="https://example.com/x"),
+    (CodeRepository, "type"): CodeRepository(name="team", type="github", url="https://example.com/o/x"),
+    (CodeRepository, "url"): CodeRepository(name="team", type="git", url="https://example.com/y"),
+    (CodeRepository, "secret"): CodeRepository(name="team", type="git", url="https://e.com/x", secret="git"),
     (Step, "name"): Step(name="ship"),
     (Step, "settings"): Step(name="train", settings=PLAIN),
     # What it says over the settings of the pipeline: the same.
@@ -963,13 +996,17 @@ def test_what_pipelines_and_stacks_say_of_an_image(kind: type, name: str) -> Non
     assert (kind, name) in WHERE_VALUES, f"{kind.__name__}.{name} has no mutation: add one"
     value = WHERE_VALUES[kind, name]
     pipeline, stack = PIPELINE, STACK
+    loading = Step(name="load", entrypoint=Function("m:f", outputs=("output", "rest")))
+    others = [loading] if kind is Output else []
+    if kind in (Function, Output):
+        # A function brings along what starts it, whatever function it is.
+        pipeline = evolve(PIPELINE, steps=[*others, Step(name="train", entrypoint=Function("m:g"))])
     before = make_plan(pipeline, stack, observed(pipeline, stack, WORLD_))
     match value:
         case Pipeline():
             pipeline = value
         case Step():
-            others = [Step(name="load", entrypoint=Function("m:f", outputs=("output", "rest")))]
-            pipeline = evolve(PIPELINE, steps=[*(others if kind is Output else ()), value])
+            pipeline = evolve(PIPELINE, steps=[*others, value])
         case Stack():
             stack = value
         case ContainerRegistry():
@@ -978,6 +1015,8 @@ def test_what_pipelines_and_stacks_say_of_an_image(kind: type, name: str) -> Non
             stack = evolve(STACK, components={"deployer": value})
         case DeploymentSettings():
             pipeline = evolve(PIPELINE, deployment=value)
+        case CodeRepository():
+            pipeline = evolve(PIPELINE, code_repositories={"team": value})
         case PackageIndex():
             told = evolve(PLAIN, package_indexes=[value], secrets={"pypi": {"env": "TOKEN"}})
             pipeline = evolve(PIPELINE, settings=told)

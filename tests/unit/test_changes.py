@@ -44,6 +44,7 @@ from planner.image.instructions import (
     InstallProject,
     InstallRequirements,
     Instruction,
+    MakeDirectory,
     NamedImage,
     SetEnvironment,
     SetUser,
@@ -571,7 +572,7 @@ def test_every_field_of_a_spec_was_tried() -> None:
         "observed",
     }  # fmt: skip
     assert {attribute.name for attribute in attrs.fields(Checkout)} == {
-        "platform", "trees", "variables", "parent_id", "image_ids", "context_root",
+        "platform", "trees", "variables", "parent_id", "image_ids", "context_root", "directory", "bootstrap",
     }  # fmt: skip
 
 
@@ -580,6 +581,7 @@ def test_every_field_of_a_spec_was_tried() -> None:
     [
         ({"platform": "linux/arm64"}, "platform", None, "changed"),
         ({"trees": {FILES: Tree.of([])}}, "files", None, "changed"),
+        ({"bootstrap": digest("bootstrap")}, "bootstrap", None, "added"),
         ({"variables": {"KEY": digest("other")}}, "environment", "A", "hidden"),
     ],
 )
@@ -588,6 +590,23 @@ def test_any_single_difference_of_a_checkout_is_said(
 ) -> None:
     (found,) = differences(planned(), planned(checkout=evolve(CHECKOUT, **edit)))
     assert (found.field, found.key, found.code) == (field, key, code)
+
+
+def test_that_code_is_delivered_otherwise_is_said() -> None:
+    """Copied one day and downloaded the next, as the checkout has it; what is written down is the same."""
+    directory = MakeDirectory(owner="1000")
+    downloaded = evolve(CHECKOUT, trees={}, directory=directory, bootstrap=digest("bootstrap"))
+    there = [(each.field, each.code) for each in differences(planned(), planned(checkout=downloaded))]
+    assert there == [("code", "added"), ("bootstrap", "added"), ("files", "removed")]
+    back = [(each.field, each.code) for each in differences(planned(checkout=downloaded), planned())]
+    assert back == [("files", "added"), ("code", "removed"), ("bootstrap", "removed")]
+    for edited, code in (
+        (evolve(directory, owner=None), "removed"),
+        (evolve(directory, group_writes=True), "changed"),
+    ):
+        other = evolve(downloaded, directory=edited)
+        (found,) = differences(planned(checkout=downloaded), planned(checkout=other))
+        assert found.code == code
 
 
 @pytest.mark.parametrize(

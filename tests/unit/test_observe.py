@@ -50,6 +50,7 @@ from planner import (
     make_spec,
     needs,
 )
+from planner.facts.code_state import CodeState
 from planner.image.plan import ImagePlan
 from tests import builders
 from tests.index import Index, package_index
@@ -609,6 +610,9 @@ class Blind:
 
     def host_platform(self) -> str:
         pytest.fail("the machine was looked at")
+
+    def code_state(self) -> CodeState:
+        pytest.fail("git was asked")
 
 
 @pytest.mark.parametrize("world", [None, Blind()])

@@ -417,9 +417,11 @@ def test_a_value_that_nobody_sets_is_not_said() -> None:
 
 
 def test_an_image_without_code_is_said() -> None:
-    assert said(plan_of({**NOT_INCLUDED, "user": "1"})) == [
-        ("no-code", "training", "training: no code is included, and this release cannot download it")
-    ]
+    text = (
+        "training: its containers have only the code of the parent image: no code repository is registered; "
+        "the stack default has no artifact store; allow_including_files_in_images is false"
+    )
+    assert said(plan_of({**NOT_INCLUDED, "user": "1"})) == [("no-code", "training", text)]
 
 
 def test_of_several_images_the_last_keeps_the_tag() -> None:

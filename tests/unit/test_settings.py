@@ -883,9 +883,6 @@ def test_a_build_config_is_a_value_or_a_table() -> None:
 # --- what comes later -----------------------------------------------------------------------------------
 
 
-LATER_WORDS = "is not supported by this release: a later one brings it"
-
-
 def test_what_belongs_to_a_dockerfile_needs_one() -> None:
     config = {"build_options": {"target": "x"}}
     for name, value in (("build_context_root", "docker"), ("parent_image_build_config", config)):
@@ -933,12 +930,19 @@ def test_whether_a_command_needs_uv(command: str, calls: bool) -> None:
     assert settled({"local_project_install_command": command or None}).project_calls_uv is calls
 
 
-def test_code_cannot_be_downloaded_yet() -> None:
-    """Allowing what does not happen is fine as long as the code is included; else nothing would bring it."""
-    asks = {"allow_including_files_in_images": False, "allow_download_from_artifact_store": True}
-    assert together(asks) == [f"pipeline.allow_download_from_artifact_store: {LATER_WORDS}"]
-    assert settled({"allow_download_from_artifact_store": True})
+def test_ways_of_code_are_allowed_unless_they_are_forbidden() -> None:
+    usual = settled({})
+    assert (usual.from_repository, usual.from_store, usual.includes_files) == (True, True, True)
     assert not settled({"allow_including_files_in_images": False}).includes_files
+    assert not settled({"allow_download_from_code_repository": False}).from_repository
+    assert not settled({"allow_download_from_artifact_store": False}).from_store
+
+
+def test_what_is_allowed_anyway_is_demanded_where_it_is_said() -> None:
+    name = "allow_download_from_artifact_store"
+    assert not settled({}).demands(name)
+    assert not settled({name: False}).demands(name)
+    assert settled({name: True}).demands(name)
 
 
 def test_a_login_in_an_image_reference_is_not_repeated() -> None:

@@ -14,6 +14,7 @@ from planner.compare.actions import Action
 from planner.compare.changes import Change
 from planner.compare.report import Report
 from planner.errors import Problem
+from planner.image.delivery import Delivery
 from planner.image.plan import ImagePlan, Note
 from planner.render.dockerfile import context_files, planned_dockerfile
 
@@ -74,6 +75,18 @@ def _summary(report: Report, image: ImagePlan) -> dict[str, Any]:
         "verified": decision.verified,
         "reference": image.reference,
         "rebuilt": list(report.rebuilt.get(image.name, ())),
+        "delivery": _delivery_data(image.delivery),
+    }
+
+
+def _delivery_data(delivery: Delivery | None) -> dict[str, Any] | None:
+    """How the code reaches the containers of an image; None for one that no step runs in."""
+    if delivery is None:
+        return None
+    return {
+        "kind": delivery.kind.value,
+        "reason": delivery.reason,
+        "repository": asdict(delivery.repository) if delivery.repository else None,
     }
 
 
@@ -83,7 +96,7 @@ def image_data(report: Report, image: ImagePlan) -> dict[str, Any]:
         "schema": "stowplan/image/2",
         **_summary(report, image),
         "files": [path for tree in image.checkout.trees.values() for path in tree.paths()],
-        "generated": {path: data.decode() for path, data in context_files(image.spec).items()},
+        "generated": {path: data.decode() for path, data in context_files(image.built).items()},
         "changes": [
             {**change_data(change), "since": since}
             for since, change in report.changes

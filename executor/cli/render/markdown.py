@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from executor.apply.outcome import Outcome
 from executor.cli.render.encode import (
@@ -19,6 +19,7 @@ from executor.cli.render.encode import (
 )
 from executor.cli.render.text import (
     by_image,
+    code_words,
     image_facts,
     lock_words,
     plan_counts,
@@ -56,7 +57,7 @@ def report_markdown(report: Report) -> Markdown:
             code(image.name),
             joined(", ", map(code, image.steps)),
             code(image.hash.short),
-            joined("<br>", map(cell, why(report, image.name))),
+            joined("<br>", map(cell, [*why(report, image.name), *_code(image)])),
         ])  # fmt: skip
     return document([
         heading(f"stowplan: {plan.pipeline} on {plan.stack}"),
@@ -66,10 +67,16 @@ def report_markdown(report: Report) -> Markdown:
     ])  # fmt: skip
 
 
+def _code(image: ImagePlan) -> Iterator[str]:
+    """How code reaches the containers of an image, where that is to be said."""
+    if words := code_words(image):
+        yield f"code: {words}"
+
+
 def image_markdown(report: Report, image: ImagePlan) -> Markdown:
     """What `stowplan show IMAGE` says."""
     items = _facts(image_facts(report, image))
-    blocks = [block(path, data.decode()) for path, data in context_files(image.spec).items()]
+    blocks = [block(path, data.decode()) for path, data in context_files(image.built).items()]
     if image.builds:
         blocks.append(block("Dockerfile", planned_dockerfile(image)))
     return document([bullets([*items, *map(cell, why(report, image.name))]), *blocks])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from executor.workflow.outdated import Newer, Outdated
 
 __all__ = [
+    "code_words",
     "count",
     "image_facts",
     "image_lines",
@@ -44,6 +45,8 @@ def report_lines(report: Report) -> Iterator[str]:
         action = report.decisions[image.name].action
         yield f"  {action:<7} {image.name:<{width}}  {image.hash.short}  {steps_text(image.steps)}"
         yield from (f"          {line}" for line in why(report, image.name))
+        if words := code_words(image):
+            yield f"          code: {words}"
     names = {image.name for image in plan.images}
     gone = [change for _, change in report.changes if change.image not in names]
     if gone:
@@ -55,6 +58,14 @@ def report_lines(report: Report) -> Iterator[str]:
     yield ""
     yield f"plan {plan.hash.short}; {lock_words(report.lock)}"
     yield plan_counts(report)
+
+
+def code_words(image: ImagePlan) -> str:
+    """How code reaches the containers of an image, and why; empty where nothing is set up for it."""
+    delivery = image.delivery
+    if delivery is None or delivery.usual:
+        return ""
+    return f"{delivery} ({delivery.reason})" if delivery.reason else str(delivery)
 
 
 def plan_counts(report: Report) -> str:
@@ -149,7 +160,8 @@ def image_facts(report: Report, image: ImagePlan) -> dict[str, str]:
             for item in image.spec.installs
             if item.closure is not None
         },
-        "files": count(len(files), "file") if image.spec.trees else "none",
+        "code": code_words(image),
+        "files": count(len(files), "file") if image.built.trees else "none",
     }
     return {name: value for name, value in facts.items() if value}
 
@@ -158,7 +170,7 @@ def image_lines(report: Report, image: ImagePlan) -> Iterator[str]:
     """What `stowplan show IMAGE` says."""
     yield from (f"{name:<12} {value}" for name, value in image_facts(report, image).items())
     yield from (f"{'':<12} {line}" for line in why(report, image.name))
-    for path, data in context_files(image.spec).items():
+    for path, data in context_files(image.built).items():
         yield from _block(path, data.decode())
     if image.builds:
         yield from _block("Dockerfile", planned_dockerfile(image))
