@@ -239,17 +239,16 @@ class Pipeline(Checked):
         """The names of the steps, each after those that it comes after, and else as they are listed."""
         return ordered(self.after)
 
-    def layers(self, step: Step) -> tuple[WrittenSettings, ...]:
-        """The layers of settings of a step, the lowest first, each with the place where it was written."""
+    def layers(self, step: Step | None = None) -> tuple[WrittenSettings, ...]:
+        """The layers of settings of a step, the lowest first, each with the place where it was written.
+
+        Without a step they are those of the pipeline alone.
+        """
         above = ("pipeline", self.name)
-        of_step = Place(path=(*above, "step", step.name, "settings", "docker"))
-        return (
-            *self._of_project,
-            WrittenSettings(self.settings, self.origin or Place(path=(*above, "settings", "docker"))),
-            *self.overrides,
-            WrittenSettings(step.settings, step.origin or of_step),
-            *step.overrides,
-        )
+        of_pipeline = (*self._of_project, _lowest(self, above, "@pipeline"), *self.overrides)
+        if step is None:
+            return of_pipeline
+        return (*of_pipeline, _lowest(step, (*above, "step", step.name), "@step"), *step.overrides)
 
     @property
     def _of_project(self) -> tuple[WrittenSettings, ...]:
@@ -296,6 +295,13 @@ class Pipeline(Checked):
         if isinstance(listed, list | tuple):
             fields["steps"] = [steps.get(item, item) if isinstance(item, str) else item for item in listed]
         return fields, problems
+
+
+def _lowest(of: Pipeline | Step, above: tuple[str, ...], decorator: str) -> WrittenSettings:
+    """The settings that are not laid over others of the same."""
+    if of.origin is not None:
+        return WrittenSettings(of.settings, of.origin, how=decorator)
+    return WrittenSettings(of.settings, Place(path=(*above, "settings", "docker")))
 
 
 # Fields that a file has in another place.

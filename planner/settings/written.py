@@ -21,6 +21,8 @@ class WrittenSettings:
     origin: Place
     table: str | None = None
     """The one setting that stands at the origin itself, as secrets do in `[secret.NAME]`."""
+    how: str = ""
+    """How it is written in code: `@step`, `@pipeline`, `with_options`. Nothing for a file of settings."""
     lines: Mapping[tuple[str | int, ...], int] = field(factory=dict, eq=False, repr=False)
     """The lines (from 1) of the settings in it, by their paths, where they are known already."""
 

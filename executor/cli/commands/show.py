@@ -15,6 +15,7 @@ from executor.errors import ExecutorError
 from executor.observe.images import ChooseEngine
 from executor.workflow.plans import image_spec, plan, unknown_image
 from executor.workflow.reports import report
+from planner.pipeline import Pipeline
 from planner.render.dockerfile import dockerfile
 
 __all__ = ["COMMANDS"]
@@ -25,6 +26,12 @@ __all__ = ["COMMANDS"]
 @click.option("--dockerfile", "part", flag_value="dockerfile", help="Print the Dockerfile and nothing else.")
 @click.option(
     "--context", "part", flag_value="context", help="Print the paths of the files that go into the image."
+)
+@click.option(
+    "--settings",
+    "part",
+    flag_value="settings",
+    help="Print each setting of a step, or of the pipeline: its value, and where it is said.",
 )
 @click.option(
     "-0", "null", is_flag=True, help="With --context: end each path with NUL instead of a line end."
@@ -50,6 +57,9 @@ def show(
         with waiting(LOOKING):
             text = _dockerfile(loaded, image, pipeline, stack, engine_chooser(engine), asks=not offline)
         print_exact(text)
+        return
+    if part == "settings":
+        _settings(loaded, loaded.pipeline(pipeline), image, output)
         return
     with waiting(LOOKING):
         planned = plan(
@@ -82,6 +92,26 @@ def show(
             from executor.cli.render.text import image_lines  # noqa: PLC0415  # as above
 
             print_lines(image_lines(made, found))
+
+
+def _settings(loaded: Project, pipeline: Pipeline, name: str, output: str) -> None:
+    """Say what each setting of a step is, or of the pipeline, and where it is said."""
+    from executor.cli.render.settings import (  # noqa: PLC0415  # only what is printed
+        settings_data,
+        settings_lines,
+        settings_markdown,
+    )
+    from executor.workflow.settings import settings_of  # noqa: PLC0415  # as above
+
+    step, said = settings_of(loaded, pipeline, name)
+    title = f"step {step} of {pipeline.name}" if step else f"pipeline {pipeline.name}"
+    match output:
+        case "json":
+            print_json(settings_data(pipeline.name, step, said))
+        case "markdown":
+            print_markdown(settings_markdown(title, said))
+        case _:
+            print_lines(settings_lines(title, said))
 
 
 def _dockerfile(
