@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
-from executor.apply.outcome import Outcome, Result
+from executor.apply.outcome import Result
 from executor.config.project import Project
 from executor.engines.select import choose
 from executor.errors import ExecutorError
@@ -29,9 +29,9 @@ from executor.run.scheduler import run_steps
 from executor.run.step import Runner, Store, now
 from executor.secrets import hidden_parts, secret_value
 from executor.state import STATE_DIRECTORY, scratch_directory, scratch_of
+from executor.workflow.builds import Made
 from planner.errors import Place as Where
 from planner.errors import PlannerError, Problem
-from planner.facts.facts import Facts
 from planner.facts.needs import Variable
 from planner.image.plan import BuildPlan
 from planner.immutable import frozen
@@ -50,13 +50,15 @@ _ARTIFACTS: Final = "artifacts"
 
 @frozen
 class Images:
-    """The images that steps run in, all of which are there: a plan, what it came to, and the engine."""
+    """The images that steps run in, all of which are there, and the engine that has them, or pulls them."""
 
-    plan: BuildPlan
-    facts: Facts
-    outcomes: tuple[Outcome, ...]
+    made: Made
     engine: Engine
-    build: str | None = None
+
+    @property
+    def plan(self) -> BuildPlan:
+        """What they are."""
+        return self.made.planned.plan
 
 
 @frozen
@@ -127,7 +129,7 @@ def run_pipeline(
             seconds=earlier.seconds if earlier else 0.0,
             engine=images.engine.name if images else LOCAL,
             plan=str(images.plan.hash) if images else None,
-            build=images.build if images else None,
+            build=images.made.build.id if images and images.made.build else None,
             owner=scratch.name,
         )
         runs.begin(record)
@@ -183,8 +185,7 @@ def _place(root: Path, run: str, scratch: Path, images: Images | None) -> Place:
 def _step_images(images: Images) -> Mapping[str, StepImage]:
     """The image of each step, in the engine. ExecutorError if one can neither be found nor pulled."""
     found: dict[str, StepImage] = {}
-    outcomes: Sequence[Outcome] = images.outcomes
-    for image, outcome in zip(images.plan.images, outcomes, strict=True):
+    for image, outcome in zip(images.plan.images, images.made.outcomes, strict=True):
         if not image.steps:
             continue
         reference = outcome.reference
@@ -204,7 +205,7 @@ def _hidden(pipeline: Pipeline, images: Images | None, root: Path) -> list[str]:
     secrets = set(pipeline.secrets.values())
     if images is not None:
         names = {name for image in images.plan.images for name in image.checkout.variables}
-        values = (images.facts.ask(Variable(name)) for name in names)
+        values = (images.made.planned.facts.ask(Variable(name)) for name in names)
         hidden += [value.reveal() for value in values if value is not None]
         secrets |= {source.secret for image in images.plan.images for source in image.secrets.values()}
     for secret in secrets:

@@ -7,20 +7,13 @@ from typing import Final
 
 import click
 
-from executor.apply.outcome import Outcome
-from executor.apply.outcome import exit_code as images_exit_code
-from executor.apply.scheduler import apply
-from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
+from executor.cli.making import made, show_made
+from executor.cli.options import engine_chooser, loaded_project, options
 from executor.cli.output import print_error, print_json, print_lines, print_note
-from executor.cli.progress import progress, waiting
 from executor.cli.running import running
 from executor.engines.names import possible_builders
 from executor.run.outcome import exit_code
-from executor.workflow.locks import renew
-from executor.workflow.plans import locating, plan
 from executor.workflow.runs import Images, Ran, check_runnable, run_pipeline, runs_locally
-from planner.image.plan import BuildPlan
-from planner.lock.lock import LOCK_NAME
 
 __all__ = ["COMMANDS"]
 
@@ -61,30 +54,22 @@ def run_command(
     check_runnable(loaded, chosen)
     images: Images | None = None
     if not local and not runs_locally(chosen, on):
-        with waiting(LOOKING):
-            planned = plan(
-                loaded,
-                chosen,
-                on,
-                engine=choose,
-                locked=locked,
-                frozen=frozen,
-                builders=possible_builders(engine),
-            )
-        if not (frozen or locked) and renew(loaded, planned.lock, planned.plan) and output != "json":
-            print_note(f"brought {LOCK_NAME} up to date")
-        with locating(loaded), progress(planned.plan) as on_image_event:
-            made = apply(
-                planned.plan,
-                planned.facts,
-                root=loaded.root,
-                engine=choose,
-                jobs=_BUILD_JOBS,
-                on_event=on_image_event,
-            )
-        if any(item.error is not None for item in made):
-            return _not_made(planned.plan, made, output)
-        images = Images(planned.plan, planned.facts, made, choose())
+        result = made(
+            loaded,
+            chosen,
+            on,
+            engine=choose,
+            builders=possible_builders(engine),
+            jobs=_BUILD_JOBS,
+            locked=locked,
+            frozen=frozen,
+            quiet=output == "json",
+        )
+        if any(item.error is not None for item in result.outcomes):
+            return show_made(result, output)
+        if result.error is not None:
+            print_note(str(result.error.problems[0]))
+        images = Images(result, choose())
     with running([step.name for step in chosen.steps]) as on_event:
         ran = run_pipeline(
             loaded,
@@ -97,23 +82,6 @@ def run_command(
             on_note=print_note,
         )
     return _show(ran, output)
-
-
-def _not_made(made_plan: BuildPlan, outcomes: tuple[Outcome, ...], output: str) -> int:
-    """Say which images are not there, so that no step runs; the exit code."""
-    if output == "json":
-        from executor.cli.render.data import outcome_data  # noqa: PLC0415  # only what is printed
-
-        print_json(outcome_data(made_plan, outcomes))
-    else:
-        from executor.cli.render.text import outcome_lines  # noqa: PLC0415  # as above
-
-        print_lines(outcome_lines(outcomes))
-        for item in outcomes:
-            if item.error is not None:
-                print_lines([f"{item.name}:"], err=True)
-                print_error(item.error)
-    return images_exit_code(outcomes)
 
 
 def _show(ran: Ran, output: str) -> int:
