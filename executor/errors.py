@@ -15,6 +15,8 @@ from planner.immutable import frozen
 
 __all__ = [
     "FAILURES",
+    "ArtifactStoreRefused",
+    "ArtifactStoreUnavailable",
     "BuildFailed",
     "Ending",
     "EngineRefused",
@@ -46,6 +48,8 @@ class Failure(StrEnum):
     REGISTRY_UNAVAILABLE = "registry-unavailable"
     ENGINE_UNAVAILABLE = "engine-unavailable"
     INDEX_UNAVAILABLE = "index-unavailable"
+    ARTIFACT_STORE_REFUSED = "artifact-store-refused"
+    ARTIFACT_STORE_UNAVAILABLE = "artifact-store-unavailable"
     PROGRAM_SILENT = "program-silent"
     BUSY = "busy"
 
@@ -82,6 +86,10 @@ FAILURES: Final[Mapping[Failure, Ending]] = {
     Failure.INDEX_UNAVAILABLE: Ending(
         75, "a package index is not asked or cannot be reached, and the lock lacks what only that can tell"
     ),
+    Failure.ARTIFACT_STORE_REFUSED: Ending(
+        1, "an artifact store asks for a login or refuses it, or does not have what must be there"
+    ),
+    Failure.ARTIFACT_STORE_UNAVAILABLE: Ending(75, "an artifact store cannot be reached"),
     Failure.PROGRAM_SILENT: Ending(75, "another program that stowplan runs does not end in its time"),
     Failure.BUSY: Ending(75, "another process keeps the lock or the records locked"),
 }
@@ -160,6 +168,18 @@ class RegistryRefused(ExecutorError):
     """A registry refuses to answer, or what answers is none."""
 
     kind = Failure.REGISTRY_REFUSED
+
+
+class ArtifactStoreUnavailable(ExecutorError):
+    """An artifact store does not answer, so nothing can be said of what is in it."""
+
+    kind = Failure.ARTIFACT_STORE_UNAVAILABLE
+
+
+class ArtifactStoreRefused(ExecutorError):
+    """An artifact store refuses to answer, or does not have what must be there."""
+
+    kind = Failure.ARTIFACT_STORE_REFUSED
 
 
 class ProgramMissing(ExecutorError):

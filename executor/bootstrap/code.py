@@ -7,7 +7,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from . import serializers, unpack
+from . import unpack
 from .errors import TRY_AGAIN, Refused, reason
 from .job import Archive, Repository
 
@@ -45,7 +45,7 @@ def _fetch(code: Archive | Repository, fetched: Path, exchange: Path) -> None:
         )
     archive = exchange / code.file
     try:
-        digest = serializers.digest_of(archive)
+        file = archive.open("rb")
     except OSError as error:
         raise Refused(
             "code-missing",
@@ -53,11 +53,10 @@ def _fetch(code: Archive | Repository, fetched: Path, exchange: Path) -> None:
             "run it again",
             TRY_AGAIN,
         ) from None
-    if digest != code.sha256:
-        raise Refused(
-            "code-refused", "the archive of the code has another digest than the job says", "run it again"
-        )
-    with archive.open("rb") as file:
+    with file:
+        if unpack.digest_of(file) != code.sha256:
+            raise Refused("code-refused", "the archive of the code is not the one of the job", "run it again")
+        file.seek(0)
         unpack.unpack(file, target)
 
 

@@ -26,7 +26,10 @@ _TYPES = ("github", "gitlab", "git")
 
 
 class Archive(NamedTuple):
-    """Code as an archive of a known digest: a file of the exchange directory, or behind a URL."""
+    """Code as an archive: a file of the exchange directory, or behind a URL.
+
+    The digest is that of the tar file, which is the same however it was compressed.
+    """
 
     sha256: str
     file: str | None

@@ -10,13 +10,20 @@ import os
 import stat
 import tarfile
 from pathlib import Path
-from typing import BinaryIO, Iterable, Iterator, NamedTuple
+from typing import Any, Iterable, Iterator, NamedTuple, Protocol
 
 from .errors import Refused
 
 __all__ = ["Entry", "below", "write"]
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Writable(Protocol):
+    """What an archive is written to."""
+
+    def write(self, data: bytes, /) -> int:
+        """Write all of it."""
 
 
 class Entry(NamedTuple):
@@ -38,13 +45,14 @@ def _walked(name: str, path: Path) -> Iterator[Entry]:
             yield from _walked(f"{name}/{child.name}", child)
 
 
-def write(file: BinaryIO, entries: Iterable[Entry]) -> None:
+def write(file: Writable, entries: Iterable[Entry]) -> None:
     """Write an archive. Links are written as links, wherever they lead.
 
     Refused for what is no file, directory or link, and for a file that changes while it is read. OSError if
     one cannot be read.
     """
-    with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
+    target: Any = file
+    with tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
         for entry in entries:
             _add(archive, entry)
             # It keeps them all, and looks at none again.

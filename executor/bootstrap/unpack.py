@@ -7,7 +7,9 @@ Python that runs this, and do not bound what comes out.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import hashlib
 import io
 import os
 import tarfile
@@ -15,13 +17,13 @@ import tempfile
 import zlib
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Callable
+from typing import Any, BinaryIO, Callable, Iterator
 
 from . import limits
 from .errors import Refused
 from .links import leaves
 
-__all__ = ["scratch", "unpack"]
+__all__ = ["digest_of", "scratch", "unpack"]
 
 _DIRECTORY, _FILE, _LINK = "a directory", "a file", "a link"
 
@@ -58,10 +60,32 @@ def unpack(
     make: absolute paths, `..`, links out of the directory, hard links, devices, two members of one name, more
     than the limits. OSError if something cannot be written.
     """
-    try:
+    with _refusing():
         _Unpacking(directory, strip, [part for part in below.split("/") if part], most_members).run(
             _Bounded(_plain(file), most_bytes)
         )
+
+
+def digest_of(file: BinaryIO, most_bytes: int = limits.UNPACKED_BYTES) -> str:
+    """The SHA-256 digest of the tar file in a file, compressed or not, in hexadecimal.
+
+    Refused if it cannot be told, or if the tar file is larger than the limit.
+    """
+    digest = hashlib.sha256()
+    with _refusing():
+        bounded = _Bounded(_plain(file), most_bytes)
+        while True:
+            data = bounded.read(limits.CHUNK_BYTES)
+            if not data:
+                break
+            digest.update(data)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
     except _Hostile as error:
         found = str(error)
     except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, ValueError, OverflowError) as error:

@@ -17,6 +17,7 @@ import pytest
 
 from executor.bootstrap_file import bootstrap, bootstrap_digest
 from planner.values import Digest
+from tests.archives import HOSTILE, digest, file, tar
 from tests.bootstrap import PYTHONS, Bench, sha256
 
 ROOT: Final = Path(__file__).parents[2]
@@ -319,3 +320,50 @@ def test_where_no_result_can_be_written_the_error_is_printed(bench: Bench) -> No
     assert process.returncode == 1
     assert "result.json cannot be written" in stderr
     assert "ValueError: bad" in stderr
+
+
+def _code(bench: Bench, archive: bytes, **more: Any) -> dict[str, Any]:
+    (bench.exchange / "code.tar.gz").write_bytes(archive)
+    return {"kind": "archive", "url": None, "file": "code.tar.gz", "sha256": digest(archive), **more}
+
+
+def test_code_is_brought_to_the_source_root(bench: Bench) -> None:
+    code = _code(
+        bench,
+        tar([file("train.py", b"def main():\n    return open('x/data').read()\n"), file("x/data", b"1")]),
+    )
+    bench.write("x/of_the_image", "kept")
+    bench.write("train.py", "of the image")
+    ran = bench.run(bench.job("train:main", outputs=["output"], code=code))
+    assert bench.output(ran) == b"1"
+    found = (path for path in bench.root.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    assert sorted(path.name for path in found) == ["data", "of_the_image", "train.py"]
+
+
+def test_code_with_another_digest_is_not_unpacked(bench: Bench) -> None:
+    code = _code(bench, tar([file("train.py", b"")], compressed=True), sha256="0" * 64)
+    ran = bench.run(bench.job("train:main", code=code))
+    assert (ran.exit_code, ran.error["type"]) == (78, "code-refused")
+    assert list(bench.root.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_hostile_code_reaches_the_source_root(bench: Bench, name: str) -> None:
+    ran = bench.run(bench.job("train:main", code=_code(bench, tar(HOSTILE[name][0], compressed=True))))
+    assert (ran.exit_code, ran.error["type"]) == (78, "archive-refused")
+    assert list(bench.root.iterdir()) == []
+
+
+def test_code_does_not_go_through_links_of_the_image(bench: Bench) -> None:
+    (bench.directory / "elsewhere").mkdir()
+    (bench.root / "data").symlink_to(bench.directory / "elsewhere")
+    ran = bench.run(bench.job("train:main", code=_code(bench, tar([file("data/x", b"1")]))))
+    assert (ran.exit_code, ran.error["type"]) == (78, "code-not-written")
+    assert ran.error["message"] == f"{bench.root}/data is a directory of the code, and is none in the image"
+    assert list((bench.directory / "elsewhere").iterdir()) == []
+
+
+def test_an_archive_that_is_missing_is_named(bench: Bench) -> None:
+    code = {"kind": "archive", "file": "code.tar.gz", "sha256": "0" * 64}
+    ran = bench.run(bench.job("train:main", code=code))
+    assert (ran.exit_code, ran.error["type"]) == (75, "code-missing")
