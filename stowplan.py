@@ -24,6 +24,7 @@ from planner import *  # noqa: F403  # the door to all of its public names
 if TYPE_CHECKING:
     from executor.apply.outcome import Event, Outcome, Result
     from executor.apply.scheduler import apply
+    from executor.bootstrap.decorators import pipeline, step
     from executor.config.project import Project, load_project
     from executor.errors import ExecutorError
     from executor.observe.facts import observe
@@ -40,6 +41,8 @@ _HOMES: Final = {
     "apply": "executor.apply.scheduler",
     "load_project": "executor.config.project",
     "observe": "executor.observe.facts",
+    "pipeline": "executor.bootstrap.decorators",
+    "step": "executor.bootstrap.decorators",
 }
 
 __all__ = [  # noqa: PLE0604  # names of the planner are strings too
@@ -54,6 +57,8 @@ __all__ = [  # noqa: PLE0604  # names of the planner are strings too
     "apply",
     "load_project",
     "observe",
+    "pipeline",
+    "step",
 ]
 
 

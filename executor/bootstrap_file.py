@@ -2,7 +2,6 @@
 
 The same modules give the same bytes on any machine and with any Python: members are sorted, not compressed,
 and have one time and one mode. In the file the package is called `_stowplan`, a name that no project has.
-`offered/` is what a user's Python may import from it where stowplan is not installed.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ import sys
 from {package}.__main__ import main
 
 if __name__ == "__main__":
-    sys.path.append(sys.path.pop(0) + "/offered")
+    del sys.path[0]
     sys.exit(main(sys.argv[1:]))
 """
 _TIME: Final = (1980, 1, 1, 0, 0, 0)

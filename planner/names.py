@@ -6,8 +6,13 @@ from typing import Final
 
 from planner.settings.checks import matching
 
-__all__ = ["NAME", "name_check"]
+__all__ = ["NAME", "SOURCE", "name_check", "source_check"]
 
 # They stand in tags, tables, paths and messages.
 NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 name_check: Final = matching(NAME, "a name", "training")
+
+_PART: Final = r"[^\W\d]\w*"
+SOURCE: Final = rf"{_PART}(?:\.{_PART})*:{_PART}(?:\.{_PART})*"
+"""A pipeline in Python: `module:object`, as it is imported from the source root."""
+source_check: Final = matching(SOURCE, "a pipeline in Python", "training.pipelines:train")

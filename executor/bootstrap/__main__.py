@@ -9,7 +9,9 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-MODES = ("run",)
+from .door import offer
+
+MODES = ("describe", "run")
 
 
 def main(arguments: list[str]) -> int:
@@ -17,6 +19,7 @@ def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] not in MODES:
         sys.stderr.write("usage: bootstrap.pyz {} …\n".format("|".join(MODES)))
         return 64
+    offer()
     return int(import_module("." + arguments[0], __package__).main(arguments[1:]))
 
 

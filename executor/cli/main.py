@@ -150,8 +150,7 @@ class _Version:
     homes={
         name: f"executor.cli.commands.{name}"
         for name in (
-            *("plan", "lock", "diff", "apply", "build", "run", "show", "why", "export", "outdated"),
-            *("builds", "runs"),
+            *("plan", "lock", "diff", "apply", "build", "show", "why", "export", "outdated", "builds"),
             "integrations",
         )
     },

@@ -9,14 +9,16 @@ from executor.apply.outcome import exit_code
 from executor.cli.options import FAILED, LOOKING
 from executor.cli.output import print_error, print_json, print_lines, print_markdown, print_note, print_yaml
 from executor.cli.progress import progress, waiting
+from executor.config.source import chosen
 from executor.workflow.builds import Made, make_build
 from executor.workflow.plans import locating, plan
 from planner.lock.lock import LOCK_NAME
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from executor.config.project import Project
     from planner.compare.changes import Change
-    from planner.pipeline import Pipeline
     from planner.stack import Stack
 
 __all__ = ["made", "show_made"]
@@ -24,7 +26,8 @@ __all__ = ["made", "show_made"]
 
 def made(
     project: Project,
-    pipeline: Pipeline,
+    source: str | None,
+    config: Path | None,
     stack: Stack,
     *,
     engine: Callable[[], Any],
@@ -37,7 +40,13 @@ def made(
     """Plan, and have the images made; what goes on is shown. `quiet` says that only data are printed."""
     with waiting(LOOKING):
         planned = plan(
-            project, pipeline, stack, engine=engine, locked=locked, frozen=frozen, builders=builders
+            project,
+            chosen(project, source, config),
+            stack,
+            engine=engine,
+            locked=locked,
+            frozen=frozen,
+            builders=builders,
         )
 
     def show_renewed(changes: tuple[Change, ...]) -> None:

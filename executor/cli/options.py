@@ -66,7 +66,17 @@ def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             type=click.Path(file_okay=False, path_type=Path),
             help="Directory of the project. Default: the nearest one upwards that has a project file.",
         ),
-        "pipeline": click.option("--pipeline", metavar="NAME", help="The pipeline, if there are several."),
+        "pipeline": click.option(
+            "--pipeline",
+            metavar="SOURCE",
+            help="The pipeline: a name of the project file, or module:object. Default: the only one.",
+        ),
+        "config": click.option(
+            "--config",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="A run configuration in YAML, which goes over what the pipeline says.",
+        ),
         "stack": click.option(
             "--stack", metavar="NAME", help="The stack. Default: `default`, or the only one."
         ),

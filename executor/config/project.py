@@ -23,7 +23,7 @@ from planner import toml
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
 from planner.integrations import Integration
-from planner.names import name_check
+from planner.names import name_check, source_check
 from planner.pipeline import Pipeline
 from planner.pyproject import PYPROJECT
 from planner.repositories import CodeRepository
@@ -46,21 +46,45 @@ class Project:
     root: Path
     file: str
     pipelines: Mapping[str, Pipeline]
+    """Those that the file says what they are."""
+    sources: Mapping[str, str]
+    """Those that it names and that are in Python: `module:object` by name."""
     stacks: Mapping[str, Stack]
     integrations: Mapping[str, Integration]
     """The project's own, which each pipeline has too."""
     code_repositories: Mapping[str, CodeRepository]
     """Those that code may be downloaded from, which each pipeline has too."""
+    secrets: Mapping[str, Secret]
+    """As above."""
     _text: str = field(repr=False)
     _prefix: tuple[str, ...] = ()
 
     def pipeline(self, name: str | None) -> Pipeline:
-        """The pipeline of a name, or the only one. UsageError if there is no such one."""
-        return _choose("pipeline", "name one", self.pipelines, name, None)
+        """The pipeline of a name or in Python, or the only one. UsageError if there is no such one."""
+        from executor.config.source import chosen  # noqa: PLC0415  # it chooses from a project
+
+        return chosen(self, name).pipeline
 
     def stack(self, name: str | None) -> Stack:
         """The stack of a name, or `default`, or the only one. UsageError if there is no such one."""
-        return _choose("stack", "choose one with --stack", self.stacks, name, "default")
+        known = self.stacks
+        if name is None:
+            name = "default" if "default" in known else next(iter(known)) if len(known) == 1 else None
+        if name is None:
+            found = f"this project has several stacks: {', '.join(known)}"
+            raise UsageError.of("command line", found, "choose one with --stack")
+        if name not in known:
+            raise UsageError.of("command line", f"there is no stack {name!r}", did_you_mean(name, known))
+        return known[name]
+
+    def equipped(self, pipeline: Pipeline) -> Pipeline:
+        """A pipeline with what the project says for all pipelines."""
+        return evolve(
+            pipeline,
+            integrations=self.integrations,
+            secrets=self.secrets,
+            code_repositories=self.code_repositories,
+        )
 
     def located(self, place: Place) -> Place:
         """The place of a setting with its file and line; any other as it is."""
@@ -75,16 +99,6 @@ class Project:
     def _placed(self, place: Place) -> Place:
         line = line_of(self._lines, (*self._prefix, *place.path))
         return evolve(place, file=self.file, line=line)
-
-
-def _choose(kind: str, how: str, known: Mapping[str, T], name: str | None, default: str | None) -> T:
-    if name is None:
-        name = default if default in known else next(iter(known)) if len(known) == 1 else None
-    if name is None:
-        raise UsageError.of("command line", f"this project has several {kind}s: {', '.join(known)}", how)
-    if name not in known:
-        raise UsageError.of("command line", f"there is no {kind} {name!r}", did_you_mean(name, known))
-    return known[name]
 
 
 def find_project(start: Path) -> Path:
@@ -157,7 +171,7 @@ def _load(root: Path, path: Path, content: bytes, prefix: tuple[str, ...]) -> Pr
     if not isinstance(data, Mapping):
         found = f"expected one table, found {kind_of(data)}"
         raise ExecutorError.of(path.name, f"{'.'.join(prefix)}: {found}", f"write [{'.'.join(prefix)}] once")
-    project = Project(root, path.name, {}, {}, {}, {}, text, prefix)
+    project = Project(root, path.name, {}, {}, {}, {}, {}, {}, text, prefix)
     problems = [
         Problem.at((key,), "unknown name", did_you_mean(key, _TABLES)) for key in data if key not in _TABLES
     ]
@@ -165,23 +179,21 @@ def _load(root: Path, path: Path, content: bytes, prefix: tuple[str, ...]) -> Pr
     secrets = _secrets(data.get("secret", {}), problems)
     repositories = _decode(data, "code_repository", CodeRepository.decode, problems)
     problems += _undeclared(repositories, secrets)
-    pipelines = _decode(data, "pipeline", Pipeline.decode, problems)
+    described = _decode(data, "pipeline", _pipeline, problems)
     stacks = _decode(data, "stack", Stack.decode, problems)
-    if not pipelines and not problems:
-        problems.append(Problem.at((), "no pipeline", f"write {_EXAMPLE}"))
     if problems:
         placed = (evolve(each, where=project._placed(each.where)) for each in problems)  # noqa: SLF001  # same module
         raise PlannerError(placed)
-    return evolve(
+    project = evolve(
         project,
-        pipelines={
-            name: evolve(each, integrations=integrations, secrets=secrets, code_repositories=repositories)
-            for name, each in pipelines.items()
-        },
+        sources={name: each for name, each in described.items() if isinstance(each, str)},
         stacks=stacks or {"default": Stack()},
         integrations=integrations,
         code_repositories=repositories,
+        secrets=secrets,
     )
+    pipelines = {name: each for name, each in described.items() if isinstance(each, Pipeline)}
+    return evolve(project, pipelines={name: project.equipped(each) for name, each in pipelines.items()})
 
 
 def _undeclared(
@@ -193,6 +205,23 @@ def _undeclared(
             found = f"the secret {repository.secret} is not declared"
             fix = did_you_mean(repository.secret, secrets, f"declare it: [secret.{repository.secret}]")
             yield Problem.at(("code_repository", name, "secret"), found, fix)
+
+
+def _pipeline(table: object) -> Pipeline | str:
+    """A pipeline, or where it is in Python."""
+    if not isinstance(table, Mapping) or "source" not in table:
+        return Pipeline.decode(table)
+    source = table["source"]
+    problems = [
+        Problem.at((str(name),), "source says that the pipeline is in Python", "write it there")
+        for name in table
+        if name not in ("name", "source")
+    ]
+    problems += [problem.inside("name") for problem in name_check(table["name"])]
+    problems += [problem.inside("source") for problem in source_check(source)]
+    if problems:
+        raise PlannerError(problems)
+    return str(source)
 
 
 def _integration(table: object) -> Integration:

@@ -59,7 +59,7 @@ def make_build(
     anything is built. The build is noted in one transaction, after the last image: an interruption before
     that loses nothing but the note, which the next call writes. For the rest see `apply`.
     """
-    renewed = renew(project, planned.lock, planned.plan) if renews else ()
+    renewed = renew(project, planned.lock, planned.plan, planned.source) if renews else ()
     if renewed:
         on_renewed(renewed)
     started = time.monotonic()

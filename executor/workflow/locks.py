@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from pathlib import Path
 
 from attrs import evolve
 
 from executor.config.project import Project
+from executor.config.source import Chosen, all_chosen, chosen
 from executor.errors import ExecutorError, Failure, UsageError
 from executor.observe.images import ChooseEngine
 from executor.state import lock_text, update_lock
@@ -22,7 +24,7 @@ from planner.facts.facts import Facts
 from planner.image.plan import BuildPlan, Note, PlanSpec
 from planner.image.spec import ExternalImage
 from planner.immutable import frozen
-from planner.lock.lock import Lock, Pins
+from planner.lock.lock import Lock, Pins, PipelineSource
 from planner.lock.repair import Repaired, repair
 from planner.lock.text import loads
 from planner.requirements.model import Requirement
@@ -98,6 +100,7 @@ class LockCheck:
     gone: tuple[tuple[str, str], ...]
     lock: Lock | None
     repaired: Repaired | None = None
+    chosen: tuple[Chosen, ...] = ()
 
     @cached_property
     def compared(self) -> tuple[Comparison, ...]:
@@ -107,12 +110,21 @@ class LockCheck:
     @property
     def notes(self) -> tuple[Note, ...]:
         """What is to be said of the plans; once, where it is the same on several stacks."""
-        return tuple(dict.fromkeys(note for made in self.plans for note in made.notes))
+        of_pipelines = (note for each in self.chosen for note in each.notes)
+        of_plans = (note for made in self.plans for note in made.notes)
+        return tuple(dict.fromkeys((*of_pipelines, *of_plans)))
+
+    @property
+    def sources(self) -> Mapping[str, PipelineSource]:
+        """How each pipeline was named."""
+        return {each.pipeline.name: each.source for each in self.chosen}
 
     @property
     def fresh(self) -> bool:
         """Whether the lock says what it should."""
-        whole = self.lock is not None and self.repaired is None
+        known = self.lock.sources if self.lock else {}
+        placed = all(known.get(name, PipelineSource()) == source for name, source in self.sources.items())
+        whole = self.lock is not None and self.repaired is None and placed
         return whole and not self.gone and not any(item.changes for item in self.compared)
 
 
@@ -120,6 +132,7 @@ def check_lock(
     project: Project,
     pipeline: str | None,
     stack: str | None,
+    config: Path | None = None,
     *,
     asks: bool,
     repairs: bool = False,
@@ -132,13 +145,13 @@ def check_lock(
 ) -> LockCheck:
     """Plan what a lock should hold, and compare it with the lock there is.
 
-    None is all pipelines, or all stacks, of the project; where it is both, what else is in the lock is
-    gone. With `asks=False` no registry, no index and no engine is asked. With `repairs` a lock that cannot
-    be read is no error: what can be kept of it is. `released`, `all_released`, `upgrades` and
-    `packages_released` say which pins are looked up anew, and `exclude_newer` which packages are too new.
+    None is all pipelines, those in Python that the lock has among them, or all stacks of the project; where
+    it is both, what else is in the lock is gone. With `asks=False` no registry, no index and no engine is
+    asked. With `repairs` a lock that cannot be read is no error: what can be kept of it is. `released`,
+    `all_released`, `upgrades` and `packages_released` say which pins are looked up anew, and
+    `exclude_newer` which packages are too new.
     PlannerError holds the problems of all pipelines.
     """
-    pipelines = [project.pipeline(pipeline)] if pipeline else list(project.pipelines.values())
     stacks = [project.stack(stack)] if stack else list(project.stacks.values())
     text = lock_text(project.root)
     repaired = None
@@ -151,6 +164,8 @@ def check_lock(
             repaired = None
     else:
         lock = loads(text)
+    known = lock.sources if lock else {}
+    pipelines = (chosen(project, pipeline, config),) if pipeline or config else all_chosen(project, known)
     pins = Pins(
         lock or Lock(), frozenset(released), all_released, tuple(upgrades), exclude_newer, packages_released
     )
@@ -161,7 +176,7 @@ def check_lock(
     for one in pipelines:
         for place in stacks:
             try:
-                made, facts = spec(project, one, place, pins, facts, asks=asks, engine=engine)
+                made, facts = spec(project, one.pipeline, place, pins, facts, asks=asks, engine=engine)
             except PlannerError as error:
                 problems |= dict.fromkeys(error.problems)
                 continue
@@ -169,7 +184,7 @@ def check_lock(
     if problems:
         raise PlannerError(problems)
     gone = missing_pairs(lock or Lock(), plans) if not pipeline and not stack else ()
-    return LockCheck(tuple(plans), gone, lock, repaired)
+    return LockCheck(tuple(plans), gone, lock, repaired, pipelines)
 
 
 def _refuse_unknown(pins: Pins) -> None:
@@ -230,15 +245,20 @@ def write_lock(project: Project, checked: LockCheck, *, forget_pushed: bool = Fa
     """Write the plans into the lock and drop those that are gone; whether that changed its file."""
 
     def change(lock: Lock) -> Lock:
-        renewed = lock.with_plans(checked.plans).without(checked.gone)
+        renewed = lock.with_plans(checked.plans).with_sources(checked.sources).without(checked.gone)
         return evolve(renewed, pushed=()) if forget_pushed else renewed
 
     return update_lock(project.root, change, repairs=True)
 
 
-def renew(project: Project, lock: Lock | None, made: BuildPlan) -> tuple[Change, ...]:
-    """Bring the lock up to date with one plan, and with nothing else: what that changed."""
+def renew(project: Project, lock: Lock | None, made: BuildPlan, source: PipelineSource) -> tuple[Change, ...]:
+    """Bring the lock up to date with one plan, and with nothing else: what that changed.
+
+    `source` is how its pipeline was named.
+    """
     changes = stale(lock, made.spec)
-    if changes or lock is None or lock.plan(made.pipeline, made.stack) is None:
-        update_lock(project.root, lambda now: now.with_plans([made.spec]))
+    known = lock is not None and lock.plan(made.pipeline, made.stack) is not None
+    if changes or lock is None or not known or lock.sources.get(made.pipeline, PipelineSource()) != source:
+        sources = {made.pipeline: source}
+        update_lock(project.root, lambda now: now.with_plans([made.spec]).with_sources(sources))
     return changes

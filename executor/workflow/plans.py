@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 from attrs import evolve
 
 from executor.config.project import Project
+from executor.config.source import Chosen, chosen
 from executor.errors import ExecutorError, Failure, UsageError
 from executor.observe.facts import answered
 from executor.observe.images import ChooseEngine
@@ -21,7 +23,7 @@ from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.facts.facts import Facts
 from planner.image.plan import BuildPlan, NamedSpec, PlanSpec
 from planner.immutable import frozen
-from planner.lock.lock import LOCK_NAME, Lock, Pins
+from planner.lock.lock import LOCK_NAME, Lock, Pins, PipelineSource
 from planner.pipeline import Pipeline
 from planner.planning import Planning
 from planner.settings.option_table import BUILDERS
@@ -45,16 +47,17 @@ WRITE_IT: Final = "write it with `stowplan lock`"
 
 @frozen
 class Planned:
-    """A plan, the facts it was made from, and the lock as it was."""
+    """A plan, the facts it was made from, the lock as it was, and how the pipeline was named."""
 
     plan: BuildPlan
     facts: Facts
     lock: Lock | None
+    source: PipelineSource = PipelineSource()
 
 
 def plan(
     project: Project,
-    pipeline: Pipeline,
+    pipeline: Pipeline | Chosen,
     stack: Stack,
     *,
     engine: ChooseEngine | None = None,
@@ -71,7 +74,8 @@ def plan(
     """
     lock = required_lock(project) if frozen or locked else read_lock(project.root)
     pins = Pins(lock or Lock())
-    planning = Planning(pipeline, stack, pins=pins, frozen=frozen, builders=builders)
+    given = pipeline if isinstance(pipeline, Chosen) else Chosen(pipeline)
+    planning = Planning(given.pipeline, stack, pins=pins, frozen=frozen, builders=builders)
     try:
         facts = answered(planning, root=project.root, asks=not (offline or locked), engine=engine)
         made = planning.plan(facts)
@@ -84,7 +88,7 @@ def plan(
         )
     refuse_unresolved([made.spec])
     notes = tuple(evolve(note, where=project.located(note.where)) for note in made.notes)
-    return Planned(evolve(made, notes=notes), facts, lock)
+    return Planned(evolve(made, notes=(*given.notes, *notes)), facts, lock, given.source)
 
 
 def spec(
@@ -114,6 +118,7 @@ def image_spec(
     name: str,
     pipeline: str | None,
     stack: str | None,
+    config: Path | None = None,
     *,
     asks: bool,
     engine: ChooseEngine | None,
@@ -124,9 +129,8 @@ def image_spec(
     known.
     """
     pins = Pins(read_lock(project.root) or Lock())
-    made, _ = spec(
-        project, project.pipeline(pipeline), project.stack(stack), pins, Facts(), asks=asks, engine=engine
-    )
+    one = chosen(project, pipeline, config).pipeline
+    made, _ = spec(project, one, project.stack(stack), pins, Facts(), asks=asks, engine=engine)
     found = made.image(name)
     if found is None:
         raise unknown_image(name, made)

@@ -19,9 +19,9 @@ from planner.image.spec import ImageSpec
 from planner.immutable import frozen
 from planner.requirements.model import Requirement, Requirements
 from planner.requirements.packages import Closure, Package
-from planner.values import Digest, ImageRef
+from planner.values import Digest, FrozenMapping, ImageRef
 
-__all__ = ["LOCK_NAME", "Lock", "Pins", "Pushed"]
+__all__ = ["LOCK_NAME", "Lock", "Pins", "PipelineSource", "Pushed"]
 
 LOCK_NAME: Final = "stowplan.lock"
 
@@ -56,6 +56,23 @@ class Pushed:
         return self.reference.digest
 
 
+@frozen
+class PipelineSource:
+    """How a pipeline was named when it was locked.
+
+    `module` is where it is in Python, `module:object`; None if the project file names it. `config` is the
+    path of its run configuration, from the root of the project.
+    """
+
+    module: str | None = None
+    config: str | None = None
+
+
+def _sources(sources: Mapping[str, PipelineSource]) -> FrozenMapping[PipelineSource]:
+    """Without those that say nothing."""
+    return FrozenMapping({name: source for name, source in sources.items() if source != PipelineSource()})
+
+
 def _by_pair(plans: Iterable[PlanSpec]) -> tuple[PlanSpec, ...]:
     return tuple(sorted(plans, key=lambda plan: (plan.pipeline, plan.stack)))
 
@@ -69,10 +86,14 @@ def _sorted(pushed: Iterable[Pushed]) -> tuple[Pushed, ...]:
 
 @frozen
 class Lock:
-    """The specs of all plans of a project, and the ledger of pushed images."""
+    """The specs of all plans of a project, and the ledger of pushed images.
+
+    `sources` says how pipelines were named, where the project file does not say all of it.
+    """
 
     plans: tuple[PlanSpec, ...] = field(default=(), converter=_by_pair)
     pushed: tuple[Pushed, ...] = field(default=(), converter=_sorted)
+    sources: Mapping[str, PipelineSource] = field(default=FrozenMapping(), converter=_sources)
 
     @cached_property
     def _plans(self) -> dict[tuple[str, str], PlanSpec]:
@@ -104,12 +125,19 @@ class Lock:
         """The lock with these in place of those of the same pipelines and stacks."""
         return evolve(self, plans=({**self._plans, **{(p.pipeline, p.stack): p for p in plans}}).values())
 
+    def with_sources(self, sources: Mapping[str, PipelineSource]) -> Self:
+        """The lock that says how these pipelines were named."""
+        return evolve(self, sources={**self.sources, **sources})
+
     def without(self, pairs: Collection[tuple[str, str]]) -> Self:
         """The lock without some pipelines on some stacks, and without what was pushed for them."""
         gone = frozenset(pairs)
+        plans = [plan for plan in self.plans if (plan.pipeline, plan.stack) not in gone]
+        pipelines = {plan.pipeline for plan in plans}
         return evolve(
             self,
-            plans=(plan for plan in self.plans if (plan.pipeline, plan.stack) not in gone),
+            plans=plans,
+            sources={name: source for name, source in self.sources.items() if name in pipelines},
             pushed=(
                 entry for entry in self.pushed if (entry.name.partition("/")[0], entry.stack) not in gone
             ),

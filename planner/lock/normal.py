@@ -27,6 +27,7 @@ from planner.lock.records import (
     ImageRecord,
     PackageRecord,
     ParentRecord,
+    PipelineRecord,
     PushedRecord,
     Record,
     ResolutionRecord,
@@ -55,6 +56,7 @@ def records_of(lock: Lock) -> Iterator[Record]:
     """The records of a lock, each once, in no particular order."""
     stacks = sorted({plan.stack for plan in lock.plans})
     yield from (StackRecord(stack) for stack in stacks)
+    yield from (PipelineRecord(name, each.module, each.config) for name, each in lock.sources.items())
     resolutions = _resolutions(lock)
     for image in _images(lock, resolutions):
         yield evolve(image, stacks=() if list(image.stacks) == stacks else image.stacks)

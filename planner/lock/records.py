@@ -1,15 +1,15 @@
 """The records that a lock's file consists of, as plain data: images, packages, stacks, pushed images.
 
-Owns the schema of version 2. What several images share stands once: a package is a record of its own, so is
-what requirements were resolved to, and an image that is the same on several stacks is one record. Refuses
-to know how values are read and written (`converter` does), how records are laid out in a file (`text` does),
-and what they mean together (`normal` does).
+Owns the schema of versions 2 and 3. What several images share stands once: a package is a record of its own,
+so is what requirements were resolved to, and an image that is the same on several stacks is one record.
+Refuses to know how values are read and written (`converter` does), how records are laid out in a file (`text`
+does), and what they mean together (`normal` does).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from attrs import asdict, field
@@ -28,7 +28,7 @@ from planner.image.instructions import (
 from planner.image.spec import Observed
 from planner.immutable import frozen
 from planner.lock.converter import structured, unstructured, wrong
-from planner.names import NAME
+from planner.names import NAME, SOURCE
 from planner.requirements.model import Option, Requirements
 from planner.requirements.packages import Closure, File
 from planner.settings.checks import kind_of
@@ -38,6 +38,7 @@ __all__ = [
     "ImageRecord",
     "PackageRecord",
     "ParentRecord",
+    "PipelineRecord",
     "PushedRecord",
     "Record",
     "ResolutionRecord",
@@ -45,6 +46,7 @@ __all__ = [
     "SourceRecord",
     "StackRecord",
     "read",
+    "version_of",
     "write",
 ]
 
@@ -158,6 +160,15 @@ class PackageRecord:
 
 
 @frozen
+class PipelineRecord:
+    """One pipeline of which the project file does not say all: where it is in Python, its configuration."""
+
+    name: str = field(validator=_named)
+    source: str | None = field(default=None, validator=optional(matches_re(SOURCE)))
+    config: str | None = field(default=None, validator=optional(matches_re(r"[^/\x00-\x1f][^\x00-\x1f]*")))
+
+
+@frozen
 class StackRecord:
     """One stack that the lock has plans for."""
 
@@ -175,15 +186,21 @@ class PushedRecord:
     hash: Digest
 
 
-Record = ImageRecord | ResolutionRecord | PackageRecord | StackRecord | PushedRecord
+Record = ImageRecord | ResolutionRecord | PackageRecord | PipelineRecord | StackRecord | PushedRecord
 KIND_OF: Final[Mapping[type[Any], str]] = {
     StackRecord: "stack",
+    PipelineRecord: "pipeline",
     ImageRecord: "image",
     ResolutionRecord: "resolution",
     PackageRecord: "package",
     PushedRecord: "pushed",
 }
 CLASS_OF: Final[Mapping[str, type[Any]]] = {name: kind for kind, name in KIND_OF.items()}
+
+
+def version_of(records: Iterable[Record]) -> int:
+    """The oldest schema that has all of these: how pipelines are named came with the third."""
+    return 3 if any(isinstance(record, PipelineRecord) for record in records) else 2
 
 
 def read(kind: str, data: object, where: str) -> Record:

@@ -7,7 +7,7 @@ sides of a conflict; the ledger first, since nothing else knows what was pushed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
 from attrs import evolve
@@ -17,13 +17,14 @@ from planner.errors import PlannerError
 from planner.image.plan import NamedSpec, PlanSpec
 from planner.image.spec import ImageSpec
 from planner.immutable import frozen
-from planner.lock.lock import Lock, Pushed
+from planner.lock.lock import Lock, PipelineSource, Pushed
 from planner.lock.normal import Images, pushed_of
 from planner.lock.packages import readings
 from planner.lock.records import (
     KIND_OF,
     ImageRecord,
     PackageRecord,
+    PipelineRecord,
     PushedRecord,
     Record,
     ResolutionRecord,
@@ -73,7 +74,17 @@ def repair(text: str) -> Repaired:
     plans = _plans(records, dropped)
     images = sum(len(plan.images) for plan in plans)
     kept = (_counted(images, "image"), _counted(len(pushed), "entry of the ledger", "entries of the ledger"))
-    return Repaired(Lock(plans, pushed), kept, tuple(dropped))
+    return Repaired(Lock(plans, pushed, _sources(records, plans)), kept, tuple(dropped))
+
+
+def _sources(records: Iterable[Record], plans: Iterable[PlanSpec]) -> dict[str, PipelineSource]:
+    """How pipelines of these plans are named; of two names of one, the first."""
+    found: dict[str, PipelineSource] = {}
+    pipelines = {plan.pipeline for plan in plans}
+    for record in records:
+        if isinstance(record, PipelineRecord) and record.name in pipelines:
+            found.setdefault(record.name, PipelineSource(record.source, record.config))
+    return found
 
 
 def _counted(number: int, one: str, more: str = "") -> str:

@@ -17,27 +17,28 @@ from planner import toml
 from planner.errors import PlannerError, Problem
 from planner.image.plan import PlanSpec
 from planner.lock.converter import RESTORE
-from planner.lock.lock import LOCK_NAME, Lock
+from planner.lock.lock import LOCK_NAME, Lock, PipelineSource
 from planner.lock.normal import Images, pushed_of, records_of
 from planner.lock.records import (
     KIND_OF,
     ImageRecord,
     PackageRecord,
+    PipelineRecord,
     PushedRecord,
     Record,
     ResolutionRecord,
     StackRecord,
     read,
+    version_of,
     write,
 )
 
 __all__ = ["VERSION", "dumps", "loads", "of_records"]
 
-VERSION: Final = 2
+VERSION: Final = 3
 _HEADER: Final = (
     "# Written by `stowplan lock`. Commit it; do not edit it.\n"
     "# Numbered comments keep records apart, so that git merges what two branches add.\n"
-    f"version = {VERSION}\n\n"
 )
 _PLACES: Final = 256
 # Lists of tables that are written one a line.
@@ -47,11 +48,12 @@ _INLINE: Final = frozenset({"files", "images", "observed"})
 def dumps(lock: Lock) -> str:
     """The text of a lock: the same value gives the same bytes."""
     places: list[list[tuple[str, str, str]]] = [[] for _ in range(_PLACES)]
-    for record in records_of(lock):
+    records = list(records_of(lock))
+    for record in records:
         kind, key = KIND_OF[type(record)], _key(record)
         place = hashlib.sha256(f"{kind}/{key}".encode()).digest()[0]
         places[place].append((kind, key, _block(kind, write(record))))
-    parts = [_HEADER]
+    parts = [_HEADER, f"version = {version_of(records)}\n\n"]
     for number, blocks in enumerate(places):
         parts.append(f"# {number:02x}\n")
         parts += [f"{block}\n" for _, _, block in sorted(blocks)]
@@ -65,7 +67,7 @@ def _key(record: Record) -> str:
             return "/".join([record.name, *record.stacks])
         case PushedRecord():
             return f"{record.image.hex}/{record.reference.name}"
-        case PackageRecord() | ResolutionRecord() | StackRecord():
+        case PackageRecord() | PipelineRecord() | ResolutionRecord() | StackRecord():
             return record.name
 
 
@@ -141,7 +143,7 @@ def loads(text: str) -> Lock:
     if number > VERSION:
         found = f"of a newer stowplan (schema {version}; this one reads up to {VERSION})"
         raise PlannerError([Problem.in_file(LOCK_NAME, None, found, "upgrade stowplan", code="newer-lock")])
-    if number != VERSION:
+    if number not in (2, VERSION):
         raise PlannerError([Problem.in_file(LOCK_NAME, None, f"unknown schema {version!r}", RESTORE)])
     problems: list[Problem] = []
     records: list[Record] = []
@@ -176,6 +178,12 @@ def of_records(records: Iterable[Record]) -> Lock:
             pushed[key] = pushed_of(entry, "pushed")
         except PlannerError as error:
             problems += error.problems
+    sources: dict[str, PipelineSource] = {}
+    for record in by_kind[PipelineRecord]:
+        if record.name in sources:
+            found = f"the pipeline {record.name!r} stands twice"
+            problems.append(Problem.in_file(LOCK_NAME, None, found, RESTORE))
+        sources[record.name] = PipelineSource(record.source, record.config)
     plans: tuple[PlanSpec, ...] = ()
     try:
         stacks = [record.name for record in by_kind[StackRecord]]
@@ -185,7 +193,7 @@ def of_records(records: Iterable[Record]) -> Lock:
         problems += error.problems
     if problems:
         raise PlannerError(problems)
-    return Lock(plans, pushed.values())
+    return Lock(plans, pushed.values(), sources)
 
 
 def _unreadable(text: str, error: toml.InvalidToml) -> PlannerError:

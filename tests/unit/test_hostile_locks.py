@@ -175,7 +175,7 @@ def test_version_1_is_checked_too() -> None:
 def test_an_error_names_the_file_that_was_read(tmp_path: Path) -> None:
     hostile = tmp_path / "hostile.lock"
     bad_name = GOOD.replace('"stack"', escaped(HOSTILE))
-    for text in (lock_of(TEXTS["user"]), bad_name, "version = 3", "version = ", "\n[x", ""):
+    for text in (lock_of(TEXTS["user"]), bad_name, "version = 4", "version = ", "\n[x", ""):
         hostile.write_text(text)
         with pytest.raises(PlannerError) as refused:
             read_lock_file(hostile)

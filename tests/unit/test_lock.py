@@ -43,6 +43,7 @@ from planner.image.instructions import (
     SetEnvironment,
     SetUser,
 )
+from planner.lock.lock import PipelineSource
 from planner.lock.normal import records_of
 from planner.lock.text import of_records
 from planner.requirements.model import Option, Requirement, Requirements
@@ -659,10 +660,10 @@ def test_images_that_are_built_on_one_another_without_end_are_refused() -> None:
 def test_a_newer_schema_is_refused_by_its_version(rest: str) -> None:
     """Before anything else of it is looked at: who knows what it says."""
     with pytest.raises(PlannerError) as refused:
-        loads(f"version = 3\n{rest}")
+        loads(f"version = 4\n{rest}")
     (problem,) = refused.value.problems
     assert str(problem) == (
-        "stowplan.lock: of a newer stowplan (schema 3; this one reads up to 2): upgrade stowplan"
+        "stowplan.lock: of a newer stowplan (schema 4; this one reads up to 3): upgrade stowplan"
     )
     assert problem.code == "newer-lock"
 
@@ -973,3 +974,34 @@ def test_what_has_another_shape_is_said_in_words_of_the_lock(text: str, words: s
     assert {"expected a table, found a string", "expected a list, found a string", words} <= found
     foreign = "unknown error|object|attribute|typing|invalid value|is not a valid|None|planner"
     assert [each for each in sorted(found) if re.search(foreign, each)] == []
+
+
+IN_PYTHON = evolve(VERSION_1, sources={"training": PipelineSource("team.jobs:daily.training")})
+
+
+def test_how_a_pipeline_is_named_is_kept() -> None:
+    text = dumps(IN_PYTHON)
+    assert "\nversion = 3\n" in text
+    assert '[[pipeline]]\nname = "training"\nsource = "team.jobs:daily.training"\n' in text
+    assert loads(text) == IN_PYTHON
+    # A lock that says nothing of it is what it was.
+    assert dumps(evolve(IN_PYTHON, sources={})) == dumps(VERSION_1)
+    configured = {"a": PipelineSource(config="configs/run é.yaml")}
+    assert loads(dumps(evolve(IN_PYTHON, sources=configured))).sources == configured
+    pairs = [(plan.pipeline, plan.stack) for plan in VERSION_1.plans]
+    assert IN_PYTHON.without(pairs[:1]).sources == IN_PYTHON.sources
+    assert IN_PYTHON.without(pairs).sources == {}
+    assert IN_PYTHON.with_sources({"training": PipelineSource(), **configured}).sources == configured
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (("team.jobs:daily", "../x:y"), "source"),
+        (("source =", 'config = "/etc/passwd"\nsource ='), "config"),
+        (("[[pipeline]]", '[[pipeline]]\nname = "training"\nsource = "a:b"\n[[pipeline]]'), "stands twice"),
+    ],
+)
+def test_a_place_in_python_that_is_none_is_refused(change: tuple[str, str], found: str) -> None:
+    with pytest.raises(PlannerError, match=found):
+        loads(dumps(IN_PYTHON).replace(*change))

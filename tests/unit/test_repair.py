@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve
 
 from planner import Lock, Pin, PlannerError, Pushed, Stack, dumps, loads
+from planner.lock.lock import PipelineSource
 from planner.lock.repair import repair
 from tests.builders import PARENT, World, digest, ref, spec_of
 
@@ -26,6 +27,7 @@ def entry(name: str, number: int = 0, stack: str = "prod") -> Pushed:
 LOCK = Lock(
     (spec_of(steps=STEPS), spec_of(steps=STEPS, stack=PROD), spec_of({"user": "1"}, name="etl", stack=PROD)),
     [entry("training/train"), entry("etl"), entry("training/load")],
+    {"etl": PipelineSource("jobs.daily:etl", "run.yaml")},
 )
 TEXT = dumps(LOCK)
 
@@ -33,6 +35,7 @@ TEXT = dumps(LOCK)
 def assert_part_of(found: Lock, whole: Lock = LOCK) -> None:
     """Nothing was made up: each image and each entry is one of the whole lock."""
     assert set(found.pushed) <= set(whole.pushed)
+    assert set(found.sources.items()) <= set(whole.sources.items())
     for plan in found.plans:
         known = whole.plan(plan.pipeline, plan.stack)
         assert known is not None
@@ -65,13 +68,13 @@ def test_what_is_no_lock_does_not_take_for_ever() -> None:
     assert repair("[[image]]\n" * 2000).lock == Lock()
 
 
-@pytest.mark.parametrize("version", [3, 99])
+@pytest.mark.parametrize("version", [4, 99])
 def test_a_newer_lock_is_refused_still(version: int) -> None:
     """It is not broken, and what it says is not known."""
     with pytest.raises(PlannerError, match="upgrade stowplan"):
-        repair(TEXT.replace("version = 2", f"version = {version}"))
+        repair(TEXT.replace("version = 3", f"version = {version}"))
     with pytest.raises(PlannerError, match="upgrade stowplan"):
-        repair("\ufeff" + TEXT.replace("version = 2", f"version = {version}"))
+        repair("\ufeff" + TEXT.replace("version = 3", f"version = {version}"))
 
 
 def test_a_lock_that_was_cut_keeps_what_is_whole() -> None:
@@ -150,7 +153,7 @@ def test_a_package_that_cannot_be_read_costs_the_images_that_ask_for_it_and_no_o
 
 def test_what_is_said_cannot_move_a_terminal() -> None:
     for hostile in ("\\u001b[31m", "\\n", "<script>"):
-        made = repair(TEXT.replace('name = "attrs"', f'name = "{hostile}"').replace("version = 2", ""))
+        made = repair(TEXT.replace('name = "attrs"', f'name = "{hostile}"').replace("version = 3", ""))
         assert all(words.isprintable() for words in (*made.dropped, *made.kept))
 
 

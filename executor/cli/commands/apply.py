@@ -14,12 +14,13 @@ __all__ = ["COMMANDS"]
 
 
 @click.command("apply")
-@click.argument("pipeline", required=False)
-@options("project", "stack", "engine", "python", "jobs", "output", "locked", "frozen")
+@click.argument("source", required=False)
+@options("project", "config", "stack", "engine", "python", "jobs", "output", "locked", "frozen")
 def apply_command(
-    pipeline: str | None,
+    source: str | None,
     jobs: int,
     project: Path | None,
+    config: Path | None,
     stack: str | None,
     engine: str | None,
     output: str,
@@ -34,7 +35,8 @@ def apply_command(
     loaded = loaded_project(project)
     result = made(
         loaded,
-        loaded.pipeline(pipeline),
+        source,
+        config,
         loaded.stack(stack),
         engine=engine_chooser(engine),
         builders=possible_builders(engine),

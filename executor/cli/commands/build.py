@@ -17,12 +17,13 @@ __all__ = ["COMMANDS"]
 
 
 @click.command()
-@click.argument("pipeline", required=False)
-@options("project", "stack", "engine", "python", "jobs", "output-file", "locked", "frozen")
+@click.argument("source", required=False)
+@options("project", "config", "stack", "engine", "python", "jobs", "output-file", "locked", "frozen")
 def build(
-    pipeline: str | None,
+    source: str | None,
     jobs: int,
     project: Path | None,
+    config: Path | None,
     stack: str | None,
     engine: str | None,
     output: str,
@@ -33,7 +34,8 @@ def build(
     loaded = loaded_project(project)
     result = made(
         loaded,
-        loaded.pipeline(pipeline),
+        source,
+        config,
         loaded.stack(stack),
         engine=engine_chooser(engine),
         builders=possible_builders(engine),

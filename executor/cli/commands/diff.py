@@ -22,12 +22,13 @@ __all__ = ["COMMANDS", "show_comparisons"]
 @click.command("diff")
 @click.argument("before", required=False, metavar="[A]")
 @click.argument("after", required=False, metavar="[B]")
-@options("project", "pipeline", "all-stacks", "engine", "python", "output", "offline", "detailed")
+@options("project", "pipeline", "config", "all-stacks", "engine", "python", "output", "offline", "detailed")
 def diff_command(
     before: str | None,
     after: str | None,
     project: Path | None,
     pipeline: str | None,
+    config: Path | None,
     stack: str | None,
     engine: str | None,
     output: str,
@@ -46,10 +47,13 @@ def diff_command(
                 loaded,
                 pipeline,
                 stack,
+                config,
                 asks=not offline,
                 engine=engine_chooser(engine),
             )
         plans = checked.plans
+        if pipeline or config:
+            pipeline = checked.chosen[0].pipeline.name
         old = old or checked.lock or Lock()
     compared = compare(
         old,

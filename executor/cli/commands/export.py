@@ -26,12 +26,13 @@ __all__ = ["COMMANDS"]
     show_default=True,
     help="A requirements file of pip with hashes, or a pylock.toml (PEP 751).",
 )
-@options("project", "pipeline", "stack", "engine", "offline")
+@options("project", "pipeline", "config", "stack", "engine", "offline")
 def export(
     image: str,
     format_: Format,
     project: Path | None,
     pipeline: str | None,
+    config: Path | None,
     stack: str | None,
     engine: str | None,
     offline: bool,
@@ -39,7 +40,9 @@ def export(
     """Print the packages of an image in a format that scanners and update bots read."""
     loaded = loaded_project(project)
     with waiting(LOOKING):
-        found = image_spec(loaded, image, pipeline, stack, asks=not offline, engine=engine_chooser(engine))
+        found = image_spec(
+            loaded, image, pipeline, stack, config, asks=not offline, engine=engine_chooser(engine)
+        )
         text = exported(found, format_, loaded.root, asks=not offline)
     print_exact(text)
 

@@ -30,7 +30,7 @@ __all__ = ["COMMANDS"]
 
 
 @click.command()
-@click.argument("pipeline", required=False)
+@click.argument("source", required=False)
 @click.option("--check", is_flag=True, help="Write nothing, and fail if the lock is stale. Needs no network.")
 @click.option("--upgrade", is_flag=True, help="Look up everything that the lock pins anew.")
 @click.option(
@@ -55,9 +55,9 @@ __all__ = ["COMMANDS"]
     is_flag=True,
     help="Drop what the lock knows of pushed images: the registries are asked again.",
 )
-@options("project", "all-stacks", "engine", "python", "output", "unpinned")
+@options("project", "config", "all-stacks", "engine", "python", "output", "unpinned")
 def lock(
-    pipeline: str | None,
+    source: str | None,
     check: bool,
     upgrade: bool,
     upgrade_image: tuple[str, ...],
@@ -65,6 +65,7 @@ def lock(
     exclude_newer: str | None,
     forget_pushed: bool,
     project: Path | None,
+    config: Path | None,
     stack: str | None,
     engine: str | None,
     output: str,
@@ -81,8 +82,9 @@ def lock(
     with waiting(LOOKING):
         checked = check_lock(
             loaded,
-            pipeline,
+            source,
             stack,
+            config,
             asks=not check,
             repairs=not check,
             released=map(_reference, upgrade_image),

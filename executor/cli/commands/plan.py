@@ -9,6 +9,7 @@ import click
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
+from executor.config.source import chosen
 from executor.engines.names import asked_engine, possible_builders
 from executor.workflow.plans import plan
 from executor.workflow.reports import report
@@ -17,11 +18,14 @@ __all__ = ["COMMANDS"]
 
 
 @click.command("plan")
-@click.argument("pipeline", required=False)
-@options("project", "stack", "engine", "python", "output", "locked", "frozen", "offline", "detailed")
+@click.argument("source", required=False)
+@options(
+    "project", "config", "stack", "engine", "python", "output", "locked", "frozen", "offline", "detailed"
+)
 def plan_command(
-    pipeline: str | None,
+    source: str | None,
     project: Path | None,
+    config: Path | None,
     stack: str | None,
     engine: str | None,
     output: str,
@@ -39,7 +43,7 @@ def plan_command(
     with waiting(LOOKING):
         planned = plan(
             loaded,
-            loaded.pipeline(pipeline),
+            chosen(loaded, source, config),
             loaded.stack(stack),
             engine=engine_chooser(engine),
             locked=locked,

@@ -10,6 +10,7 @@ from executor.cli.options import LOOKING, engine_chooser, loaded_project, option
 from executor.cli.output import print_exact, print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
 from executor.config.project import Project
+from executor.config.source import chosen
 from executor.engines.names import asked_engine
 from executor.errors import ExecutorError
 from executor.observe.images import ChooseEngine
@@ -36,13 +37,14 @@ __all__ = ["COMMANDS"]
 @click.option(
     "-0", "null", is_flag=True, help="With --context: end each path with NUL instead of a line end."
 )
-@options("project", "pipeline", "stack", "engine", "python", "output", "frozen", "offline")
+@options("project", "pipeline", "config", "stack", "engine", "python", "output", "frozen", "offline")
 def show(
     image: str,
     part: str | None,
     null: bool,
     project: Path | None,
     pipeline: str | None,
+    config: Path | None,
     stack: str | None,
     engine: str | None,
     output: str,
@@ -55,16 +57,18 @@ def show(
     loaded = loaded_project(project)
     if part == "dockerfile":
         with waiting(LOOKING):
-            text = _dockerfile(loaded, image, pipeline, stack, engine_chooser(engine), asks=not offline)
+            text = _dockerfile(
+                loaded, image, pipeline, stack, config, engine_chooser(engine), asks=not offline
+            )
         print_exact(text)
         return
     if part == "settings":
-        _settings(loaded, loaded.pipeline(pipeline), image, output)
+        _settings(loaded, chosen(loaded, pipeline, config).pipeline, image, output)
         return
     with waiting(LOOKING):
         planned = plan(
             loaded,
-            loaded.pipeline(pipeline),
+            chosen(loaded, pipeline, config),
             loaded.stack(stack),
             engine=engine_chooser(engine),
             frozen=frozen,
@@ -119,12 +123,13 @@ def _dockerfile(
     image: str,
     pipeline: str | None,
     stack: str | None,
+    config: Path | None,
     engine: ChooseEngine,
     *,
     asks: bool,
 ) -> str:
     """The Dockerfile of an image. It names variables and holds no value: none has to be set to print it."""
-    found = image_spec(loaded, image, pipeline, stack, asks=asks, engine=engine)
+    found = image_spec(loaded, image, pipeline, stack, config, asks=asks, engine=engine)
     if not found.spec.builds:
         what = f"uses {found.spec.external.base} as it is"
         raise ExecutorError.of(found.name, what, "it has no Dockerfile")

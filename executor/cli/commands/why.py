@@ -21,12 +21,13 @@ __all__ = ["COMMANDS"]
 @click.command()
 @click.argument("image")
 @click.argument("package")
-@options("project", "pipeline", "stack", "engine", "output", "offline")
+@options("project", "pipeline", "config", "stack", "engine", "output", "offline")
 def why(
     image: str,
     package: str,
     project: Path | None,
     pipeline: str | None,
+    config: Path | None,
     stack: str | None,
     engine: str | None,
     output: str,
@@ -38,7 +39,7 @@ def why(
     loaded = loaded_project(project)
     with waiting(LOOKING):
         spec = image_spec(
-            loaded, image, pipeline, stack, asks=not offline, engine=engine_chooser(engine)
+            loaded, image, pipeline, stack, config, asks=not offline, engine=engine_chooser(engine)
         ).spec
     packages = {each.name: each for each in spec.packages}
     name = canonicalize_name(package)

@@ -1,0 +1,155 @@
+"""Which pipeline a command is about: a name of the project file, or an object of a module of the project.
+
+Owns what a SOURCE may be. Refuses to import a module that no source names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve
+
+from executor.config.project import Project
+from executor.errors import ExecutorError, UsageError
+from planner.errors import Place, did_you_mean
+from planner.image.plan import Note
+from planner.immutable import frozen
+from planner.lock.lock import LOCK_NAME, PipelineSource
+from planner.names import SOURCE
+from planner.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from executor.config.run_configuration import RunConfiguration
+
+__all__ = ["Chosen", "all_chosen", "chosen"]
+
+_COMMAND_LINE: Final = "command line"
+NO_SUCH: Final = "no-such-pipeline"
+"""The code of a problem that says that there is no pipeline of a source."""
+_HOW: Final = "name an object of a module, like training.pipelines:train"
+
+
+@frozen
+class Chosen:
+    """A pipeline, and what else was said with it.
+
+    `source` is how a lock names it. `build` is what a run configuration asks for: the id of a build, or an
+    exported one.
+    """
+
+    pipeline: Pipeline
+    source: PipelineSource = PipelineSource()
+    notes: tuple[Note, ...] = ()
+    build: str | Mapping[str, Any] | None = None
+
+
+def chosen(project: Project, source: str | None, config: Path | None = None) -> Chosen:
+    """The pipeline that `source` names; None is the only one of the project file.
+
+    What the run configuration `config` says goes over what the pipeline says. UsageError if there is no such
+    pipeline. PlannerError, or another ExecutorError, if something is wrong with it or with the configuration.
+    """
+    run = None if config is None else _configuration(project, config)
+    names = (*project.pipelines, *project.sources)
+    if source is None:
+        if len(names) != 1:
+            found = f"this project has several pipelines: {', '.join(names)}"
+            if not names:
+                found = f"{project.file} names no pipeline"
+            raise UsageError.of(_COMMAND_LINE, found, "name one" if names else _HOW)
+        (source,) = names
+    if source in names:
+        return _named(project, source, run)
+    return _python(project, _spelled(project, source), None, Place(file=_COMMAND_LINE), run)
+
+
+def all_chosen(project: Project, locked: Mapping[str, PipelineSource]) -> tuple[Chosen, ...]:
+    """The pipelines of the project file, and those in Python that its lock has, as they were named for that.
+
+    A locked one that is not there any more is left out. PlannerError, or another ExecutorError, if something
+    is wrong with one that is.
+    """
+    names = (*project.pipelines, *project.sources)
+    if not names and not locked:
+        raise UsageError.of(_COMMAND_LINE, f"{project.file} names no pipeline", _HOW)
+    found = []
+    for name in (*names, *(name for name, each in locked.items() if each.module and name not in names)):
+        source = locked.get(name, PipelineSource())
+        run = None
+        if source.config is not None:
+            # Named as whoever is here would name it.
+            path = Path(os.path.relpath(project.root / source.config))
+            run = _configuration(project, path)
+        if name in names or source.module is None:
+            found.append(_named(project, name, run))
+            continue
+        try:
+            found.append(_python(project, source.module, name, Place(file=LOCK_NAME), run))
+        except ExecutorError as error:
+            if any(problem.code != NO_SUCH for problem in error.problems):
+                raise
+    return tuple(found)
+
+
+def _configuration(project: Project, path: Path) -> RunConfiguration:
+    from executor.config.run_yaml import load_run_configuration  # noqa: PLC0415  # few commands have one
+
+    return load_run_configuration(path, project.root)
+
+
+def _named(project: Project, name: str, run: RunConfiguration | None) -> Chosen:
+    """A pipeline of the project file."""
+    if name in project.sources:
+        where = project.located(Place(("pipeline", name, "source")))
+        made = _python(project, project.sources[name], name, where, run)
+        return evolve(made, source=evolve(made.source, module=None))
+    pipeline = project.pipelines[name]
+    if run is None:
+        return Chosen(pipeline)
+    pipeline, notes = run.with_parameters(run.over(pipeline))
+    return Chosen(pipeline, _source(project, None, run), (*run.notes, *notes), run.build)
+
+
+def _source(project: Project, module: str | None, run: RunConfiguration | None) -> PipelineSource:
+    config = None if run is None else Path(os.path.relpath(run.file, project.root)).as_posix()
+    return PipelineSource(module, config)
+
+
+def _spelled(project: Project, source: str) -> str:
+    """A source as `module:object`. UsageError for what cannot be one."""
+    names = (*project.pipelines, *project.sources)
+    spelled = source if ":" in source else ":".join(source.rpartition(".")[::2])
+    path, _, name = source.replace("\\", "/").partition(":")
+    module = path.removesuffix(".py").replace("/", ".").strip(".")
+    if not path.endswith(".py") and re.fullmatch(SOURCE, spelled):
+        return spelled
+    if path.endswith(".py") and re.fullmatch(SOURCE, f"{module}:{name or 'x'}"):
+        fix = f"write {module}:{name or 'NAME'}"
+    else:
+        fix = did_you_mean(source, names, _HOW)
+    raise UsageError.of(_COMMAND_LINE, f"there is no pipeline {source!r}", fix)
+
+
+def _python(
+    project: Project, module: str, name: str | None, where: Place, run: RunConfiguration | None
+) -> Chosen:
+    from executor.config.decorated import decorated  # noqa: PLC0415  # only pipelines in Python need it
+    from executor.config.description import describe  # noqa: PLC0415  # as above
+
+    data = describe(
+        project.root,
+        module,
+        where,
+        parameters=run.parameters if run else {},
+        steps=run.step_parameters if run else {},
+    )
+    pipeline, notes = decorated(data, name, project.root)
+    pipeline = project.equipped(pipeline)
+    source = _source(project, module, run)
+    if run is None:
+        return Chosen(pipeline, source, notes)
+    return Chosen(run.over(pipeline), source, (*notes, *run.notes), run.build)
