@@ -40,6 +40,7 @@ class Failure(StrEnum):
 
     FAILED = "failed"
     BUILD_FAILED = "build-failed"
+    STEP_FAILED = "step-failed"
     REGISTRY_REFUSED = "registry-refused"
     ENGINE_REFUSED = "engine-refused"
     USAGE = "usage"
@@ -64,6 +65,7 @@ class Ending:
 FAILURES: Final[Mapping[Failure, Ending]] = {
     Failure.FAILED: Ending(1, "anything that no other line names: the project, a file or a record is wrong"),
     Failure.BUILD_FAILED: Ending(1, "a build failed, or made something that was not planned"),
+    Failure.STEP_FAILED: Ending(1, "a step of a pipeline failed"),
     Failure.REGISTRY_REFUSED: Ending(
         1,
         "a registry asks for a login or refuses it, does not have an image that must be there, has no "

@@ -29,10 +29,12 @@ from planner.lock.text import dumps, loads
 __all__ = [
     "STATE_DIRECTORY",
     "lock_text",
+    "log_directory",
     "prepare_state",
     "read_lock",
     "read_lock_file",
     "scratch_directory",
+    "scratch_of",
     "state_directory",
     "sweep_scratch",
     "update_lock",
@@ -40,6 +42,7 @@ __all__ = [
 
 STATE_DIRECTORY: Final = ".stowplan"
 _SCRATCH: Final = "tmp"
+_LOGS: Final = "logs"
 # What is in a directory that others use too says whose it is.
 _PREFIX: Final = "stowplan-"
 # What records and lock of a large plan take.
@@ -59,6 +62,22 @@ def state_directory(root: Path) -> Path:
     except OSError as error:
         raise _not_written(str(directory), error) from None
     return directory
+
+
+def log_directory(root: Path, run: str) -> Path:
+    """The directory with the logs of a run, made if it does not exist."""
+    logs = state_directory(root) / _LOGS
+    try:
+        for directory in (logs, logs / run):
+            _make(directory)
+    except OSError as error:
+        raise _not_written(str(logs), error) from None
+    return logs / run
+
+
+def scratch_of(root: Path, name: str) -> Path:
+    """The temporary directory of a name in the project, be it there or not."""
+    return root / STATE_DIRECTORY / _SCRATCH / name
 
 
 @contextlib.contextmanager

@@ -150,7 +150,8 @@ class _Version:
     homes={
         name: f"executor.cli.commands.{name}"
         for name in (
-            *("plan", "lock", "diff", "apply", "build", "show", "why", "export", "outdated", "builds"),
+            *("plan", "lock", "diff", "apply", "build", "run", "show", "why", "export", "outdated"),
+            *("builds", "runs"),
             "integrations",
         )
     },

@@ -91,6 +91,37 @@ CREATE TABLE pipeline_builds (
     specs TEXT NOT NULL
 ) STRICT;
 """,
+    """
+CREATE TABLE runs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    pipeline TEXT NOT NULL,
+    stack TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('running', 'succeeded', 'failed', 'interrupted')),
+    started TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    engine TEXT NOT NULL,
+    plan TEXT,
+    build TEXT,
+    commit_id TEXT,
+    store TEXT NOT NULL,
+    owner TEXT NOT NULL
+) STRICT;
+CREATE TABLE run_steps (
+    run TEXT NOT NULL,
+    step TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('succeeded', 'failed', 'interrupted', 'skipped')),
+    started TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    image TEXT NOT NULL,
+    code INTEGER,
+    log TEXT NOT NULL,
+    given TEXT NOT NULL,
+    outputs TEXT NOT NULL,
+    error TEXT,
+    PRIMARY KEY (run, step)
+) STRICT;
+""",
 )
 _VERSION: Final = 2 + len(_ADDED)
 _WHOLE_SCHEMA: Final = _SCHEMA + "".join(_ADDED)

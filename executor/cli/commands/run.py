@@ -1,0 +1,112 @@
+"""`stowplan run`: run the steps of a pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from executor.cli.making import made, show_made
+from executor.cli.options import engine_chooser, loaded_project, options
+from executor.cli.output import print_error, print_json, print_lines, print_note
+from executor.cli.running import running
+from executor.engines.names import possible_builders
+from executor.run.outcome import exit_code
+from executor.workflow.runs import Images, Ran, check_runnable, run_pipeline, runs_locally
+
+__all__ = ["COMMANDS"]
+
+_INTERRUPTED: Final = 130
+_BUILD_JOBS: Final = 2
+
+
+@click.command("run")
+@click.argument("pipeline", required=False)
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Steps that run side by side."
+)
+@click.option("--local", is_flag=True, help="Run the steps in the active environment, in no containers.")
+@click.option(
+    "--rerun-failed", is_flag=True, help="Carry on the newest run: what had succeeded does not run again."
+)
+@options("project", "stack", "engine", "python", "output", "locked", "frozen")
+def run_command(
+    pipeline: str | None,
+    jobs: int,
+    local: bool,
+    rerun_failed: bool,
+    project: Path | None,
+    stack: str | None,
+    engine: str | None,
+    output: str,
+    locked: bool,
+    frozen: bool,
+) -> int:
+    """Run the steps of a pipeline in the order of their data, each in a container of its image.
+
+    Images that are not there are built first. A pipeline that says nothing of images runs in the active
+    environment, and so does any with --local.
+    """
+    choose = engine_chooser(engine)
+    loaded = loaded_project(project)
+    chosen, on = loaded.pipeline(pipeline), loaded.stack(stack)
+    check_runnable(loaded, chosen)
+    images: Images | None = None
+    if not local and not runs_locally(chosen, on):
+        result = made(
+            loaded,
+            chosen,
+            on,
+            engine=choose,
+            builders=possible_builders(engine),
+            jobs=_BUILD_JOBS,
+            locked=locked,
+            frozen=frozen,
+            quiet=output == "json",
+        )
+        if any(item.error is not None for item in result.outcomes):
+            return show_made(result, output)
+        if result.error is not None:
+            print_note(str(result.error.problems[0]))
+        images = Images(result, choose())
+    with running([step.name for step in chosen.steps]) as on_event:
+        ran = run_pipeline(
+            loaded,
+            chosen,
+            on,
+            images,
+            jobs=jobs,
+            rerun=rerun_failed,
+            on_event=on_event,
+            on_note=print_note,
+        )
+    return _show(ran, output)
+
+
+def _show(ran: Ran, output: str) -> int:
+    """Print what came of a run; the exit code."""
+    if output == "json":
+        from executor.cli.render.runs import ran_data  # noqa: PLC0415  # only what is printed
+
+        print_json(ran_data(ran))
+    else:
+        from executor.cli.render.runs import ran_lines  # noqa: PLC0415  # as above
+
+        for item in ran.outcomes:
+            for note in item.notes:
+                print_note(f"{item.step}: {note}")
+        print_lines(ran_lines(ran))
+        for item in ran.outcomes:
+            if item.error is not None:
+                print_error(item.error)
+                print_lines(item.traceback.splitlines(), err=True)
+    if ran.interrupted:
+        print_lines(
+            ["interrupted: what had finished is kept, go on with `stowplan run --rerun-failed`"], err=True
+        )
+        return _INTERRUPTED
+    return exit_code(ran.outcomes)
+
+
+COMMANDS = {"run": run_command}

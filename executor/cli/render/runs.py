@@ -1,0 +1,123 @@
+"""What came of runs, as text and as data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attrs import asdict
+
+from executor.cli.render.data import problem_data
+from executor.records.runs import RunRecord
+from executor.run.outcome import StepOutcome, StepStatus
+from executor.workflow.runs import Ran
+
+__all__ = ["ran_data", "ran_lines", "record_data", "record_lines"]
+
+
+def ran_lines(ran: Ran) -> Iterator[str]:
+    """What `stowplan run` says: a line for each step, then the counts."""
+    width = max(len(item.step) for item in ran.outcomes)
+    for item in ran.outcomes:
+        time = "before" if item.kept else f"{item.seconds:.1f} s" if item.started else ""
+        yield f"{item.status:<11} {item.step:<{width}}  {time}".rstrip()
+    record = ran.record
+    yield f"Run {record.id} on {record.engine}: {_counts(ran.outcomes)} in {record.seconds:.1f} s."
+
+
+def _counts(outcomes: Sequence[StepOutcome]) -> str:
+    counts = Counter(item.status for item in outcomes)
+    shown = [StepStatus.SUCCEEDED, StepStatus.FAILED]
+    shown += [each for each in (StepStatus.SKIPPED, StepStatus.INTERRUPTED) if counts[each]]
+    return ", ".join(f"{counts[each]} {each}" for each in shown)
+
+
+def ran_data(ran: Ran) -> dict[str, Any]:
+    """The object that `stowplan run -o json` prints, schema `stowplan/run/1`."""
+    return {
+        "schema": "stowplan/run/1",
+        **_head(ran.record),
+        "steps": [
+            {
+                "step": item.step,
+                "status": item.status.value,
+                "kept": item.kept,
+                "started": item.started or None,
+                "seconds": item.seconds,
+                "image": item.image or None,
+                "exit_code": item.code,
+                "outputs": [asdict(each) for each in item.outputs],
+                "log": item.log or None,
+                "notes": list(item.notes),
+                "error": [problem_data(problem) for problem in item.error.problems] if item.error else None,
+                "traceback": item.traceback or None,
+            }
+            for item in ran.outcomes
+        ],
+    }
+
+
+def record_data(record: RunRecord) -> dict[str, Any]:
+    """One run, as `stowplan runs list -o json` and `runs show -o json` have it."""
+    return {
+        **_head(record),
+        "steps": [
+            {
+                "step": item.step,
+                "status": item.status.value,
+                "started": item.started or None,
+                "seconds": item.seconds,
+                "image": item.image or None,
+                "exit_code": item.code,
+                "outputs": [asdict(each) for each in item.outputs],
+                "log": item.log or None,
+                "error": item.error,
+            }
+            for item in record.steps
+        ],
+    }
+
+
+def record_lines(record: RunRecord) -> Iterator[str]:
+    """What `stowplan runs show` says."""
+    facts = {
+        "run": record.id,
+        "pipeline": record.pipeline,
+        "stack": record.stack,
+        "status": record.status.value,
+        "started": record.started,
+        "seconds": f"{record.seconds:.1f}",
+        "engine": record.engine,
+        "plan": record.plan,
+        "build": record.build,
+        "commit": record.commit,
+    }
+    yield from (f"{name:<9} {value}" for name, value in facts.items() if value)
+    for item in record.steps:
+        yield ""
+        yield f"{item.status} {item.step}  {item.seconds:.1f} s"
+        if item.image:
+            yield f"  image   {item.image}"
+        yield from (
+            f"  output  {each.name}: {each.type}, {each.bytes} bytes, {each.object}" for each in item.outputs
+        )
+        if item.error:
+            yield from (f"  error   {line}" for line in item.error.split("\n")[:1])
+        if item.log:
+            yield f"  log     {item.log}"
+
+
+def _head(record: RunRecord) -> dict[str, Any]:
+    return {
+        "run": record.id,
+        "pipeline": record.pipeline,
+        "stack": record.stack,
+        "status": record.status.value,
+        "started": record.started,
+        "seconds": record.seconds,
+        "engine": record.engine,
+        "plan": record.plan,
+        "build": record.build,
+        "commit": record.commit,
+    }
