@@ -33,6 +33,7 @@ from executor.workflow.builds import Made
 from planner.errors import Place as Where
 from planner.errors import PlannerError, Problem
 from planner.facts.needs import Variable
+from planner.image.instructions import BOOTSTRAP
 from planner.image.plan import BuildPlan
 from planner.immutable import frozen
 from planner.mask import Mask
@@ -195,7 +196,7 @@ def _step_images(images: Images) -> Mapping[str, StepImage]:
         if not held and images.engine.inspect(reference) is None:
             images.engine.pull(reference)
         for step in image.steps:
-            found.setdefault(step, StepImage(reference))
+            found.setdefault(step, StepImage(reference, BOOTSTRAP if image.checkout.bootstrap else None))
     return found
 
 

@@ -86,7 +86,7 @@ def test_a_database_of_an_earlier_stowplan_gets_the_tables(tmp_path: Path) -> No
     Records(tmp_path).prepare()
     path = tmp_path / ".stowplan/records.sqlite3"
     with contextlib.closing(sqlite3.connect(path)) as database:
-        for table in ("runs", "run_steps"):
+        for table in ("pipeline_builds", "runs", "run_steps"):
             database.execute(f"DROP TABLE {table}")
         database.execute("PRAGMA user_version = 2")
         database.commit()
