@@ -9,7 +9,7 @@ from executor.apply.outcome import exit_code
 from executor.cli.options import FAILED, LOOKING
 from executor.cli.output import print_error, print_json, print_lines, print_markdown, print_note, print_yaml
 from executor.cli.progress import progress, waiting
-from executor.config.source import chosen
+from executor.config.source import Chosen, chosen
 from executor.workflow.builds import Made, make_build
 from executor.workflow.plans import locating, plan
 from planner.lock.lock import LOCK_NAME
@@ -21,13 +21,18 @@ if TYPE_CHECKING:
     from planner.compare.changes import Change
     from planner.stack import Stack
 
-__all__ = ["made", "show_made"]
+__all__ = ["made", "picked", "show_made"]
+
+
+def picked(project: Project, source: str | None, config: Path | None) -> Chosen:
+    """The pipeline of a command. One in Python is imported, which can take a while."""
+    with waiting(LOOKING):
+        return chosen(project, source, config)
 
 
 def made(
     project: Project,
-    source: str | None,
-    config: Path | None,
+    pipeline: Chosen,
     stack: Stack,
     *,
     engine: Callable[[], Any],
@@ -41,7 +46,7 @@ def made(
     with waiting(LOOKING):
         planned = plan(
             project,
-            chosen(project, source, config),
+            pipeline,
             stack,
             engine=engine,
             locked=locked,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from executor.cli.making import made, show_made
+from executor.cli.making import made, picked, show_made
 from executor.cli.options import engine_chooser, loaded_project, options
 from executor.engines.names import possible_builders
 
@@ -35,8 +35,7 @@ def apply_command(
     loaded = loaded_project(project)
     result = made(
         loaded,
-        source,
-        config,
+        picked(loaded, source, config),
         loaded.stack(stack),
         engine=engine_chooser(engine),
         builders=possible_builders(engine),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from executor.cli.making import made, show_made
+from executor.cli.making import made, picked, show_made
 from executor.cli.options import engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_yaml
 from executor.engines.names import possible_builders
@@ -34,8 +34,7 @@ def build(
     loaded = loaded_project(project)
     result = made(
         loaded,
-        source,
-        config,
+        picked(loaded, source, config),
         loaded.stack(stack),
         engine=engine_chooser(engine),
         builders=possible_builders(engine),

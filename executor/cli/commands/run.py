@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from executor.cli.making import made, show_made
+from executor.cli.making import made, picked, show_made
 from executor.cli.options import engine_chooser, loaded_project, options
 from executor.cli.output import print_error, print_json, print_lines, print_note
 from executor.cli.running import running
@@ -22,7 +22,7 @@ _BUILD_JOBS: Final = 2
 
 
 @click.command("run")
-@click.argument("pipeline", required=False)
+@click.argument("source", required=False)
 @click.option(
     "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Steps that run side by side."
 )
@@ -30,13 +30,14 @@ _BUILD_JOBS: Final = 2
 @click.option(
     "--rerun-failed", is_flag=True, help="Carry on the newest run: what had succeeded does not run again."
 )
-@options("project", "stack", "engine", "python", "output", "locked", "frozen")
+@options("project", "config", "stack", "engine", "python", "output", "locked", "frozen")
 def run_command(
-    pipeline: str | None,
+    source: str | None,
     jobs: int,
     local: bool,
     rerun_failed: bool,
     project: Path | None,
+    config: Path | None,
     stack: str | None,
     engine: str | None,
     output: str,
@@ -50,10 +51,11 @@ def run_command(
     """
     choose = engine_chooser(engine)
     loaded = loaded_project(project)
-    chosen, on = loaded.pipeline(pipeline), loaded.stack(stack)
-    check_runnable(loaded, chosen)
+    chosen, on = picked(loaded, source, config), loaded.stack(stack)
+    pipeline = chosen.pipeline
+    check_runnable(loaded, pipeline)
     images: Images | None = None
-    if not local and not runs_locally(chosen, on):
+    if not local and not runs_locally(pipeline, on):
         result = made(
             loaded,
             chosen,
@@ -70,10 +72,10 @@ def run_command(
         if result.error is not None:
             print_note(str(result.error.problems[0]))
         images = Images(result, choose())
-    with running([step.name for step in chosen.steps]) as on_event:
+    with running([step.name for step in pipeline.steps]) as on_event:
         ran = run_pipeline(
             loaded,
-            chosen,
+            pipeline,
             on,
             images,
             jobs=jobs,
