@@ -1,4 +1,4 @@
-"""stowplan as a library: the public names of the planner and the executor.
+"""stowplan as a library: what pipelines are written with, and the names of the planner and the executor.
 
 >>> from stowplan import Pipeline, Stack, make_plan, observe
 >>> pipeline = Pipeline(name="report", steps=["write"], settings={"docker": {
@@ -9,8 +9,7 @@
 >>> plan.images[0].builds
 True
 
-`planner` is pure: `import stowplan` loads it and nothing of the executor. The names of the executor are
-loaded when they are first used.
+`import stowplan` loads nothing: each name is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import planner
-from planner import *  # noqa: F403  # the door to all of its public names
 
 if TYPE_CHECKING:
     from executor.apply.outcome import Event, Outcome, Result
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from executor.errors import ExecutorError
     from executor.observe.facts import observe
     from executor.records.store import Record, Records
+    from planner import *  # noqa: F403  # the door to all of its public names
 
 _HOMES: Final = {
     "Event": "executor.apply.outcome",
@@ -63,6 +62,9 @@ __all__ = [  # noqa: PLE0604  # names of the planner are strings too
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'stowplan' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    """A public name, whose module is loaded when it is first used."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    if name in planner.__all__:
+        return getattr(planner, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

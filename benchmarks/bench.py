@@ -28,6 +28,7 @@ from planner import Pipeline, Stack
 FIXTURES: Final = Path(__file__).parent.parent / "fixtures/projects"
 # Planning with a digest asks no registry, so that no network is measured.
 PARENT: Final = "python:3.11-slim@sha256:" + "0" * 64
+DECORATORS: Final = "from stowplan import pipeline, step, DockerSettings"
 GIT: Final = ("git", "-c", "user.name=bench", "-c", "user.email=bench", "-c", "core.fsmonitor=false")
 SHA256SUM: Final = "find . -path ./.git -prune -o -type f -print0 | xargs -0 sha256sum"
 
@@ -126,7 +127,8 @@ def starting(runs: int) -> None:
         runs,
         {
             "python -c pass": lambda: run(sys.executable, "-c", "pass"),
-            "import planner": lambda: run(sys.executable, "-c", "import planner"),
+            "the decorators": lambda: run(sys.executable, "-c", DECORATORS),
+            "make_plan": lambda: run(sys.executable, "-c", "from planner import make_plan"),
             "stowplan --version": lambda: run(*STOWPLAN, "--version"),
         },
     )

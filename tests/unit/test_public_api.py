@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import pkgutil
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -47,6 +50,40 @@ def test_the_promised_names_of_the_executor() -> None:
     assert callable(observe)
     assert callable(apply)
     assert [name for name in stowplan.__all__ if not hasattr(stowplan, name)] == []
+
+
+@pytest.mark.parametrize("door", [planner, stowplan], ids=["planner", "stowplan"])
+def test_a_door_has_what_type_checkers_see(door: ModuleType) -> None:
+    """What it loads when it is used is what it imports for them, and what it promises."""
+    tree = ast.parse(Path(str(door.__file__)).read_text(encoding="utf-8"))
+    imports = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module not in ("__future__", "importlib", "typing")
+        for alias in node.names
+        if alias.name != "*"
+    }
+    assert imports == door._HOMES  # noqa: SLF001  # nothing else says it
+    assert sorted(door.__all__) == sorted({*imports, *(planner.__all__ if door is stowplan else ())})
+    for name in door.__all__:
+        assert getattr(door, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        door.nothing  # noqa: B018  # that it raises is what is asked
+
+
+def test_the_door_loads_what_pipelines_are_written_with_and_no_more() -> None:
+    code = (
+        "import sys, stowplan\n"
+        "loaded = set(sys.modules)\n"
+        "from stowplan import pipeline, step, DockerSettings\n"
+        "print(sorted(n for n in loaded if n.startswith(('planner.', 'executor.'))))\n"
+        "heavy = ('cattrs', 'tomlkit', 'click', 'rich', 'docker', 'requests', 'asyncio', "
+        "'planner.planning', 'planner.lock.text', 'planner.image.plan', 'executor.process', "
+        "'executor.config.project')\n"
+        "print(sorted(set(heavy) & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n[]\n"
 
 
 def test_no_public_function_has_the_name_of_a_module_beside_it() -> None:
