@@ -323,6 +323,7 @@ def _info(found: Mapping[str, Any], last: Callable[[], str]) -> ImageInfo:
         environment=environment(config.get("Env")),
         user=config.get("User") or "",
         working_directory=config.get("WorkingDir") or "",
+        size=found.get("Size") or 0,
     )
 
 

@@ -383,6 +383,7 @@ def _info(found: Mapping[str, Any]) -> ImageInfo:
         environment=environment(config.get("Env")),
         user=config.get("User") or "",
         working_directory=config.get("WorkingDir") or "",
+        size=found.get("Size") or 0,
     )
 
 

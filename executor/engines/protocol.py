@@ -105,7 +105,7 @@ class ImageInfo:
     digest under which registries are known to have it. `mark` is the image hash that it was built from,
     as its label and the last entry of its history say; None for an image that was derived from one of
     ours, or is none. `environment`, `user` and `working_directory` are those that its containers start
-    with; values of the environment can be secrets.
+    with; values of the environment can be secrets. `size` is in bytes, all layers counted.
     """
 
     id: str
@@ -117,6 +117,7 @@ class ImageInfo:
     environment: Mapping[str, str] = field(default=FrozenMapping(), repr=False)
     user: str = ""
     working_directory: str = ""
+    size: int = 0
 
 
 @frozen

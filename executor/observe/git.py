@@ -27,7 +27,7 @@ from planner.lock.lock import LOCK_NAME
 from planner.logins import without_logins
 from planner.repositories import without_account
 
-__all__ = ["IGNORE_UNTRACKED", "code_state"]
+__all__ = ["IGNORE_UNTRACKED", "code_state", "on_branches"]
 
 IGNORE_UNTRACKED: Final = (
     "STOWPLAN_CODE_REPOSITORY_IGNORE_UNTRACKED_FILES",
@@ -112,7 +112,7 @@ class _Git:
     directory: str
     settings: list[str] = Factory(lambda: list(_SAFE))
 
-    def run(self, *words: str) -> Completed:
+    def run(self, *words: str, stdin: bytes | None = None) -> Completed:
         """What a command of git writes, however it ends. _Unknown if git cannot be run."""
         settings = [word for each in self.settings for word in ("-c", each)]
         command = Command(
@@ -122,7 +122,8 @@ class _Git:
             unset=tuple(name for name in os.environ if name.startswith("GIT_") and not _KEPT.fullmatch(name)),
         )
         try:
-            return run(command, timeout=limits.GIT_SECONDS)
+            given = None if stdin is None else (stdin,)
+            return run(command, stdin=given, timeout=limits.GIT_SECONDS)
         except ProgramMissing:
             raise _Unknown("git is not installed", "install it") from None
         except ExecutorError as error:
@@ -346,3 +347,50 @@ def _converted(git: _Git, tracked: _Tracked, prefix: str) -> tuple[str, ...]:
         unset = (f":(exclude,attr:!{name})", f":(exclude,attr:-{name})")
         paths |= dict.fromkeys(git.read("ls-files", "-z", "--", ".", *unset).split("\0"))
     return tuple(sorted(path for path in paths if path))
+
+
+def on_branches(root: Path, name: str) -> Mapping[str, bytes]:
+    """A file of the project on every branch, local or remote-tracking: each content once, by one such branch.
+
+    None has it where the project is in no checkout. ExecutorError if git cannot tell.
+    """
+    real = os.path.realpath(root)
+    try:
+        return _on_branches(_Git(real), name)
+    except _Unknown as error:
+        above = (Path(real), *Path(real).parents)
+        if not any(os.path.lexists(each / ".git") for each in above):
+            return {}
+        raise ExecutorError.of("branches of the checkout", error.found, error.fix) from None
+
+
+def _on_branches(git: _Git, name: str) -> dict[str, bytes]:
+    listed = git.read("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/", "refs/remotes/")
+    commits = [(line.partition(" ")[2], line.partition(" ")[0]) for line in listed.splitlines()]
+    if not commits:
+        return {}
+    prefix = git.read("rev-parse", "--show-prefix").removesuffix("\n")
+    if "\n" in prefix:
+        raise _Unknown("the path of the project has a line end", "rename its directory")
+    by_commit = {commit: branch for branch, commit in reversed(commits)}
+    asked = "".join(f"{commit}:{prefix}{name}\n" for commit in by_commit)
+    done = git.run("cat-file", "--batch", stdin=asked.encode(errors="surrogateescape"))
+    if done.code:
+        raise _refused(done, git.directory)
+    rest, found = done.stdout, dict[str, bytes]()
+    seen: set[bytes] = set()
+    for branch in by_commit.values():
+        # A file that is there: `<object> blob <size>`, its content, a line end. Else: `<what> missing`.
+        head, _, rest = rest.partition(b"\n")
+        words = head.split(b" ")
+        if len(words) != 3 or words[1] != b"blob":
+            if not head.endswith(b" missing"):
+                said = _text(head)
+                raise _Unknown(f"git cannot read {name} of {branch}: {said}", "see what `git fsck` says")
+            continue
+        size = int(words[2])
+        if words[0] not in seen:
+            found[branch] = rest[:size]
+            seen.add(words[0])
+        rest = rest[size + 1 :]
+    return found

@@ -6,6 +6,8 @@ failed build says nothing of what can be reused.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sqlite3
 
 from attrs import evolve
@@ -17,7 +19,7 @@ from planner.image.plan import ImagePlan
 from planner.immutable import frozen
 from planner.values import Digest
 
-__all__ = ["Known", "known", "newest", "plan_of", "recorded", "references"]
+__all__ = ["Known", "known", "newest", "plan_of", "recorded", "references", "spec_hashes"]
 
 
 @frozen
@@ -110,3 +112,15 @@ def plan_of(database: sqlite3.Connection, number: int, trees: dict[Digest, Tree]
     if str(image.hash) != of:
         raise UnreadableImage("its hash is not that of its content")
     return image
+
+
+def spec_hashes(database: sqlite3.Connection) -> dict[int, str]:
+    """See `Records.spec_hashes`. A record that cannot be read has none."""
+    found = {}
+    for number, name, text in database.execute("SELECT id, image, plan FROM builds"):
+        with contextlib.suppress(LookupError, TypeError, ValueError):
+            specs = {
+                data["name"]: data["hash"] for kind, data in json.loads(text)["specs"] if kind == "image"
+            }
+            found[number] = str(Digest.parse(specs[name]))
+    return found

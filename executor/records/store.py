@@ -30,7 +30,7 @@ from executor.records.database import (
     storable_text,
 )
 from executor.records.documents import UnreadableBuild
-from executor.records.history import Known, known, newest, plan_of, recorded, references
+from executor.records.history import Known, known, newest, plan_of, recorded, references, spec_hashes
 from executor.records.images import UnreadableImage, image_text, pack, trees_of
 from planner.build import Build
 from planner.compare.presence import Recorded
@@ -222,18 +222,23 @@ class Records:
         if not 0 < number <= LARGEST_INTEGER:
             return False
 
-        def forget(database: sqlite3.Connection) -> bool:
-            trees = database.execute("SELECT tree FROM build_trees WHERE build = ?", (number,)).fetchall()
-            database.execute("DELETE FROM build_trees WHERE build = ?", (number,))
-            gone = database.execute("DELETE FROM builds WHERE id = ?", (number,)).rowcount
-            database.executemany(
-                "DELETE FROM trees WHERE digest = ?1"
-                " AND NOT EXISTS (SELECT 1 FROM build_trees WHERE tree = ?1)",
-                trees,
-            )
-            return gone > 0
+        return self._database.write(lambda database: _forget(database, number))
 
-        return self._database.write(forget)
+    def forget(self, records: Iterable[int], builds: Iterable[str]) -> None:
+        """Forget records by their numbers and builds by their ids, in one transaction."""
+        numbers, names = tuple(records), tuple(builds)
+
+        def work(database: sqlite3.Connection) -> None:
+            for number in numbers:
+                _forget(database, number)
+            for name in names:
+                forgotten(database, name)
+
+        self._database.write(work)
+
+    def spec_hashes(self) -> dict[int, str]:
+        """The spec hashes of the images of all records, by their numbers, as they were written."""
+        return self._database.read(spec_hashes)
 
     def note_build(self, build: Build, *, again: bool = False) -> Build:
         """Note a build, in one transaction; what is noted. One that is known stays, and was used now.
@@ -263,6 +268,17 @@ class Records:
                 [Problem(Place(file=str(self.path)), what, fix, "build-unreadable")]
             ) from None
 
+    def builds_of_runs(self) -> frozenset[str]:
+        """The ids of the builds that runs name."""
+
+        def look(database: sqlite3.Connection) -> frozenset[str]:
+            tables = "SELECT name FROM sqlite_master UNION SELECT name FROM sqlite_temp_master"
+            if ("runs",) not in database.execute(tables).fetchall():
+                return frozenset()
+            return frozenset(name for (name,) in database.execute("SELECT build FROM runs") if name)
+
+        return self._database.read(look)
+
     def delete_build(self, name: str) -> bool:
         """Forget the build of an id; whether there was one. The records of its images stay."""
         return self._database.write(lambda database: forgotten(database, name))
@@ -283,6 +299,18 @@ class Records:
             for problem in error.problems:
                 self._on_warning(problem)
             return otherwise
+
+
+def _forget(database: sqlite3.Connection, number: int) -> bool:
+    """Forget one record, and the trees that no other needs; whether there was one."""
+    trees = database.execute("SELECT tree FROM build_trees WHERE build = ?", (number,)).fetchall()
+    database.execute("DELETE FROM build_trees WHERE build = ?", (number,))
+    gone = database.execute("DELETE FROM builds WHERE id = ?", (number,)).rowcount
+    database.executemany(
+        "DELETE FROM trees WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM build_trees WHERE tree = ?1)",
+        trees,
+    )
+    return gone > 0
 
 
 def _known(

@@ -267,7 +267,7 @@ class Reader:
         for index, each in enumerate(typed):
             command = self._here(each.command)
             code, output = self.type(command)
-            if command.startswith("stowplan apply"):
+            if command.startswith(("stowplan apply", "stowplan build ")):
                 lines = output.splitlines(keepends=True)
                 output = "".join(line for line in lines if not re.match(r"\[[^] ]+\] ", line))
             said = index + 1 < len(typed) and typed[index + 1].command == "echo $?"

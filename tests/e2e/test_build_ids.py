@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,9 +100,6 @@ def test_a_build_that_an_interruption_kept_from_being_noted_is_noted_by_the_next
             main(sys.argv[1:])
             """,
     })  # fmt: skip
-    import subprocess  # noqa: PLC0415  # only this test starts a program that is not the command
-    import sys  # noqa: PLC0415  # as above
-
     script = project.root / "killed.py"
     command = [sys.executable, str(script), "build", "p", "--stack", "local"]
     ended = subprocess.run(command, env=project.environment(), cwd=project.root, check=False)
@@ -136,3 +135,88 @@ def test_images_go_with_the_last_build_that_has_them(project: Project, parent: s
     assert said == [f"deleted build {second['id']} of p on local"]
     assert tags.engine.inspect(shared) is not None
     assert project.run("builds", "delete", second["id"]).code == 64
+
+
+def test_what_nothing_refers_to_is_pruned(project: Project, parent: str, tags: Tags) -> None:
+    """The newest stays, and what somebody else put under a reference."""
+    made = []
+    for value in ("1", "2", "3", "4"):
+        write(project, parent, value=value)
+        made.append(project.ok("build", "p", "--stack", "local", "-o", "json").data)
+    references = [[image["reference"] for image in build["images"]] for build in made]
+    # The lock that is there names what it was made for: nothing of it is older.
+    tags.engine.remove(references[0][0])
+    tags.engine.remove(references[0][1])
+    tags.make(references[0][1])
+    records = Records(project.root)
+    before = records.all()
+    prune = ("builds", "prune", "--keep", "0d")
+    assert project.run(*prune).code == 64
+    assert project.ok("builds", "prune", "--yes").out.endswith("Kept: 12 recent.\n")
+    planned = project.ok(*prune, "--dry-run", "-o", "json").data
+    assert records.all() == before
+    found = project.ok(*prune, "--yes", "-o", "json").data
+    assert {**planned, "dry_run": False} == found
+    results_of = {image["reference"]: image["result"] for image in found["images"]}
+    assert results_of == {
+        references[0][0]: "absent", references[0][1]: "foreign",
+        **dict.fromkeys((*references[1], *references[2]), "removed"),
+    }  # fmt: skip
+    assert found["size"] == sum(image["size"] for image in found["images"]) > 0
+    for reference in (*references[1], *references[2]):
+        assert tags.engine.inspect(reference) is None
+    for reference in (references[0][1], *references[3]):
+        assert tags.engine.inspect(reference) is not None
+    assert sorted(found["builds"]) == sorted(build["id"] for build in made[:3])
+    (left,) = project.ok("builds", "list", "-o", "json").data["builds"]
+    assert left["id"] == made[3]["id"]
+    assert len(records.all()) == 2
+    # What stayed is what is applied.
+    assert results(project.ok("apply", "p", "--stack", "local", "-o", "json")) == ["reused", "reused"]
+    assert project.ok(*prune, "--yes").out.startswith("Removed 0 images, 0 records and 0 builds.")
+
+
+def test_what_a_branch_names_is_not_pruned(project: Project, parent: str, tags: Tags) -> None:
+    def git(*argv: str) -> None:
+        subprocess.run(["git", *argv], cwd=project.root, check=True, capture_output=True)
+
+    git("init", "-q", "-b", "main")
+    git("config", "user.email", "x@example.org")
+    git("config", "user.name", "x")
+    write(project, parent)
+    first = project.ok("build", "p", "--stack", "local", "-o", "json").data
+    git("add", ".")
+    git("commit", "-qm", "first")
+    git("checkout", "-qb", "other")
+    made = [first]
+    for value in ("2", "3"):
+        write(project, parent, value=value)
+        made.append(project.ok("build", "p", "--stack", "local", "-o", "json").data)
+    found = project.ok("builds", "prune", "--keep", "0d", "--yes", "-o", "json").data
+    assert found["locks"] == ["stowplan.lock", "refs/heads/main"]
+    assert [len(found[kind]) for kind in ("images", "records", "builds")] == [2, 2, 2], found
+    for build in (first, made[2]):
+        for image in build["images"]:
+            assert tags.engine.inspect(image["reference"]) is not None
+    git("commit", "-qam", "last")
+    git("branch", "-D", "main")
+    found = project.ok("builds", "prune", "--keep", "0d", "--yes", "-o", "json").data
+    assert sorted(image["reference"] for image in found["images"]) == sorted(
+        image["reference"] for image in first["images"]
+    )
+
+
+def test_an_image_that_cannot_be_removed_keeps_its_records(project: Project, parent: str, tags: Tags) -> None:
+    for value in ("1", "2"):
+        write(project, parent, value=value)
+        for image in project.ok("build", "p", "--stack", "local", "-o", "json").data["images"]:
+            tags.made(image["reference"])
+    empty = project.root.parent / "empty"
+    empty.mkdir()
+    env = {
+        "PATH": str(empty), "DOCKER_HOST": f"unix://{empty}/no.sock", "DOCKER_CONTEXT": "",
+    }  # fmt: skip
+    ran = project.run("builds", "prune", "--keep", "0d", "--yes", env=env)
+    assert ran.code == 75
+    assert ran.out.count("could not be removed") == 2
+    assert [record.id for record in Records(project.root).all()] == [4, 3, 2, 1]

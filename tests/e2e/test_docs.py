@@ -156,7 +156,8 @@ def test_the_reference_names_every_option(words: str, command: click.Command) ->
             assert f"`{name}" in section, name
     if not isinstance(command, click.Group):
         said = set(re.findall(r"`(--?[a-z0-9-]+)", section.partition("\n### ")[0]))
-        known = {name for parameter in command.params for name in parameter.opts} | {"--help", "-h"}
+        spelt = [[*each.opts, *each.secondary_opts] for each in command.params]
+        known = {name for each in spelt for name in each} | {"--help", "-h"}
         assert said <= known
 
 
@@ -171,7 +172,7 @@ def _schemas() -> Iterator[tuple[str, Block]]:
 
 def test_every_schema_has_an_example() -> None:
     second = ("plan", "apply", "diff", "lock", "image", "error", "builds", "build")
-    first = ("why", "outdated", "records", "record", "integrations", "integration", "settings")
+    first = ("why", "outdated", "records", "record", "prune", "integrations", "integration", "settings")
     known = [*(f"stowplan/{kind}/2" for kind in second), *(f"stowplan/{kind}/1" for kind in first)]
     assert sorted(schema for schema, _ in _schemas()) == sorted(known)
 

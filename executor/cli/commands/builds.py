@@ -22,7 +22,7 @@ from planner.build import Build
 __all__ = ["COMMANDS"]
 
 _HERE = dict.fromkeys(("list", "show", "export"), __name__)
-_REMOVING = dict.fromkeys(("delete",), "executor.cli.commands.pruning")
+_REMOVING = dict.fromkeys(("delete", "prune"), "executor.cli.commands.pruning")
 
 
 @click.group(cls=Group, homes={**_HERE, **_REMOVING})

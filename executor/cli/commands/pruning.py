@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
+import sys
 from pathlib import Path
 
 import click
 
 from executor.cli.options import engine_chooser, options, project_root
-from executor.cli.output import print_lines
+from executor.cli.output import print_error, print_json, print_lines, print_markdown
+from executor.cli.render.pruning import pruned_data, pruned_lines, pruned_markdown
+from executor.cli.times import age_option
 from executor.engines.names import asked_engine
-from executor.errors import UsageError
+from executor.errors import ExecutorError, UsageError
+from executor.observe.branches import locks_of
 from executor.records.store import Record, Records
 from executor.workflow.build_files import is_build_file, named_build
+from executor.workflow.pruning import Pruned, named_by, prunable, prune
 from executor.workflow.removal import delete_build_images, remove_image
 from planner.build import Build
 
@@ -55,4 +60,61 @@ def _named(records: Records, name: str) -> Build | Record:
     return next(iter(records.find(name)), None) or named_build(records, name)
 
 
-COMMANDS = {"delete": builds_delete}
+@click.command("prune")
+@click.option(
+    "--keep",
+    "before",
+    metavar="AGE",
+    default="7d",
+    show_default=True,
+    callback=age_option,
+    help="Keep what was built or used since: 30m, 12h, 7d, 2w.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@options("project", "output")
+def builds_prune(before: str, dry_run: bool, yes: bool, project: Path | None, output: str) -> int:
+    """Remove local images, records and builds that nothing refers to.
+
+    What a lock names stays, that of another branch too, and so does what a run names, and the newest of each
+    pipeline on each stack. What was pushed stays where it is.
+    """
+    root = project_root(project)
+    records = Records(root)
+    locks = locks_of(root)
+    chosen = prunable(
+        records.all(),
+        records.builds().builds,
+        specs=records.spec_hashes(),
+        named=named_by(locks.values()),
+        used_by_runs=records.builds_of_runs(),
+        before=before,
+    )
+    engines = functools.cache(engine_chooser)
+    found = prune(records, chosen, engines, dry_run=True)
+    if not dry_run and (found.records or found.builds):
+        if not yes:
+            _ask(found)
+        found = prune(records, chosen, engines, dry_run=False)
+    if output == "json":
+        print_json(pruned_data(found, tuple(locks), dry_run=dry_run))
+    elif output == "markdown":
+        print_markdown(pruned_markdown(found))
+    else:
+        print_lines(pruned_lines(found, dry_run=dry_run))
+        for error in found.errors:
+            print_error(error)
+    return ExecutorError.joined(found.errors).exit_code if found.errors else 0
+
+
+def _ask(found: Pruned) -> None:
+    """Ask whether this is to be removed. UsageError where nobody can be asked; Abort for no."""
+    if not sys.stdin.isatty():
+        raise UsageError.of(
+            "command line", "nobody can be asked whether to remove it", "give --yes, or see it with --dry-run"
+        )
+    print_lines(pruned_lines(found, dry_run=True), err=True)
+    click.confirm("Remove it?", abort=True, err=True)
+
+
+COMMANDS = {"delete": builds_delete, "prune": builds_prune}
