@@ -6,19 +6,31 @@ only its packages matter here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from attrs import field
 
 from planner.errors import Problem
-from planner.identity import COUNTED
+from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
-from planner.settings.checked import declared, each_decoded, of_kind
-from planner.settings.checks import kind_of, matching, optional
+from planner.logins import quoted
+from planner.names import name_check
+from planner.settings.checked import declared, decoded, of_kind
+from planner.settings.checks import kind_of, matching, optional, text
 from planner.settings.dependencies import Dependencies
+from planner.values import FrozenMapping
 
-__all__ = ["KINDS", "Component", "components_check", "decoded_components"]
+__all__ = [
+    "KINDS",
+    "ArtifactStore",
+    "Component",
+    "StepOperator",
+    "class_of",
+    "components_check",
+    "decoded_components",
+]
 
 # The reference's kinds; the container registry is a field of the stack.
 KINDS: Final = (
@@ -53,12 +65,58 @@ class Component(Dependencies):
     )
 
 
-_is_component: Final = of_kind(Component)
+def _address(value: object) -> Iterator[Problem]:
+    """The URL or the directory of an artifact store, without a login."""
+    problems = tuple(text(value))
+    yield from problems
+    if not problems and not re.fullmatch(_ADDRESS, str(value)):
+        fix = "write a URL, like s3://bucket/path, or a directory"
+        yield Problem.at((), f"not where artifacts can be: {quoted(str(value))}", fix)
+
+
+# A URL with its scheme, or a path, in which a colon after a word would be read as one.
+_ADDRESS: Final = r"[a-z][a-z0-9+.-]*://\S+|(?![^/]*:)\S(?:.*\S)?"
+
+
+@frozen(kw_only=True)
+class ArtifactStore(Component):
+    """Where code and outputs of steps are kept.
+
+    `uri` is any URL that fsspec knows, such as `s3://bucket/path`, or a directory, from the project's root.
+    """
+
+    uri: str | None = field(default=None, metadata=declared(optional(_address), NOT_COUNTED))
+
+
+@frozen(kw_only=True)
+class StepOperator(Component):
+    """What runs steps that ask for it. A step asks for it by its `name`; without one, by any name."""
+
+    name: str | None = field(default=None, metadata=declared(optional(name_check), NOT_COUNTED))
+
+
+_CLASSES: Final[Mapping[str, type[Component]]] = {
+    "artifact_store": ArtifactStore,
+    "step_operator": StepOperator,
+}
+
+
+def class_of(kind: object) -> type[Component]:
+    """The class of the components of a kind."""
+    return _CLASSES.get(str(kind), Component)
 
 
 def decoded_components(value: Any) -> Any:
     """A converter: tables by kind become components. What is wrong stays as it is, for the check."""
-    return each_decoded(Component, value)
+    if not isinstance(value, Mapping):
+        return value
+    return FrozenMapping({kind: decoded(class_of(kind))(item) for kind, item in value.items()})
+
+
+def _component(kind: object, item: object) -> Iterator[Problem]:
+    """What is wrong with a component of a kind."""
+    if not isinstance(item, Component):
+        yield from of_kind(class_of(kind))(item)
 
 
 def components_check(value: object) -> Iterator[Problem]:
@@ -68,4 +126,4 @@ def components_check(value: object) -> Iterator[Problem]:
         yield Problem.at((), f"expected tables, found {kind_of(value)}", fix)
         return
     for kind, item in value.items():
-        yield from (problem.inside(str(kind)) for problem in (*_KIND(kind), *_is_component(item)))
+        yield from (problem.inside(str(kind)) for problem in (*_KIND(kind), *_component(kind, item)))

@@ -36,7 +36,7 @@ def ways_of(settings: Settings, stack: Stack, repositories: Mapping[str, CodeRep
     found = set()
     if settings.from_repository and repositories:
         found.add(Way.REPOSITORY)
-    if settings.from_store and _stores_code(stack):
+    if settings.from_store and stack.artifact_store is not None:
         found.add(Way.ARTIFACT_STORE)
     return frozenset(found)
 
@@ -90,11 +90,6 @@ def delivery_of(
         else "allow_including_files_in_images is false"
     )
     return Delivery(Way.NONE, "; ".join(passed))
-
-
-def _stores_code(stack: Stack) -> bool:
-    """Whether the stack says where its artifact store is."""
-    return bool(getattr(stack.components.get("artifact_store"), "uri", None))
 
 
 @frozen

@@ -163,5 +163,5 @@ BUILT_IN: Final[Mapping[str, frozenset[str]]] = {
     "container_registry": frozenset({"azure", "default", "dockerhub", "gcp", "github"}),
     "deployer": frozenset({"docker", "local"}),
     "image_builder": frozenset({"local"}),
-    "orchestrator": frozenset({"local", "local_docker"}),
+    "orchestrator": frozenset({"docker", "local", "local_docker"}),
 }

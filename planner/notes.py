@@ -8,6 +8,7 @@ from typing import Final
 from packaging.version import Version
 
 from planner.code import IGNORE_FILE
+from planner.components import StepOperator
 from planner.credentials import looks_like_credential
 from planner.custom import custom_of_spec
 from planner.files.defaults import suspicious
@@ -17,17 +18,18 @@ from planner.image.external import ExternalImage
 from planner.image.instructions import FILES
 from planner.image.plan import ImagePlan, NamedSpec, Note
 from planner.image.spec import ImageSpec
+from planner.pipeline import Pipeline
 from planner.pyproject import PYPROJECT
 from planner.requirements.names import OWN
 from planner.requirements.why import asked_for
 from planner.settings.effective import Settings
 from planner.settings.secrets import SECRET_DIRECTORY
 from planner.sources import REQUIREMENTS_FILE
-from planner.stack import LOCAL_REGISTRY
+from planner.stack import LOCAL_REGISTRY, Stack
 from planner.values import Digest, EnvTemplate
 from planner.variables import variable_notes
 
-__all__ = ["assumed_pythons", "notes_of"]
+__all__ = ["assumed_pythons", "notes_of", "operator_notes"]
 
 _SHOWN_PATHS: Final = 3
 _DEFAULT_RULES: Final = Note(
@@ -64,6 +66,21 @@ def notes_of(
         *_credentials(settings),
     ]
     return tuple(dict.fromkeys(notes))
+
+
+def operator_notes(pipeline: Pipeline, stack: Stack) -> Iterator[Note]:
+    """Step operators that steps ask for, and the stack does not have: the steps run as all others do."""
+    missing: dict[str, list[str]] = {}
+    for step in pipeline.steps:
+        if step.step_operator and stack.operator(step.step_operator) is None:
+            name = "" if step.step_operator is True else f" {step.step_operator}"
+            missing.setdefault(name, []).append(step.name)
+    for name, steps in missing.items():
+        found = stack.components.get("step_operator")
+        has = f"its step operator is called {found.name}" if isinstance(found, StepOperator) else ""
+        run = f"{' and '.join(steps)} {'runs' if len(steps) == 1 else 'run'} as any other step"
+        text = f"the stack {stack.name} has no step operator{name}: {'; '.join(filter(None, (has, run)))}"
+        yield Note("no-step-operator", name.strip() or steps[0], text)
 
 
 def _parents(images: tuple[ImagePlan, ...]) -> Iterator[Note]:

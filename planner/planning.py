@@ -21,7 +21,7 @@ from planner.facts.needs import (
 )
 from planner.image.plan import BuildPlan, ImagePlan, PlanSpec
 from planner.lock.lock import Pins
-from planner.notes import assumed_pythons, notes_of
+from planner.notes import assumed_pythons, notes_of, operator_notes
 from planner.pipeline import Pipeline
 from planner.settings.option_table import BUILDERS
 from planner.share import Share
@@ -73,7 +73,8 @@ class Planning:
         images = tuple(made.values())
         settings = {name: share.settings for name, share in shares}
         notes = notes_of(images, settings, default_rules=traversal.default_rules)
-        return BuildPlan(self.pipeline.name, self.stack.name, images, (*traversal.notes, *notes))
+        notes = (*traversal.notes, *operator_notes(self.pipeline, self.stack), *notes)
+        return BuildPlan(self.pipeline.name, self.stack.name, images, notes)
 
     def spec(self, facts: Facts) -> PlanSpec:
         """The part of a plan that a lock holds, as `make_spec` says."""

@@ -7,6 +7,7 @@ from attrs import Factory, define
 from planner.image.delivery import Delivery
 from planner.image.plan import Checkout, Destination, ImagePlan, NamedSpec
 from planner.image.spec import ImageSpec, Observed
+from planner.image.use import Use
 from planner.settings.cache_mount import CacheMount
 from planner.settings.effective import Settings
 
@@ -29,8 +30,9 @@ class Share:
     listings: dict[Observed, None] = Factory(dict)
     """What programs listed the sources of each step from, which need not be the same."""
     delivery: Delivery | None = None
-    """How its code is delivered; None for an image that no step runs in."""
+    """How its code is delivered; None for an image that nothing runs in."""
     of_pipeline: bool = False
+    uses: tuple[Use, ...] = ()
 
     @property
     def cache_mount(self) -> CacheMount | None:
@@ -66,4 +68,5 @@ class Share:
             machine_network=self.settings.machine_network,
             secrets={name: self.settings.secret_source(name) for name in self.spec.secrets},
             delivery=self.delivery,
+            uses=self.uses,
         )

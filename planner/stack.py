@@ -12,7 +12,15 @@ from typing import Any
 
 from attrs import field
 
-from planner.components import KINDS, Component, components_check, decoded_components
+from planner.components import (
+    KINDS,
+    ArtifactStore,
+    Component,
+    StepOperator,
+    class_of,
+    components_check,
+    decoded_components,
+)
 from planner.errors import Problem, did_you_mean
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
@@ -75,9 +83,6 @@ def _registry(value: ContainerRegistry | Mapping[str, Any] | None) -> ContainerR
     return made
 
 
-_component = decoded(Component)
-
-
 def _advice(name: object) -> str:
     other = f"a component of another kind is written components.{name}"
     return did_you_mean(name, Stack.settable(), did_you_mean(name, KINDS, other))
@@ -113,11 +118,15 @@ class Stack(Checked):
         unknown = [name for name in data if name not in named and name not in fields]
         problems = [Problem.at((str(name),), "unknown name", _advice(name)) for name in unknown]
         problems += [
-            problem.inside(kind) for kind, table in named.items() for problem in of_kind(Component)(table)
+            problem.inside(kind)
+            for kind, table in named.items()
+            for problem in of_kind(class_of(kind))(table)
         ]
         others = fields.get("components", {})
         right = {
-            kind: made for kind, table in named.items() if isinstance(made := _component(table), Component)
+            kind: made
+            for kind, table in named.items()
+            if isinstance(made := decoded(class_of(kind))(table), Component)
         }
         if right and isinstance(others, Mapping):
             problems += [
@@ -137,6 +146,26 @@ class Stack(Checked):
         """All components by their kinds, sorted, the registry among them."""
         registry = self.container_registry
         return FrozenMapping({**self.components, **({"container_registry": registry} if registry else {})})
+
+    @property
+    def artifact_store(self) -> ArtifactStore | None:
+        """The artifact store, if the stack says where it is."""
+        store = self.components.get("artifact_store")
+        return store if isinstance(store, ArtifactStore) and store.uri is not None else None
+
+    @property
+    def deploys(self) -> bool:
+        """Whether there is a deployer that runs containers: one of this machine runs a process."""
+        deployer = self.components.get("deployer")
+        return deployer is not None and deployer.flavor != "local"
+
+    def operator(self, asked: str | bool | None) -> Component | None:
+        """The step operator that a step asks for, by its name or as True; None if there is no such one."""
+        found = self.components.get("step_operator")
+        if not asked or found is None or asked is True:
+            return found if asked else None
+        name = found.name if isinstance(found, StepOperator) else None
+        return found if name in (None, asked) else None
 
     def repository(self, target: str | None) -> str:
         """Where an image goes: the registry's URI with `target`, its default repository, or `stowplan`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Final, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from attrs import Factory, define, evolve, field
 
@@ -26,8 +26,10 @@ from planner.image.external import ExternalImage
 from planner.image.instructions import FILES
 from planner.image.plan import Checkout, Destination, NamedSpec, Note
 from planner.image.spec import ImageSpec
+from planner.image.use import uses_of
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Pins
+from planner.naming import named
 from planner.pipeline import Pipeline, Step
 from planner.settings.builders import (
     builders_for,
@@ -45,9 +47,6 @@ from planner.specs import Specs
 from planner.stack import Stack
 
 __all__ = ["Traversal"]
-
-# What a name has room for with the word for a Dockerfile behind it.
-_LONGEST: Final = 100 - len("-dockerfile")
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -76,12 +75,6 @@ def _some(builders: Iterable[str], refusals_of: Callable[[str], Iterable[Problem
         fewest = min(refused, key=len)
         raise PlannerError(fewest)
     return True
-
-
-def _name_below(name: str) -> str:
-    """The name of the image of a Dockerfile that only others are built on, after the first of them."""
-    pipeline, _, step = name.partition("/")
-    return f"{pipeline}/{step[:_LONGEST]}-dockerfile" if step else f"{pipeline}/dockerfile"
 
 
 # What tells a step from those that are made alike.
@@ -120,11 +113,19 @@ class Traversal:
     _sources: Sources = field(init=False)
     _maker: Specs = field(init=False)
     _checkouts: Checkouts = field(init=False)
+    _whole: Step = field(init=False)
+    _operated: frozenset[str] = field(init=False)
+    """The steps that a step operator runs."""
     _settled: dict[object, Settings] = Factory(dict)
     _specs: dict[_Key, ImageSpec] = Factory(dict)
     _made: dict[_Key, _Made] = Factory(dict)
 
     def __attrs_post_init__(self) -> None:
+        # What stands for the pipeline as a whole: it has its settings alone, and its name.
+        self._whole = Step(name=self.pipeline.name)
+        self._operated = frozenset(
+            step.name for step in self.pipeline.steps if self.stack.operator(step.step_operator) is not None
+        )
         self._sources = Sources(self.pipeline, self.stack, self.facts, self.pins)
         self._maker = Specs(self.pipeline, self.stack, self.pins, self.gaps, self._sources, self.facts)
         self._checkouts = Checkouts(self.frozen, self.hashes, self.gaps, self.facts)
@@ -140,12 +141,13 @@ class Traversal:
         failed: set[object] = set()
         shares: dict[_Identity, Share] = {}
         made: dict[_Identity, _Made] = {}
-        for step in self.pipeline.steps:
+        deployed: Share | None = None
+        for step in (*self.pipeline.steps, *([self._whole] if self.stack.deploys else ())):
             settings = self._once(self._settled, step.own, failed, partial(self._settle, step))
             if settings is None:
                 continue
             # What a lock says of a step is said of no other step that asks for the same.
-            key = (settings, step.name if self.frozen else None)
+            key = (settings, None if not self.frozen else "" if step is self._whole else step.name)
             make = partial(self._image, step, key, checkout=checkout)
             found = self._once(self._made, key, failed, make)
             if found is None:
@@ -155,33 +157,22 @@ class Traversal:
             if share is None:
                 share = Share(identity.spec, identity.destination, settings, found.checkout, identity.locked)
                 shares[identity], made[identity] = share, found
-            share.steps.append(step.name)
+            if step is self._whole:
+                deployed = share
+            else:
+                share.steps.append(step.name)
             share.listings |= dict.fromkeys(identity.spec.listings)
             share.of_pipeline |= not step.own
+        for share in shares.values():
+            share.uses = uses_of(share.steps, self._operated, deployed=share is deployed)
         if checkout:
             for identity, share in shares.items():
                 share.delivery = made[identity].delivery
                 self._start(share)
         self._parents(shares, made)
-        named: dict[str, Share] = {}
         for share in shares.values():
             share.spec = share.spec.listed_from(share.listings)
-            own = f"{self.pipeline.name}/{share.steps[0]}"
-            name = share.locked or (self.pipeline.name if share.of_pipeline else own)
-            # One image of a lock whose steps go to two repositories by now.
-            named[own if name in named else name] = share
-        names = {id(share): name for name, share in named.items()}
-        for share in shares.values():
-            if share.parent is not None and id(share.parent) not in names:
-                name = share.parent.locked or _name_below(names[id(share)])
-                while name in names.values():
-                    name += "-image"
-                names[id(share.parent)] = name
-        ordered: dict[str, Share] = {}
-        for share in shares.values():
-            for each in filter(None, (share.parent, share)):
-                ordered.setdefault(names[id(each)], each)
-        return list(ordered.items())
+        return named(self.pipeline.name, tuple(shares.values()))
 
     def _start(self, share: Share) -> None:
         """Give an image what starts its steps, where one is a function or has to fetch the code.
@@ -241,7 +232,8 @@ class Traversal:
         return found
 
     def _settle(self, step: Step) -> Settings | None:
-        return self.gaps.attempt(None, lambda: settle(self.pipeline.layers(step)))
+        layers = self.pipeline.layers(None if step is self._whole else step)
+        return self.gaps.attempt(None, lambda: settle(layers))
 
     def _image(self, step: Step, key: _Key, *, checkout: bool) -> _Made | None:
         settings, _ = key
@@ -364,9 +356,15 @@ class Traversal:
 
     def _locked(self, step: Step) -> NamedSpec:
         locked = self.pins.lock.plan(self.pipeline.name, self.stack.name)
-        if locked is not None and step.name in locked.by_step:
-            return locked.by_step[step.name]
-        found = f"no image for step {step.name!r} of {self.pipeline.name!r} on {self.stack.name!r}"
+        if step is self._whole:
+            # It has the name of the pipeline, whether steps run in it or not.
+            named = (image for image in locked.images if image.name == step.name) if locked else iter(())
+            image, whom = next(named, None), "the deployer"
+        else:
+            image, whom = locked.by_step.get(step.name) if locked else None, f"step {step.name!r}"
+        if image is not None:
+            return image
+        found = f"no image for {whom} of {self.pipeline.name!r} on {self.stack.name!r}"
         raise PlannerError([
             Problem(Place(file=LOCK_NAME), found, "write it with `stowplan lock`, or run without --frozen")
         ])  # fmt: skip

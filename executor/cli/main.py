@@ -152,7 +152,7 @@ class _Version:
         for name in (
             *("plan", "lock", "diff", "apply", "build", "run", "show", "why", "export", "outdated"),
             *("builds", "runs"),
-            "integrations",
+            *("integrations", "stack"),
         )
     },
     context_settings={"help_option_names": ["-h", "--help"]},

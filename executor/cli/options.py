@@ -78,7 +78,9 @@ def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             help="A run configuration in YAML, which goes over what the pipeline says.",
         ),
         "stack": click.option(
-            "--stack", metavar="NAME", help="The stack. Default: `default`, or the only one."
+            "--stack",
+            metavar="NAME",
+            help="The stack. Default: $STOWPLAN_STACK, `default`, or the only one.",
         ),
         "all-stacks": click.option("--stack", metavar="NAME", help="Only this stack. Default: all of them."),
         "python": click.option(

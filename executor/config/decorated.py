@@ -25,6 +25,7 @@ from planner.settings.written import WrittenSettings
 
 __all__ = ["decorated"]
 
+_DOCKER: Final = ("settings", "docker")
 # Settings of components are `orchestrator` or `orchestrator.vertex`.
 _OF_COMPONENTS: Final = (*KINDS, "container_registry", "resources")
 
@@ -155,7 +156,7 @@ class _Reader:
                 self.notes.append(Note("deprecated", name, text, place))
             self.problems += [_inside(problem, where) for problem in now.problems]
             settings = own_paths(now.table, self._root)
-        return WrittenSettings(self._decoded(DockerSettings, settings, where), where)
+        return WrittenSettings(self._decoded(DockerSettings, settings, where), where, how=layer["how"])
 
     def _deployment(self, settings: object, layer: Mapping[str, Any]) -> DeploymentSettings:
         where = self._where(layer["place"], (*self._above, "settings", "deployment"))
@@ -182,10 +183,11 @@ def _inside(problem: Problem, where: Place) -> Problem:
 def _cascade(
     layers: Iterable[WrittenSettings], where: Place
 ) -> tuple[DockerSettings, Place, tuple[WrittenSettings, ...]]:
-    """Layers as the lowest, where that was written, and those over it."""
-    lowest, *over = [*layers] or [
-        WrittenSettings(DockerSettings(), evolve(where, path=(*where.path, "settings", "docker")))
-    ]
+    """What the decorator says, where that is written, and the layers over it."""
+    found = [*layers]
+    if not found or not found[0].how.startswith("@"):
+        found.insert(0, WrittenSettings(DockerSettings(), evolve(where, path=(*where.path, *_DOCKER))))
+    lowest, *over = found
     return lowest.settings, lowest.origin, tuple(over)
 
 

@@ -34,6 +34,7 @@ from planner.stack import Stack
 __all__ = ["Project", "find_project", "has_project", "load_project"]
 
 PROJECT_FILE: Final = "stowplan.toml"
+STACK_VARIABLE: Final = "STOWPLAN_STACK"
 _EXAMPLE: Final = '[pipeline.training] with steps = ["load", "train"]'
 _TABLES: Final = ("code_repository", "integration", "pipeline", "secret", "stack")
 T = TypeVar("T")
@@ -66,15 +67,20 @@ class Project:
         return chosen(self, name).pipeline
 
     def stack(self, name: str | None) -> Stack:
-        """The stack of a name, or `default`, or the only one. UsageError if there is no such one."""
-        known = self.stacks
+        """The stack of a name, else that of $STOWPLAN_STACK, else `default`, or the only one.
+
+        UsageError if there is no such one.
+        """
+        known, where = self.stacks, "command line"
+        if name is None and (said := os.environ.get(STACK_VARIABLE)):
+            name, where = said, STACK_VARIABLE
         if name is None:
             name = "default" if "default" in known else next(iter(known)) if len(known) == 1 else None
         if name is None:
             found = f"this project has several stacks: {', '.join(known)}"
-            raise UsageError.of("command line", found, "choose one with --stack")
+            raise UsageError.of(where, found, f"choose one with --stack, or set {STACK_VARIABLE}")
         if name not in known:
-            raise UsageError.of("command line", f"there is no stack {name!r}", did_you_mean(name, known))
+            raise UsageError.of(where, f"there is no stack {name!r}", did_you_mean(name, known))
         return known[name]
 
     def equipped(self, pipeline: Pipeline) -> Pipeline:

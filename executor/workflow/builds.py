@@ -96,8 +96,9 @@ def build_from(plan: BuildPlan, outcomes: Sequence[Outcome], *, seconds: float) 
         )
         for image, outcome in zip(plan.images, outcomes, strict=True)
         # An image that others are built on need not be there once they are.
-        if image.steps
+        if image.runs
     )
+    running = {image.name for image in images}
     engine = next(filter(None, (item.engine for item in outcomes)), "")
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Build(
@@ -110,5 +111,5 @@ def build_from(plan: BuildPlan, outcomes: Sequence[Outcome], *, seconds: float) 
         plan.hash,
         engine,
         images,
-        specs=evolve(plan.spec, images=[image for image in plan.spec.images if image.steps]),
+        specs=evolve(plan.spec, images=[image for image in plan.spec.images if image.name in running]),
     )

@@ -57,7 +57,7 @@ class Decision:
 def decide(plan: BuildPlan, present: Mapping[str, Presence]) -> dict[str, Decision]:
     """What is done about each image of a plan, by its name.
 
-    An image that is built is there for the other images of the same hash. One that no step runs in is
+    An image that is built is there for the other images of the same hash. One that nothing runs in is
     only built for the sake of those that are built on it.
     """
     decisions: dict[str, Decision] = {}
@@ -70,7 +70,7 @@ def decide(plan: BuildPlan, present: Mapping[str, Presence]) -> dict[str, Decisi
         if decision.action in (Action.BUILD, Action.PUSH) and decision.blocked is None:
             made.add(image.hash)
     for image in reversed(plan.images):
-        if image.builds and not image.steps and not _is_needed(image, plan, decisions):
+        if image.builds and not image.runs and not _is_needed(image, plan, decisions):
             decisions[image.name] = Decision(
                 Action.REUSE, "not-needed", "nothing that is built on it has to be built"
             )

@@ -25,6 +25,7 @@ from planner.image.instructions import (
     SetUser,
 )
 from planner.image.spec import ExternalImage, ImageSpec
+from planner.image.use import Use
 from planner.immutable import frozen
 from planner.requirements.model import Requirements
 from planner.requirements.packages import Package
@@ -82,7 +83,8 @@ class ImagePlan:
     `cache_mount` is what the installer keeps between builds; it changes nothing of what is installed.
     `machine_network` says whether commands use the proxies and certificates of the machine that builds.
     `secrets` says where the values are found of those that the spec names.
-    `delivery` is how the code reaches the containers of its steps; None where no step runs in it.
+    `delivery` is how the code reaches its containers; None where nothing runs in it. `uses` says what the
+    image is for: an image without any is there for those that are built on it.
     """
 
     name: str = field(metadata=NOT_COUNTED)
@@ -98,6 +100,7 @@ class ImagePlan:
         default=FrozenMapping(), converter=freeze, metadata=NOT_COUNTED
     )
     delivery: Delivery | None = field(default=None, eq=False, metadata=NOT_COUNTED)
+    uses: tuple[Use, ...] = field(default=(), metadata=NOT_COUNTED)
 
     @parent.validator
     def _parent_of_spec(self, _: object, parent: ImagePlan | None) -> None:
@@ -109,6 +112,11 @@ class ImagePlan:
     def hash(self) -> Digest:
         """The image hash: of the whole image, with its files and the values of its variables."""
         return content_hash("image", self)
+
+    @property
+    def runs(self) -> bool:
+        """Whether anything runs in it: else it is there for the images that are built on it."""
+        return bool(self.steps or self.uses)
 
     @property
     def builds(self) -> bool:

@@ -289,6 +289,7 @@ stacks = st.builds(
         st.sampled_from(["localhost:5000", "ghcr.io/team", "registry.example.com:443/a/b"]),
         st.none() | st.just("models"),
     ),
+    components=st.sampled_from([{}, {}, {"deployer": {"flavor": "docker"}}]),
 )
 names = st.sampled_from(["training", "p", "a.b-c_d", "3x"])
 

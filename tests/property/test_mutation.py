@@ -55,7 +55,7 @@ from planner import (
     Tree,
     make_plan,
 )
-from planner.components import Component
+from planner.components import ArtifactStore, Component, StepOperator
 from planner.facts.answers import ImagePython
 from planner.identity import canonical, counts, variable_fingerprint
 from planner.image.delivery import Delivery, Way
@@ -73,6 +73,7 @@ from planner.image.instructions import (
     SetUser,
 )
 from planner.image.spec import Observed, Resolved
+from planner.image.use import Use
 from planner.integrations import Integration
 from planner.pipeline import DeploymentSettings
 from planner.repositories import CodeRepository
@@ -138,14 +139,14 @@ def _counts(kind: type, name: str) -> bool:
 def test_the_values_that_describe_an_image() -> None:
     """A new class joins this list, and gets its mutations below."""
     assert sorted(kind.__name__ for kind in DESCRIBING) == [
-        "BuildConfig", "BuildDockerfile", "BuildOptions", "Checkout", "Clause", "Closure",
-        "CodeRepository", "Command", "Component", "ContainerRegistry", "CopyBootstrap", "CopyFiles",
-        "Dependencies", "DeploymentSettings",
-        "Destination", "DockerSettings", "ExternalImage", "Function", "ImagePlan", "ImageSpec",
-        "InstallApt", "InstallProject", "InstallRequirements", "Installer", "Integration", "MakeDirectory",
-        "Marker", "NamedImage", "Observed", "Option", "Output", "Package", "PackageIndex", "Pipeline",
-        "Pushed", "Requirement", "Requirements", "Resolved", "Secret", "SetEnvironment", "SetUser", "Stack",
-        "Step", "Tree",
+        "ArtifactStore", "BuildConfig", "BuildDockerfile", "BuildOptions", "Checkout", "Clause",
+        "Closure", "CodeRepository", "Command", "Component", "ContainerRegistry", "CopyBootstrap",
+        "CopyFiles", "Dependencies", "DeploymentSettings", "Destination", "DockerSettings",
+        "ExternalImage", "Function", "ImagePlan", "ImageSpec", "InstallApt", "InstallProject",
+        "InstallRequirements", "Installer", "Integration", "MakeDirectory", "Marker", "NamedImage",
+        "Observed", "Option", "Output", "Package", "PackageIndex", "Pipeline", "Pushed", "Requirement",
+        "Requirements", "Resolved", "Secret", "SetEnvironment", "SetUser", "Stack", "Step",
+        "StepOperator", "Tree",
     ]  # fmt: skip
 
 
@@ -221,6 +222,8 @@ OUT: Final = {
     "Command.argv", "Function.inputs", "Function.outputs", "Function.source", "Output.name", "Output.step",
     "Pipeline.origin", "Pipeline.overrides", "Step.after", "Step.entrypoint", "Step.origin",
     "Step.overrides", "Step.step_operator",
+    # Where things are, and what they are called; what comes of that is in the checkout.
+    "ArtifactStore.uri", "ImagePlan.uses", "StepOperator.name",
     # What counts by its effect: the digest, the root of the tree, the files that are left.
     "BuildConfig.dockerignore", "Closure.packages", "ExternalImage.pin", "ExternalImage.reference",
     "Package.files", "Tree.nodes",
@@ -316,6 +319,7 @@ MUTANTS: Final[Mapping[tuple[type, str], Any]] = {
     (ImagePlan, "checkout"): evolve(IMAGE, checkout=Checkout()),
     (ImagePlan, "destination"): evolve(IMAGE, destination=Destination("ghcr.io/team/x", push=True)),
     (ImagePlan, "delivery"): evolve(IMAGE, delivery=Delivery(Way.IMAGE, "nothing else is allowed")),
+    (ImagePlan, "uses"): evolve(IMAGE, uses=(Use("deployer"),)),
     (ImagePlan, "machine_network"): evolve(IMAGE, machine_network=True),
     (ImagePlan, "cache_mount"): evolve(IMAGE, cache_mount=CacheMount("/root/.cache/uv")),
     (ImagePlan, "secrets"): evolve(IMAGE, secrets={"pypi": SecretSource(Secret(env="TOKEN"), Place())}),
@@ -923,7 +927,7 @@ PIPELINE: Final = Pipeline(
 )
 STACK: Final = Stack(
     container_registry={"uri": "localhost:5000/team", "default_repository": "models"},
-    components={"deployer": {}},
+    components={"deployer": {}, "artifact_store": {"uri": "s3://a"}, "step_operator": {}},
 )
 REGISTRY: Final = STACK.container_registry
 assert REGISTRY is not None
@@ -976,6 +980,14 @@ WHERE_VALUES: Final[Mapping[tuple[type, str], Any]] = {
     (Component, "flavor"): Component(flavor="wandb"),
     (Component, "requirements"): Component(**SIX),
     (Component, "apt_packages"): Component(apt_packages=["git"]),
+    (ArtifactStore, "uri"): ArtifactStore(uri="s3://b"),
+    (ArtifactStore, "flavor"): ArtifactStore(uri="s3://a", flavor="s3"),
+    (ArtifactStore, "requirements"): ArtifactStore(uri="s3://a", **SIX),
+    (ArtifactStore, "apt_packages"): ArtifactStore(uri="s3://a", apt_packages=["git"]),
+    (StepOperator, "name"): StepOperator(name="gpu"),
+    (StepOperator, "flavor"): StepOperator(flavor="vertex"),
+    (StepOperator, "requirements"): StepOperator(**SIX),
+    (StepOperator, "apt_packages"): StepOperator(apt_packages=["git"]),
     (DeploymentSettings, "requirements"): DeploymentSettings(**SIX),
     (DeploymentSettings, "apt_packages"): DeploymentSettings(apt_packages=["git"]),
     (PackageIndex, "name"): PackageIndex(name="other", url="https://x"),
@@ -1011,8 +1023,12 @@ def test_what_pipelines_and_stacks_say_of_an_image(kind: type, name: str) -> Non
             stack = value
         case ContainerRegistry():
             stack = evolve(STACK, container_registry=value)
+        case ArtifactStore():
+            stack = evolve(STACK, components={**STACK.components, "artifact_store": value})
+        case StepOperator():
+            stack = evolve(STACK, components={**STACK.components, "step_operator": value})
         case Component():
-            stack = evolve(STACK, components={"deployer": value})
+            stack = evolve(STACK, components={**STACK.components, "deployer": value})
         case DeploymentSettings():
             pipeline = evolve(PIPELINE, deployment=value)
         case CodeRepository():

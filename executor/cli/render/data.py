@@ -63,6 +63,7 @@ def _summary(report: Report, image: ImagePlan) -> dict[str, Any]:
         "hash": str(image.hash),
         "spec_hash": str(image.spec.hash),
         "steps": list(image.steps),
+        "uses": [{"key": use.key, "steps": list(use.steps)} for use in image.uses],
         "parent": image.parent_text,
         "platform": image.platform,
         "dockerfile": planned_dockerfile(image) if image.builds else None,

@@ -22,6 +22,7 @@ from executor.cli.render.text import (
     code_words,
     image_facts,
     lock_words,
+    other_uses,
     plan_counts,
     result_counts,
     same_on_stacks,
@@ -55,7 +56,7 @@ def report_markdown(report: Report) -> Markdown:
         rows.append([
             bold(action) if action in (Action.BUILD, Action.PUSH) else cell(action),
             code(image.name),
-            joined(", ", map(code, image.steps)),
+            joined(", ", [*map(code, image.steps), *map(cell, other_uses(image))]),
             code(image.hash.short),
             joined("<br>", map(cell, [*why(report, image.name), *_code(image)])),
         ])  # fmt: skip

@@ -10,6 +10,7 @@ from executor.apply.outcome import Outcome, Result
 from planner.compare.actions import Action, Decision
 from planner.compare.report import LockState, Report
 from planner.image.plan import ImagePlan
+from planner.image.use import ORCHESTRATOR
 from planner.lock.lock import LOCK_NAME
 from planner.render.dockerfile import context_files, planned_dockerfile
 from planner.values import Digest
@@ -24,6 +25,7 @@ __all__ = [
     "image_facts",
     "image_lines",
     "lock_words",
+    "other_uses",
     "outcome_lines",
     "outdated_lines",
     "plan_counts",
@@ -31,6 +33,7 @@ __all__ = [
     "result_counts",
     "same_on_stacks",
     "steps_text",
+    "uses_text",
     "why",
 ]
 
@@ -43,7 +46,7 @@ def report_lines(report: Report) -> Iterator[str]:
     for image in plan.images:
         yield ""
         action = report.decisions[image.name].action
-        yield f"  {action:<7} {image.name:<{width}}  {image.hash.short}  {steps_text(image.steps)}"
+        yield f"  {action:<7} {image.name:<{width}}  {image.hash.short}  {uses_text(image)}"
         yield from (f"          {line}" for line in why(report, image.name))
         if words := code_words(image):
             yield f"          code: {words}"
@@ -130,10 +133,26 @@ def _reason(decision: Decision) -> Iterator[str]:
         yield f"apply will fail: {decision.blocked.fix}"
 
 
+def uses_text(image: ImagePlan) -> str:
+    """What an image is for: its steps, and what else than the orchestrator asks for it."""
+    steps, others = steps_text(image.steps) if image.steps else "", ", ".join(other_uses(image))
+    if steps and others:
+        return f"{steps} ({others})"
+    return steps or others or "parent of other images"
+
+
+def other_uses(image: ImagePlan) -> list[str]:
+    """What else than the orchestrator asks for an image: `step operator for train`, `deployer`."""
+    found = []
+    for use in image.uses:
+        word = use.key.replace("_", " ")
+        if use.key != ORCHESTRATOR:
+            found.append(word if use.steps in ((), image.steps) else f"{word} for {', '.join(use.steps)}")
+    return found
+
+
 def steps_text(steps: Sequence[str]) -> str:
-    """`step train`, `steps load, train`; nothing where no step runs in an image."""
-    if not steps:
-        return "parent of other images"
+    """`step train`, `steps load, train`."""
     return f"{'step' if len(steps) == 1 else 'steps'} {', '.join(steps)}"
 
 
@@ -151,6 +170,7 @@ def image_facts(report: Report, image: ImagePlan) -> dict[str, str]:
         "hash": str(image.hash),
         "spec hash": str(image.spec.hash),
         "steps": ", ".join(image.steps),
+        "used by": ", ".join(use.key.replace("_", " ") for use in image.uses),
         "parent": image.parent_text,
         "platform": image.platform or "",
         "reference": image.reference,
