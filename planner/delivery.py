@@ -20,7 +20,7 @@ from planner.repositories import Address, CodeRepository
 from planner.settings.effective import Settings
 from planner.stack import Stack
 
-__all__ = ["delivery_of", "ways_of"]
+__all__ = ["commit_of", "delivery_of", "ways_of"]
 
 FROM_REPOSITORY: Final = "allow_download_from_code_repository"
 FROM_STORE: Final = "allow_download_from_artifact_store"
@@ -90,6 +90,16 @@ def delivery_of(
         else "allow_including_files_in_images is false"
     )
     return Delivery(Way.NONE, "; ".join(passed))
+
+
+def commit_of(repositories: Mapping[str, CodeRepository], facts: Facts) -> str | None:
+    """The commit that the code is exactly, pushed or not; None where it is not known to be one."""
+    need = CheckoutState()
+    if need not in facts:
+        return None
+    state = facts.ask(need)
+    unclean = state.changed or state.untracked or state.unseen or state.tree is None
+    return None if unclean or _matching(state, repositories) is None else state.commit
 
 
 @frozen

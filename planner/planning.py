@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import define, field
 
+from planner.delivery import commit_of
 from planner.errors import PlannerError
 from planner.facts.facts import Facts
 from planner.facts.needs import (
@@ -74,7 +75,8 @@ class Planning:
         settings = {name: share.settings for name, share in shares}
         notes = notes_of(images, settings, default_rules=traversal.default_rules)
         notes = (*traversal.notes, *operator_notes(self.pipeline, self.stack), *notes)
-        return BuildPlan(self.pipeline.name, self.stack.name, images, notes)
+        commit = commit_of(self.pipeline.code_repositories, facts)
+        return BuildPlan(self.pipeline.name, self.stack.name, images, notes, commit)
 
     def spec(self, facts: Facts) -> PlanSpec:
         """The part of a plan that a lock holds, as `make_spec` says."""

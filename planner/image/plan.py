@@ -299,6 +299,8 @@ class BuildPlan:
     stack: str
     images: tuple[ImagePlan, ...] = field()
     notes: tuple[Note, ...] = field(default=(), eq=False)
+    commit: str | None = field(default=None, eq=False)
+    """The commit that the code is of, where the checkout is one of a code repository, and has no changes."""
 
     @images.validator
     def _parents_first(self, _: object, images: tuple[ImagePlan, ...]) -> None:

@@ -177,6 +177,28 @@ def test_another_commit_is_the_same_image() -> None:
     assert one(code=later).hash == one().hash
 
 
+@pytest.mark.parametrize(
+    ("edit", "known"),
+    [
+        ({}, True),
+        ({"remotes": (Remote("origin", "github.com:team/code"),)}, True),
+        ({"submodules": ("lib",)}, True),
+        ({"ignores_untracked": True}, True),
+        ({"changed": ("a",)}, False),
+        ({"untracked": ("a",)}, False),
+        ({"unseen": ("a",)}, False),
+        ({"remotes": (Remote("origin", "github.com:x/y", has_commit=True),)}, False),
+    ],
+)
+def test_the_commit_is_kept_where_the_code_is_just_that(edit: dict[str, Any], known: bool) -> None:
+    """Whether it is pushed does not matter for that, nor how the code is delivered."""
+    assert made(code=evolve(CLEAN, **edit)).commit == (COMMIT if known else None)
+
+
+def test_without_a_repository_no_commit_is_known() -> None:
+    assert made(repositories={}).commit is None
+
+
 def test_files_are_not_looked_at_that_are_not_copied() -> None:
     pipeline = evolve(pipeline_of(), code_repositories=TEAM)
     needs = observed(pipeline, LOCAL, World(code=CLEAN)).needs

@@ -47,6 +47,7 @@ def report_data(report: Report) -> dict[str, Any]:
         "plan": str(plan.hash),
         "pipeline": plan.pipeline,
         "stack": plan.stack,
+        "commit": plan.commit,
         "lock": report.lock.value,
         "images": [_summary(report, image) for image in plan.images],
         "counts": {action.value: report.count(action) for action in Action},
