@@ -148,7 +148,7 @@ def _refused(done: Completed, directory: str) -> _Unknown:
     words = done.stderr.strip()
     lines = words.splitlines() or [f"exit code {done.code}"]
     first = next((line for line in lines if line.startswith("fatal: ")), lines[0])
-    said = without_logins(first.removeprefix("fatal: "))
+    said = without_logins(re.sub(r"^fatal: (?:\S*index: )?", "", first))
     if "dubious ownership" in words or "unsafe repository" in words:
         path = re.search(r"'([^'\n]+)'", words)
         where = path[1] if path else directory
@@ -157,7 +157,7 @@ def _refused(done: Completed, directory: str) -> _Unknown:
     if "not a git repository" in words:
         return _Unknown("the project is in no git checkout", "work in a clone of the repository")
     if "safe.bareRepository" in words:
-        return _Unknown("the project is in a bare repository", "work in a clone of it")
+        return _Unknown("the project is in a bare repository", "work in a clone of the repository")
     if "unknown option" in words or "unknown switch" in words:
         return _Unknown(f"this git is too old: {said}", "use git 2.18 or newer")
     return _Unknown(f"git cannot read the checkout: {said}", "see what `git status` says")
