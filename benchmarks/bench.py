@@ -22,6 +22,7 @@ from benchmarks.growth import growing
 from benchmarks.logs import masking
 from benchmarks.measure import STOWPLAN, best, run, shell, table
 from benchmarks.resolving import resolving
+from benchmarks.running import running
 from executor.observe.facts import observe
 from planner import Pipeline, Stack
 
@@ -52,6 +53,7 @@ def main() -> None:
         planning(Path(directory) / "demo", 4 * given.runs)
         resolving(Path(directory) / "resolving", given.runs)
         applying(Path(directory) / "apply", given.runs)
+        running(Path(directory) / "run", given.runs)
         starting(4 * given.runs)
         masking(given.runs)
         growing(Path(directory) / "growth")

@@ -29,7 +29,7 @@ __all__ = ["RunRecord", "Runs", "StepRecord", "new_run_id"]
 
 # Crockford's base 32, in lower case: no letter of it looks like another, or like a digit.
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-_ID_LENGTH: Final = 8
+_ID_LENGTH: Final = 9
 _COLUMNS: Final = (
     "id, pipeline, stack, status, started, seconds, engine, plan, build, commit_id, store, owner"
 )
@@ -37,7 +37,7 @@ _STEP_COLUMNS: Final = "step, status, started, seconds, image, code, log, given,
 
 
 def new_run_id() -> str:
-    """An id that no other run has: `r` and eight characters."""
+    """An id that no other run has: `r` and nine characters."""
     number = int.from_bytes(os.urandom(_ID_LENGTH), "big")
     return "r" + "".join(_ALPHABET[number >> 5 * index & 31] for index in range(_ID_LENGTH))
 

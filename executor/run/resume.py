@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from executor.artifacts.store import ArtifactStore
 from executor.errors import ExecutorError
 from executor.records.runs import RunRecord, StepRecord
 from executor.run.outcome import StepOutcome, StepStatus, StoredOutput
 from executor.run.results import sha256_of
-from executor.run.step import Store
 from executor.run.work import data_inputs, given_digest
 from planner.pipeline import Pipeline
 
@@ -23,7 +23,7 @@ __all__ = ["kept_steps"]
 
 
 def kept_steps(
-    pipeline: Pipeline, record: RunRecord, store: Store, scratch: Path
+    pipeline: Pipeline, record: RunRecord, store: ArtifactStore, scratch: Path
 ) -> tuple[Mapping[str, StepOutcome], tuple[str, ...]]:
     """The outcomes of the steps that a run keeps, by name, and why others that had finished run again."""
     finished = {each.step: each for each in record.steps if each.status is StepStatus.SUCCEEDED}
@@ -56,7 +56,7 @@ def _changed(
 
 
 def _lost(
-    pipeline: Pipeline, kept: Mapping[str, StepOutcome], store: Store, scratch: Path
+    pipeline: Pipeline, kept: Mapping[str, StepOutcome], store: ArtifactStore, scratch: Path
 ) -> Iterator[tuple[str, str]]:
     """The kept steps of which another step needs an output that is not what it was, and why."""
     needed: dict[tuple[str, str], StoredOutput | None] = {}

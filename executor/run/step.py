@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
+from executor.artifacts.store import ArtifactStore
 from executor.engines.exchange import empty_exchange
 from executor.errors import ExecutorError, Failure
+from executor.run.code import Code
 from executor.run.logs import StepLog
 from executor.run.outcome import StepOutcome, StepStatus, StoredOutput
 from executor.run.places import BOOTSTRAP, Place
@@ -31,25 +33,11 @@ from planner.pipeline import Step
 if TYPE_CHECKING:
     from executor.engines.protocol import Ended, Stream
 
-__all__ = ["Code", "Runner", "Store", "now", "object_name"]
+__all__ = ["Runner", "now", "object_name"]
 
 _SIGNALS: Final = {137: "SIGKILL", 143: "SIGTERM", 139: "SIGSEGV", 134: "SIGABRT", 132: "SIGILL"}
 _BY_SIGNAL: Final = 128
 _SEE_LOG: Final = "see its log"
-
-
-class Store(Protocol):
-    """The artifact store."""
-
-    def put(self, name: str, path: Path) -> None:
-        """Put a file there under a name."""
-
-    def get(self, name: str, path: Path) -> None:
-        """Copy what is there under a name to a new file."""
-
-
-Code = Callable[[Path], Mapping[str, Any] | None]
-"""How the code gets to a step: what its job says, with what that needs in the exchange directory."""
 
 
 @frozen
@@ -60,7 +48,7 @@ class Runner:
     root: Path
     scratch: Path
     place: Place
-    store: Store
+    store: ArtifactStore
     code: Mapping[str, Code]
     """By step, where code is downloaded."""
     mask: Mask

@@ -10,29 +10,31 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from executor.apply.outcome import Result
+from executor.artifacts.store import ArtifactStore
 from executor.config.project import Project
 from executor.engines.select import choose
 from executor.errors import ExecutorError
 from executor.orphans import end_steps_of
 from executor.reading import NotRead
 from executor.records.runs import RunRecord, Runs, new_run_id
-from executor.run.folder import Folder
+from executor.run.code import codes
 from executor.run.outcome import OnStepEvent, RunStatus, StepOutcome, run_status
 from executor.run.places import LOCAL, Containers, Environment, Place, StepImage, container_python
 from executor.run.resume import kept_steps
 from executor.run.scheduler import run_steps
-from executor.run.step import Runner, Store, now
+from executor.run.step import Runner, now
 from executor.secrets import hidden_parts, secret_value
-from executor.state import STATE_DIRECTORY, scratch_directory, scratch_of
+from executor.state import scratch_directory, scratch_of
 from executor.workflow.builds import Made
 from planner.errors import Place as Where
 from planner.errors import PlannerError, Problem
 from planner.facts.needs import Variable
+from planner.image.delivery import Delivery
 from planner.image.instructions import BOOTSTRAP
 from planner.image.plan import BuildPlan
 from planner.immutable import frozen
@@ -46,7 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["Images", "Ran", "check_runnable", "run_pipeline", "runs_locally"]
 
 OnNote = Callable[[str], None]
-_ARTIFACTS: Final = "artifacts"
 
 
 @frozen
@@ -119,7 +120,9 @@ def run_pipeline(
     earlier = runs.newest(pipeline.name, stack.name) if rerun else None
     if rerun and earlier is None:
         on_note(f"there is no earlier run of {pipeline.name} on {stack.name}: all steps run")
-    store: Store = Folder(root / STATE_DIRECTORY / _ARTIFACTS)
+    store = ArtifactStore(root, getattr(stack.components.get("artifact_store"), "uri", None))
+    deliveries = _deliveries(images)
+    logins = _logins(pipeline, deliveries.values(), root)
     with scratch_directory(root) as scratch:
         record = RunRecord(
             id=earlier.id if earlier else new_run_id(),
@@ -131,6 +134,8 @@ def run_pipeline(
             engine=images.engine.name if images else LOCAL,
             plan=str(images.plan.hash) if images else None,
             build=images.made.build.id if images and images.made.build else None,
+            commit=_commit(deliveries.values()),
+            store=store.shown,
             owner=scratch.name,
         )
         runs.begin(record)
@@ -146,8 +151,8 @@ def run_pipeline(
             scratch,
             _place(root, record.id, scratch, images),
             store,
-            {},
-            Mask(_hidden(pipeline, images, root)),
+            codes(deliveries, root=root, scratch=scratch, store=store, logins=logins),
+            Mask((*_hidden(pipeline, images, root), *hidden_parts(map(os.fsencode, logins.values())))),
         )
         outcomes, interrupted = run_steps(
             pipeline,
@@ -162,6 +167,34 @@ def run_pipeline(
         seconds = round(record.seconds + time.monotonic() - started, 3)
         runs.ended(record.id, status, seconds)
     return Ran(evolve(record, status=status, seconds=seconds, owner=""), outcomes, interrupted)
+
+
+def _deliveries(images: Images | None) -> Mapping[str, Delivery | None]:
+    """How the code gets to each step."""
+    planned = images.plan.images if images is not None else ()
+    return {step: image.delivery for image in reversed(planned) for step in image.steps}
+
+
+def _commit(deliveries: Iterable[Delivery | None]) -> str | None:
+    """The commit that the code is of, where a container downloads it."""
+    return next((each.repository.commit for each in deliveries if each and each.repository), None)
+
+
+def _logins(pipeline: Pipeline, deliveries: Iterable[Delivery | None], root: Path) -> Mapping[str, str]:
+    """The values of the secrets that code repositories name. ExecutorError if one is not there."""
+    names = {each.repository.secret for each in deliveries if each and each.repository}
+    found: dict[str, str] = {}
+    for name in sorted(filter(None, names)):
+        where = Where(path=("secret", name))
+        if name not in pipeline.secrets:
+            fix = f"write [secret.{name}] with env or file"
+            raise ExecutorError([Problem(where, "is not there, and a code repository names it", fix)])
+        try:
+            value = secret_value(pipeline.secrets[name], root, os.environ)
+        except NotRead as error:
+            raise ExecutorError([Problem(where, error.found, error.fix, "secret-missing")]) from None
+        found[name] = os.fsdecode(value).strip()
+    return found
 
 
 def _moved(earlier: RunRecord, record: RunRecord) -> Iterable[str]:

@@ -173,7 +173,18 @@ def _schemas() -> Iterator[tuple[str, Block]]:
 def test_every_schema_has_an_example() -> None:
     second = ("plan", "apply", "diff", "lock", "image", "error", "builds", "build")
     first = (
-        *("why", "outdated", "records", "record", "prune", "integrations", "integration", "settings"),
+        *(
+            "why",
+            "outdated",
+            "records",
+            "record",
+            "prune",
+            "integrations",
+            "integration",
+            "settings",
+            "run",
+            "runs",
+        ),
         *("stacks", "stack"),
     )
     known = [*(f"stowplan/{kind}/2" for kind in second), *(f"stowplan/{kind}/1" for kind in first)]
