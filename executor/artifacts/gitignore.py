@@ -29,8 +29,8 @@ __all__ = ["GITIGNORE", "Rules", "above", "of_checkout"]
 
 GITIGNORE: Final = ".gitignore"
 _BYTES: Final = "latin-1"
-# pathspec takes these for spaces at the end of a line, and git does not.
-_NO_SPACES: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\?([\t\v\f\r\x1c-\x1f\x85\xa0])$")
+# pathspec takes these away at the end of a line. Of spaces, only those are left here that count.
+_NO_SPACES: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\?([ \t\v\f\r\x1c-\x1f\x85\xa0])$")
 # As many stars as one likes are two to git, where they are all of a name.
 _STARS: Final = re.compile(r"(^!?|/)\*{3,}(?=/|$)")
 # A slash is one to git, escaped or not.
@@ -50,12 +50,11 @@ class _Pattern:
         regex = self.pattern.regex
         if regex is None:
             return False
-        if not self.only_directories:
-            found = regex.search(path)
-            # A group has matched where the path is below what the pattern names.
-            return found is not None and found.lastindex is None
-        whole = path + "/"
-        return directory and any(found.end() == len(whole) for found in regex.finditer(whole))
+        if self.only_directories and not directory:
+            return False
+        found = regex.search(path)
+        # A group has matched where the path is below what the pattern names.
+        return found is not None and found.lastindex is None
 
 
 @frozen
@@ -157,8 +156,11 @@ def _whole(file: Path) -> bytes | None:
 def _patterns(text: str) -> Iterator[_Pattern]:
     for line in text.split("\n"):
         wanted = _trimmed(line.removesuffix("\r"))
+        if re.match(r"!?\\/", wanted):
+            # A path does not begin with a slash, and this one says that it does.
+            continue
         try:
-            pattern = GitIgnoreSpecPattern(_as_pathspec_reads(wanted))
+            pattern = GitIgnoreSpecPattern(_as_pathspec_reads(wanted.removesuffix("/")))
         except GitIgnorePatternError:
             # git takes a pattern that is none for one that matches nothing.
             continue

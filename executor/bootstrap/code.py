@@ -39,11 +39,13 @@ def place(code: Archive | Repository, directory: Path, exchange: Path) -> None:
 def _fetch(code: Archive | Repository, fetched: Path, exchange: Path) -> None:
     target = fetched / "code"
     target.mkdir()
-    if isinstance(code, Repository) or code.file is None:
-        raise Refused(
-            "code-unknown", "the code is neither in the image nor a file", "include it in the image"
-        )
-    archive = exchange / code.file
+    if isinstance(code, Repository):
+        from . import repository  # noqa: PLC0415  # with all that reaches networks
+
+        repository.fetch(code, target, fetched)
+        unpack.check_links(target)
+        return
+    archive = exchange / code.file if code.file else _downloaded(code, fetched / "archive")
     try:
         file = archive.open("rb")
     except OSError as error:
@@ -58,6 +60,13 @@ def _fetch(code: Archive | Repository, fetched: Path, exchange: Path) -> None:
             raise Refused("code-refused", "the archive of the code is not the one of the job", "run it again")
         file.seek(0)
         unpack.unpack(file, target)
+
+
+def _downloaded(code: Archive, path: Path) -> Path:
+    from . import download  # noqa: PLC0415  # as above
+
+    download.download(code.url or "", path)
+    return path
 
 
 def _move(source: Path, target: Path) -> None:

