@@ -26,7 +26,7 @@ from planner.settings.deprecated import migrated
 from planner.settings.docker import DockerSettings
 from planner.settings.written import WrittenSettings
 
-__all__ = ["load_run_configuration"]
+__all__ = ["load_run_configuration", "read_run_configuration"]
 
 # What is read of a run configuration, and of a step in one.
 _READ: Final = ("build", "parameters", "settings", "steps")
@@ -66,6 +66,11 @@ def load_run_configuration(path: Path, root: Path) -> RunConfiguration:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ExecutorError.of(file, f"not UTF-8 at byte {error.start}", "save it as UTF-8") from None
+    return read_run_configuration(text, file, root)
+
+
+def read_run_configuration(text: str, file: str, root: Path) -> RunConfiguration:
+    """What a text says as a run configuration; `file` is its name in errors. PlannerError as above."""
     return _Reading(file, read_yaml(text, file), root).configuration()
 
 
