@@ -100,7 +100,7 @@ class ImagePlan:
         default=FrozenMapping(), converter=freeze, metadata=NOT_COUNTED
     )
     delivery: Delivery | None = field(default=None, eq=False, metadata=NOT_COUNTED)
-    uses: tuple[Use, ...] = field(default=(), metadata=NOT_COUNTED)
+    uses: tuple[Use, ...] = field(default=(), eq=False, metadata=NOT_COUNTED)
 
     @parent.validator
     def _parent_of_spec(self, _: object, parent: ImagePlan | None) -> None:
