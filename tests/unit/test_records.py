@@ -34,7 +34,7 @@ from planner import (
     Tree,
 )
 from planner.compare.presence import History, Recorded
-from planner.image.instructions import CopyFiles, InstallApt, SetEnvironment
+from planner.image.instructions import CopyFiles, InstallApt, MakeDirectory, SetEnvironment
 from tests.audit import watched
 from tests.builders import World, digest, file, image_of, link, plan_of, ref
 
@@ -167,6 +167,8 @@ def full_image() -> ImagePlan:
             },
             {"TOKEN": digest("fingerprint")},
             digest("parent"),
+            directory=MakeDirectory(owner="1000", group_writes=True),
+            bootstrap=digest("bootstrap"),
         ),
         Destination("registry.example/team/x", True, "latest", True),
         middle,
@@ -191,6 +193,13 @@ def test_an_image_comes_back_as_it_was(name: str) -> None:
     assert back.hash == image.hash
     assert back.spec.hash == image.spec.hash
     assert back.reference == image.reference
+
+
+def test_a_record_of_an_earlier_version_has_an_image_as_well() -> None:
+    text = image_text(IMAGE)
+    earlier = text.replace('"directory":null,"bootstrap":null,', "")
+    assert earlier != text
+    assert image_of_text(earlier, trees_of(IMAGE)) == IMAGE
 
 
 @pytest.mark.parametrize("name", IMAGES)
