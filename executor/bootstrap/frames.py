@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
+import io
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-__all__ = ["is_exact", "is_frame", "read", "write"]
-
-
-def is_frame(value: Any) -> bool:
-    """Whether a value is a table of pandas."""
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and type(value) is pandas.DataFrame
+__all__ = ["is_exact", "read", "write"]
 
 
 def is_exact(frame: Any) -> bool:
@@ -30,7 +24,7 @@ def is_exact(frame: Any) -> bool:
         return False
     if frame.columns.name is not None or not all(type(name) is str for name in names):
         return False
-    return all(_is_exact_column(frame[name]) for name in names)
+    return all(_is_exact_column(frame[name]) for name in names) and _has_types(frame)
 
 
 def _is_exact_column(column: Any) -> bool:
@@ -38,15 +32,30 @@ def _is_exact_column(column: Any) -> bool:
 
     if column.dtype == object:
         return bool(pd.api.types.infer_dtype(column, skipna=False) == "string")
+    if isinstance(column.dtype, pd.StringDtype):
+        return True
     return str(column.dtype.kind) in "biufM" and not str(column.dtype).startswith("Sparse")
 
 
+def _has_types(frame: Any) -> bool:
+    """Whether the types of all columns are the same after a table of no rows is written and read.
+
+    False where pyarrow is missing.
+    """
+    file = io.BytesIO()
+    try:
+        frame.iloc[:0].to_parquet(file, engine="pyarrow")
+        return list(read(file).dtypes) == list(frame.dtypes)
+    except (ImportError, TypeError, ValueError, NotImplementedError):
+        return False
+
+
 def write(frame: Any, path: Path) -> None:
-    """Write a table. ImportError where pyarrow is missing, and what that raises for what it cannot write."""
+    """Write a table. Raises what pyarrow raises for what it cannot write."""
     frame.to_parquet(path, engine="pyarrow", index=True)
 
 
-def read(path: Path) -> Any:
+def read(path: Path | BinaryIO) -> Any:
     """The table that a file holds."""
     import pandas as pd  # noqa: PLC0415  # only where a table is read
 

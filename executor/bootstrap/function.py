@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import typing
 from pathlib import Path
 from typing import Any
@@ -65,10 +64,14 @@ def notes(function: Any, outputs: dict[str, Any]) -> list[str]:
     if len(kinds) != len(outputs):
         return []
     return [
-        f"the output {name!r} is {type(value).__name__}, not {inspect.formatannotation(kind)}"
+        f"the output {name!r} is {type(value).__name__}, not {_named(kind)}"
         for (name, value), kind in zip(outputs.items(), kinds)
         if not _fits(value, kind)
     ]
+
+
+def _named(kind: Any) -> str:
+    return kind.__name__ if type(kind) is type else str(kind).replace("typing.", "")
 
 
 def _fits(value: Any, kind: Any) -> bool:

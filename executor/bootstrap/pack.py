@@ -34,8 +34,12 @@ class Entry(NamedTuple):
 
 
 def below(root: Path) -> Iterator[Entry]:
-    """A file or a directory with all that it holds, under its own name, sorted."""
-    yield from _walked(root.absolute().name, root)
+    """A file or a directory with all that it holds, under its own name, sorted.
+
+    A link is what it leads to.
+    """
+    real = root.resolve()
+    yield from _walked((root if root.name.strip(".") else real).name or "files", real)
 
 
 def _walked(name: str, path: Path) -> Iterator[Entry]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -109,6 +108,8 @@ def _described(error: BaseException, ours: str) -> dict[str, str]:
 
 def _traceback(error: BaseException, ours: str) -> str:
     """The traceback as Python prints it, from the first frame on that is the user's."""
+    import traceback  # noqa: PLC0415  # a step that ends well has none
+
     trace = error.__traceback__
     while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename, ours):
         trace = trace.tb_next

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from . import command, function, job, result
+from . import function, job, result
 from .errors import Refused, reason
 
 __all__ = ["main"]
@@ -62,6 +62,8 @@ def _run(given: job.Job, exchange: Path) -> int:
         code.place(given.code, Path(given.directory), exchange)
     _enter(given.directory)
     if given.command is not None:
+        from . import command  # noqa: PLC0415  # a function needs nothing that starts programs
+
         exit_code = command.run(given.command, given.directory)
         if exit_code:
             _tell(exchange, result.ended(f"the command ended with exit code {exit_code}"))

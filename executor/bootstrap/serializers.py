@@ -7,15 +7,15 @@ other serializer takes is pickled, and a pickle is read only in the run that wro
 from __future__ import annotations
 
 import hashlib
-import pickle  # only what the same run wrote is read, and only with the digest that it had
+import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Sequence
 
-from . import exact_json, frames, pack, unpack
+from . import exact_json
 from .errors import Refused, reason
 from .limits import CHUNK_BYTES
+from .links import leaves
 
 __all__ = ["digest_of", "read", "write"]
 
@@ -88,6 +88,11 @@ class _Bytes(_Serializer):
         return path.read_bytes()
 
 
+def _below(name: str) -> str:
+    """A path in an archive, from the directory that is all of it."""
+    return name.partition("/")[2]
+
+
 class _Files(_Serializer):
     """A path: the file or the directory that is there, as a tar archive. A path to a copy of it is read."""
 
@@ -97,10 +102,22 @@ class _Files(_Serializer):
         return isinstance(value, Path)
 
     def write(self, value: Any, path: Path) -> None:
+        from . import pack  # noqa: PLC0415  # few steps return paths
+
+        if not value.exists():
+            raise Refused("output-not-written", f"nothing is at {value}", "write it before the step returns")
+        entries = list(pack.below(value))
+        links = {_below(each.name): os.readlink(each.path) for each in entries if each.path.is_symlink()}
+        out = [link for link in links if leaves(link, links)]
+        if out:
+            found = f"{', '.join(out)} in {value} leads out of it"
+            raise Refused("output-not-written", found, "copy what the link leads to")
         with path.open("wb") as file:
-            pack.write(file, pack.below(value))
+            pack.write(file, entries)
 
     def read(self, path: Path) -> Any:
+        from . import unpack  # noqa: PLC0415  # as above
+
         directory = unpack.scratch(path.parent)
         with path.open("rb") as file:
             unpack.unpack(file, directory)
@@ -155,15 +172,24 @@ class _Parquet(_Serializer):
     name = "parquet"
 
     def takes(self, value: Any) -> bool:
-        return frames.is_frame(value) and frames.is_exact(value)
+        pandas = sys.modules.get("pandas")
+        if pandas is None or type(value) is not pandas.DataFrame:
+            return False
+        from . import frames  # noqa: PLC0415  # only where there is a table
+
+        return frames.is_exact(value)
 
     def write(self, value: Any, path: Path) -> None:
+        from . import frames  # noqa: PLC0415  # as above
+
         try:
             frames.write(value, path)
-        except (ImportError, TypeError, ValueError):
+        except (TypeError, ValueError):
             raise _NotTaken from None
 
     def read(self, path: Path) -> Any:
+        from . import frames  # noqa: PLC0415  # as above
+
         return frames.read(path)
 
 
@@ -174,6 +200,8 @@ class _CloudPickle(_Serializer):
     runs_code = True
 
     def takes(self, value: Any) -> bool:  # noqa: ARG002  # it takes all, where it is
+        from importlib.util import find_spec  # noqa: PLC0415  # most outputs are data
+
         return find_spec("cloudpickle") is not None
 
     def write(self, value: Any, path: Path) -> None:
@@ -183,6 +211,8 @@ class _CloudPickle(_Serializer):
             cloudpickle.dump(value, file)
 
     def read(self, path: Path) -> Any:
+        import pickle  # noqa: PLC0415  # as above, and only what the same run wrote is read
+
         with path.open("rb") as file:
             return pickle.load(file)  # noqa: S301  # see above
 
@@ -196,6 +226,8 @@ class _Pickle(_CloudPickle):
         return True
 
     def write(self, value: Any, path: Path) -> None:
+        import pickle  # noqa: PLC0415  # as above
+
         with path.open("wb") as file:
             pickle.dump(value, file)
 
@@ -225,8 +257,10 @@ def write(value: Any, path: Path, name: str) -> tuple[str, str]:
                 serializer.write(value, path)
             except _NotTaken:
                 continue
-            except (OSError, Refused):
+            except OSError:
                 raise
+            except Refused as error:
+                raise Refused(error.code, f"the output {name!r}: {error.found}", error.fix) from None
             except Exception as error:
                 kind = f"{type(value).__module__}.{type(value).__qualname__}"
                 raise Refused(
