@@ -152,11 +152,13 @@ class CodeRepository(Checked):
     secret: str | None = field(default=None, metadata=declared(optional(_secret), NOT_COUNTED))
 
     def check_together(self) -> Iterator[Problem]:
-        """GitHub and GitLab have owners, and are reached through a network."""
-        if self.type != "git" and not (self.address.host and "/" in self.address.path):
-            yield Problem.at(
-                "url", f"not a repository of {self.type}: {quoted(self.url)}", f"write it like {_EXAMPLE!r}"
-            )
+        """A container reaches it, and GitHub and GitLab have owners."""
+        if not self.address.host:
+            found = f"a path of this machine, which no container has: {quoted(self.url)}"
+            yield Problem.at("url", found, f"write it like {_EXAMPLE!r}")
+        elif self.type != "git" and "/" not in self.address.path:
+            found = f"not a repository of {self.type}: {quoted(self.url)}"
+            yield Problem.at("url", found, f"write it like {_EXAMPLE!r}")
 
     @property
     def address(self) -> Address:

@@ -134,7 +134,7 @@ def run_pipeline(
             engine=images.engine.name if images else LOCAL,
             plan=str(images.plan.hash) if images else None,
             build=images.made.build.id if images and images.made.build else None,
-            commit=_commit(deliveries.values()),
+            commit=images.plan.commit if images else None,
             store=store.shown,
             owner=scratch.name,
         )
@@ -173,11 +173,6 @@ def _deliveries(images: Images | None) -> Mapping[str, Delivery | None]:
     """How the code gets to each step."""
     planned = images.plan.images if images is not None else ()
     return {step: image.delivery for image in reversed(planned) for step in image.steps}
-
-
-def _commit(deliveries: Iterable[Delivery | None]) -> str | None:
-    """The commit that the code is of, where a container downloads it."""
-    return next((each.repository.commit for each in deliveries if each and each.repository), None)
 
 
 def _logins(pipeline: Pipeline, deliveries: Iterable[Delivery | None], root: Path) -> Mapping[str, str]:

@@ -48,13 +48,11 @@ def test_a_repository_is_the_same_however_its_url_is_spelled(one: str, other: st
         ("https://example.com/team/code", "https://example.com/Team/code"),
         ("https://example.com:8443/team/code", "https://example.com/team/code"),
         ("ssh://git@example.com:2222/team/code", "git@example.com:team/code"),
-        ("/srv/git/code", "https://example.com/srv/git/code"),
-        ("/srv/git/code", "/srv/git/Code"),
+        ("https://example.com/srv/git/code", "/srv/git/code"),
     ],
 )
 def test_another_repository_is_another(one: str, other: str) -> None:
     assert not CodeRepository(name="x", type="git", url=one).is_at(other)
-    assert not CodeRepository(name="x", type="git", url=other).is_at(one)
 
 
 def test_hosts_that_fold_upper_case_do_so() -> None:
@@ -63,12 +61,15 @@ def test_hosts_that_fold_upper_case_do_so() -> None:
     )
 
 
-def test_files_of_the_machine_are_a_repository() -> None:
-    repository = CodeRepository(name="x", type="git", url="file:///srv/git/code.git")
-    assert repository.is_at("/srv/git/code")
-    assert repository.is_at("/srv//git/code.git/")
-    assert repository.address.shown == "/srv/git/code"
-    assert not repository.is_at("../git/code")
+def test_a_remote_may_be_a_path_and_a_code_repository_may_not() -> None:
+    address = Address.parse("file:///srv/git/code.git")
+    assert address is not None
+    assert address == Address.parse("/srv//git/code/")
+    assert address.shown == "/srv/git/code"
+    assert Address.parse("../git/code") is None
+    for url in ("file:///srv/git/code.git", "/srv/git/code"):
+        with pytest.raises(PlannerError, match="url: a path of this machine, which no container has"):
+            CodeRepository(name="x", type="git", url=url)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_what_is_no_repository_has_no_address(url: str) -> None:
         ),
         ({"type": "git", "uri": "https://h/a"}, ["uri: unknown name", "url: is not given"]),
         ({"type": "github", "url": "https://github.com/a"}, ["url: not a repository of github"]),
-        ({"type": "github", "url": "/srv/a/b"}, ["url: not a repository of github"]),
+        ({"type": "github", "url": "/srv/a/b"}, ["url: a path of this machine, which no container has"]),
         ({"type": "git", "url": "https://h/a?token=x"}, ["url: holds credentials"]),
         ({"type": "git", "url": "https://h/a?x=y"}, ["url: not the URL of a repository"]),
         ({"type": "git", "url": "https://h/a", "secret": "../x"}, ["secret: not the name of a secret"]),
