@@ -509,6 +509,16 @@ def _sparse(place: Path) -> Path:
     return root
 
 
+@_downloaded("a repository whose commits have SHA-256 names")
+def _sha256(place: Path) -> Path:
+    root = _project(place / "code")
+    git(root, "init", "--quiet", "--object-format=sha256")
+    _commit(root)
+    git(root, "remote", "add", "origin", REGISTERED)
+    git(root, "update-ref", "refs/remotes/origin/main", "HEAD")
+    return root
+
+
 @_downloaded("reached through a link")
 def _linked(place: Path) -> Path:
     root = _checkout(place)
@@ -678,6 +688,29 @@ def _astray(place: Path) -> Path:
 def _damaged(place: Path) -> Path:
     root = _checkout(place)
     (root / ".git/index").write_bytes(b"DIRC")
+    return root
+
+
+@_copied(
+    "the configuration is damaged",
+    "git cannot read the checkout: bad config line 1 in file .git/config",
+    "see what `git status` says",
+)
+def _damaged_configuration(place: Path) -> Path:
+    root = _checkout(place)
+    (root / ".git/config").write_text("[core\n")
+    return root
+
+
+@_copied(
+    "the files of the checkout are elsewhere (`core.worktree`)",
+    "the files of the checkout are elsewhere, as core.worktree of its configuration says",
+    "unset core.worktree, or work in a clone of the repository",
+)
+def _elsewhere_worktree(place: Path) -> Path:
+    root = _checkout(place)
+    (place / "elsewhere").mkdir()
+    git(root, "config", "core.worktree", str(place / "elsewhere"))
     return root
 
 

@@ -164,10 +164,13 @@ def _refused(done: Completed, directory: str) -> _Unknown:
 
 
 def _state(git: _Git, *, ignores_untracked: bool) -> CodeState:
-    bare, inside, prefix = git.read(
-        "rev-parse", "--is-bare-repository", "--is-inside-work-tree", "--show-prefix"
-    ).split("\n", 2)
+    bare, inside_git, inside, prefix = git.read(
+        "rev-parse", "--is-bare-repository", "--is-inside-git-dir", "--is-inside-work-tree", "--show-prefix"
+    ).split("\n", 3)
     if inside != "true":
+        if bare != "true" and inside_git != "true":
+            found = "the files of the checkout are elsewhere, as core.worktree of its configuration says"
+            raise _Unknown(found, "unset core.worktree, or work in a clone of the repository")
         what = "a bare repository" if bare == "true" else "the .git directory of a checkout"
         raise _Unknown(f"the project is in {what}", "work in a clone of the repository")
     prefix = prefix.removesuffix("\n")

@@ -147,6 +147,48 @@ def test_a_way_that_is_forbidden_is_not_taken() -> None:
     assert reason(image) == "not committed: a; allow_download_from_artifact_store is false"
 
 
+STORE: Final = Stack(components={"artifact_store": {"uri": "s3://bucket/code"}})
+
+
+def test_what_is_not_pushed_is_uploaded_where_there_is_a_store() -> None:
+    edited = evolve(CLEAN, changed=("train.py",))
+    image = one(code=edited, stack=STORE)
+    assert (way(image), reason(image)) == (Way.ARTIFACT_STORE, "not committed: train.py")
+    assert str(image.delivery) == "downloaded from the artifact store, so that an edit builds nothing"
+    assert one(stack=STORE).hash == image.hash
+    assert way(one(stack=STORE)) is Way.REPOSITORY
+    image = one(repositories={}, stack=STORE)
+    assert (way(image), reason(image)) == (Way.ARTIFACT_STORE, "no code repository is registered")
+    assert way(one({"allow_download_from_artifact_store": False}, edited, stack=STORE)) is Way.IMAGE
+    assert way(one({"allow_download_from_code_repository": False}, stack=STORE)) is Way.ARTIFACT_STORE
+    assert way(one({"local_project_install_command": "make"}, edited, stack=STORE)) is Way.IMAGE
+    assert way(one({"skip_build": True}, edited, stack=STORE)) is Way.ARTIFACT_STORE
+    assert way(one(NOT_INCLUDED, edited, stack=STORE)) is Way.ARTIFACT_STORE
+
+
+def test_a_store_without_an_address_stores_no_code() -> None:
+    stack = Stack(components={"artifact_store": {"flavor": "s3"}})
+    assert way(one(repositories={}, stack=stack)) is Way.IMAGE
+
+
+def test_all_ways_forbidden_is_a_note_and_no_error() -> None:
+    nothing = {
+        **NOT_INCLUDED,
+        "allow_download_from_code_repository": False,
+        "allow_download_from_artifact_store": False,
+        "user": "1",
+    }
+    plan = made(nothing, stack=STORE)
+    (note,) = [note for note in plan.notes if note.code == "no-code"]
+    assert note.text == (
+        "training: its containers have only the code of the parent image: "
+        "allow_download_from_code_repository is false; allow_download_from_artifact_store is false; "
+        "allow_including_files_in_images is false"
+    )
+    (image,) = plan.images
+    assert image.built == image.spec
+
+
 def test_untracked_files_that_are_ignored_are_said() -> None:
     image = one(code=evolve(CLEAN, ignores_untracked=True))
     assert reason(image) == "it is committed and pushed, and files that are not tracked are ignored"
