@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, overload
 
 from .references import SaidWrong, Where, caller
-from .trace import CURRENT, Layer, advice
+from .trace import CURRENT, GUARD, Layer, advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,6 +165,24 @@ class Pipeline(_Decorated, Generic[P, R]):
         made: Pipeline[P, R] = self._with_options(given)
         return made
 
+    def run(self, **options: Any) -> None:
+        """Run it as `stowplan run` does, with the options of that command: `config="run.yaml"`, `build="…"`.
+
+        Needs stowplan in this Python, and raises its errors.
+        """
+        self._command("run", options)
+
+    def build(self, **options: Any) -> None:
+        """Build its images ahead of a run, as `stowplan build` does, with the options of that command."""
+        self._command("build", options)
+
+    def _command(self, name: str, options: Mapping[str, Any]) -> None:
+        if __package__ != "executor.bootstrap":
+            # Whoever describes or runs a pipeline imports its module.
+            found = f"{self.name}.{name}() is called while its module is imported"
+            raise SaidWrong(caller(), found, GUARD)
+        import_module("executor.cli.methods").call(name, self, options)
+
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function: its steps are ordinary functions, and run here.
 
@@ -173,7 +192,7 @@ class Pipeline(_Decorated, Generic[P, R]):
         if trace is None:
             made: R = self.entrypoint(*args, **kwargs)
             return made
-        with trace.inside(self.layers):
+        with trace.inside(self.layers, caller()):
             inner: R = self.entrypoint(*args, **kwargs)
             return inner
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .decorators import Pipeline, Step
 from .description import described, relative
 from .references import SaidWrong
+from .trace import CURRENT, Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +83,11 @@ def _answer(source: str, root: str, job: dict[str, Any]) -> dict[str, Any]:
 def _found(module: str, name: str, root: str) -> Any:
     """The pipeline, or why there is none."""
     try:
-        loaded = importlib.import_module(module)
+        token = CURRENT.set(Trace(None))
+        try:
+            loaded = importlib.import_module(module)
+        finally:
+            CURRENT.reset(token)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise

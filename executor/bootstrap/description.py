@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .decorators import Pipeline
     from .trace import Call, Layer
 
-__all__ = ["VERSION", "described", "relative"]
+__all__ = ["VERSION", "described", "named", "relative"]
 
 VERSION = 1
 
@@ -116,17 +116,31 @@ def relative(file: str, root: str) -> str:
         return file
 
 
+def named(pipeline: Pipeline[Any, Any], root: str) -> str | None:
+    """`module:object` of a pipeline, as it is imported from the source root; None if no module has it."""
+    module = pipeline.entrypoint.__module__
+    found = [name for name, value in vars(sys.modules.get(module)).items() if value is pipeline]
+    above = _module(module, root)
+    return f"{above}:{found[0]}" if found and above else None
+
+
+def _module(name: str, root: str) -> str | None:
+    """The name that a module is imported by from the source root; None for a script outside of it."""
+    if name != "__main__":
+        return name
+    file = relative(getattr(sys.modules[name], "__file__", None) or "", root)
+    inside = file.endswith(".py") and not Path(file).is_absolute()
+    return file[: -len(".py")].replace("/", ".") if inside else None
+
+
 def _source(function: Callable[..., Any], root: str, where: Where) -> str:
     """`module:name` of a function, as it is imported from the source root."""
-    module, name = function.__module__, function.__qualname__
+    module, name = _module(function.__module__, root), function.__qualname__
     if "<" in name:
         kind = "a lambda" if name.endswith("<lambda>") else "made inside of a function"
         found = f"step {function.__name__} is {kind}: a container cannot import it"
         raise SaidWrong(where, found, "define it at the top of a module")
-    if module == "__main__":
-        file = relative(getattr(sys.modules[module], "__file__", None) or "", root)
-        module = file[: -len(".py")].replace("/", ".") if file.endswith(".py") else ""
-        if not module or Path(file).is_absolute():
-            found = f"step {name} is defined outside of the project: a container cannot import it"
-            raise SaidWrong(where, found, "define it in a file of the project")
+    if module is None:
+        found = f"step {name} is defined outside of the project: a container cannot import it"
+        raise SaidWrong(where, found, "define it in a file of the project")
     return f"{module}:{name}"

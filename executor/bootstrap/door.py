@@ -1,4 +1,4 @@
-"""The module `stowplan` in a Python that is to describe or to run a pipeline: decorators and recorders.
+"""The module `stowplan` in a Python that is to describe or to run a pipeline: decorators and stand-ins.
 
 It goes before an installed stowplan, so that what a project says means the same in any Python. What else is
 asked of it the installed one has, if there is one. Nothing is loaded before somebody imports `stowplan`.
@@ -51,9 +51,9 @@ class _Finder:
 
     def exec_module(self, module: ModuleType) -> None:
         from .decorators import pipeline, step  # noqa: PLC0415  # few commands of containers need it
-        from .recorders import RECORDERS  # noqa: PLC0415  # as above
+        from .recorders import STAND_INS  # noqa: PLC0415  # as above
 
-        names = {"pipeline": pipeline, "step": step, **RECORDERS}
+        names = {"pipeline": pipeline, "step": step, **STAND_INS}
         vars(module).update({**names, "__all__": list(names)})
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
-__all__ = ["FOREIGN", "RECORDERS", "PythonPackageInstaller", "plain"]
+__all__ = ["FOREIGN", "STAND_INS", "PythonPackageInstaller", "plain"]
 
 FOREIGN = "stowplan.foreign"
 """The key of what stands for a value that no configuration can have; its value is the name of the class."""
@@ -64,13 +64,23 @@ class PythonPackageInstaller(str, enum.Enum):  # StrEnum came with Python 3.11
     PIP = "pip"
 
 
-RECORDERS = {
+class PlannerError(ValueError):
+    """What scripts catch around `training.run()`, which is raised where stowplan is installed."""
+
+
+class ExecutorError(Exception):
+    """As above."""
+
+
+STAND_INS = {
     each.__name__: each
     for each in (
         BuildConfig,
         BuildOptions,
         DeploymentSettings,
         DockerSettings,
+        ExecutorError,
+        PlannerError,
         PythonPackageInstaller,
         Secret,
     )

@@ -15,7 +15,11 @@ from .references import Outputs, Reference, SaidWrong, Where, reference, step_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["CURRENT", "Call", "Layer", "Trace", "advice", "bound"]
+__all__ = ["CURRENT", "GUARD", "Call", "Layer", "Trace", "advice", "bound"]
+
+
+GUARD = 'put it under if __name__ == "__main__":'
+"""What to do about what runs when a module is imported."""
 
 
 class Layer(NamedTuple):
@@ -39,16 +43,22 @@ class Call(NamedTuple):
 
 
 class Trace:
-    """What a pipeline called so far. `parameters` are given to steps, by their names, besides."""
+    """What a pipeline called so far. `parameters` are given to steps, by their names, besides.
 
-    def __init__(self, parameters: Mapping[str, Mapping[str, Any]]) -> None:
+    None are those of no pipeline: what a module calls while it is imported would run.
+    """
+
+    def __init__(self, parameters: Mapping[str, Mapping[str, Any]] | None) -> None:
         self.calls: dict[str, Call] = {}
         self._parameters = parameters
         self._inner: tuple[Layer, ...] = ()
 
     @contextlib.contextmanager
-    def inside(self, layers: tuple[Layer, ...]) -> Iterator[None]:
+    def inside(self, layers: tuple[Layer, ...], where: Where) -> Iterator[None]:
         """Steps that are called here have these layers of settings below their own."""
+        if self._parameters is None:
+            found = "a pipeline is called while its module is imported: it would run"
+            raise SaidWrong(where, found, GUARD)
         before, self._inner = self._inner, self._inner + layers
         try:
             yield
@@ -57,6 +67,9 @@ class Trace:
 
     def called(self, step: Any, args: tuple[Any, ...], kwargs: dict[str, Any], where: Where) -> Any:
         """Note a call of a step; references to its outputs."""
+        if self._parameters is None:
+            found = f"step {step.name} is called while a module is imported: it would run"
+            raise SaidWrong(where, found, GUARD)
         signature = inspect.signature(step.entrypoint)
         extra = {
             name: kwargs.pop(name)

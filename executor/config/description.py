@@ -21,7 +21,7 @@ from executor.process import Command, Completed, run
 from executor.state import scratch_directory
 from planner.errors import Place, Problem, did_you_mean
 
-__all__ = ["describe"]
+__all__ = ["describe", "describe_here"]
 
 VERSION: Final = 1
 _GUARD: Final = 'put what is not to run then under if __name__ == "__main__":'
@@ -63,6 +63,24 @@ def describe(
     if error is None:
         return data
     raise _explained(source, where, python, error)
+
+
+def describe_here(
+    root: Path,
+    pipeline: Any,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    steps: Mapping[str, Mapping[str, Any]] | None = None,
+) -> tuple[Mapping[str, Any], str | None]:
+    """The same of a decorated pipeline of this process, and `module:object` if that names it."""
+    from executor.bootstrap.description import described, named  # noqa: PLC0415  # few programs have one
+    from executor.bootstrap.references import SaidWrong  # noqa: PLC0415  # as above
+
+    try:
+        data = described(pipeline, str(root), _plain(parameters or {}), _plain(steps or {}))
+    except SaidWrong as error:
+        raise _failed(Place(file=error.where.file, line=error.where.line), error.found, error.fix) from None
+    return data, named(pipeline, str(root))
 
 
 def _plain(value: Any) -> Any:

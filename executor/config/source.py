@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from attrs import evolve
 
@@ -23,7 +23,10 @@ from planner.names import SOURCE
 from planner.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from executor.bootstrap.decorators import Pipeline as AnyDecorated
     from executor.config.run_configuration import RunConfiguration
+
+    Decorated: TypeAlias = AnyDecorated[Any, Any]
 
 __all__ = ["Chosen", "all_chosen", "chosen"]
 
@@ -47,13 +50,15 @@ class Chosen:
     build: str | Mapping[str, Any] | None = None
 
 
-def chosen(project: Project, source: str | None, config: Path | None = None) -> Chosen:
-    """The pipeline that `source` names; None is the only one of the project file.
+def chosen(project: Project, source: str | Decorated | None, config: Path | None = None) -> Chosen:
+    """The pipeline that `source` names, or is; None is the only one of the project file.
 
     What the run configuration `config` says goes over what the pipeline says. UsageError if there is no such
     pipeline. PlannerError, or another ExecutorError, if something is wrong with it or with the configuration.
     """
     run = None if config is None else _configuration(project, config)
+    if source is not None and not isinstance(source, str):
+        return _here(project, source, run)
     names = (*project.pipelines, *project.sources)
     if source is None:
         if len(names) != 1:
@@ -137,16 +142,35 @@ def _spelled(project: Project, source: str) -> str:
 def _python(
     project: Project, module: str, name: str | None, where: Place, run: RunConfiguration | None
 ) -> Chosen:
-    from executor.config.decorated import decorated  # noqa: PLC0415  # only pipelines in Python need it
-    from executor.config.description import describe  # noqa: PLC0415  # as above
+    """A pipeline that the user's Python describes."""
+    from executor.config.description import describe  # noqa: PLC0415  # only pipelines in Python need it
 
-    data = describe(
-        project.root,
-        module,
-        where,
-        parameters=run.parameters if run else {},
-        steps=run.step_parameters if run else {},
-    )
+    return _described(project, describe(project.root, module, where, **_parameters(run)), module, name, run)
+
+
+def _here(project: Project, pipeline: Decorated, run: RunConfiguration | None) -> Chosen:
+    """A pipeline that this process has."""
+    from executor.config.description import describe_here  # noqa: PLC0415  # as above
+
+    data, module = describe_here(project.root, pipeline, **_parameters(run))
+    name = next((name for name, source in project.sources.items() if source == module), None)
+    made = _described(project, data, module, name, run)
+    return made if name is None else evolve(made, source=evolve(made.source, module=None))
+
+
+def _parameters(run: RunConfiguration | None) -> dict[str, Any]:
+    return {"parameters": run.parameters, "steps": run.step_parameters} if run else {}
+
+
+def _described(
+    project: Project,
+    data: Mapping[str, Any],
+    module: str | None,
+    name: str | None,
+    run: RunConfiguration | None,
+) -> Chosen:
+    from executor.config.decorated import decorated  # noqa: PLC0415  # as above
+
     pipeline, notes = decorated(data, name, project.root)
     pipeline = project.equipped(pipeline)
     source = _source(project, module, run)

@@ -354,7 +354,7 @@ def test_an_error_while_a_pipeline_is_described_leaves_steps_functions() -> None
 
 def annotated(text: str, **names: Any) -> list[str]:
     """The outputs of a function with an annotation that is text."""
-    made = step(eval("lambda: None", {**names}))  # noqa: S307  # a function with globals of its own
+    made = step(eval("lambda: None", {"__name__": __name__, **names}))  # noqa: S307  # a function with globals of its own
     made.entrypoint.__annotations__["return"] = text
     made.entrypoint.__qualname__ = "made"
     return list(steps(lambda: made(id="made"))["made"]["outputs"])

@@ -49,7 +49,7 @@ def empty_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     python = directory / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(directory)], check=True)
-    found = subprocess.run([python, "-c", "import stowplan"], check=False, capture_output=True)
+    found = subprocess.run([python, "-c", "import stowplan"], check=False, capture_output=True, cwd=directory)
     assert found.returncode == 1
     return str(python)
 
@@ -303,3 +303,21 @@ def test_nothing_in_the_file_of_the_bootstrap_is_in_the_way_of_a_module(
     text = "import decorators, trace, describe, executor, planner, recorders\nassert executor.MINE\n"
     assert described(text + GOOD)["name"] == "training"
     assert b"_stowplan/describe.py" in bootstrap()
+
+
+@pytest.mark.parametrize(
+    ("call", "found"),
+    [
+        ("training()", "a pipeline is called while its module is imported: it would run"),
+        ("train(1)", "step train is called while a module is imported: it would run"),
+        ("training.run()", "training.run() is called while its module is imported"),
+        ("training.build(stack='x')", "training.build() is called while its module is imported"),
+    ],
+)
+def test_nothing_runs_because_a_module_is_imported(
+    call: str, found: str, problem: Callable[..., Problem], described: Describe
+) -> None:
+    told = problem(f"{GOOD}\n{call}\n")
+    assert raised_in(told) == ("pipe.py:17", found)
+    assert told.fix == 'put it under if __name__ == "__main__":'
+    assert described(f'{GOOD}\nif __name__ == "__main__":\n    {call}\n')["name"] == "training"
