@@ -93,13 +93,16 @@ def delivery_of(
 
 
 def commit_of(repositories: Mapping[str, CodeRepository], facts: Facts) -> str | None:
-    """The commit that the code is exactly, pushed or not; None where it is not known to be one."""
+    """The commit that the code is exactly, pushed or not; None where it is not known to be one.
+
+    What submodules have is not looked at.
+    """
     need = CheckoutState()
     if need not in facts:
         return None
     state = facts.ask(need)
-    unclean = state.changed or state.untracked or state.unseen or state.tree is None
-    return None if unclean or _matching(state, repositories) is None else state.commit
+    unsure = state.changed or state.untracked or state.unseen or state.submodules or state.tree is None
+    return None if unsure or _matching(state, repositories) is None else state.commit
 
 
 @frozen

@@ -11,13 +11,17 @@ from attrs import evolve
 from executor.bootstrap_file import bootstrap_digest
 from planner import (
     BuildPlan,
+    Facts,
     ImagePlan,
+    Lock,
+    Pins,
     Pipeline,
     PlannerError,
     Stack,
     Step,
     make_plan,
     make_spec,
+    needs,
 )
 from planner.entrypoint import Command, Function
 from planner.facts.code_state import CodeState, Remote
@@ -203,6 +207,20 @@ def test_what_is_written_down_does_not_depend_on_the_checkout() -> None:
         assert made({"user": "1000"}, code).spec.hash == written.hash
 
 
+def test_a_lock_that_is_taken_as_it_is_is_delivered_likewise() -> None:
+    settings = {"user": "1000", "apt_packages": ["git"]}
+    pipeline = evolve(pipeline_of(settings), code_repositories=TEAM)
+    written = make_spec(pipeline, LOCAL, observed(pipeline, LOCAL, World(), checkout=False))
+    pins = Pins(Lock((written,)))
+    for code in (CLEAN, evolve(CLEAN, changed=("a",))):
+        facts = Facts()
+        while missing := needs(pipeline, LOCAL, facts, pins=pins, frozen=True):
+            facts = facts.also({need: World(code=code).answer(need) for need in missing})
+        (image,) = make_plan(pipeline, LOCAL, facts, pins=pins, frozen=True).images
+        assert image.hash == one(settings, code).hash
+        assert image.built == one(settings, code).built
+
+
 def test_an_edit_moves_an_image_only_where_the_code_is_inside() -> None:
     def hashes(code: CodeState) -> set[str]:
         pipeline = evolve(pipeline_of(), code_repositories=TEAM)
@@ -224,7 +242,7 @@ def test_another_commit_is_the_same_image() -> None:
     [
         ({}, True),
         ({"remotes": (Remote("origin", "github.com:team/code"),)}, True),
-        ({"submodules": ("lib",)}, True),
+        ({"submodules": ("lib",)}, False),
         ({"ignores_untracked": True}, True),
         ({"changed": ("a",)}, False),
         ({"untracked": ("a",)}, False),
