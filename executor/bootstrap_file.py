@@ -24,12 +24,18 @@ _PACKAGE: Final = "_stowplan"
 _MAIN: Final = """\
 import sys
 
-from {package}.__main__ import main
+if sys.version_info < (3, 8):
+    found = "%d.%d of %s" % (sys.version_info[0], sys.version_info[1], sys.executable)
+    sys.stderr.write("stowplan: Python is 3.8 or newer, and this is " + found + "\\n")
+    sys.exit(78)
 
 if __name__ == "__main__":
+    from {package}.__main__ import main
+
     del sys.path[0]
     sys.exit(main(sys.argv[1:]))
 """
+# The exit code is that of a job that cannot be run like this. Python 2 has to be able to read this much.
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
 _MODE: Final = 0o100644 << 16
 _UNIX: Final = 3

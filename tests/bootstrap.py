@@ -17,16 +17,16 @@ from attrs import field, frozen
 
 from executor.bootstrap_file import bootstrap
 
-__all__ = ["PYTHONS", "Bench", "Ran", "sha256"]
+__all__ = ["OLD_PYTHONS", "PYTHONS", "Bench", "Ran", "sha256"]
 
-_VERSIONS: Final = [(3, minor) for minor in range(8, 16)]
+_VERSIONS: Final = ["2.7", *(f"3.{minor}" for minor in range(6, 16))]
 
 
 @cache
 def _pythons() -> dict[str, str]:
-    """Every Python of this machine that the bootstrap is for, by its version."""
-    names = [shutil.which(f"python{major}.{minor}") for major, minor in _VERSIONS]
-    kept = sorted(str(path) for path in (Path.home() / ".pyenv/versions").glob("3.*/bin/python"))
+    """Every Python of this machine, by its version."""
+    names = [shutil.which(f"python{version}") for version in _VERSIONS]
+    kept = sorted(str(path) for path in (Path.home() / ".pyenv/versions").glob("*/bin/python"))
     found = {"{}.{}".format(*sys.version_info): sys.executable}
     for python in (*filter(None, names), *kept):
         asked = subprocess.run(
@@ -37,12 +37,21 @@ def _pythons() -> dict[str, str]:
         )
         version = asked.stdout.strip()
         # A name of a version manager may lead nowhere.
-        if re.fullmatch(r"3\.\d+", version) and tuple(map(int, version.split("."))) >= _VERSIONS[0]:
+        if re.fullmatch(r"\d+\.\d+", version):
             found.setdefault(version, python)
     return found
 
 
-PYTHONS: Final = sorted(_pythons().items(), key=lambda item: [int(part) for part in item[0].split(".")])
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
+
+
+_SORTED: Final = sorted(_pythons().items(), key=lambda item: _number(item[0]))
+PYTHONS: Final = [item for item in _SORTED if _number(item[0]) >= (3, 8)]
+"""Those that the bootstrap is for."""
+
+OLD_PYTHONS: Final = [item for item in _SORTED if _number(item[0]) < (3, 8)]
+"""Those that it is not for."""
 
 
 def sha256(path: Path) -> str:

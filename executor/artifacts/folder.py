@@ -29,6 +29,10 @@ class Folder:
         """Store a file under a name. It is on the disk before it has it."""
         target = self.folder / name
         with _told(target, "written"):
+            if not self.folder.exists():
+                self.folder.mkdir(parents=True)
+                # In a project, it is neither code nor a change of it.
+                (self.folder / ".gitignore").write_text("*\n")
             target.parent.mkdir(parents=True, exist_ok=True)
             with held(self.folder, _TEMPORARY) as scratch:
                 _copy(path, scratch / "file").replace(target)

@@ -7,6 +7,7 @@ answers, and the third is an error: a store that does not answer has lost nothin
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -74,8 +75,12 @@ class ArtifactStore:
         return found is not None and size in (None, found)
 
     def signed(self, name: str, seconds: int = 3600) -> str | None:
-        """A URL that a container can read without a login, for so many seconds; None where there is none."""
-        return self._files.signed(_checked(name), seconds)
+        """A URL that a container can read without a login, for so many seconds; None where there is none.
+
+        One that leads to this machine itself is none: in a container it leads elsewhere.
+        """
+        url = self._files.signed(_checked(name), seconds)
+        return None if url is None or _is_here(urlsplit(url).hostname or "") else url
 
 
 def _folder(root: Path, url: str | None) -> Path | None:
@@ -87,6 +92,13 @@ def _folder(root: Path, url: str | None) -> Path | None:
         return None
     path = url.removeprefix(f"{parts.scheme}://") if parts.scheme else url
     return root.absolute() / Path(path).expanduser()
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _checked(name: str) -> str:

@@ -22,6 +22,7 @@ __all__ = ["main"]
 EXCHANGE = "/stowplan/exchange"
 STEP_FAILED = 1
 TERMINATED = 128 + signal.SIGTERM
+INTERRUPTED = 128 + signal.SIGINT
 
 _OURS = str(Path(__file__).parent)
 
@@ -33,8 +34,8 @@ class _Terminated(BaseException):
 def main(arguments: list[str]) -> int:
     """Run the step of a job.
 
-    0 if it ended well, 1 if a function raised an error, the exit code of a command, 143 if it was asked to
-    end; 75 if it could not be run now, 78 if it cannot be run like this.
+    0 if it ended well, 1 if a function raised an error, the exit code of a command, 143 or 130 if it was
+    asked to end; 75 if it could not be run now, 78 if it cannot be run like this.
     """
     exchange = Path(arguments[0] if arguments else EXCHANGE).absolute()
     try:
@@ -49,6 +50,9 @@ def main(arguments: list[str]) -> int:
     except _Terminated:
         _tell(exchange, result.ended("it was asked to end (SIGTERM)", "Terminated"))
         return TERMINATED
+    except KeyboardInterrupt:
+        _tell(exchange, result.ended("it was interrupted (SIGINT)", "Interrupted"))
+        return INTERRUPTED
 
 
 def _run(given: job.Job, exchange: Path) -> int:
@@ -85,7 +89,7 @@ def _call(given: job.Job, exchange: Path) -> int:
     arguments = function.inputs(given, exchange)
     try:
         called, value = function.run(given.function, arguments)
-    except _Terminated:
+    except (_Terminated, KeyboardInterrupt):
         raise
     except SystemExit as error:
         _tell(exchange, result.ended(f"the step ended Python (SystemExit: {error.code})", "SystemExit"))
@@ -134,4 +138,6 @@ def _tell(exchange: Path, told: dict[str, Any]) -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # what signal calls
+    # Asked twice, it does not stop to clean up.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _Terminated

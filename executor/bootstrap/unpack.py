@@ -7,11 +7,13 @@ Python that runs this, and do not bound what comes out.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gzip
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 import tempfile
 import zlib
@@ -35,13 +37,15 @@ class _Hostile(Exception):
 def scratch(place: Path) -> Path:
     """A new directory for temporary files: where these usually are, or in `place` if that is not writable.
 
-    OSError if that is not either.
+    It is there until Python ends. OSError if that is not writable either.
     """
     usual = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  # a directory of its own is made in it
     try:
-        return Path(tempfile.mkdtemp(prefix="stowplan-", dir=usual))
+        made = tempfile.mkdtemp(prefix="stowplan-", dir=usual)
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="stowplan-", dir=str(place)))
+        made = tempfile.mkdtemp(prefix="stowplan-", dir=str(place))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 def unpack(

@@ -13,6 +13,8 @@ from typing import Final
 import pytest
 import requests
 
+from executor.artifacts.code import archive_code
+from executor.artifacts.remote import Remote
 from executor.artifacts.store import ArtifactStore
 from executor.errors import ArtifactStoreRefused, ArtifactStoreUnavailable, ExecutorError, exit_code
 from tests.s3 import Server, s3_server
@@ -92,14 +94,36 @@ def test_the_default_is_below_the_state_of_the_project(tmp_path: Path) -> None:
 
 
 def test_a_bucket_signs_urls_that_need_no_login(bucket: Server, tmp_path: Path) -> None:
-    store = ArtifactStore(tmp_path, "s3://bucket/signed")
+    url = f"s3://bucket/{tmp_path.name}"
     (tmp_path / "given").write_bytes(b"code")
-    store.put(NAME, tmp_path / "given")
-    url = store.signed(NAME)
-    assert url is not None
-    assert url.startswith(f"{bucket.url}/bucket/signed/{NAME}?")
-    assert requests.get(url, timeout=30).content == b"code"
-    assert "planted-secret-of-s3" not in url
+    ArtifactStore(tmp_path, url).put(NAME, tmp_path / "given")
+    signed = Remote(url, url).signed(NAME, 60)
+    assert signed is not None
+    assert signed.startswith(f"{bucket.url}/bucket/{tmp_path.name}/{NAME}?")
+    assert requests.get(signed, timeout=30).content == b"code"
+    assert "planted-secret-of-s3" not in signed
+
+
+def test_a_url_that_leads_to_this_machine_is_none_for_a_container(
+    bucket: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bucket.port
+    assert ArtifactStore(tmp_path, "s3://bucket/x").signed(NAME) is None
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://storage.example.com")
+    signed = ArtifactStore(tmp_path, "s3://bucket/x").signed(NAME)
+    assert signed is not None
+    assert signed.startswith("https://storage.example.com/")
+
+
+def test_a_folder_in_a_project_is_no_code_of_it(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    (tmp_path / "given").write_bytes(b"x")
+    ArtifactStore(tmp_path, "kept/artifacts").put(NAME, tmp_path / "given")
+    done = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "?? given\n"
+    assert archive_code(tmp_path, tmp_path.parent / f"{tmp_path.name}.tar.gz").files == 1
 
 
 def test_a_bucket_that_does_not_exist_is_refused(bucket: Server, tmp_path: Path) -> None:
@@ -151,6 +175,8 @@ def test_what_has_to_be_installed_is_said(tmp_path: Path, url: str, extra: str) 
 _PUTS: Final = """
 import os, shutil, sys
 from pathlib import Path
+from executor.artifacts.code import archive_code
+from executor.artifacts.remote import Remote
 from executor.artifacts.store import ArtifactStore
 store = ArtifactStore(Path(sys.argv[1]), sys.argv[2] or None)
 
@@ -179,9 +205,9 @@ def test_a_kill_leaves_no_half_file_and_the_next_sweeps(tmp_path: Path) -> None:
     store.get(NAME, tmp_path / "got")
     assert (tmp_path / "got").read_bytes() == b"x" * 100_000
     folder = tmp_path / ".stowplan/artifacts"
-    assert [path.name for path in folder.iterdir() if path.name != "runs"] != []
+    assert len(list(folder.iterdir())) == 3
     store.put(NAME, given)
-    assert [path.name for path in folder.iterdir()] == ["runs"]
+    assert sorted(path.name for path in folder.iterdir()) == [".gitignore", "runs"]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from executor.bootstrap_file import bootstrap, bootstrap_digest
 from planner.values import Digest
 from tests.archives import HOSTILE, digest, file, tar
-from tests.bootstrap import PYTHONS, Bench, sha256
+from tests.bootstrap import OLD_PYTHONS, PYTHONS, Bench, sha256
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -67,6 +67,14 @@ def test_a_step_runs_in_every_python(tmp_path: Path, version: str, python: str) 
     assert bench.output(ran, "text") == "é".encode()
     raised = bench.run(bench.job("train:main", inputs={"n": {"value": "a"}, "text": {"value": ""}}))
     assert (raised.exit_code, raised.error["type"]) == (1, "TypeError")
+
+
+@pytest.mark.parametrize(("version", "python"), OLD_PYTHONS, ids=[version for version, _ in OLD_PYTHONS])
+def test_a_python_that_is_too_old_says_so(tmp_path: Path, version: str, python: str) -> None:
+    bench = Bench(tmp_path, python)
+    ran = bench.run(bench.job("train:main"))
+    assert (ran.exit_code, ran.result) == (78, None)
+    assert ran.stderr == f"stowplan: Python is 3.8 or newer, and this is {version} of {python}\n"
 
 
 def test_what_a_step_returned_is_the_input_of_another(bench: Bench) -> None:
@@ -256,6 +264,33 @@ def test_a_function_that_is_asked_to_end_cleans_up(bench: Bench) -> None:
     ran = bench.ended(process)
     assert (ran.exit_code, ran.stdout) == (143, "cleaned\n")
     assert ran.error["type"] == "Terminated"
+
+
+def test_a_function_that_is_asked_twice_still_cleans_up(bench: Bench) -> None:
+    bench.write(
+        "a.py",
+        "import os, sys, time\ndef run():\n    try:\n        print('ready', flush=True)\n"
+        "        time.sleep(600)\n    finally:\n        print('ending', flush=True)\n"
+        "        while not os.path.exists('go'):\n            time.sleep(0.01)\n"
+        "        print('cleaned', flush=True)\n",
+    )
+    process = bench.start(bench.job("a:run"))
+    assert process.stdout is not None
+    for line in ("ready\n", "ending\n"):
+        assert process.stdout.readline() == line
+        process.send_signal(signal.SIGTERM)
+    bench.write("go", "")
+    assert bench.ended(process).stdout == "cleaned\n"
+
+
+def test_a_function_that_is_interrupted_is_not_at_fault(bench: Bench) -> None:
+    bench.write("a.py", _WAITS)
+    process = bench.start(bench.job("a:run"))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    ran = bench.ended(process)
+    assert (ran.exit_code, ran.stdout, ran.error["type"]) == (130, "cleaned\n", "Interrupted")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
