@@ -34,7 +34,8 @@ class BuiltImage:
 
     `hash` is the image hash and `spec` the spec hash. `builds` says whether it was built: else it is a parent
     that is used as it is. `digest` is the registry's, None for an image that is in an engine alone. `code` is
-    the digest of the project's files in it, None without any. `result` is what came of it when the build was
+    the digest of the project's files in it, None without any; `bootstrap` says whether the file is in it that
+    runs steps. `result` is what came of it when the build was
     made, in `seconds`.
     """
 
@@ -47,6 +48,7 @@ class BuiltImage:
     digest: Digest | None = None
     platform: str | None = None
     code: Digest | None = None
+    bootstrap: bool = False
     result: str = ""
     seconds: float = 0.0
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from executor.apply.outcome import exit_code
+from executor.cli.naming import asked_build
 from executor.cli.options import FAILED, LOOKING
 from executor.cli.output import print_error, print_json, print_lines, print_markdown, print_note, print_yaml
 from executor.cli.progress import progress, waiting
@@ -40,9 +41,15 @@ def made(
     jobs: int,
     locked: bool,
     frozen: bool,
+    build: str | None,
+    prevent_reuse: bool,
     quiet: bool,
 ) -> Made:
-    """Plan, and have the images made; what goes on is shown. `quiet` says that only data are printed."""
+    """Plan, and have the images made; what goes on is shown. `quiet` says that only data are printed.
+
+    `build` is what the command line says of a build to take, which goes over what a run configuration says.
+    """
+    named = asked_build(project, pipeline, build, prevent_reuse=prevent_reuse)
     with waiting(LOOKING):
         planned = plan(
             project,
@@ -51,6 +58,7 @@ def made(
             engine=engine,
             locked=locked,
             frozen=frozen,
+            prevent_reuse=prevent_reuse,
             builders=builders,
         )
 
@@ -67,6 +75,7 @@ def made(
             engine=engine,
             jobs=jobs,
             renews=not (frozen or locked),
+            named=named,
             on_event=on_event,
             on_renewed=show_renewed,
         )
@@ -89,6 +98,14 @@ def show_made(result: Made, output: str) -> int:
 
             for note in made_plan.notes:
                 print_note(str(note))
+            for name, closest in result.closest.items():
+                # What is between an image and its own last build, `plan` and `diff` tell.
+                if (closest.pipeline, closest.stack, closest.image) != (
+                    made_plan.pipeline,
+                    made_plan.stack,
+                    name,
+                ):
+                    print_note(f"{name}: closest to it was {closest}")
             print_lines(outcome_lines(outcomes))
     if output not in ("json", "yaml"):
         for item in outcomes:

@@ -123,6 +123,14 @@ def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             callback=_format_or_file,
             help="What to print the build as, or a file (.json, .yaml, .yml) to export it to.",
         ),
+        "build": click.option(
+            "--build",
+            metavar="ID|FILE",
+            help="Take this build as it is, and build nothing: its id, or a file that it was exported to.",
+        ),
+        "prevent-reuse": click.option(
+            "--prevent-build-reuse", "prevent_reuse", is_flag=True, help="Build each image anew."
+        ),
         "jobs": click.option(
             "--jobs",
             type=click.IntRange(1, 64),

@@ -54,6 +54,7 @@ def build_data(build: Build) -> dict[str, Any]:
                 "digest": str(image.digest) if image.digest else None,
                 "platform": image.platform,
                 "code": str(image.code) if image.code else None,
+                "bootstrap": image.bootstrap,
                 "result": image.result,
                 "seconds": image.seconds,
             }
@@ -129,6 +130,7 @@ def _image(data: Mapping[str, Any]) -> BuiltImage:
         None if data["digest"] is None else Digest.parse(data["digest"]),
         None if data["platform"] is None else _text(data["platform"]),
         None if data["code"] is None else Digest.parse(data["code"]),
+        bool(data["bootstrap"]),
         _text(data["result"]),
         float(data["seconds"]),
     )

@@ -13,13 +13,14 @@ import sqlite3
 from attrs import evolve
 
 from executor.records.images import UnreadableImage, image_of_text, unpack
+from planner.compare.nearest import Candidate
 from planner.compare.presence import History, Recorded
 from planner.files.tree import Tree
 from planner.image.plan import ImagePlan
 from planner.immutable import frozen
 from planner.values import Digest
 
-__all__ = ["Known", "known", "newest", "plan_of", "recorded", "references", "spec_hashes"]
+__all__ = ["Known", "candidates", "known", "newest", "plan_of", "recorded", "references", "spec_hashes"]
 
 
 @frozen
@@ -112,6 +113,21 @@ def plan_of(database: sqlite3.Connection, number: int, trees: dict[Digest, Tree]
     if str(image.hash) != of:
         raise UnreadableImage("its hash is not that of its content")
     return image
+
+
+def candidates(database: sqlite3.Connection, most: int, before: int | None) -> tuple[Candidate, ...]:
+    """See `Records.candidates`."""
+    rows = database.execute(
+        "SELECT max(id), pipeline, stack FROM present_builds WHERE ?1 IS NULL OR id <= ?1"
+        " GROUP BY hash ORDER BY max(id) DESC LIMIT ?2",
+        (before, most),
+    ).fetchall()
+    trees: dict[Digest, Tree] = {}
+    found = []
+    for number, pipeline, stack in rows:
+        with contextlib.suppress(UnreadableImage):
+            found.append(Candidate(number, pipeline, stack, plan_of(database, number, trees)))
+    return tuple(found)
 
 
 def spec_hashes(database: sqlite3.Connection) -> dict[int, str]:

@@ -30,9 +30,19 @@ from executor.records.database import (
     storable_text,
 )
 from executor.records.documents import UnreadableBuild
-from executor.records.history import Known, known, newest, plan_of, recorded, references, spec_hashes
+from executor.records.history import (
+    Known,
+    candidates,
+    known,
+    newest,
+    plan_of,
+    recorded,
+    references,
+    spec_hashes,
+)
 from executor.records.images import UnreadableImage, image_text, pack, trees_of
 from planner.build import Build
+from planner.compare.nearest import Candidate
 from planner.compare.presence import Recorded
 from planner.errors import Place, Problem
 from planner.files.tree import Tree
@@ -213,6 +223,22 @@ class Records:
         """
         names = None if images is None else frozenset(images)
         return self._planning(lambda database: _last_plans(database, pipeline, stack, names), {})
+
+    def candidates(self, most: int, before: int | None = None) -> tuple[Candidate, ...]:
+        """The images that were there last, each once: `most` at most, up to the record of a number.
+
+        One that cannot be read is left out.
+        """
+        return self._planning(lambda database: candidates(database, most, before), ())
+
+    def last_number(self) -> int:
+        """The number of the newest record; 0 without any."""
+
+        def look(database: sqlite3.Connection) -> int:
+            (number,) = database.execute("SELECT ifnull(max(id), 0) FROM builds").fetchone()
+            return int(number)
+
+        return self._planning(look, 0)
 
     def delete(self, number: int) -> bool:
         """Forget one build; whether there was one. Trees that no other record needs go with it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,11 +15,16 @@ from executor.config.project import Project
 from executor.errors import ExecutorError
 from executor.records.store import Records
 from executor.workflow.locks import renew
+from executor.workflow.named import compared, take_build
 from executor.workflow.plans import Planned
+from executor.workflow.reports import MISSED, closest_to
 from planner.build import Build, BuiltImage, build_id, included_code
+from planner.compare.actions import Action
 from planner.compare.changes import Change
-from planner.image.plan import BuildPlan
+from planner.compare.nearest import Nearest
+from planner.image.plan import BuildPlan, Note
 from planner.immutable import frozen
+from planner.values import FrozenMapping
 
 if TYPE_CHECKING:
     from executor.engines.protocol import Engine
@@ -33,14 +38,18 @@ OnRenewed = Callable[[tuple[Change, ...]], None]
 class Made:
     """What came of a plan: its outcomes, and the build, if all of its images are there.
 
-    `renewed` is what was brought up to date in the lock before. `error` is why the build could not be noted.
+    `renewed` is what was brought up to date in the lock before. `notes` are about a build that was named.
+    `error` is why the build could not be noted.
     """
 
     planned: Planned
     outcomes: tuple[Outcome, ...]
     build: Build | None = None
     renewed: tuple[Change, ...] = ()
+    notes: tuple[Note, ...] = ()
     error: ExecutorError | None = None
+    closest: Mapping[str, Nearest] = FrozenMapping()
+    """What had been there and was closest to an image that was built, by the image's name."""
 
 
 def make_build(
@@ -50,6 +59,7 @@ def make_build(
     engine: Engine | Callable[[], Engine] | None = None,
     jobs: int = 2,
     renews: bool = True,
+    named: Build | None = None,
     on_event: OnEvent = lambda _: None,
     on_renewed: OnRenewed = lambda _: None,
 ) -> Made:
@@ -58,24 +68,36 @@ def make_build(
     Unless it `renews`, a stale lock is left as it is; `on_renewed` is told what was changed in it, before
     anything is built. The build is noted in one transaction, after the last image: an interruption before
     that loses nothing but the note, which the next call writes. For the rest see `apply`.
+
+    A build that is `named` is taken as it is: nothing is built, and the lock is left alone. ExecutorError if
+    it cannot be taken.
     """
+    if named is not None:
+        taken = compared(named, planned)
+        build, outcomes = take_build(project, taken, engine)
+        plan = evolve(taken.plan, notes=(*taken.plan.notes, *taken.notes))
+        return Made(evolve(planned, plan=plan), outcomes, build, notes=taken.notes)
     renewed = renew(project, planned.lock, planned.plan, planned.source) if renews else ()
     if renewed:
         on_renewed(renewed)
+    records = Records(project.root)
+    last = records.last_number()
     started = time.monotonic()
     outcomes = apply(
         planned.plan, planned.facts, root=project.root, engine=engine, jobs=jobs, on_event=on_event
     )
-    made = Made(planned, outcomes, renewed=renewed)
+    seconds = round(time.monotonic() - started, 3)
+    missed = {item.name for item in outcomes if item.action is Action.BUILD and item.code in MISSED}
+    closest = closest_to([image for image in planned.plan.images if image.name in missed], records, last)
+    made = Made(planned, outcomes, renewed=renewed, closest=closest)
     if any(item.error is not None for item in outcomes):
         return made
-    build = build_from(planned.plan, outcomes, seconds=round(time.monotonic() - started, 3))
+    build = build_from(planned.plan, outcomes, seconds=seconds)
     try:
         again = any(item.result is Result.BUILT for item in outcomes)
-        build = Records(project.root).note_build(build, again=again)
+        return evolve(made, build=records.note_build(build, again=again))
     except ExecutorError as error:
-        return Made(planned, outcomes, renewed=renewed, error=error)
-    return Made(planned, outcomes, build, renewed)
+        return evolve(made, error=error)
 
 
 def build_from(plan: BuildPlan, outcomes: Sequence[Outcome], *, seconds: float) -> Build:
@@ -91,6 +113,7 @@ def build_from(plan: BuildPlan, outcomes: Sequence[Outcome], *, seconds: float) 
             outcome.digest,
             image.platform,
             included_code(image),
+            image.checkout.bootstrap is not None,
             outcome.result.value,
             outcome.seconds,
         )
@@ -111,5 +134,6 @@ def build_from(plan: BuildPlan, outcomes: Sequence[Outcome], *, seconds: float) 
         plan.hash,
         engine,
         images,
-        specs=evolve(plan.spec, images=[image for image in plan.spec.images if image.name in running]),
+        plan.commit,
+        specs=evolve(plan.spec, images=[each for each in plan.spec.images if each.name in running]),
     )

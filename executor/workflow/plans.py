@@ -21,7 +21,7 @@ from executor.state import read_lock
 from planner.compare.changes import Change, diff
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.facts.facts import Facts
-from planner.image.plan import BuildPlan, NamedSpec, PlanSpec
+from planner.image.plan import BuildPlan, ImagePlan, NamedSpec, PlanSpec
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, Lock, Pins, PipelineSource
 from planner.pipeline import Pipeline
@@ -64,13 +64,15 @@ def plan(
     frozen: bool = False,
     locked: bool = False,
     offline: bool = False,
+    prevent_reuse: bool = False,
     builders: frozenset[str] = frozenset(BUILDERS),
 ) -> Planned:
     """Observe and plan one pipeline on one stack, with the pins of the project's lock.
 
     With `frozen` the specs of the lock are taken as they are; with `locked` a lock that is not what was
     planned is refused. Both need a lock. With `offline`, and with `locked`, no registry is asked for what
-    the lock does not pin. `builders` are those that may build the images.
+    the lock does not pin. With `prevent_reuse` each image is to be built anew. `builders` are those that may
+    build the images.
     """
     lock = required_lock(project) if frozen or locked else read_lock(project.root)
     pins = Pins(lock or Lock())
@@ -88,7 +90,16 @@ def plan(
         )
     refuse_unresolved([made.spec])
     notes = tuple(evolve(note, where=project.located(note.where)) for note in made.notes)
-    return Planned(evolve(made, notes=(*given.notes, *notes)), facts, lock, given.source)
+    images = map(_built_anew, made.images) if prevent_reuse else made.images
+    return Planned(
+        evolve(made, images=tuple(images), notes=(*given.notes, *notes)), facts, lock, given.source
+    )
+
+
+def _built_anew(image: ImagePlan) -> ImagePlan:
+    """The image with `prevent_build_reuse`, which says nothing of what it is."""
+    parent = None if image.parent is None else _built_anew(image.parent)
+    return evolve(image, parent=parent, destination=evolve(image.destination, prevent_reuse=True))
 
 
 def spec(

@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import evolve
+
 from executor import limits
 from executor.apply.presence import presence, with_registry
 from executor.config.project import Project
 from executor.records.store import Records
 from executor.workflow.plans import Planned, stale
-from planner.compare.actions import Action, decide
+from planner.compare.actions import Action, Decision, decide
 from planner.compare.changes import Change, diff_images
 from planner.compare.layers import rebuilt_layers
+from planner.compare.named_build import NamedBuild, named_decision
+from planner.compare.nearest import Nearest, nearest
 from planner.compare.report import LockState, Report
+from planner.image.plan import ImagePlan
 from planner.lock.lock import Lock
 
-__all__ = ["report"]
+__all__ = ["MISSED", "closest_to", "named_report", "report"]
+
+MISSED: Final = frozenset({"changed", "never-built"})
+"""The codes of decisions to build an image because there is none like it."""
+
+# Reading and comparing one takes about a millisecond.
+_CANDIDATES: Final = 20
+_COMPARED: Final = 20
+
+
+def named_report(planned: Planned, named: NamedBuild) -> Report:
+    """What taking a named build would do: nothing, if its images are still there. Nobody is asked."""
+    plan = evolve(named.plan, notes=(*named.plan.notes, *named.notes))
+    decisions = {
+        image.name: Decision(Action.REUSE, "not-needed", "nothing that is built on it has to be built")
+        if built is None
+        else named_decision(built, named.build)
+        for image, built in zip(plan.images, named.images, strict=True)
+    }
+    since_lock, state = _since_lock(planned)
+    return Report(plan, decisions, since_lock, lock=state)
+
+
+def _since_lock(planned: Planned) -> tuple[tuple[Change, ...], LockState]:
+    lock, made = planned.lock or Lock(), planned.plan
+    locked = lock.plan(made.pipeline, made.stack)
+    changes = stale(lock, made.spec) if locked is not None else ()
+    return changes, LockState.MISSING if locked is None else LockState.STALE if changes else LockState.FRESH
 
 
 def report(project: Project, planned: Planned, *, engine_name: str = "", offline: bool = False) -> Report:
@@ -43,7 +78,25 @@ def report(project: Project, planned: Planned, *, engine_name: str = "", offline
             since_build += diff_images(before, image)
         if decisions[image.name].action is Action.BUILD:
             rebuilt[image.name] = rebuilt_layers(before, image)
-    locked = lock.plan(made.pipeline, made.stack)
-    since_lock = stale(lock, made.spec) if locked is not None else ()
-    state = LockState.MISSING if locked is None else LockState.STALE if since_lock else LockState.FRESH
-    return Report(made, decisions, since_lock, tuple(since_build), rebuilt, state)
+    since_lock, state = _since_lock(planned)
+    missed = [
+        image
+        for image in made.images
+        if decisions[image.name].action is Action.BUILD and decisions[image.name].code in MISSED
+    ]
+    closest = closest_to(missed, Records(project.root))
+    return Report(made, decisions, since_lock, tuple(since_build), rebuilt, state, closest)
+
+
+def closest_to(
+    images: Sequence[ImagePlan], records: Records, before: int | None = None
+) -> dict[str, Nearest]:
+    """What was there and is closest to each of some images, by their names; of the first few images.
+
+    Where nothing is missed, nothing is looked up. `before` is the number of the last record that counts.
+    """
+    if not images:
+        return {}
+    candidates = records.candidates(_CANDIDATES, before)
+    found = {image.name: nearest(image, candidates) for image in images[:_COMPARED]}
+    return {name: each for name, each in found.items() if each is not None}

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from planner.compare.actions import Action, Decision
 from planner.compare.changes import Change
+from planner.compare.nearest import Nearest
 from planner.image.plan import BuildPlan
 from planner.immutable import frozen
 from planner.values import FrozenMapping
@@ -37,6 +38,8 @@ class Report:
     since_build: tuple[Change, ...] = ()
     rebuilt: Mapping[str, tuple[str, ...]] = FrozenMapping()
     lock: LockState = LockState.FRESH
+    closest: Mapping[str, Nearest] = FrozenMapping()
+    """What was there and is closest to an image that has to be built, by the image's name."""
 
     @cached_property
     def changes(self) -> tuple[tuple[str, Change], ...]:

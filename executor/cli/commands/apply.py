@@ -15,7 +15,19 @@ __all__ = ["COMMANDS"]
 
 @click.command("apply")
 @click.argument("source", required=False)
-@options("project", "config", "stack", "engine", "python", "jobs", "output", "locked", "frozen")
+@options(
+    "project",
+    "config",
+    "stack",
+    "engine",
+    "python",
+    "jobs",
+    "output",
+    "locked",
+    "frozen",
+    "build",
+    "prevent-reuse",
+)
 def apply_command(
     source: str | None,
     jobs: int,
@@ -26,6 +38,8 @@ def apply_command(
     output: str,
     locked: bool,
     frozen: bool,
+    build: str | None,
+    prevent_reuse: bool,
 ) -> int:
     """Build what no engine, registry or ledger has, push it, and record it.
 
@@ -42,6 +56,8 @@ def apply_command(
         jobs=jobs,
         locked=locked,
         frozen=frozen,
+        build=build,
+        prevent_reuse=prevent_reuse,
         quiet=output == "json",
     )
     return show_made(result, output)

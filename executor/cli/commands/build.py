@@ -18,7 +18,18 @@ __all__ = ["COMMANDS"]
 
 @click.command()
 @click.argument("source", required=False)
-@options("project", "config", "stack", "engine", "python", "jobs", "output-file", "locked", "frozen")
+@options(
+    "project",
+    "config",
+    "stack",
+    "engine",
+    "python",
+    "jobs",
+    "output-file",
+    "locked",
+    "frozen",
+    "prevent-reuse",
+)
 def build(
     source: str | None,
     jobs: int,
@@ -29,6 +40,7 @@ def build(
     output: str,
     locked: bool,
     frozen: bool,
+    prevent_reuse: bool,
 ) -> int:
     """Make a build ahead of a run: what `apply` does, and the id of the build that it comes to."""
     loaded = loaded_project(project)
@@ -41,6 +53,8 @@ def build(
         jobs=jobs,
         locked=locked,
         frozen=frozen,
+        build=None,
+        prevent_reuse=prevent_reuse,
         quiet=output in ("json", "yaml"),
     )
     if result.build is None:

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
+from executor.cli.naming import asked_build
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
 from executor.config.source import chosen
 from executor.engines.names import asked_engine, possible_builders
+from executor.workflow.named import compared
 from executor.workflow.plans import plan
-from executor.workflow.reports import report
+from executor.workflow.reports import named_report, report
 
 __all__ = ["COMMANDS"]
 
@@ -20,7 +22,18 @@ __all__ = ["COMMANDS"]
 @click.command("plan")
 @click.argument("source", required=False)
 @options(
-    "project", "config", "stack", "engine", "python", "output", "locked", "frozen", "offline", "detailed"
+    "project",
+    "config",
+    "stack",
+    "engine",
+    "python",
+    "output",
+    "locked",
+    "frozen",
+    "offline",
+    "detailed",
+    "build",
+    "prevent-reuse",
 )
 def plan_command(
     source: str | None,
@@ -33,6 +46,8 @@ def plan_command(
     frozen: bool,
     offline: bool,
     detailed_exitcode: bool,
+    build: str | None,
+    prevent_reuse: bool,
 ) -> int:
     """Say what would be built, and why. Builds nothing.
 
@@ -41,17 +56,23 @@ def plan_command(
     """
     loaded = loaded_project(project)
     with waiting(LOOKING):
+        pipeline = chosen(loaded, source, config)
+        named = asked_build(loaded, pipeline, build, prevent_reuse=prevent_reuse)
         planned = plan(
             loaded,
-            chosen(loaded, source, config),
+            pipeline,
             loaded.stack(stack),
             engine=engine_chooser(engine),
             locked=locked,
             frozen=frozen,
             offline=offline,
+            prevent_reuse=prevent_reuse,
             builders=possible_builders(engine),
         )
-        made = report(loaded, planned, engine_name=asked_engine(engine) or "", offline=offline)
+        if named is not None:
+            made = named_report(planned, compared(named, planned))
+        else:
+            made = report(loaded, planned, engine_name=asked_engine(engine) or "", offline=offline)
     match output:
         case "json":
             from executor.cli.render.data import report_data  # noqa: PLC0415  # only what is printed

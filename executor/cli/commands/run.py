@@ -12,6 +12,7 @@ from executor.cli.options import engine_chooser, loaded_project, options
 from executor.cli.output import print_error, print_json, print_lines, print_note
 from executor.cli.running import running
 from executor.engines.names import possible_builders
+from executor.errors import UsageError
 from executor.run.outcome import exit_code
 from executor.workflow.runs import Images, Ran, check_runnable, run_pipeline, runs_locally
 
@@ -30,7 +31,9 @@ _BUILD_JOBS: Final = 2
 @click.option(
     "--rerun-failed", is_flag=True, help="Carry on the newest run: what had succeeded does not run again."
 )
-@options("project", "config", "stack", "engine", "python", "output", "locked", "frozen")
+@options(
+    "project", "config", "stack", "engine", "python", "output", "locked", "frozen", "build", "prevent-reuse"
+)
 def run_command(
     source: str | None,
     jobs: int,
@@ -43,6 +46,8 @@ def run_command(
     output: str,
     locked: bool,
     frozen: bool,
+    build: str | None,
+    prevent_reuse: bool,
 ) -> int:
     """Run the steps of a pipeline in the order of their data, each in a container of its image.
 
@@ -55,7 +60,10 @@ def run_command(
     pipeline = chosen.pipeline
     check_runnable(loaded, pipeline)
     images: Images | None = None
-    if not local and not runs_locally(pipeline, on):
+    if local and build is not None:
+        raise UsageError.of("command line", "--build and --local contradict", "leave out one of them")
+    named = build is not None or chosen.build is not None
+    if not local and (named or not runs_locally(pipeline, on)):
         result = made(
             loaded,
             chosen,
@@ -65,8 +73,12 @@ def run_command(
             jobs=_BUILD_JOBS,
             locked=locked,
             frozen=frozen,
+            build=build,
+            prevent_reuse=prevent_reuse,
             quiet=output == "json",
         )
+        for note in result.notes:
+            print_note(str(note))
         if any(item.error is not None for item in result.outcomes):
             return show_made(result, output)
         if result.error is not None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from executor.workflow.builds import Made
     from executor.workflow.locks import Comparison, LockCheck
     from executor.workflow.outdated import Outdated
+    from planner.compare.nearest import Nearest
     from planner.requirements.packages import Package
     from planner.requirements.why import Chain
 
@@ -77,6 +78,7 @@ def _summary(report: Report, image: ImagePlan) -> dict[str, Any]:
         "verified": decision.verified,
         "reference": image.reference,
         "rebuilt": list(report.rebuilt.get(image.name, ())),
+        "closest": _nearest_data(report.closest.get(image.name)),
         "delivery": _delivery_data(image.delivery),
     }
 
@@ -89,6 +91,19 @@ def _delivery_data(delivery: Delivery | None) -> dict[str, Any] | None:
         "kind": delivery.kind.value,
         "reason": delivery.reason,
         "repository": asdict(delivery.repository) if delivery.repository else None,
+    }
+
+
+def _nearest_data(closest: Nearest | None) -> dict[str, Any] | None:
+    """What was there and is closest to an image."""
+    if closest is None:
+        return None
+    return {
+        "record": closest.record,
+        "pipeline": closest.pipeline,
+        "stack": closest.stack,
+        "image": closest.image,
+        "changes": [change_data(change) for change in closest.changes],
     }
 
 
@@ -202,6 +217,7 @@ def outcome_data(made: Made) -> dict[str, Any]:
                 "pushed": item.pushed,
                 "verified": item.verified,
                 "seconds": item.seconds,
+                "closest": _nearest_data(made.closest.get(item.name)),
                 "error": [problem_data(problem) for problem in item.error.problems] if item.error else None,
             }
             for item in made.outcomes

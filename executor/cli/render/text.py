@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from executor.apply.outcome import Outcome, Result
 from planner.compare.actions import Action, Decision
+from planner.compare.nearest import Nearest
 from planner.compare.report import LockState, Report
 from planner.image.plan import ImagePlan
 from planner.image.use import ORCHESTRATOR
@@ -98,12 +99,21 @@ def why(report: Report, name: str) -> Iterator[str]:
         if change.image == name:
             only_lock = since == "lock" and change not in report.since_build
             yield f"{change.text} (since the lock)" if only_lock else change.text
+    closest = report.closest.get(name)
+    if closest is not None and not _is_last(report, name, closest):
+        yield f"closest: {closest}"
     rebuilt = report.rebuilt.get(name, ())
     if rebuilt and decision.action is Action.BUILD:
         image = report.plan.image(name)
         sizes = _downloads(image) if image else {}
         layers = (f"{layer} ({sizes[layer]})" if layer in sizes else layer for layer in rebuilt)
         yield f"builds layers: {', '.join(layers)}"
+
+
+def _is_last(report: Report, name: str, closest: Nearest) -> bool:
+    """Whether it is the last build of the image itself, or no closer: what changed since that is said."""
+    since = sum(change.image == name and change.field != "steps" for change in report.since_build)
+    return bool(since) and len(closest.changes) >= since
 
 
 def _downloads(image: ImagePlan) -> dict[str, str]:

@@ -1,0 +1,147 @@
+"""A named build taken for a plan: found, looked at where its images are, and noted as used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
+
+from executor import limits
+from executor.apply.outcome import Outcome, Result
+from executor.config.project import Project
+from executor.errors import ExecutorError, UsageError
+from executor.records.documents import UnreadableBuild, build_of
+from executor.records.store import Records
+from executor.workflow.build_files import named_build
+from executor.workflow.plans import Planned
+from planner.build import Build, BuiltImage
+from planner.compare.actions import Action
+from planner.compare.named_build import NamedBuild, compare_build
+from planner.errors import Place, Problem
+from planner.image.plan import ImagePlan
+from planner.values import ImageRef
+
+if TYPE_CHECKING:
+    from executor.engines.protocol import Engine
+
+__all__ = ["compared", "given_build", "take_build"]
+
+
+def given_build(project: Project, given: str | Mapping[str, Any]) -> Build:
+    """The build that is asked for: its id, the start of one, a file, or what such a file holds.
+
+    ExecutorError if there is none.
+    """
+    if isinstance(given, str):
+        return named_build(Records(project.root), given)
+    try:
+        return build_of(given, given.get("specs", ()))
+    except UnreadableBuild as error:
+        found = f"holds no build that can be read: {error}"
+        raise UsageError.of("build", found, "name a build by its id") from None
+
+
+def compared(build: Build, planned: Planned) -> NamedBuild:
+    """The build compared with a plan. ExecutorError if it cannot be taken for it."""
+    named = compare_build(build, planned.plan)
+    if named.problems:
+        raise ExecutorError(named.problems)
+    return named
+
+
+def take_build(
+    project: Project, named: NamedBuild, engine: Engine | Callable[[], Engine] | None
+) -> tuple[Build, tuple[Outcome, ...]]:
+    """Look that the images of a build are there, and note that it was used; the outcome of each image.
+
+    ExecutorError if an image is gone, or something else is in its place.
+    """
+    build = named.build
+    locals_ = [image for image in build.images if image.is_local]
+    used = ""
+    if locals_:
+        from executor.engines.select import choose  # noqa: PLC0415  # what is in a registry needs no engine
+
+        chosen = choose() if engine is None else engine() if callable(engine) else engine
+        used = chosen.name
+        if used != build.engine:
+            found = f"its images are in {build.engine}, and {used} is used"
+            fix = f"use --engine {build.engine}, or make a build with {used}"
+            raise _problem(build, found, fix, "build-other-engine")
+        problems = [problem for image in locals_ for problem in _local(build, image, chosen)]
+        if problems:
+            raise ExecutorError(problems)
+    verified = _in_registries(build)
+    records = Records(project.root)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    noted = records.note_build(evolve(build, used=now))
+    outcomes = (
+        _outcome(planned, built, build, used, verified)
+        for planned, built in zip(named.plan.images, named.images, strict=True)
+    )
+    return noted, tuple(outcomes)
+
+
+def _problem(build: Build, found: str, fix: str, code: str) -> ExecutorError:
+    return ExecutorError([Problem(Place(file=f"build {build.id}"), found, fix, code)])
+
+
+def _local(build: Build, image: BuiltImage, engine: Engine) -> Iterator[Problem]:
+    """What is wrong with an image that an engine should have."""
+    info = engine.inspect(image.reference)
+    fix = "make a build with `stowplan build`, or name another: see `stowplan builds list`"
+    where = Place(file=f"build {build.id}")
+    if info is None:
+        found = f"its image {image.reference} is no longer in {engine.name}"
+        yield Problem(where, found, fix, "build-image-gone")
+    elif info.mark != image.hash:
+        found = f"what {engine.name} has as {image.reference} is another image"
+        yield Problem(where, found, fix, "build-image-gone")
+
+
+def _in_registries(build: Build) -> dict[str, bool]:
+    """Whether registries say that they have the images, by reference. ExecutorError if one is gone."""
+    pushed = [image for image in build.images if image.builds and not image.is_local]
+    if not pushed:
+        return {}
+    from executor.registry.lookup import Found, Missing, Question, heads  # noqa: PLC0415  # as above
+
+    questions = {image.reference: Question(ImageRef.parse(image.pinned), None) for image in pushed}
+    told = heads(questions.values(), timeout=limits.REGISTRY_SECONDS)
+    gone = [name for name, question in questions.items() if isinstance(told[question], Missing)]
+    if gone:
+        fix = "make a build with `stowplan build`, or name another: see `stowplan builds list`"
+        raise ExecutorError(
+            Problem(
+                Place(file=f"build {build.id}"),
+                f"the registry no longer has its image {name}",
+                fix,
+                "build-image-gone",
+            )
+            for name in gone
+        )
+    return {name: isinstance(told[question], Found) for name, question in questions.items()}
+
+
+def _outcome(
+    planned: ImagePlan, built: BuiltImage | None, build: Build, engine: str, verified: Mapping[str, bool]
+) -> Outcome:
+    if built is None:
+        words = f"build {build.id} was named"
+        return Outcome(
+            planned.name, planned.hash, Action.REUSE, Result.REUSED, planned.reference, "not-needed", words
+        )
+    return Outcome(
+        planned.name,
+        built.hash,
+        Action.REUSE if built.builds else Action.PARENT,
+        Result.REUSED if built.builds else Result.PARENT,
+        built.pinned,
+        "named-build",
+        f"build {build.id} was named",
+        built.digest,
+        verified=verified.get(built.reference, True),
+        engine=engine,
+    )
