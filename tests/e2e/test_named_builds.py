@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -165,3 +166,53 @@ def test_a_second_clone_builds_nothing_that_the_registry_has(
     # The images were not even pulled.
     for image in first["images"]:
         assert tags.engine.inspect(image["reference"]) is None
+
+
+def write_step(project: Project, base: str, word: str) -> None:
+    """A pipeline of one function, which is in its image, and prints a word and its Python."""
+    project.write({
+        "stowplan.toml": f"""
+            [pipeline.p]
+            steps = ["say"]
+            settings.docker = {{ parent_image = "{base}" }}
+            [pipeline.p.step.say]
+            function = "pipe:say"
+            """,
+        "pipe.py": f"""
+            import sys
+
+
+            def say():
+                print("{word}", "in", sys.executable)
+            """,
+    })  # fmt: skip
+
+
+def test_a_run_of_a_named_build_runs_the_code_that_it_contains(
+    project: Project, base: str, engine: str
+) -> None:
+    del engine
+    write_step(project, base, "first")
+    first = project.ok("build", "p", "-o", "json").data
+    assert first["contains_code"]
+    write_step(project, base, "second")
+    old = project.ok("run", "p", "--build", first["id"])
+    assert "first in" in old.out + old.err
+    assert f"note: build {first['id']} contains code that is not the local code" in old.err
+    # Without a name, the local code runs: that is another image.
+    new = project.ok("run", "p")
+    assert "second in" in new.out + new.err
+    assert len(project.ok("builds", "list", "-o", "json").data["builds"]) == 2
+    assert project.run("run", "p", "--local", "--build", first["id"]).code == 64
+
+
+@pytest.mark.parametrize(
+    "variable", ["STOWPLAN_CONTAINER_PYTHON_EXECUTABLE", "ZENML_CONTAINER_PYTHON_EXECUTABLE"]
+)
+def test_a_function_is_run_by_the_python_that_is_named(
+    project: Project, base: str, engine: str, variable: str
+) -> None:
+    del engine
+    write_step(project, base, "run")
+    ran = project.ok("run", "p", env={variable: "python3"})
+    assert re.search(r"run in /.*/python3$", ran.out + ran.err, re.MULTILINE)
