@@ -43,7 +43,7 @@ from executor.records.history import (
 from executor.records.images import UnreadableImage, image_text, pack, trees_of
 from planner.build import Build
 from planner.compare.nearest import Candidate
-from planner.compare.presence import Recorded
+from planner.compare.presence import History, Recorded
 from planner.errors import Place, Problem
 from planner.files.tree import Tree
 from planner.image.plan import ImagePlan
@@ -56,6 +56,8 @@ _COLUMNS: Final = (
     "id, finished, seconds, pipeline, stack, image, hash, status, engine, reference, digest, pushed, error"
 )
 _SHORTEST_PREFIX: Final = 4
+# Of so many the closest to an image is looked for: reading and comparing one takes about a millisecond.
+CANDIDATES: Final = 20
 
 T = TypeVar("T")
 
@@ -88,10 +90,14 @@ class Record:
 
 @frozen
 class Survey:
-    """What the records say at one moment: `known` of planned images, `last` what was planned before."""
+    """What the records say at one moment: `known` of planned images, `last` what was planned before.
+
+    `candidates` are the images that were there last, where one that is planned has no record.
+    """
 
     known: Mapping[str, Known]
     last: Mapping[str, ImagePlan]
+    candidates: tuple[Candidate, ...] = ()
 
 
 class Records:
@@ -206,7 +212,11 @@ class Records:
 
         def look(database: sqlite3.Connection) -> Survey:
             told = _known(database, pipeline, stack, planned, engine)
-            return Survey(told, _last_plans(database, pipeline, stack, None))
+            missed = any(
+                each.history is not History.ELSEWHERE and each.recorded is None for each in told.values()
+            )
+            others = candidates(database, CANDIDATES, None) if missed else ()
+            return Survey(told, _last_plans(database, pipeline, stack, None), others)
 
         return self._planning(look, Survey(_unknown(planned), {}))
 
@@ -224,12 +234,12 @@ class Records:
         names = None if images is None else frozenset(images)
         return self._planning(lambda database: _last_plans(database, pipeline, stack, names), {})
 
-    def candidates(self, most: int, before: int | None = None) -> tuple[Candidate, ...]:
-        """The images that were there last, each once: `most` at most, up to the record of a number.
+    def candidates(self, before: int) -> tuple[Candidate, ...]:
+        """The images that were there last, each once: `CANDIDATES` at most, up to the record of a number.
 
         One that cannot be read is left out.
         """
-        return self._planning(lambda database: candidates(database, most, before), ())
+        return self._planning(lambda database: candidates(database, CANDIDATES, before), ())
 
     def last_number(self) -> int:
         """The number of the newest record; 0 without any."""

@@ -88,7 +88,9 @@ def make_build(
     )
     seconds = round(time.monotonic() - started, 3)
     missed = {item.name for item in outcomes if item.action is Action.BUILD and item.code in MISSED}
-    closest = closest_to([image for image in planned.plan.images if image.name in missed], records, last)
+    images = [image for image in planned.plan.images if image.name in missed]
+    # Where nothing was missed, nothing is looked up.
+    closest = closest_to(images, records.candidates(last)) if images else {}
     made = Made(planned, outcomes, renewed=renewed, closest=closest)
     if any(item.error is not None for item in outcomes):
         return made

@@ -16,7 +16,7 @@ from planner.compare.actions import Action, Decision, decide
 from planner.compare.changes import Change, diff_images
 from planner.compare.layers import rebuilt_layers
 from planner.compare.named_build import NamedBuild, named_decision
-from planner.compare.nearest import Nearest, nearest
+from planner.compare.nearest import Candidate, Nearest, nearest
 from planner.compare.report import LockState, Report
 from planner.image.plan import ImagePlan
 from planner.lock.lock import Lock
@@ -26,8 +26,7 @@ __all__ = ["MISSED", "closest_to", "named_report", "report"]
 MISSED: Final = frozenset({"changed", "never-built"})
 """The codes of decisions to build an image because there is none like it."""
 
-# Reading and comparing one takes about a millisecond.
-_CANDIDATES: Final = 20
+# Comparing one with all candidates takes some milliseconds.
 _COMPARED: Final = 20
 
 
@@ -84,19 +83,11 @@ def report(project: Project, planned: Planned, *, engine_name: str = "", offline
         for image in made.images
         if decisions[image.name].action is Action.BUILD and decisions[image.name].code in MISSED
     ]
-    closest = closest_to(missed, Records(project.root))
+    closest = closest_to(missed, survey.candidates)
     return Report(made, decisions, since_lock, tuple(since_build), rebuilt, state, closest)
 
 
-def closest_to(
-    images: Sequence[ImagePlan], records: Records, before: int | None = None
-) -> dict[str, Nearest]:
-    """What was there and is closest to each of some images, by their names; of the first few images.
-
-    Where nothing is missed, nothing is looked up. `before` is the number of the last record that counts.
-    """
-    if not images:
-        return {}
-    candidates = records.candidates(_CANDIDATES, before)
+def closest_to(images: Sequence[ImagePlan], candidates: Sequence[Candidate]) -> dict[str, Nearest]:
+    """What was there and is closest to each of some images, by their names; of the first few images."""
     found = {image.name: nearest(image, candidates) for image in images[:_COMPARED]}
     return {name: each for name, each in found.items() if each is not None}

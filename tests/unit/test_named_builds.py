@@ -237,19 +237,21 @@ def test_what_failed_is_no_candidate_and_what_was_built_later_does_not_count(tmp
     ):
         plan = plan_of(settings, name="other")
         records.add(record(plan, plan.images[0], status), plan.images[0])
-    found = closest_to([wanted], records)[wanted.name]
-    assert (found.record, found.pipeline) == (3, "other")
-    assert closest_to([wanted], records, 2)[wanted.name].record == 2
-    assert closest_to([wanted], records, 1) == {}
     assert records.last_number() == 3
+    found = closest_to([wanted], records.candidates(3))[wanted.name]
+    assert (found.record, found.pipeline) == (3, "other")
+    assert closest_to([wanted], records.candidates(2))[wanted.name].record == 2
+    assert closest_to([wanted], records.candidates(1)) == {}
 
 
-def test_where_nothing_is_missed_nothing_is_looked_up() -> None:
-    class Untouched:
-        def __getattribute__(self, name: str) -> Any:
-            raise AssertionError(name)
-
-    assert closest_to([], Untouched()) == {}  # type: ignore[arg-type]
+def test_where_nothing_is_missed_nothing_is_looked_up(tmp_path: Path) -> None:
+    records, plan = Records(tmp_path), plan_of(environment(A="1"))
+    (image,) = plan.images
+    other = one(environment(A="2"))
+    records.add(record(plan, image), image)
+    assert records.survey("training", "default", [image]).candidates == ()
+    (found,) = records.survey("training", "default", [other]).candidates
+    assert found.image.hash == image.hash
 
 
 def test_a_build_that_does_not_fit_is_an_error_with_all_that_is_wrong(tmp_path: Path) -> None:
