@@ -176,11 +176,10 @@ def _obstacles(
         fix = "have git look at them: `git update-index --no-assume-unchanged --no-skip-worktree`"
         yield _Obstacle("git was told not to look at", fix, state.unseen)
     if state.submodules:
-        fix = "allow the artifact store"
-        yield _Obstacle("a download does not have the files of submodules", fix, state.submodules)
+        yield _Obstacle("a download leaves out submodules", "use an artifact store", state.submodules)
     if state.converted:
-        fix = "take that from .gitattributes"
-        yield _Obstacle("by .gitattributes not in a download as in the checkout", fix, state.converted)
+        fix = "take that out of .gitattributes"
+        yield _Obstacle("changed by .gitattributes in a download", fix, state.converted)
     if found is not None and not any(remote.has_commit for remote in found[1]):
         names = " or ".join(remote.name for remote in found[1])
         at = f"the commit {state.commit[:12]}" + (f" of {state.branch}" if state.branch else "")

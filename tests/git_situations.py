@@ -569,7 +569,7 @@ def _with_submodule(top: Path, path: str) -> Path:
     return _pushed(top)
 
 
-_OF_SUBMODULES: Final = ("a download does not have the files of submodules: lib", "allow the artifact store")
+_OF_SUBMODULES: Final = ("a download leaves out submodules: lib", "use an artifact store")
 
 
 @_copied("a submodule", *_OF_SUBMODULES)
@@ -621,8 +621,8 @@ def _attributes(place: Path, text: str) -> Path:
 
 
 _OF_ATTRIBUTES: Final = (
-    "by .gitattributes not in a download as in the checkout: model.bin",
-    "take that from .gitattributes",
+    "changed by .gitattributes in a download: model.bin",
+    "take that out of .gitattributes",
 )
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from executor.errors import ExecutorError
-from executor.observe.git import on_branches
+from executor.observe.git import Git, GitUnknown, refused, text_of
 from executor.state import read_lock
 from planner.errors import Place, PlannerError, Problem
 from planner.lock.lock import LOCK_NAME, Lock
 from planner.lock.text import loads
 
-__all__ = ["locks_of"]
+__all__ = ["locks_of", "on_branches"]
 
 
 def locks_of(root: Path) -> Mapping[str, Lock]:
@@ -42,4 +43,51 @@ def locks_of(root: Path) -> Mapping[str, Lock]:
             )
     if problems:
         raise ExecutorError(problems)
+    return found
+
+
+def on_branches(root: Path, name: str) -> Mapping[str, bytes]:
+    """A file of the project on every branch, local or remote-tracking: each content once, by one such branch.
+
+    None has it where the project is in no checkout. ExecutorError if git cannot tell.
+    """
+    real = os.path.realpath(root)
+    try:
+        return _on_branches(Git(real), name)
+    except GitUnknown as error:
+        above = (Path(real), *Path(real).parents)
+        if not any(os.path.lexists(each / ".git") for each in above):
+            return {}
+        raise ExecutorError.of("branches of the checkout", error.found, error.fix) from None
+
+
+def _on_branches(git: Git, name: str) -> dict[str, bytes]:
+    listed = git.read("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/", "refs/remotes/")
+    commits = [(line.partition(" ")[2], line.partition(" ")[0]) for line in listed.splitlines()]
+    if not commits:
+        return {}
+    prefix = git.read("rev-parse", "--show-prefix").removesuffix("\n")
+    if "\n" in prefix:
+        raise GitUnknown("the path of the project has a line end", "rename its directory")
+    by_commit = {commit: branch for branch, commit in reversed(commits)}
+    asked = "".join(f"{commit}:{prefix}{name}\n" for commit in by_commit)
+    done = git.run("cat-file", "--batch", stdin=asked.encode(errors="surrogateescape"))
+    if done.code:
+        raise refused(done, git.directory)
+    rest, found = done.stdout, dict[str, bytes]()
+    seen: set[bytes] = set()
+    for branch in by_commit.values():
+        # A file that is there: `<object> blob <size>`, its content, a line end. Else: `<what> missing`.
+        head, _, rest = rest.partition(b"\n")
+        words = head.split(b" ")
+        if len(words) != 3 or words[1] != b"blob":
+            if not head.endswith(b" missing"):
+                said = text_of(head)
+                raise GitUnknown(f"git cannot read {name} of {branch}: {said}", "see what `git fsck` says")
+            continue
+        size = int(words[2])
+        if words[0] not in seen:
+            found[branch] = rest[:size]
+            seen.add(words[0])
+        rest = rest[size + 1 :]
     return found

@@ -1,4 +1,4 @@
-"""What git says of the checkout that a project is in. Nothing is changed there, and nothing of it is run.
+"""Git, asked about a checkout. Nothing is changed there, and nothing of it is run.
 
 Whoever made a checkout wrote its configuration: it can name programs that `git status` starts (a file system
 monitor, filters of files, those of submodules), and remotes that a missing object is fetched from. None of
@@ -10,31 +10,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Final
 
-from attrs import Factory, define, evolve
+from attrs import Factory, define
 
 from executor import limits
 from executor.errors import ExecutorError, ProgramMissing
 from executor.process import Command, Completed, run
-from executor.state import STATE_DIRECTORY
-from planner.errors import PlannerError, Problem
-from planner.facts.code_state import CodeState, Remote
-from planner.immutable import frozen
-from planner.lock.lock import LOCK_NAME
 from planner.logins import without_logins
-from planner.repositories import without_account
 
-__all__ = ["IGNORE_UNTRACKED", "code_state", "on_branches"]
-
-IGNORE_UNTRACKED: Final = (
-    "STOWPLAN_CODE_REPOSITORY_IGNORE_UNTRACKED_FILES",
-    "ZENML_CODE_REPOSITORY_IGNORE_UNTRACKED_FILES",
-)
-_TRUE: Final = frozenset({"1", "on", "t", "true", "y", "yes"})
-_FALSE: Final = frozenset({"", "0", "f", "false", "n", "no", "off"})
+__all__ = ["Git", "GitUnknown", "refused", "text_of"]
 
 # What says where git finds its configuration and where a repository ends; a user's `safe.directory` may be
 # among it. Any other variable, such as GIT_DIR in a hook, is about another repository, or has git write.
@@ -60,18 +46,9 @@ _SAFE: Final = (
     "protocol.allow=never",
     "submodule.recurse=false",
 )
-_CONFIGURATION: Final = (
-    r"^(remote\..*\.(url|fetch)|url\..*\.insteadof|filter\..*\.(clean|smudge|process|required))$"
-)
-# What stowplan writes itself is no code, and a run that writes it would make the next one find a change.
-_OWN: Final = (f":(exclude){LOCK_NAME}", f":(exclude){STATE_DIRECTORY}")
-# Files that an archive has otherwise than the commit (gitattributes(5)): left out, filled in, or converted.
-_CONVERTED: Final = (":(attr:export-ignore)", ":(attr:export-subst)", ":(attr:ident)", ":(attr:eol=crlf)")
-_NAMED_CONVERSIONS: Final = ("filter", "working-tree-encoding")
-_LINK_TO_COMMIT: Final = "160000"
 
 
-class _Unknown(Exception):
+class GitUnknown(Exception):
     """Git cannot tell: why not, and what to do."""
 
     def __init__(self, found: str, fix: str) -> None:
@@ -79,41 +56,15 @@ class _Unknown(Exception):
         super().__init__(found)
 
 
-def code_state(root: Path, environ: Mapping[str, str] | None = None) -> CodeState:
-    """The state of the checkout that a directory is in; why there is none is an answer as well.
-
-    PlannerError if a variable that says what to ignore is neither true nor false.
-    """
-    ignores_untracked = _ignores_untracked(os.environ if environ is None else environ)
-    try:
-        return _state(_Git(os.path.realpath(root)), ignores_untracked=ignores_untracked)
-    except _Unknown as error:
-        return CodeState(error.found, error.fix)
-
-
-def _ignores_untracked(environ: Mapping[str, str]) -> bool:
-    for name in IGNORE_UNTRACKED:
-        value = environ.get(name)
-        if value is None:
-            continue
-        if value.strip().lower() in _TRUE:
-            return True
-        if value.strip().lower() not in _FALSE:
-            found = f"not true or false: {without_logins(value)!r}"
-            raise PlannerError([Problem.in_file(f"${name}", None, found, "set it to true, or unset it")])
-        return False
-    return False
-
-
 @define
-class _Git:
+class Git:
     """Git in one directory, which starts nothing that a configuration names."""
 
     directory: str
     settings: list[str] = Factory(lambda: list(_SAFE))
 
     def run(self, *words: str, stdin: bytes | None = None) -> Completed:
-        """What a command of git writes, however it ends. _Unknown if git cannot be run."""
+        """What a command of git writes, however it ends. GitUnknown if git cannot be run."""
         settings = [word for each in self.settings for word in ("-c", each)]
         command = Command(
             ("git", "--no-pager", "--no-optional-locks", *settings, *words),
@@ -125,25 +76,25 @@ class _Git:
             given = None if stdin is None else (stdin,)
             return run(command, stdin=given, timeout=limits.GIT_SECONDS)
         except ProgramMissing:
-            raise _Unknown("git is not installed", "install it") from None
+            raise GitUnknown("git is not installed", "install it") from None
         except ExecutorError as error:
             (problem, *_) = error.problems
-            raise _Unknown(f"git {problem.found}", problem.fix) from None
+            raise GitUnknown(f"git {problem.found}", problem.fix) from None
 
     def read(self, *words: str) -> str:
-        """What a command prints. _Unknown if it fails."""
+        """What a command prints. GitUnknown if it fails."""
         done = self.run(*words)
         if done.code:
-            raise _refused(done, self.directory)
-        return _text(done.stdout)
+            raise refused(done, self.directory)
+        return text_of(done.stdout)
 
 
-def _text(data: bytes) -> str:
+def text_of(data: bytes) -> str:
     """Paths as Python has them: what is not UTF-8 stays apart."""
     return data.decode(errors="surrogateescape")
 
 
-def _refused(done: Completed, directory: str) -> _Unknown:
+def refused(done: Completed, directory: str) -> GitUnknown:
     """Why git does nothing here."""
     words = done.stderr.strip()
     lines = words.splitlines() or [f"exit code {done.code}"]
@@ -153,247 +104,11 @@ def _refused(done: Completed, directory: str) -> _Unknown:
         path = re.search(r"'([^'\n]+)'", words)
         where = path[1] if path else directory
         fix = f"if you trust it: git config --global --add safe.directory {where}"
-        return _Unknown("git does not trust the checkout, which belongs to another user", fix)
+        return GitUnknown("git does not trust the checkout, which belongs to another user", fix)
     if "not a git repository" in words:
-        return _Unknown("the project is in no git checkout", "work in a clone of the repository")
+        return GitUnknown("the project is in no git checkout", "work in a clone of the repository")
     if "safe.bareRepository" in words:
-        return _Unknown("the project is in a bare repository", "work in a clone of the repository")
+        return GitUnknown("the project is in a bare repository", "work in a clone of the repository")
     if "unknown option" in words or "unknown switch" in words:
-        return _Unknown(f"this git is too old: {said}", "use git 2.18 or newer")
-    return _Unknown(f"git cannot read the checkout: {said}", "see what `git status` says")
-
-
-def _state(git: _Git, *, ignores_untracked: bool) -> CodeState:
-    bare, inside_git, inside, prefix = git.read(
-        "rev-parse", "--is-bare-repository", "--is-inside-git-dir", "--is-inside-work-tree", "--show-prefix"
-    ).split("\n", 3)
-    if inside != "true":
-        if bare != "true" and inside_git != "true":
-            found = "the files of the checkout are elsewhere, as core.worktree of its configuration says"
-            raise _Unknown(found, "unset core.worktree, or work in a clone of the repository")
-        what = "a bare repository" if bare == "true" else "the .git directory of a checkout"
-        raise _Unknown(f"the project is in {what}", "work in a clone of the repository")
-    prefix = prefix.removesuffix("\n")
-    configuration = _Configuration.of(git)
-    git.settings += configuration.without_filters()
-    untracked = "no" if ignores_untracked else "normal"
-    status = _Status.of(
-        git.read(
-            "status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--no-ahead-behind",
-            f"--untracked-files={untracked}", "--ignore-submodules=all", "--", ".", *_OWN,
-        ),
-        prefix,
-    )  # fmt: skip
-    top = git.directory[: len(git.directory) - len(prefix)] if prefix else git.directory
-    known = CodeState(
-        commit=status.commit,
-        subdirectory=prefix.removesuffix("/"),
-        branch=status.branch,
-        changed=status.changed,
-        untracked=status.untracked,
-        ignores_untracked=ignores_untracked,
-    )
-    if status.commit is None:
-        return evolve(known, remotes=configuration.remotes(top, ()))
-    having = git.read("for-each-ref", "--format=%(refname)", f"--contains={status.commit}", "refs/remotes/")
-    tree = git.run("rev-parse", "--verify", "--quiet", f"{status.commit}:./")
-    tracked = _Tracked.of(git)
-    return evolve(
-        known,
-        tree=_text(tree.stdout).strip() or None,
-        remotes=configuration.remotes(top, tuple(having.split())),
-        submodules=tracked.submodules,
-        unseen=tracked.unseen,
-        converted=_converted(git, tracked, prefix),
-    )
-
-
-@frozen
-class _Configuration:
-    """What a configuration says of remotes, of URLs that stand for others, and of filters, by its names."""
-
-    entries: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def of(cls, git: _Git) -> _Configuration:
-        """The configuration of a checkout."""
-        done = git.run("config", "-z", "--get-regexp", _CONFIGURATION)
-        # 1: nothing is like that.
-        if done.code not in {0, 1}:
-            raise _refused(done, git.directory)
-        entries = (entry.partition("\n") for entry in _text(done.stdout).split("\0") if entry)
-        return cls(tuple((name, value) for name, _, value in entries))
-
-    def _values(self, section: str, variable: str) -> Iterator[tuple[str, str]]:
-        """Values of a variable, each with the name of its subsection."""
-        for name, value in self.entries:
-            if name.startswith(f"{section}.") and name.endswith(f".{variable}"):
-                yield name[len(section) + 1 : -len(variable) - 1], value
-
-    def without_filters(self) -> tuple[str, ...]:
-        """Settings with which no filter is run. _Unknown for a filter that they cannot name."""
-        names = dict.fromkeys(
-            name
-            for variable in ("clean", "smudge", "process", "required")
-            for name, _ in self._values("filter", variable)
-        )
-        if strange := [name for name in names if "=" in name or "\n" in name]:
-            found = f"its configuration has a filter that git cannot be told not to run: {strange[0]!r}"
-            raise _Unknown(found, "rename the filter")
-        values = {"clean": "", "smudge": "", "process": "", "required": "false"}
-        return tuple(
-            f"filter.{name}.{variable}={value}" for name in names for variable, value in values.items()
-        )
-
-    def remotes(self, top: str, having: tuple[str, ...]) -> tuple[Remote, ...]:
-        """The remotes by name, of which `having` are the remote-tracking branches that have the commit."""
-        found: dict[str, Remote] = {}
-        for name, url in self._values("remote", "url"):
-            specs = [spec for other, spec in self._values("remote", "fetch") if other == name]
-            has_commit = any(_writes(spec, ref) for spec in specs for ref in having)
-            # Of several URLs, git fetches from the first.
-            found.setdefault(name, Remote(name, without_account(self._used(url, top)), has_commit))
-        return tuple(found[name] for name in sorted(found))
-
-    def _used(self, url: str, top: str) -> str:
-        """A URL as git uses it (git-config(1), `url.<base>.insteadOf`); a path is from the checkout's top."""
-        bases = [(short, base) for base, short in self._values("url", "insteadof") if url.startswith(short)]
-        if bases:
-            short, base = max(bases, key=lambda pair: len(pair[0]))
-            url = base + url[len(short) :]
-        if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/]*:", url):
-            url = os.path.normpath(os.path.join(top, url))  # noqa: PTH118  # it need not be there
-        return url
-
-
-def _writes(spec: str, branch: str) -> bool:
-    """Whether a refspec writes to a remote-tracking branch."""
-    _, _, target = spec.lstrip("+").partition(":")
-    begin, star, end = target.partition("*")
-    if not star:
-        return branch == target
-    return len(branch) >= len(begin + end) and branch.startswith(begin) and branch.endswith(end)
-
-
-@frozen
-class _Status:
-    """What `git status --porcelain=v2 --branch -z` says (git-status(1), "Porcelain Format Version 2")."""
-
-    commit: str | None
-    branch: str
-    changed: tuple[str, ...]
-    untracked: tuple[str, ...]
-
-    @classmethod
-    def of(cls, text: str, prefix: str) -> _Status:
-        """Read it; paths are those below `prefix`, as seen from there."""
-        commit, branch = None, ""
-        changed: list[str] = []
-        untracked: list[str] = []
-        # How many words stand before the path. Renames are not looked for.
-        before = {"1": 8, "u": 10, "?": 1}
-        for entry in text.split("\0"):
-            if entry.startswith("# branch.oid "):
-                commit = entry.removeprefix("# branch.oid ")
-            elif entry.startswith("# branch.head "):
-                branch = entry.removeprefix("# branch.head ")
-            elif entry[:1] in before:
-                path = entry.split(" ", before[entry[0]])[-1].removeprefix(prefix)
-                (untracked if entry[0] == "?" else changed).append(path)
-        return cls(
-            None if commit == "(initial)" else commit,
-            "" if branch == "(detached)" else branch,
-            tuple(changed),
-            tuple(untracked),
-        )
-
-
-@frozen
-class _Tracked:
-    """What `git ls-files -s -v -z` says of the files that git knows below a directory."""
-
-    submodules: tuple[str, ...]
-    unseen: tuple[str, ...]
-    attributes: bool
-    """Whether there are files with attributes among them."""
-
-    @classmethod
-    def of(cls, git: _Git) -> _Tracked:
-        """Ask for them."""
-        submodules, unseen, attributes = [], [], False
-        for entry in git.read("ls-files", "-z", "-s", "-v", "--", ".").split("\0"):
-            head, _, path = entry.partition("\t")
-            if not path:
-                continue
-            tag, mode, *_ = head.split(" ")
-            attributes |= path.rpartition("/")[2] == ".gitattributes"
-            if mode == _LINK_TO_COMMIT:
-                submodules.append(path)
-            # What a sparse checkout leaves out is not there.
-            elif (tag.islower() or tag == "S") and os.path.lexists(os.path.join(git.directory, path)):  # noqa: PTH118
-                unseen.append(path)
-        return cls(tuple(submodules), tuple(unseen), attributes)
-
-
-def _converted(git: _Git, tracked: _Tracked, prefix: str) -> tuple[str, ...]:
-    """The files whose attributes have an archive give something else than the commit has."""
-    above = git.directory
-    levels = prefix.count("/")
-    found = tracked.attributes
-    for _ in range(levels):
-        above = os.path.dirname(above)  # noqa: PTH120  # a text, as the others
-        found = found or os.path.lexists(os.path.join(above, ".gitattributes"))  # noqa: PTH118
-    if not found:
-        return ()
-    paths = dict.fromkeys(git.read("ls-files", "-z", "--", *_CONVERTED).split("\0"))
-    for name in _NAMED_CONVERSIONS:
-        unset = (f":(exclude,attr:!{name})", f":(exclude,attr:-{name})")
-        paths |= dict.fromkeys(git.read("ls-files", "-z", "--", ".", *unset).split("\0"))
-    return tuple(sorted(path for path in paths if path))
-
-
-def on_branches(root: Path, name: str) -> Mapping[str, bytes]:
-    """A file of the project on every branch, local or remote-tracking: each content once, by one such branch.
-
-    None has it where the project is in no checkout. ExecutorError if git cannot tell.
-    """
-    real = os.path.realpath(root)
-    try:
-        return _on_branches(_Git(real), name)
-    except _Unknown as error:
-        above = (Path(real), *Path(real).parents)
-        if not any(os.path.lexists(each / ".git") for each in above):
-            return {}
-        raise ExecutorError.of("branches of the checkout", error.found, error.fix) from None
-
-
-def _on_branches(git: _Git, name: str) -> dict[str, bytes]:
-    listed = git.read("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads/", "refs/remotes/")
-    commits = [(line.partition(" ")[2], line.partition(" ")[0]) for line in listed.splitlines()]
-    if not commits:
-        return {}
-    prefix = git.read("rev-parse", "--show-prefix").removesuffix("\n")
-    if "\n" in prefix:
-        raise _Unknown("the path of the project has a line end", "rename its directory")
-    by_commit = {commit: branch for branch, commit in reversed(commits)}
-    asked = "".join(f"{commit}:{prefix}{name}\n" for commit in by_commit)
-    done = git.run("cat-file", "--batch", stdin=asked.encode(errors="surrogateescape"))
-    if done.code:
-        raise _refused(done, git.directory)
-    rest, found = done.stdout, dict[str, bytes]()
-    seen: set[bytes] = set()
-    for branch in by_commit.values():
-        # A file that is there: `<object> blob <size>`, its content, a line end. Else: `<what> missing`.
-        head, _, rest = rest.partition(b"\n")
-        words = head.split(b" ")
-        if len(words) != 3 or words[1] != b"blob":
-            if not head.endswith(b" missing"):
-                said = _text(head)
-                raise _Unknown(f"git cannot read {name} of {branch}: {said}", "see what `git fsck` says")
-            continue
-        size = int(words[2])
-        if words[0] not in seen:
-            found[branch] = rest[:size]
-            seen.add(words[0])
-        rest = rest[size + 1 :]
-    return found
+        return GitUnknown(f"this git is too old: {said}", "use git 2.18 or newer")
+    return GitUnknown(f"git cannot read the checkout: {said}", "see what `git status` says")

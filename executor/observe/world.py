@@ -162,6 +162,6 @@ class WorkingTree:
 
     def code_state(self) -> CodeState:
         """That of the checkout that the root is in."""
-        from executor.observe.git import code_state  # noqa: PLC0415  # few projects register a repository
+        from executor.observe.checkout import code_state  # noqa: PLC0415  # few projects register a repository
 
         return code_state(self.root, self.environ)

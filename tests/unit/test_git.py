@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from executor import limits
-from executor.observe.git import code_state
+from executor.observe.checkout import code_state
 from planner import PlannerError
 from planner.facts.code_state import CodeState, Remote
 from tests.git_situations import BASE_ENVIRONMENT, SITUATIONS, git
