@@ -22,6 +22,10 @@ GUARD = 'put it under if __name__ == "__main__":'
 """What to do about what runs when a module is imported."""
 
 
+MOST_STEPS = 10000
+"""How often a pipeline may call steps: a loop that never ends ends here."""
+
+
 class Layer(NamedTuple):
     """Settings that were written in one place; `how` says in which words."""
 
@@ -76,6 +80,9 @@ class Trace:
             for name in ("id", "after")
             if name in kwargs and name not in signature.parameters
         }
+        if len(self.calls) >= MOST_STEPS:
+            found = f"a pipeline calls more than {MOST_STEPS} steps"
+            raise SaidWrong(where, found, "see whether the loop ends, or do more in each step")
         name = self._name(extra.get("id") or step.name)
         inputs = bound(f"step {name}", signature, args, kwargs, self._parameters.get(name, {}), where)
         outputs = output_names(step.entrypoint)
@@ -136,6 +143,12 @@ def bound(  # noqa: PLR0917  # what a call is
         for name, kind in kinds.items():
             if kind is inspect.Parameter.VAR_KEYWORD:
                 given.update(given.pop(name, {}))
+        for name in parameters:
+            if isinstance(given.get(name), (Reference, Outputs)):
+                found = (
+                    f"{name} of {whose} is an output of {given[name].step}, and is given as a parameter too"
+                )
+                raise SaidWrong(where, found, "leave it out of the parameters")
         given.update(parameters)
         signature.bind(**given)
     except TypeError as error:

@@ -88,7 +88,8 @@ def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             metavar="PYTHON",
             expose_value=False,
             callback=_work_in,
-            help="The Python whose packages replicate_local_python_environment lists. "
+            help="The Python that you work in: it describes pipelines in Python, and "
+            "replicate_local_python_environment lists its packages. "
             "Default: $STOWPLAN_PYTHON, the active environment, or the first on the PATH.",
         ),
         "engine": click.option(

@@ -168,6 +168,20 @@ def test_parameters_of_steps_go_over_the_code() -> None:
         described(made, "/", {}, {"train": {"n": 1}, "trian": {}})
 
 
+def test_a_parameter_does_not_go_over_the_output_of_a_step() -> None:
+    made = pipeline(lambda: train(train(1)))
+    with pytest.raises(SaidWrong, match="n of step train_2 is an output of train, and"):
+        described(made, "/", {}, {"train_2": {"n": 1}})
+
+
+def test_a_loop_that_never_ends_ends() -> None:
+    def training() -> None:
+        while True:
+            train(1)
+
+    assert "more than 10000 steps" in refused(training).found
+
+
 def test_settings_are_layers_with_the_lines_that_they_are_on() -> None:
     lines, first = inspect.getsourcelines(train.entrypoint)
     more = train.with_options(settings={"docker": DockerSettings(user="1")}, enable_cache=True)

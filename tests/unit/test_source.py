@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -184,6 +186,33 @@ def test_a_pipeline_is_the_same_however_it_was_said(
         (image.name, image.steps, image.hash) for image in in_toml.images
     ]
     assert len(in_python.images) == 3
+
+
+def test_a_pipeline_of_this_process_is_what_another_says_of_it(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here `DockerSettings` is that of the planner, and there a stand-in."""
+    settings = """DockerSettings(
+        python_package_installer=PythonPackageInstaller.PIP, user=None, requirements=[],
+        secrets={"TOKEN": Secret(env="TOKEN"), "OTHER": {"file": "a.txt"}},
+        build_config=BuildConfig(build_options={"buildargs": {"A": "1"}, "network": "host"}),
+        parent_image_build_config=BuildConfig(build_options=BuildOptions(build_args={"A": "1"}, labels={})),
+        python_package_installer_args={"no_deps": None}, package_indexes=[{"name": "a", "url": "https://a.b/"}],
+    )"""
+    python = PYTHON.replace("DockerSettings(parent_image", "DockerSettings(image_tag='a', parent_image")
+    python += f"again = training.with_options(settings={{'docker': {settings}}})\n"
+    python = python.replace(
+        "stowplan import", "stowplan import BuildConfig, BuildOptions, Secret, PythonPackageInstaller,"
+    )
+    root = write("[pipeline.daily]\nsource = 'pipe:training'\n", python)
+    monkeypatch.syspath_prepend(root)
+    monkeypatch.delitem(sys.modules, "pipe", raising=False)
+    pipe = importlib.import_module("pipe")
+    project = load_project(root)
+    assert chosen(project, pipe.again) == chosen(project, "pipe:again")
+    # The project file has a name for it.
+    assert chosen(project, pipe.training) == chosen(project, "daily")
+    monkeypatch.delitem(sys.modules, "pipe")
 
 
 def test_what_a_step_runs(write: Callable[..., Path]) -> None:
