@@ -10,8 +10,9 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Final
 
-from executor.apply.outcome import Event, EventKind, OnEvent
+from executor.apply.outcome import Event, EventKind, OnEvent, Result
 from executor.cli.output import live_console, print_note, print_progress
 from executor.cli.render.encode import terminal
 from planner.image.plan import BuildPlan
@@ -77,8 +78,12 @@ def progress(plan: BuildPlan) -> Iterator[OnEvent]:
         yield on_event
 
 
+# Nothing happened to these, and the result says so.
+_NOTHING_DONE: Final = (Result.REUSED, Result.PARENT)
+
+
 def _plain(event: Event) -> None:
-    if event.kind is EventKind.LINE and not event.text.strip():
+    if event.result in _NOTHING_DONE or (event.kind is EventKind.LINE and not event.text.strip()):
         return
     print_progress(event.image, _words(event))
 
