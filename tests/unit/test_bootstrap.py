@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -402,3 +405,18 @@ def test_an_archive_that_is_missing_is_named(bench: Bench) -> None:
     code = {"kind": "archive", "file": "code.tar.gz", "sha256": "0" * 64}
     ran = bench.run(bench.job("train:main", code=code))
     assert (ran.exit_code, ran.error["type"]) == (75, "code-missing")
+
+
+def test_the_docs_have_every_code() -> None:
+    reference = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
+    _, _, section = reference.partition("| code | why a step could not be run |\n| --- | --- |\n")
+    rows = itertools.takewhile(lambda line: line.startswith("|"), section.splitlines())
+    printed = {code for row in rows for code in re.findall(r"`([a-z-]+)`", row.split("|")[1])}
+    codes = {
+        node.args[0].value
+        for path in (ROOT / "executor/bootstrap").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Refused"
+        if isinstance(node.args[0], ast.Constant)
+    }
+    assert printed == codes
