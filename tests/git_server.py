@@ -87,8 +87,8 @@ class GitServer:
 
 
 @contextmanager
-def git_server(directory: Path) -> Iterator[GitServer]:
-    """A server of the repositories in a directory, as `/OWNER/NAME`."""
+def git_server(directory: Path, host: str = "127.0.0.1") -> Iterator[GitServer]:
+    """A server of the repositories in a directory, as `/OWNER/NAME`, at an address of this machine."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the name that the library calls
@@ -151,7 +151,7 @@ def git_server(directory: Path) -> Iterator[GitServer]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+    with ThreadingHTTPServer((host, 0), Handler) as listening:
         server = GitServer(listening.server_address[1], directory)
         thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
