@@ -19,7 +19,7 @@ from typing import Final
 from tests.torture.campaign import Campaign, Journal, drawn, run, table
 
 # Each module has a CAMPAIGN.
-CAMPAIGNS: Final[tuple[str, ...]] = ("kills", "hostile", "registry", "engines")
+CAMPAIGNS: Final[tuple[str, ...]] = ("kills", "runs", "hostile", "registry", "engines")
 
 
 def main() -> int:
