@@ -107,7 +107,7 @@ class RunKills:
                 started = time.monotonic()
                 case.project.ok("run", "p", *case.options)
                 self._seconds[case.place] = time.monotonic() - started
-        kills = [rng.uniform(0, self._seconds[case.place]) for _ in range(rng.randrange(1, 4))]
+        kills = [rng.uniform(0, 0.8 * self._seconds[case.place]) for _ in range(rng.randrange(1, 4))]
         said = []
         for attempt, seconds in enumerate(kills):
             number = rng.choice(_SIGNALS)
@@ -196,13 +196,14 @@ class _Case:
 
     def _text(self, output: dict[str, Any]) -> str:
         path = self.project.root / ".stowplan/artifacts" / output["object"]
-        return path.read_text()
+        return str(path.read_text())
 
     def leaks(self) -> Iterator[str]:
         """What is left, after the run that went to its end."""
         yield from (f"file {path.name}" for path in (self.project.root / ".stowplan/tmp").iterdir())
-        parts = (self.project.root / ".stowplan/artifacts").rglob(".*")
-        yield from (f"file {path.name} in the artifact store" for path in parts)
+        for path in (self.project.root / ".stowplan/artifacts").rglob(".*"):
+            if path.name != ".gitignore":
+                yield f"file {path.name} in the artifact store"
         root = str(self.project.root).encode()
         for path in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
