@@ -532,6 +532,7 @@ PLAN: Final = BuildPlan("training", "default", (IMAGE,))
         (evolve(PLAN, stack="other"), Moves.BOTH),
         (evolve(PLAN, images=()), Moves.BOTH),
         (evolve(PLAN, notes=(Note("note", "key", "a word to the user"),)), Moves.NEITHER),
+        (evolve(PLAN, commit="c" * 40), Moves.NEITHER),
         # A name and the steps say nothing of an image, and are what a plan adds to its images.
         (evolve(PLAN, images=(evolve(IMAGE, name="other"),)), Moves.BOTH),
         (evolve(PLAN, images=(evolve(IMAGE, steps=("load",)),)), Moves.BOTH),
@@ -548,7 +549,7 @@ def test_a_plan_covers_its_images(plan: BuildPlan, moves: Moves) -> None:
 @pytest.mark.parametrize(
     ("kind", "names"),
     [
-        (BuildPlan, ["pipeline", "stack", "images", "notes"]),
+        (BuildPlan, ["pipeline", "stack", "images", "notes", "commit"]),
         (PlanSpec, ["pipeline", "stack", "images", "notes"]),
         (NamedSpec, ["name", "steps", "spec", "cache_mount", "machine_network", "secrets"]),
     ],
