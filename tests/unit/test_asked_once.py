@@ -175,7 +175,8 @@ def test_steps_that_share_their_requirements_ask_for_them_once(tmp_path: Path) -
     subprocess.run([find_uv_bin(), "lock", "--quiet"], cwd=tmp_path / "locked", check=True)
     with programs() as started:
         (checked,) = check_lock(made, None, None, asks=True).plans
-    assert len(checked.images) == 1000
+    # One for each step, and that of the deployer, which has the settings of the pipeline.
+    assert len(checked.images) == 1001
     assert started == Counter(listed) + Counter(RESOLUTION)
 
 
