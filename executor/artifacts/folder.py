@@ -30,7 +30,7 @@ class Folder:
         target = self.folder / name
         with _told(target, "written"):
             if not self.folder.exists():
-                self.folder.mkdir(parents=True)
+                self.folder.mkdir(parents=True, exist_ok=True)
                 # In a project, it is neither code nor a change of it.
                 (self.folder / ".gitignore").write_text("*\n")
             target.parent.mkdir(parents=True, exist_ok=True)

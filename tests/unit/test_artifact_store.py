@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +69,14 @@ def test_what_is_put_can_be_got(store: ArtifactStore, tmp_path: Path) -> None:
         )
     assert not store.has("runs/r1/train")
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["given", "got"]
+
+
+def test_steps_that_end_at_once_are_all_kept(store: ArtifactStore, tmp_path: Path) -> None:
+    (tmp_path / "given").write_bytes(b"x" * 100_000)
+    names = [f"runs/r1/step{number}/output" for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: store.put(name, tmp_path / "given"), names))
+        assert all(pool.map(lambda name: store.has(name, 100_000), names))
 
 
 def test_what_is_missing_is_an_error_only_where_it_is_needed(store: ArtifactStore, tmp_path: Path) -> None:

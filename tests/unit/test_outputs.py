@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 from executor.bootstrap import exact_json, serializers
 from executor.bootstrap.errors import Refused
+from executor.bootstrap_file import bootstrap
+from tests.bootstrap import PYTHONS
 
 
 class Point(NamedTuple):
@@ -312,3 +314,31 @@ class Suit(Enum):
 
 def test_an_enumeration_is_pickled(tmp_path: Path) -> None:
     assert _there_and_back(Suit.HEARTS, tmp_path, same_run=True) == ("cloudpickle", Suit.HEARTS)
+
+
+_WRITES: Final = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from _stowplan import serializers
+value = {(1, None): [b"x", float("inf"), {2.5}], "\u00e9": -(10 ** 5000), "$tuple": frozenset(["a"])}
+name, digest = serializers.write(value, Path(sys.argv[2]), "output")
+assert serializers.read(Path(sys.argv[2]), name, digest, False) == value
+print(name, digest)
+"""
+
+
+@pytest.mark.parametrize(("version", "python"), PYTHONS, ids=[version for version, _ in PYTHONS])
+def test_every_python_reads_what_every_python_writes(tmp_path: Path, version: str, python: str) -> None:
+    (tmp_path / "bootstrap.pyz").write_bytes(bootstrap())
+    said = {
+        subprocess.run(
+            [each, "-c", _WRITES, str(tmp_path / "bootstrap.pyz"), str(tmp_path / "output")],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for each in (python, sys.executable)
+    }
+    assert len(said) == 1, version
+    assert next(iter(said)).startswith("json ")

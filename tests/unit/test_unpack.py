@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
+import subprocess
 import tarfile
 import tempfile
 from contextlib import suppress
@@ -17,7 +19,9 @@ from hypothesis import strategies as st
 
 from executor.bootstrap.errors import Refused
 from executor.bootstrap.unpack import digest_of, unpack
+from executor.bootstrap_file import bootstrap
 from tests.archives import HOSTILE, Member, digest, directory, file, link, member, tar
+from tests.bootstrap import PYTHONS
 
 
 @pytest.fixture
@@ -171,3 +175,40 @@ def test_no_bytes_are_more_than_refused(data: bytes, at: int, value: int) -> Non
             target = Path(tempfile.mkdtemp(dir=place))
             with suppress(Refused):
                 unpack(io.BytesIO(archive), target)
+
+
+_UNPACKS: Final = """
+import json, os, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from _stowplan import unpack
+from _stowplan.errors import Refused
+said = {}
+for archive in sorted(Path(sys.argv[2]).glob("*.tar")):
+    target = Path(sys.argv[3]) / archive.stem
+    target.mkdir()
+    try:
+        with archive.open("rb") as file:
+            unpack.unpack(file, target)
+    except Refused as error:
+        said[archive.stem] = error.found
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.parametrize(("version", "python"), PYTHONS, ids=[version for version, _ in PYTHONS])
+def test_every_python_refuses_every_hostile_archive(target: Path, version: str, python: str) -> None:
+    (target.parent / "bootstrap.pyz").write_bytes(bootstrap())
+    archives = target.parent / "archives"
+    archives.mkdir()
+    for name, (members, _) in HOSTILE.items():
+        (archives / f"{name}.tar").write_bytes(tar(members, compressed=True))
+    places = (target.parent / "bootstrap.pyz", archives, target)
+    done = subprocess.run(
+        [python, "-c", _UNPACKS, *map(str, places)], check=True, capture_output=True, text=True
+    )
+    said = json.loads(done.stdout)
+    assert said.keys() == HOSTILE.keys(), version
+    assert [name for name, (_, found) in HOSTILE.items() if found not in said[name]] == []
+    assert (target.parent / "outside").read_text() == "as it was"
+    assert [path for path in target.rglob("*") if path.is_symlink()] == []
