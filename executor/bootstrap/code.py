@@ -21,6 +21,8 @@ def place(code: Archive | Repository, directory: Path, exchange: Path) -> None:
     the same path. Refused says which download failed and why, or what is wrong with what came.
     """
     try:
+        # A parent image that nothing is built on has none.
+        directory.mkdir(parents=True, exist_ok=True)
         # On the file system of the directory, into which it is moved.
         fetched = Path(tempfile.mkdtemp(prefix=".stowplan-", dir=str(directory)))
     except OSError as error:

@@ -120,9 +120,12 @@ def test_a_directory_of_the_code_that_may_not_be_written(engine: Engine, tag: st
 
 
 def test_a_directory_of_the_code_that_is_not_there(engine: Engine, tag: str, step: Step) -> None:
-    build_text(engine, tag, f"FROM {TEST_BASE}\nWORKDIR /srv\n")
+    """Who may make it, makes it."""
+    build_text(engine, tag, f"FROM {TEST_BASE}\nUSER {NOBODY}\n")
     assert step.run(engine, tag, step.job(**WHO)) == 78
-    assert step.result["error"]["message"] == "the code cannot be written to /app: No such file or directory"
+    assert step.result["error"]["message"] == "the code cannot be written to /app: Permission denied"
+    assert step.run(engine, TEST_BASE, step.job(**WHO)) == 0, step.result
+    assert step.lines == ["é"]
 
 
 def _with_code(text: str) -> str:

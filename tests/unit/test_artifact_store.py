@@ -18,6 +18,7 @@ from executor.artifacts.code import archive_code
 from executor.artifacts.remote import Remote
 from executor.artifacts.store import ArtifactStore
 from executor.errors import ArtifactStoreRefused, ArtifactStoreUnavailable, ExecutorError, exit_code
+from tests.bootstrap import Bench
 from tests.s3 import Server, s3_server
 
 ROOT: Final = Path(__file__).parents[2]
@@ -111,6 +112,24 @@ def test_a_bucket_signs_urls_that_need_no_login(bucket: Server, tmp_path: Path) 
     assert signed.startswith(f"{bucket.url}/bucket/{tmp_path.name}/{NAME}?")
     assert requests.get(signed, timeout=30).content == b"code"
     assert "planted-secret-of-s3" not in signed
+
+
+def test_a_container_gets_its_code_by_a_signed_url(bucket: Server, tmp_path: Path) -> None:
+    assert bucket.port
+    bench = Bench(tmp_path / "bench")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/train.py").write_text("def main():\n    return 42\n")
+    made = archive_code(tmp_path / "code", tmp_path / "code.tar.gz")
+    url = f"s3://bucket/{tmp_path.name}"
+    store = ArtifactStore(tmp_path, url)
+    assert not store.has(made.name)
+    store.put(made.name, made.path)
+    assert store.has(made.name, made.size)
+    code = {"kind": "archive", "url": Remote(url, url).signed(made.name, 60), "sha256": made.digest.hex}
+    assert bench.output(bench.run(bench.job("train:main", outputs=["output"], code=code))) == b"42"
+    wrong = bench.run(bench.job("train:main", code={**code, "sha256": "0" * 64}))
+    assert (wrong.exit_code, wrong.error["type"]) == (78, "code-refused")
+    assert "Signature" not in f"{wrong.result}{wrong.stderr}"
 
 
 def test_a_url_that_leads_to_this_machine_is_none_for_a_container(
