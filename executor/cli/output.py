@@ -145,10 +145,10 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: S
     console = _console(width=None if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS)
     texts = [[Text(terminal(item)) for item in row] for row in rows]
     widths = {
-        head: max(len(head), *(row[index].cell_len for row in texts)) + 1 for index, head in enumerate(heads)
+        head: max(len(head), *(row[index].cell_len for row in texts)) + 2 for index, head in enumerate(heads)
     }
     for head in spare:
-        if sum(widths.values()) - 1 <= console.width:
+        if sum(widths.values()) - 2 <= console.width:
             break
         del widths[head]
     shown = Table(box=None, pad_edge=False)

@@ -306,14 +306,8 @@ class Records:
 
     def builds_of_runs(self) -> frozenset[str]:
         """The ids of the builds that runs name."""
-
-        def look(database: sqlite3.Connection) -> frozenset[str]:
-            tables = "SELECT name FROM sqlite_master UNION SELECT name FROM sqlite_temp_master"
-            if ("runs",) not in database.execute(tables).fetchall():
-                return frozenset()
-            return frozenset(name for (name,) in database.execute("SELECT build FROM runs") if name)
-
-        return self._database.read(look)
+        query = "SELECT DISTINCT build FROM runs WHERE build IS NOT NULL"
+        return self._database.read(lambda database: frozenset(name for (name,) in database.execute(query)))
 
     def delete_build(self, name: str) -> bool:
         """Forget the build of an id; whether there was one. The records of its images stay."""

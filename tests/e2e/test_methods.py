@@ -103,3 +103,17 @@ def test_build_and_run_in_images(script: Project, engine: str, base: str) -> Non
     assert 'source = "jobs.pipe:training"' in (script.root / "stowplan.lock").read_text()
     script.env["STOWPLAN_PYTHON"] = sys.executable
     assert script.ok("lock", "--check").out.startswith("stowplan.lock is up to date: 1 plan")
+
+
+def test_a_build_is_named(script: Project, engine: str, base: str) -> None:
+    """Its code is what runs."""
+    done = do(script, f"training.build(engine={engine!r})", base=base)
+    assert done.returncode == 0, done.stderr
+    name = script.ok("builds", "show", "-o", "json").data["id"]
+    edited = f"print('edited'); training.run(engine={engine!r}, build={name!r})"
+    done = do(script, edited, base=base)
+    assert done.returncode == 0, done.stderr
+    assert "the answer is 42" in done.stderr
+    assert f"note: build {name} contains code that is not the local code" in done.stderr
+    (run, *_) = script.ok("runs", "list", "-o", "json").data["runs"]
+    assert run["build"] == name

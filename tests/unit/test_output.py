@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+
+import click
 import pytest
 
 from executor.apply.outcome import Event, EventKind, Result
@@ -77,3 +80,26 @@ def test_a_table_does_not_care_for_a_size_that_no_terminal_has(
     print_table(["id"], [["1"]])
     assert capsys.readouterr().out.split() == ["id", "1"]
     assert live_console().size.width > 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "heads"),
+    [
+        (60, "id          pipeline  stack    engine"),
+        (37, "id          pipeline  stack    engine"),
+        (36, "id          pipeline  stack"),
+        (29, "id          pipeline  stack"),
+        (28, "id          pipeline"),
+        (20, "id          pipeline"),
+    ],
+)
+def test_a_narrow_terminal_shows_the_columns_that_matter_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int, heads: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    rows = [["g123456789", "training", "default", "docker"]]
+    print_table(["id", "pipeline", "stack", "engine"], rows, spare=["engine", "stack"])
+    head, row = (click.unstyle(line).rstrip() for line in capsys.readouterr().out.splitlines())
+    assert head == heads
+    assert row.startswith("g123456789  training")

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from executor.apply.outcome import Result
 from executor.errors import ExecutorError
 from executor.observe.branches import locks_of
+from executor.records.runs import RunRecord, Runs
 from executor.records.store import Record, Records
+from executor.run.outcome import RunStatus
 from executor.workflow.pruning import Named, Prunable, named_by, prunable
 from planner import Lock, dumps
 from planner.build import Build
@@ -192,6 +194,16 @@ def test_the_specs_of_records_are_known_by_their_numbers(tmp_path: Path) -> None
     assert records.spec_hashes() == ids
     records.forget(list(ids)[:1], ["g000000000"])
     assert list(records.spec_hashes()) == list(ids)[1:]
+
+
+def test_runs_name_builds(tmp_path: Path) -> None:
+    records = Records(tmp_path)
+    assert records.builds_of_runs() == frozenset()
+    for number, name in enumerate(("g000000001", None, "g000000001")):
+        Runs(tmp_path).begin(
+            RunRecord(f"r{number}", "p", "default", RunStatus.FAILED, OLD, 1.0, "docker", build=name)
+        )
+    assert records.builds_of_runs() == {"g000000001"}
 
 
 # Branches
