@@ -135,6 +135,10 @@ def _settings(draw: st.DrawFn, *, hostile: bool) -> dict[str, Any]:
     return made
 
 
+settings: Final = _settings(hostile=True)
+"""Settings of an image that may be wrong in any way."""
+
+
 @st.composite
 def _tables(draw: st.DrawFn, *, hostile: frozenset[str]) -> dict[str, Any]:
     """The tables of a project file."""

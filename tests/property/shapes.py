@@ -42,6 +42,7 @@ from planner.image.instructions import (
     SetUser,
 )
 from planner.image.spec import Resolved
+from planner.lock.lock import PipelineSource
 from planner.requirements.files import parse_file
 from planner.requirements.indexes import as_options
 from planner.requirements.model import Requirement, Requirements
@@ -373,6 +374,13 @@ def pushed(draw: st.DrawFn, image: ImagePlan, stack: str) -> Pushed:
     return Pushed(image.hash, reference, image.name, stack)
 
 
+SOURCES = (
+    PipelineSource("pipe:training"),
+    PipelineSource(config="run é.yaml"),
+    PipelineSource("a.b:c.d", "configs/x.yaml"),
+)
+
+
 @st.composite
 def locks(draw: st.DrawFn) -> Lock:
     """Several pipelines on several stacks, some of them alike, and what was pushed of them."""
@@ -389,7 +397,10 @@ def locks(draw: st.DrawFn) -> Lock:
                 entry = draw(pushed(image, plan.stack))
                 ledger[entry.image, entry.reference.name] = entry
     order = draw(st.permutations(sorted(built)))
-    return Lock((built[key].spec for key in order), tuple(ledger.values()))
+    pipelines = sorted({pipeline for pipeline, _ in built})
+    named = draw(st.lists(st.sampled_from(pipelines), unique=True))
+    sources = {name: draw(st.sampled_from(SOURCES)) for name in named}
+    return Lock((built[key].spec for key in order), tuple(ledger.values()), sources)
 
 
 def spec_of_images(plan: PlanSpec) -> dict[str, tuple[Any, ...]]:

@@ -56,7 +56,8 @@ def _pins(lock: Lock) -> list[tuple[object, ...]]:
 @given(shapes.locks(), st.integers(0, 9))
 def test_the_order_of_plans_images_and_entries_means_nothing(lock: Lock, seed: int) -> None:
     plans = [evolve(plan, images=tuple(some.shuffled(plan.images, seed))) for plan in lock.plans]
-    other = Lock(some.shuffled(plans, seed), some.shuffled(lock.pushed, seed))
+    sources = dict(some.shuffled(lock.sources.items(), seed))
+    other = Lock(some.shuffled(plans, seed), some.shuffled(lock.pushed, seed), sources)
     assert other == lock
     assert dumps(other) == dumps(lock)
 
