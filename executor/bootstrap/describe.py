@@ -13,6 +13,7 @@ import linecache
 import os
 import sys
 import threading
+import tokenize  # noqa: F401  # linecache loads it late, when a module of the project may have its name
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from executor import limits
+from executor.bootstrap.errors import WRONG
 from executor.bootstrap_file import bootstrap
 from executor.config.source import NO_SUCH
 from executor.errors import ExecutorError, Failure, ProgramSilent
@@ -111,6 +112,8 @@ def _missing(where: Place, found: str, fix: str) -> ExecutorError:
 
 
 def _ended(source: str, python: Path, done: Completed) -> tuple[str, str]:
+    if done.code == WRONG:
+        return f"{python} is too old to describe a pipeline", "name a Python of 3.8 or newer with --python"
     how = f"exit code {done.code}" if done.code >= 0 else f"signal {-done.code}"
     said = done.stderr.strip().splitlines()[-_SHOWN_LINES:]
     found = f"{python} ended with {how} while it imported {_module(source)}"

@@ -5,6 +5,7 @@ anything while it imports them.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -187,14 +188,32 @@ def test_a_miss_on_the_command_line_is_a_wrong_command_line(described: Describe)
 def test_a_module_that_shadows_the_standard_library(
     problem: Callable[..., Problem], described: Describe, tmp_path: Path
 ) -> None:
-    for name in ("json", "linecache", "signal", "types", "typing", "traceback", "inspect", "random"):
+    for name in ("json", "linecache", "tokenize", "types", "typing", "traceback", "inspect", "random"):
         (tmp_path / f"{name}.py").write_text(GOOD)
     # Python has loaded it long before.
     told = problem(GOOD, "json:training")
     assert told.found.endswith("json/__init__.py, not json.py of the project")
     assert told.fix == "give json.py another name"
+    told = problem(f"1 / 0\n{GOOD}")
+    assert (str(told.where), told.fix.split("\n")[0]) == ("pipe.py:1", "pipe.py:1: 1 / 0")
     # One that Python loads later is the project's, as when Python runs a script of it.
     assert described(GOOD, "random:training")["steps"][0]["function"] == "random:load"
+
+
+def test_a_python_that_is_too_old(problem: Callable[..., Problem]) -> None:
+    kept = sorted((Path.home() / ".pyenv/versions").glob("2.7*/bin/python"))
+    places = [*kept, shutil.which("python2.7")]
+    old = next(filter(None, places), None)
+    if old is None:
+        pytest.skip("there is no old Python here")
+    told = problem(GOOD, python=str(old))
+    assert told.found == f"{old} is too old to describe a pipeline"
+    assert told.fix == "name a Python of 3.8 or newer with --python"
+
+
+@pytest.mark.parametrize("program", ["true", "false", "cat"])
+def test_a_program_that_is_no_python(program: str, problem: Callable[..., Problem]) -> None:
+    assert "while it imported pipe" in problem(GOOD, python=program).found
 
 
 def raised_in(problem: Problem) -> tuple[str, str]:
