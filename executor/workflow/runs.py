@@ -120,7 +120,8 @@ def run_pipeline(
     earlier = runs.newest(pipeline.name, stack.name) if rerun else None
     if rerun and earlier is None:
         on_note(f"there is no earlier run of {pipeline.name} on {stack.name}: all steps run")
-    store = ArtifactStore(root, getattr(stack.components.get("artifact_store"), "uri", None))
+    named = stack.artifact_store
+    store = ArtifactStore(root, named.uri if named else None)
     deliveries = _deliveries(images)
     logins = _logins(pipeline, deliveries.values(), root)
     with scratch_directory(root) as scratch:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from executor.config.run_yaml import load_run_configuration
+from executor.config.yaml import read_yaml
 from planner import DockerSettings, Function, Output, Pipeline, Stack, Step, make_plan
 from planner.settings.plain import plain
 from tests.builders import World, file, observed
@@ -82,6 +84,12 @@ def test_a_configuration_is_planned_as_it_is(
         EXPECTED.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8"), f"{path.name}: review, then `make golden`"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_configuration_says_what_pyyaml_reads(name: str) -> None:
+    text = (DIRECTORY / f"{name}.yaml").read_text(encoding="utf-8")
+    assert read_yaml(text, name).data == yaml.safe_load(text)
 
 
 def test_every_golden_file_is_of_a_configuration() -> None:
