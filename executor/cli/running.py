@@ -72,8 +72,10 @@ def _live(steps: Sequence[str]) -> Iterator[OnStepEvent]:
                 case StepEventKind.ENDED:
                     shown.update(task, description=_words(event), completed=1)
                 case StepEventKind.LINE:
-                    line = Text(f"[{terminal(event.step)}] ", style=colours[event.step], end="")
-                    line.append(terminal(event.text.expandtabs()), style="default")
+                    line = Text.assemble(
+                        (f"[{terminal(event.step)}] ", colours[event.step]),
+                        terminal(event.text.expandtabs()),
+                    )
                     with lock:
                         shown.console.print(line, soft_wrap=True, highlight=False, markup=False)
 

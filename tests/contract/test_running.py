@@ -20,6 +20,7 @@ from executor.engines.protocol import (
     RUN_LABEL,
     STEP_LABEL,
     ContainerJob,
+    Ended,
     Engine,
     Stream,
 )
@@ -142,6 +143,31 @@ def test_killed(engine: Engine) -> None:
         ContainerJob(TEST_BASE, shell("kill -9 $$; sleep 60 & kill -9 $!; exit 137")), Lines()
     )
     assert (ended.code, ended.out_of_memory) == (137, False)
+
+
+def test_memory_runs_out(engine: Engine) -> None:
+    """A container is given as much as there is; this one, less while it runs."""
+    if engine.name != "docker":
+        pytest.skip("Podman does not tell of a container that it has removed")
+    run = uuid.uuid4().hex
+    text = """
+import pathlib, time
+names = ("memory/memory.limit_in_bytes", "memory.max")
+limit = next(path for path in (pathlib.Path("/sys/fs/cgroup", name) for name in names) if path.exists())
+print("ready", flush=True)
+while not limit.read_text().strip().isdigit() or int(limit.read_text()) > 64 << 20:
+    time.sleep(0.01)
+kept = [bytes(range(256)) * 4096 for _ in range(1000)]
+"""
+
+    def on_output(line: str, _: Stream) -> None:
+        assert line == "ready"
+        (container,) = listed(engine, f"{RUN_LABEL}={run}")
+        limits = ("--memory=48m", "--memory-swap=48m")
+        subprocess.run(["docker", "update", *limits, container], check=True, capture_output=True)
+
+    job = ContainerJob(TEST_BASE, ("python", "-c", text), labels={RUN_LABEL: run})
+    assert engine.run_container(job, on_output) == Ended(137, out_of_memory=True)
 
 
 def interrupted(engine: Engine, text: str, labels: dict[str, str]) -> list[str]:

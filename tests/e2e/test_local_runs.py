@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -323,6 +326,42 @@ def wait_for(path: Path, process: Any) -> None:
     while not path.exists():
         assert process.is_alive(), "it ended before its step had begun"
         process.join(0.05)
+
+
+def on_terminal(project: Project, *argv: str) -> str:
+    """What a terminal of 100 columns gets on standard error."""
+    ours, theirs = pty.openpty()
+    environ = {**project.environment({"TERM": "xterm", "COLUMNS": "100"})}
+    del environ["NO_COLOR"]
+    process = subprocess.Popen(
+        [*project.command(*argv)],
+        cwd=project.root,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    told = b""
+    # Linux: reading fails when the other end is closed.
+    with contextlib.suppress(OSError):
+        while data := os.read(ours, 1 << 16):
+            told += data
+    os.close(ours)
+    assert process.wait(60) == 0
+    return told.decode()
+
+
+def test_on_a_terminal(training: Project) -> None:
+    """Each line has the name of its step in the colour of the step, and each step a line of its own."""
+    hostile = PIPELINE.replace("echo reported;", r"printf '\\033]0;title\\007[bold]red[/]\\n'; sleep 0.5;")
+    training.write({"stowplan.toml": hostile})
+    told = on_terminal(training, "run", "training")
+    assert "\x1b[36m[load] \x1b[0mloading\r\n" in told
+    assert "\x1b[35m[train] \x1b[0mtraining on 20\r\n" in told
+    assert r"\x1b]0;title\x07[bold]red[/]" in told
+    assert "\x1b]0;" not in told
+    for word in ("waits", "runs", "succeeded in"):
+        assert word in told
 
 
 def alive(pid: int) -> bool:

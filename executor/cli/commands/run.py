@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from executor.ahead import ask_ahead, load_ahead
 from executor.cli.making import made, picked, show_made
 from executor.cli.options import engine_chooser, loaded_project, options
 from executor.cli.output import print_error, print_json, print_lines, print_note
@@ -64,6 +65,8 @@ def run_command(
         raise UsageError.of("command line", "--build and --local contradict", "leave out one of them")
     named = build is not None or chosen.build is not None
     if not local and (named or not runs_locally(pipeline, on)):
+        # Podman takes half as long to say that it is there as a plan takes.
+        ask_ahead(choose)
         result = made(
             loaded,
             chosen,
@@ -84,6 +87,7 @@ def run_command(
         if result.error is not None:
             print_note(str(result.error.problems[0]))
         images = Images(result, choose())
+    load_ahead("executor.cli.render.runs")
     with running([step.name for step in pipeline.steps]) as on_event:
         ran = run_pipeline(
             loaded,
