@@ -378,6 +378,13 @@ def _detached_unpushed(place: Path) -> Path:
     return root
 
 
+@_downloaded("a pull request, as GitHub Actions checks it out")
+def _pull_request(place: Path) -> Path:
+    root = _detached_unpushed(place)
+    git(root, "update-ref", "refs/remotes/pull/12/merge", "HEAD")
+    return root
+
+
 @_copied("only a tag is pushed", "the commit … of main is not pushed to origin", "push it")
 def _tagged(place: Path) -> Path:
     root = _unpushed(place)

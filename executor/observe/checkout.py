@@ -41,6 +41,7 @@ _OWN: Final = (f":(exclude){LOCK_NAME}", f":(exclude){STATE_DIRECTORY}")
 _CONVERTED: Final = (":(attr:export-ignore)", ":(attr:export-subst)", ":(attr:ident)", ":(attr:eol=crlf)")
 _NAMED_CONVERSIONS: Final = ("filter", "working-tree-encoding")
 _LINK_TO_COMMIT: Final = "160000"
+_PULL_REQUEST: Final = re.compile(r"refs/remotes/pull/[0-9]+/(?:merge|head)")
 
 
 def code_state(root: Path, environ: Mapping[str, str] | None = None) -> CodeState:
@@ -154,9 +155,12 @@ class _Configuration:
     def remotes(self, top: str, having: tuple[str, ...]) -> tuple[Remote, ...]:
         """The remotes by name, of which `having` are the remote-tracking branches that have the commit."""
         found: dict[str, Remote] = {}
-        for name, url in self._values("remote", "url"):
+        urls = tuple(self._values("remote", "url"))
+        # GitHub Actions fetches a pull request without saying so in the configuration.
+        pulled = len({name for name, _ in urls}) == 1 and any(map(_PULL_REQUEST.fullmatch, having))
+        for name, url in urls:
             specs = [spec for other, spec in self._values("remote", "fetch") if other == name]
-            has_commit = any(_writes(spec, ref) for spec in specs for ref in having)
+            has_commit = pulled or any(_writes(spec, ref) for spec in specs for ref in having)
             # Of several URLs, git fetches from the first.
             found.setdefault(name, Remote(name, without_account(self._used(url, top)), has_commit))
         return tuple(found[name] for name in sorted(found))
