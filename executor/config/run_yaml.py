@@ -209,12 +209,10 @@ class _Reading:
     def _passed_over(self) -> Iterator[Note]:
         parts = [", ".join(self.passed)] if self.passed else []
         if self.passed_of_steps:
-            parts.append(f"{', '.join(self.passed_of_steps)} of steps")
+            parts.append(f"in steps: {', '.join(self.passed_of_steps)}")
         if parts:
-            names = " and ".join(parts)
-            yield Note(
-                "passed-over", self.file, f"passed over, as not about images: {names}", Place((), self.file)
-            )
+            text = f"passed over, as not about images: {'; '.join(parts)}"
+            yield Note("passed-over", self.file, text, Place((), self.file))
 
     def _numbers(self, path: tuple[str, ...]) -> None:
         """Variables whose values YAML does not read as they are written."""

@@ -100,8 +100,8 @@ def test_what_is_not_about_images_is_passed_over_with_one_note() -> None:
         "  load: {retry: {}}\n"
     ) == [
         ("passed-over: run.yaml: passed over, as not about images: enable_cache, model, compliance, "
-        "settings.resources, settings.orchestrator.vertex, settings.step_operator and retry, "
-        "settings.orchestrator of steps")
+        "settings.resources, settings.orchestrator.vertex, settings.step_operator; in steps: retry, "
+        "settings.orchestrator")
     ]  # fmt: skip
     assert notes("settings: {docker: {user: '1'}}\n") == []
 
