@@ -130,7 +130,7 @@ class _Reader:
             found = f"expected a table, found {kind_of(settings)}"
             self.problems.append(Problem(where, found, 'write settings={"docker": DockerSettings(…)}'))
             return {}
-        for kind in settings.keys() - known:
+        for kind in (each for each in settings if each not in known):
             of_component = kind.partition(".")[0] in _OF_COMPONENTS
             advice = "" if of_component else did_you_mean(kind, known, "")
             place = evolve(where, path=(*where.path, kind))

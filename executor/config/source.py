@@ -15,7 +15,7 @@ from attrs import evolve
 
 from executor.config.project import Project
 from executor.errors import ExecutorError, UsageError
-from planner.errors import Place, did_you_mean
+from planner.errors import Place, Problem, did_you_mean
 from planner.image.plan import Note
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, PipelineSource
@@ -69,7 +69,27 @@ def chosen(project: Project, source: str | Decorated | None, config: Path | None
         (source,) = names
     if source in names:
         return _named(project, source, run)
-    return _python(project, _spelled(project, source), None, Place(file=_COMMAND_LINE), run)
+    module = _spelled(project, source)
+    named = _name_of(project, module)
+    if named is not None:
+        return _named(project, named, run)
+    return _own_name(project, _python(project, module, None, Place(file=_COMMAND_LINE), run))
+
+
+def _name_of(project: Project, module: str | None) -> str | None:
+    """What the project file calls a pipeline in Python; None if it does not name it."""
+    return next((name for name, source in project.sources.items() if source == module), None)
+
+
+def _own_name(project: Project, made: Chosen) -> Chosen:
+    """A pipeline that the project file does not name, unless its name is that of one that it does."""
+    name = made.pipeline.name
+    if name in project.pipelines or name in project.sources:
+        where = made.pipeline.origin or Place()
+        found = f"it is called {name!r}, as another pipeline of {project.file} is"
+        problem = Problem(Place(file=where.file, line=where.line), found, "give it a name of its own: name=…")
+        raise ExecutorError([problem])
+    return made
 
 
 def all_chosen(project: Project, locked: Mapping[str, PipelineSource]) -> tuple[Chosen, ...]:
@@ -120,8 +140,10 @@ def _named(project: Project, name: str, run: RunConfiguration | None) -> Chosen:
 
 
 def _source(project: Project, module: str | None, run: RunConfiguration | None) -> PipelineSource:
-    config = None if run is None else Path(os.path.relpath(run.file, project.root)).as_posix()
-    return PipelineSource(module, config)
+    """How a lock names a pipeline. It knows no paths outside of the project."""
+    config = None if run is None else Path(os.path.relpath(run.file, project.root))
+    inside = config is not None and ".." not in config.parts
+    return PipelineSource(module, config.as_posix() if config and inside else None)
 
 
 def _spelled(project: Project, source: str) -> str:
@@ -153,9 +175,9 @@ def _here(project: Project, pipeline: Decorated, run: RunConfiguration | None) -
     from executor.config.description import describe_here  # noqa: PLC0415  # as above
 
     data, module = describe_here(project.root, pipeline, **_parameters(run))
-    name = next((name for name, source in project.sources.items() if source == module), None)
+    name = _name_of(project, module)
     made = _described(project, data, module, name, run)
-    return made if name is None else evolve(made, source=evolve(made.source, module=None))
+    return _own_name(project, made) if name is None else evolve(made, source=evolve(made.source, module=None))
 
 
 def _parameters(run: RunConfiguration | None) -> dict[str, Any]:

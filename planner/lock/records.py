@@ -51,6 +51,8 @@ __all__ = [
 ]
 
 _NAME: Final = re.compile(NAME)
+# A path in the project.
+_CONFIG: Final = r"(?!/)(?!\.\.(/|$))(?!.*/\.\.(/|$))[^\x00-\x1f]+"
 _IMAGE_NAME: Final = re.compile(rf"{NAME}(/{NAME})?")
 
 
@@ -165,7 +167,7 @@ class PipelineRecord:
 
     name: str = field(validator=_named)
     source: str | None = field(default=None, validator=optional(matches_re(SOURCE)))
-    config: str | None = field(default=None, validator=optional(matches_re(r"[^/\x00-\x1f][^\x00-\x1f]*")))
+    config: str | None = field(default=None, validator=optional(matches_re(_CONFIG)))
 
 
 @frozen

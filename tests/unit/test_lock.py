@@ -999,6 +999,8 @@ def test_how_a_pipeline_is_named_is_kept() -> None:
     [
         (("team.jobs:daily", "../x:y"), "source"),
         (("source =", 'config = "/etc/passwd"\nsource ='), "config"),
+        (("source =", 'config = "../x.yaml"\nsource ='), "config"),
+        (("source =", 'config = "a/../../x.yaml"\nsource ='), "config"),
         (("[[pipeline]]", '[[pipeline]]\nname = "training"\nsource = "a:b"\n[[pipeline]]'), "stands twice"),
     ],
 )

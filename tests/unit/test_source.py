@@ -233,8 +233,17 @@ def test_a_project_file_names_a_pipeline_in_python(write: Callable[..., Path]) -
     assert (found.pipeline.name, found.source) == ("daily", PipelineSource())
     assert set(found.pipeline.secrets) == {"TOKEN"}
     assert project.pipeline("daily") == found.pipeline
-    direct = chosen(project, "pipe:training")
-    assert (direct.pipeline.name, direct.source) == ("training", PipelineSource("pipe:training"))
+    # By either name it is the same pipeline.
+    assert chosen(project, "pipe.training") == found
+    assert chosen(project, "pipe:bare").source == PipelineSource("pipe:bare")
+
+
+def test_two_pipelines_of_one_name_are_told_apart(write: Callable[..., Path]) -> None:
+    said = refused(write('[pipeline.training]\nsource = "pipe:with_options"\n'), "pipe:training")
+    assert said == (
+        "pipe.py:19: it is called 'training', as another pipeline of stowplan.toml is: "
+        "give it a name of its own: name=…"
+    )
 
 
 @pytest.mark.parametrize(
@@ -437,7 +446,7 @@ def test_a_command_that_needs_all_pipelines_says_that_there_are_none(write: Call
 
 
 def test_a_lock_keeps_the_run_configuration_that_it_was_written_with(
-    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     toml = f'[pipeline.other]\nsteps = ["a"]\nsettings.docker.parent_image = "{PINNED}"\n'
     root = write(toml)
@@ -459,6 +468,11 @@ def test_a_lock_keeps_the_run_configuration_that_it_was_written_with(
     (root / "configs" / "user.yaml").rename(root / "other.yaml")
     with pytest.raises(ExecutorError, match=r"user\.yaml: does not exist"):
         check_lock(project, None, None, asks=False)
+    # One that is elsewhere is no business of others.
+    outside = tmp_path_factory.mktemp("outside") / "user.yaml"
+    outside.write_text("settings: {docker: {user: '7'}}\n")
+    write_it(str(outside))
+    assert "outside" not in (root / "stowplan.lock").read_text()
     write_it(None)
     checked = check_lock(project, None, None, asks=False)
     assert checked.fresh
