@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from executor.apply.outcome import Result
+from executor.apply.outcome import Outcome, Result
 from executor.artifacts.store import ArtifactStore
 from executor.config.project import Project
 from executor.engines.select import choose
@@ -36,11 +36,12 @@ from planner.errors import PlannerError, Problem
 from planner.facts.needs import Variable
 from planner.image.delivery import Delivery
 from planner.image.instructions import BOOTSTRAP
-from planner.image.plan import BuildPlan
+from planner.image.plan import BuildPlan, ImagePlan
 from planner.immutable import frozen
 from planner.mask import Mask
 from planner.pipeline import Pipeline
 from planner.stack import Stack
+from planner.values import ImageRef
 
 if TYPE_CHECKING:
     from executor.engines.protocol import Engine
@@ -218,15 +219,27 @@ def _step_images(images: Images) -> Mapping[str, StepImage]:
     for image, outcome in zip(images.plan.images, images.made.outcomes, strict=True):
         if not image.steps:
             continue
-        reference = outcome.reference
-        held = outcome.result in (Result.BUILT, Result.PUSHED) or (
-            outcome.result is Result.REUSED and not image.destination.push
-        )
-        if not held and images.engine.inspect(reference) is None:
-            images.engine.pull(reference)
+        reference = _held(images.engine, image, outcome)
         for step in image.steps:
             found.setdefault(step, StepImage(reference, BOOTSTRAP if image.checkout.bootstrap else None))
     return found
+
+
+def _held(engine: Engine, image: ImagePlan, outcome: Outcome) -> str:
+    """The reference of an image in the engine, which pulls what a registry alone has."""
+    reference = outcome.reference
+    if outcome.result in (Result.BUILT, Result.PUSHED):
+        return reference
+    if outcome.result is Result.REUSED and not image.destination.push:
+        return reference
+    found = engine.inspect(reference)
+    if found is not None and (found.mark == image.hash or not image.builds):
+        return reference
+    if image.builds and outcome.digest is not None:
+        # The tag may have moved since it was looked at.
+        reference = str(ImageRef.parse(reference).pinned(outcome.digest))
+    engine.pull(reference)
+    return reference
 
 
 def _hidden(pipeline: Pipeline, images: Images | None, root: Path) -> list[str]:

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from executor.engines.protocol import RUN_LABEL
+from tests.contract.images import TEST_BASE
 from tests.e2e.command import Project, Ran
+from tests.e2e.images import Tags
 
 STEPS = """
     import os
@@ -146,6 +148,24 @@ def test_an_image_that_vanishes_is_built_again(training: Project, engine: str) -
     subprocess.run([engine, "rmi", "--force", image], check=True, capture_output=True)
     again = training.ok("run", "training", "-o", "json")
     assert step(again, "train")["image"] == image
+
+
+def test_what_a_registry_alone_has_is_pulled(training: Project, tags: Tags, registry: str) -> None:
+    """By the digest that was looked at, and whatever the engine has under its tag is not taken for it."""
+    text = (training.root / "stowplan.toml").read_text()
+    training.write({"stowplan.toml": f'{text}[stack.team]\ncontainer_registry = {{ uri = "{registry}" }}\n'})
+    first = training.ok("run", "training", "--stack", "team", "-o", "json")
+    for image in {each["image"] for each in first.data["steps"]}:
+        tags.engine.remove(image)
+    # Another image under one of the tags.
+    taken = step(first, "load")["image"]
+    tags.tag(TEST_BASE, taken)
+    again = training.ok("run", "training", "--stack", "team", "-o", "json")
+    assert "[load] loading as 1234" in again.err.splitlines()
+    assert not any("building" in line for line in again.err.splitlines())
+    for each in again.data["steps"]:
+        tags.made(each["image"])
+    assert step(again, "load")["image"].startswith(f"{registry}/stowplan@sha256:")
 
 
 def test_secrets_are_nowhere(training: Project) -> None:
