@@ -106,11 +106,11 @@ def check_content(session: nox.Session, built: Path) -> None:
     """The two packages, the door, and nothing else."""
     names = zipfile.ZipFile(built).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    if tops != {"planner", "executor", "stowplan.py"}:
+    if tops != {"planner", "executor", "stowplan"}:
         session.error(
-            f"the wheel has more or less than planner, executor and stowplan.py: {', '.join(sorted(tops))}"
+            f"the wheel has more or less than planner, executor and stowplan: {', '.join(sorted(tops))}"
         )
-    missing = {"planner/py.typed", "executor/py.typed"} - set(names)
+    missing = {f"{name}/py.typed" for name in tops} - set(names)
     if missing:
         session.error(f"not in the wheel: {', '.join(sorted(missing))}")
 

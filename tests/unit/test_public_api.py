@@ -105,8 +105,8 @@ def test_every_module_says_what_it_exports_and_what_it_owns(name: str) -> None:
     assert len(set(exported)) == len(exported)
 
 
-@pytest.mark.parametrize("name", ["planner", "executor"])
-def test_both_packages_are_typed(name: str) -> None:
+@pytest.mark.parametrize("name", ["planner", "executor", "stowplan"])
+def test_packages_are_typed(name: str) -> None:
     assert (ROOT / name / "py.typed").is_file()
 
 
