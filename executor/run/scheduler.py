@@ -64,12 +64,12 @@ class _Run:
             try:
                 self._through(pool, running)
             except KeyboardInterrupt:
-                self._interrupted.set()
-                self._runner.place.interrupt()
+                self._interrupt()
                 self._through(pool, running)
-        except BaseException:
-            self._interrupted.set()
-            self._runner.place.interrupt()
+        except Exception:
+            # What cannot be recorded is not gone on from, and what runs uses what is about to be removed.
+            self._interrupt()
+            wait(running)
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -77,6 +77,10 @@ class _Run:
         for name in missing:
             self._outcomes[name] = StepOutcome(name, StepStatus.SKIPPED, notes=("the run was interrupted",))
         return tuple(self._outcomes[step.name] for step in self._pipeline.steps), self._interrupted.is_set()
+
+    def _interrupt(self) -> None:
+        self._interrupted.set()
+        self._runner.place.interrupt()
 
     def _through(self, pool: ThreadPoolExecutor, running: dict[Future[StepOutcome], str]) -> None:
         """Go on until nothing runs, and nothing may begin."""

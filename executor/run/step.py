@@ -37,6 +37,7 @@ __all__ = ["Runner", "now", "object_name"]
 
 _SIGNALS: Final = {137: "SIGKILL", 143: "SIGTERM", 139: "SIGSEGV", 134: "SIGABRT", 132: "SIGILL"}
 _BY_SIGNAL: Final = 128
+_EXCHANGES: Final = "exchanges"
 _SEE_LOG: Final = "see its log"
 
 
@@ -99,7 +100,10 @@ class Runner:
         if isinstance(step.entrypoint, Command) and code is None:
             # Nothing of ours has to be in its image, and no Python either.
             return self._ended(step, self.place.run_command(step.name, step.entrypoint.argv, on_output), None)
-        exchange = empty_exchange(self.scratch / step.name)
+        # A step can have the name of what else is in the directory.
+        exchanges = self.scratch / _EXCHANGES
+        exchanges.mkdir(exist_ok=True)
+        exchange = empty_exchange(exchanges / step.name)
         stored = self._inputs(step, finished, exchange)
         if self.place.needs_bootstrap(step.name):
             from executor.bootstrap_file import bootstrap  # noqa: PLC0415  # images have it

@@ -286,6 +286,49 @@ def test_what_a_step_leaves_is_data_of_somebody_else(training: Project, body: st
     assert not (training.root / ".stowplan/artifacts").exists()
 
 
+def test_steps_may_have_any_name(project: Project) -> None:
+    """Those of files that a run has beside what steps are given, too."""
+    names = ["owner", "kept", "exchanges", "code.tar.gz", "inputs"]
+    tables = "".join(f'[pipeline.p.step."{name}"]\nfunction = "pipe:f"\n' for name in names)
+    project.write({"stowplan.toml": f"[pipeline.p]\nsteps = {json.dumps(names)}\n{tables}"})
+    project.write({"pipe.py": "def f(): return 1\n"})
+    ran = project.ok("run", "p", "-o", "json", env={"STOWPLAN_PYTHON": sys.executable})
+    assert set(statuses(ran).values()) == {"succeeded"}
+
+
+def test_outputs_that_cannot_be_kept(training: Project) -> None:
+    """The step that made them fails, and says which file cannot be written, and why."""
+    (training.root / ".stowplan").mkdir()
+    (training.root / ".stowplan/artifacts").write_text("no directory")
+    ran = training.run("run", "training", "-o", "json")
+    assert ran.code == 1
+    assert statuses(ran) == {
+        "load": "failed", "train": "skipped", "show": "skipped", "report": "succeeded",
+    }  # fmt: skip
+    (problem,) = step(ran, "load")["error"]
+    assert problem["file"].startswith(str(training.root / ".stowplan/artifacts"))
+    assert "cannot be written" in problem["found"]
+
+
+def test_a_log_that_cannot_be_kept_is_a_note(training: Project) -> None:
+    (training.root / ".stowplan").mkdir()
+    (training.root / ".stowplan/logs").write_text("no directory")
+    ran = training.ok("run", "training", "-o", "json")
+    assert {each["log"] for each in ran.data["steps"]} == {None}
+    assert all("logs" in each["notes"][0] for each in ran.data["steps"])
+    assert "[show] the answer is 42" in ran.err.splitlines()
+
+
+def test_a_run_that_cannot_be_recorded_stops(training: Project) -> None:
+    """What is not recorded is not gone on from."""
+    body = "db = pathlib.Path('.stowplan/records.sqlite3'); db.unlink(); db.mkdir()"
+    training.write({"pipe.py": STEPS.replace('print("loading")', body)})
+    ran = training.run("run", "training", "-o", "json")
+    assert ran.code == 1
+    assert "is not a regular file" in ran.data["problems"][0]["found"]
+    assert "[train] started" not in ran.err
+
+
 def test_secrets_are_hidden_in_what_steps_write(project: Project) -> None:
     project.write(
         {
@@ -389,7 +432,7 @@ def test_an_interruption_stops_steps_and_says_how_to_go_on(
         data = json.load(out)
         said = err.read()
     assert process.exitcode == 130
-    assert "interrupted: what had finished is kept" in said
+    assert "what had finished is kept, go on with `stowplan run training --rerun-failed`" in said
     found = {each["step"]: each["status"] for each in data["steps"]}
     assert found == {"load": "succeeded", "train": "interrupted", "show": "skipped", "report": "succeeded"}
     training.write({"pipe.py": STEPS})

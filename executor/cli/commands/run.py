@@ -99,10 +99,10 @@ def run_command(
             on_event=on_event,
             on_note=print_note,
         )
-    return _show(ran, output)
+    return _show(ran, source, output)
 
 
-def _show(ran: Ran, output: str) -> int:
+def _show(ran: Ran, source: str | None, output: str) -> int:
     """Print what came of a run; the exit code."""
     if output == "json":
         from executor.cli.render.runs import ran_data  # noqa: PLC0415  # only what is printed
@@ -120,9 +120,8 @@ def _show(ran: Ran, output: str) -> int:
                 print_error(item.error)
                 print_lines(item.traceback.splitlines(), err=True)
     if ran.interrupted:
-        print_lines(
-            ["interrupted: what had finished is kept, go on with `stowplan run --rerun-failed`"], err=True
-        )
+        again = f"stowplan run {source or ran.record.pipeline} --rerun-failed"
+        print_lines([f"interrupted: what had finished is kept, go on with `{again}`"], err=True)
         return _INTERRUPTED
     return exit_code(ran.outcomes)
 
