@@ -58,7 +58,7 @@ def compare_build(build: Build, plan: BuildPlan) -> NamedBuild:
     problems += [
         Problem(
             Place(file=f"build {build.id}"),
-            f"was made for other steps: what runs {', '.join(planned.steps)} is not in its image",
+            f"was made for other steps: what runs {_who(planned)} is not in its image",
             f"make it again with `stowplan build {plan.pipeline}`",
             "build-lacks-bootstrap",
         )
@@ -68,7 +68,7 @@ def compare_build(build: Build, plan: BuildPlan) -> NamedBuild:
     problems += [
         Problem(
             Place(file=f"build {build.id}"),
-            f"has no code of the project for {', '.join(planned.steps)}, and containers cannot download it",
+            f"has no code of the project for {_who(planned)}, and containers cannot download it",
             "name a build that contains code, or have it downloaded: from a code repository, or from the "
             "artifact store of the stack",
             "build-lacks-code",
@@ -162,14 +162,19 @@ def _notes(build: Build, plan: BuildPlan, pairs: list[tuple[ImagePlan, BuiltImag
             words = [change.text for change in changes if change.field != "steps"]
             more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
             said = f": {'; '.join(words[:_SHOWN])}{more}" if words else ""
-            text = f"{name} was made with other settings for {', '.join(planned.steps)}{said}"
+            text = f"{name} was made with other settings for {_who(planned)}{said}"
             yield Note("build-other-settings", planned.name, text)
         elif planned.hash != built.hash and included_code(planned) == built.code:
             text = (
-                f"{name} has another image for {', '.join(planned.steps)}: values of its variables, the "
+                f"{name} has another image for {_who(planned)}: values of its variables, the "
                 "platform, or a parent image that one machine alone has, are others"
             )
             yield Note("build-other-values", planned.name, text)
+
+
+def _who(planned: ImagePlan) -> str:
+    """What runs in an image: its steps, or the component that is all that uses it."""
+    return ", ".join(planned.steps) or planned.name
 
 
 def _spec_of(planned: ImagePlan, plan: BuildPlan) -> ImagePlan:

@@ -287,7 +287,7 @@ _COMMANDS: Final = (
     ("lock", "--check"), ("diff",), ("diff", "-o", "markdown"), ("diff", "hostile.lock"), ("apply",),
     ("apply", "--engine", "podman"), ("show", "train"), ("show", "p", "--context"), ("show", "p", "--dockerfile"),
     ("show", "p", "-o", "json"), ("builds", "list"), ("builds", "list", "--images", "-o", "json"),
-    ("builds", "show", "1"), ("builds", "show"),
+    ("builds", "show", "1"), ("builds", "show"), ("builds", "list", "-o", "yaml"), ("builds", "prune", "--dry-run"),
     ("builds", "show", "9223372036854775808"), ("builds", "delete", "1", "--image"), ("outdated",), ("--version",),
     ("plan", "--frozen", "-o", "json"), ("plan", "--locked"), ("apply", "--frozen"), ("lock", "--upgrade"), ("--help",),
 )  # fmt: skip

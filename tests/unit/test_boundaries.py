@@ -49,6 +49,7 @@ COMMANDS: Final = {
     "apply": ["apply", "--engine", "docker"],
     "builds": ["builds", "list"],
     "delete": ["builds", "delete", "1"],
+    "prune": ["builds", "prune", "--yes"],
     "outdated": ["outdated"],
 }
 

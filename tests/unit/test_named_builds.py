@@ -265,3 +265,29 @@ def test_a_build_that_does_not_fit_is_an_error_with_all_that_is_wrong(tmp_path: 
     with pytest.raises(ExecutorError) as caught:
         compared(build, Planned(plan, Facts(), None))
     assert len(caught.value.problems) == 2
+
+
+def test_a_run_configuration_may_hold_a_whole_build(tmp_path: Path) -> None:
+    """What an exported file holds, in place of its name."""
+    from executor.config.project import load_project  # noqa: PLC0415  # only here
+    from executor.records.documents import build_data, specs_data  # noqa: PLC0415  # as above
+    from executor.workflow.named import given_build  # noqa: PLC0415  # as above
+
+    (tmp_path / "stowplan.toml").write_text('[pipeline.p]\nsteps = ["a"]\n')
+    project = load_project(tmp_path)
+    build = made()
+    assert build.specs is not None
+    whole = {**build_data(build), "specs": specs_data(build.specs)}
+    found = given_build(project, whole)
+    assert (found, found.specs) == (build, build.specs)
+    for wrong in ({}, build_data(build), {**whole, "engine": "podman"}):
+        with pytest.raises(ExecutorError, match="holds no build that can be read"):
+            given_build(project, wrong)
+
+
+def test_an_image_that_only_a_component_uses_is_told_by_its_name() -> None:
+    plan = planned({**CODE, "environment": {"A": "2"}})
+    first, second = plan.images
+    deployed = evolve(plan, images=(evolve(first, steps=()), second))
+    named = compare_build(made(), deployed)
+    assert "for training: environment: A 1 → 2" in text(named)
