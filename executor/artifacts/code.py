@@ -34,7 +34,8 @@ __all__ = ["CodeArchive", "archive_code"]
 _GIT: Final = ".git"
 _LEAVE_OUT: Final = "add it to .gitignore"
 _UNREADABLE: Final = "make it readable, or add it to .gitignore"
-_LEVEL: Final = 6
+# An archive is made for each run: that it is small is worth less than that it is quick.
+_LEVEL: Final = 1
 
 
 @frozen

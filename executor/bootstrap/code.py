@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import stat
 import tempfile
@@ -72,13 +73,13 @@ def _downloaded(code: Archive, path: Path) -> Path:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move all that is in one directory to another, of the same file system, in which files may be."""
+    """Move all that is in one directory to another, in which there may be files already."""
     for item in source.iterdir():
         place = target / item.name
         try:
             there = place.lstat().st_mode
         except FileNotFoundError:
-            item.rename(place)
+            _rename(item, place)
             continue
         if stat.S_ISDIR(item.lstat().st_mode):
             if not stat.S_ISDIR(there):
@@ -95,4 +96,17 @@ def _move(source: Path, target: Path) -> None:
                 "remove it from the image",
             )
         else:
-            item.rename(place)
+            _rename(item, place)
+
+
+def _rename(item: Path, place: Path) -> None:
+    """Move one thing to where nothing is, or a file to where another file or a link is."""
+    try:
+        item.rename(place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # A part of the directory may be a volume, as where an image declares one.
+        if place.is_symlink() or place.exists():
+            place.unlink()
+        shutil.move(str(item), str(place))

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -64,6 +65,8 @@ def _run(given: job.Job, exchange: Path) -> int:
         from . import code  # noqa: PLC0415  # brings what reaches networks
 
         code.place(given.code, Path(given.directory), exchange)
+        # Where PYTHONPATH has the directory, modules have been looked for there.
+        importlib.invalidate_caches()
     _enter(given.directory)
     if given.command is not None:
         from . import command  # noqa: PLC0415  # a function needs nothing that starts programs

@@ -128,6 +128,25 @@ def test_a_directory_of_the_code_that_is_not_there(engine: Engine, tag: str, ste
     assert step.lines == ["é"]
 
 
+def test_a_volume_in_the_directory_of_the_code(engine: Engine, tag: str, step: Step) -> None:
+    """It is another file system, to which nothing can be moved."""
+    (step.root / "lib/link").symlink_to("x.txt")
+    (step.root / "lib/deep").mkdir()
+    (step.root / "lib/deep/y").write_text("y")
+    build_text(
+        engine,
+        tag,
+        f"FROM {TEST_BASE}\nRUN mkdir -p /app/lib && touch /app/lib/kept\n"
+        "RUN ln -s /etc/passwd /app/lib/x.txt\nVOLUME /app/lib\n",
+    )
+    listing = (
+        "import os; print(sorted(os.listdir('lib')), open('lib/link').read(), open('lib/deep/y').read())"
+    )
+    job = step.job({"command": ["python", "-c", listing]})
+    assert step.run(engine, tag, job) == 0, (step.lines, step.result)
+    assert step.lines == ["['deep', 'kept', 'link', 'x.txt'] x y"]
+
+
 def _with_code(text: str) -> str:
     """An image that has its code."""
     encoded = base64.b64encode(text.encode()).decode()

@@ -211,6 +211,61 @@ def test_an_output_that_cannot_be_written_is_named(bench: Bench) -> None:
     assert list((bench.exchange / "outputs").iterdir()) == []
 
 
+def test_a_decorated_step_is_called_like_its_function(bench: Bench) -> None:
+    bench.write(
+        "pipe.py",
+        """
+from stowplan import DockerSettings, pipeline, step
+
+@step
+def load() -> int:
+    return "no number"
+
+@step(settings={"docker": DockerSettings(requirements=["six"])})
+def train(n):
+    return n + 1
+
+slow = train.with_options(settings={"docker": DockerSettings(user="1")})
+
+@pipeline
+def training():
+    train(load())
+""",
+    )
+    ran = bench.run(bench.job("pipe:load", outputs=["output"]))
+    assert (bench.output(ran), ran.result["notes"]) == (b"no number", ["the output 'output' is str, not int"])
+    for name in ("train", "slow"):
+        ran = bench.run(bench.job(f"pipe:{name}", inputs={"n": {"value": 1}}, outputs=["output"]))
+        assert bench.output(ran) == b"2"
+
+
+@pytest.mark.parametrize("start", ["spawn", "fork", "forkserver"])
+@pytest.mark.parametrize(("version", "python"), PYTHONS, ids=[version for version, _ in PYTHONS])
+def test_a_step_may_start_processes(tmp_path: Path, version: str, python: str, start: str) -> None:
+    bench = Bench(tmp_path, python)
+    bench.write(
+        "work.py",
+        f"""
+import multiprocessing
+
+def square(n):
+    return n * n
+
+def run():
+    with multiprocessing.get_context({start!r}).Pool(2) as pool:
+        return pool.map(square, range(4))
+""",
+    )
+    ran = bench.run(bench.job("work:run", outputs=["output"]))
+    assert json.loads(bench.output(ran)) == [0, 1, 4, 9], version
+
+
+def test_code_is_found_where_modules_were_looked_for_before(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, environment={"PYTHONPATH": str(tmp_path / "app")})
+    code = _code(bench, tar([file("train.py", b"def main():\n    return 1\n")]))
+    assert bench.output(bench.run(bench.job("train:main", outputs=["output"], code=code))) == b"1"
+
+
 def test_a_module_of_the_project_may_have_any_name(bench: Bench) -> None:
     """Also one that the bootstrap has: those of its own are not on the path."""
     for name in ("job", "run", "executor", "_stowplan_x", "stowplan_settings"):
