@@ -11,6 +11,7 @@ import importlib
 import json
 import linecache
 import os
+import signal
 import sys
 import threading
 import tokenize  # noqa: F401  # linecache loads it late, when a module of the project may have its name
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> NoReturn:
     """Describe the pipeline of a source."""
     (source,) = arguments
     job = json.loads(sys.stdin.buffer.read())
-    answer = os.dup(1)
+    answer = _Answer()
     # What the module reads is empty, and what it prints is not the answer.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
@@ -49,22 +50,35 @@ def main(arguments: list[str]) -> NoReturn:
         once.acquire()
         frames = [each for each, _ in traceback.walk_stack(sys._current_frames()[main_thread])]  # noqa: SLF001  # documented
         places = [(each.f_code.co_filename, each.f_lineno, each.f_code.co_name) for each in reversed(frames)]
-        _end(answer, {"error": {"kind": "stopped", "frames": list(_frames(places, root))}})
+        answer.end({"error": {"kind": "stopped", "frames": list(_frames(places, root))}})
 
     timer = threading.Timer(job["seconds"], stop)
     timer.daemon = True
     timer.start()
     data = _answer(source, root, job)
     once.acquire()
-    _end(answer, data)
+    answer.end(data)
 
 
-def _end(answer: int, data: dict[str, Any]) -> NoReturn:
-    """Write the answer, and end without what the module has arranged for the end, which may take long."""
-    text = json.dumps(data).encode()
-    while text:
-        text = text[os.write(answer, text) :]
-    os._exit(0)
+class _Answer:
+    """Where the answer goes."""
+
+    def __init__(self) -> None:
+        self._file = os.dup(1)
+        self._process = os.getpid()
+
+    def end(self, data: dict[str, Any]) -> NoReturn:
+        """Write the answer, and end with all that the module has started.
+
+        What it has arranged for the end is not waited for, and a copy of this process has nothing to say.
+        """
+        text = json.dumps(data).encode() if os.getpid() == self._process else b""
+        while text:
+            text = text[os.write(self._file, text) :]
+        if os.getpgrp() == os.getpid():
+            # Who still has the pipes open would be waited for.
+            os.killpg(0, signal.SIGKILL)
+        os._exit(0)
 
 
 def _answer(source: str, root: str, job: dict[str, Any]) -> dict[str, Any]:

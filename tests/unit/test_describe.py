@@ -139,6 +139,21 @@ def test_what_a_module_prints_and_reads_and_starts_is_not_the_answer(described: 
     assert described("import os, sys\nsys.stdout = sys.stderr = None\nos.chdir('/')\n" + GOOD)["name"]
 
 
+def test_what_a_module_starts_ends_with_it(described: Describe) -> None:
+    """It has the pipes too, and as long as it has them, the answer has no end."""
+    text = (
+        "import os, subprocess, time\n"
+        "if os.fork() == 0:\n"
+        "    time.sleep(600)\n"
+        "subprocess.Popen(['sleep', '600'])\n"
+    )
+    assert described(text + GOOD)["name"] == "training"
+
+
+def test_a_copy_of_the_process_says_nothing(described: Describe) -> None:
+    assert described("import os\nos.fork()\n" + GOOD)["name"] == "training"
+
+
 def test_parameters_are_given(described: Describe) -> None:
     text = GOOD.replace("train(n)", "train(n=rate)")
     found = described(text, parameters={"rate": 0.7})
