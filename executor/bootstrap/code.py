@@ -14,6 +14,9 @@ from .job import Archive, Repository
 
 __all__ = ["place"]
 
+# How often an archive is downloaded that is not the one that was planned.
+_TIMES = 2
+
 
 def place(code: Archive | Repository, directory: Path, exchange: Path) -> None:
     """Bring the code of a step to its directory.
@@ -48,7 +51,26 @@ def _fetch(code: Archive | Repository, fetched: Path, exchange: Path) -> None:
         repository.fetch(code, target, fetched)
         unpack.check_links(target)
         return
-    archive = exchange / code.file if code.file else _downloaded(code, fetched / "archive")
+    if code.file is not None:
+        _unpack(exchange / code.file, code, target)
+        return
+    from . import download  # noqa: PLC0415  # as above
+
+    for number in range(_TIMES):
+        archive = fetched / f"archive-{number}"
+        download.download(code.url or "", archive)
+        try:
+            _unpack(archive, code, target)
+        except Refused:
+            # A server or a proxy may have sent less than all, and called it all.
+            if number == _TIMES - 1:
+                raise
+            archive.unlink()
+        else:
+            return
+
+
+def _unpack(archive: Path, code: Archive, target: Path) -> None:
     try:
         file = archive.open("rb")
     except OSError as error:
@@ -63,13 +85,6 @@ def _fetch(code: Archive | Repository, fetched: Path, exchange: Path) -> None:
             raise Refused("code-refused", "the archive of the code is not the one of the job", "run it again")
         file.seek(0)
         unpack.unpack(file, target)
-
-
-def _downloaded(code: Archive, path: Path) -> Path:
-    from . import download  # noqa: PLC0415  # as above
-
-    download.download(code.url or "", path)
-    return path
 
 
 def _move(source: Path, target: Path) -> None:

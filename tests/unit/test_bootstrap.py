@@ -22,6 +22,7 @@ from executor.bootstrap_file import bootstrap, bootstrap_digest
 from planner.values import Digest
 from tests.archives import HOSTILE, digest, file, tar
 from tests.bootstrap import OLD_PYTHONS, PYTHONS, Bench, sha256
+from tests.web import Reply, serving
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -431,6 +432,20 @@ def test_code_is_brought_to_the_source_root(bench: Bench) -> None:
     assert bench.output(ran) == b"1"
     found = (path for path in bench.root.rglob("*") if path.is_file() and path.suffix != ".pyc")
     assert sorted(path.name for path in found) == ["data", "of_the_image", "train.py"]
+
+
+def test_code_that_comes_cut_off_is_downloaded_again(bench: Bench) -> None:
+    """The server says that it has sent all of it."""
+    whole = tar([file("train.py", b"def main():\n    return 42\n")], compressed=True)
+    replies = [Reply(body=whole[:100]), Reply(body=whole)]
+    with serving(lambda _: replies.pop(0)) as site:
+        code = {"kind": "archive", "url": f"http://127.0.0.1:{site.port}/x", "sha256": digest(whole)}
+        ran = bench.run(bench.job("train:main", outputs=["output"], code=code))
+    assert bench.output(ran) == b"42"
+    with serving(lambda _: Reply(body=whole)) as site:
+        code = {"kind": "archive", "url": f"http://127.0.0.1:{site.port}/x", "sha256": "0" * 64}
+        refused = bench.run(bench.job("train:main", code=code))
+        assert (refused.error["type"], len(site.requests)) == ("code-refused", 2)
 
 
 def test_code_with_another_digest_is_not_unpacked(bench: Bench) -> None:

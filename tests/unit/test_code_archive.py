@@ -19,6 +19,7 @@ from executor.bootstrap import limits, pack
 from executor.bootstrap.unpack import unpack
 from executor.errors import ExecutorError, FilesChanged
 from tests.bootstrap import PYTHONS
+from tests.git_server import repo
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -140,6 +141,26 @@ def test_files_of_submodules_are_in_it_under_their_own_rules(root: Path) -> None
     assert [name for name in _names(_archived(root)) if name.startswith("sub")] == [
         "sub/.gitignore", "sub/a.log", "sub/deep/b.tmp"
     ]  # fmt: skip
+
+
+def test_it_holds_what_git_has_of_submodules(tmp_path: Path) -> None:
+    inner, other = repo(tmp_path / "inner"), repo(tmp_path / "other")
+    inner.commit({"a.py": "", ".gitignore": "*.tmp\n"})
+    other.commit({"b.log": ""})
+    inner.git(
+        "-c", "protocol.file.allow=always", "submodule", "add", "--quiet", str(tmp_path / "other"), "deep"
+    )
+    inner.commit({})
+    outer = repo(tmp_path / "outer")
+    outer.commit({"train.py": "", ".gitignore": "*.log\n"})
+    add = ("submodule", "add", "--quiet", str(tmp_path / "inner"), "lib")
+    outer.git("-c", "protocol.file.allow=always", *add)
+    outer.git("-c", "protocol.file.allow=always", "submodule", "update", "--quiet", "--init", "--recursive")
+    _write(outer.directory, {"lib/x.tmp": "", "x.log": "", "lib/deep/y.log": ""})
+    # git lists what is tracked in submodules, and what is not there it would.
+    tracked = outer.git("ls-files", "--recurse-submodules").splitlines()
+    assert set(_names(_archived(outer.directory))) == {*tracked, "lib/deep/y.log"}
+    assert "lib/deep/b.log" in tracked
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tarfile
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from executor.artifacts.gitignore import Rules, above
+from executor.artifacts.code import archive_code
 
 _ENVIRONMENT: Final = {
     "PATH": os.environ["PATH"],
@@ -35,22 +35,10 @@ def _by_git(root: Path) -> set[str]:
 
 
 def _by_us(root: Path) -> set[str]:
-    found = above(root)
-    start, rules = found or ("", Rules())
-    return {path.removeprefix(start) for path in _walk(root, start.removesuffix("/"), rules)}
-
-
-def _walk(directory: Path, path: str, rules: Rules) -> Iterator[str]:
-    rules = rules.below(directory, path)
-    for entry in os.scandir(directory):
-        below = f"{path}/{entry.name}".removeprefix("/")
-        inside = entry.is_dir(follow_symlinks=False)
-        if entry.name == ".git" or rules.ignore(below, directory=inside):
-            continue
-        if inside:
-            yield from _walk(Path(entry.path), below, rules)
-        else:
-            yield below
+    with tempfile.TemporaryDirectory() as place:
+        made = archive_code(root, Path(place) / "code.tar.gz")
+        with tarfile.open(made.path) as archive:
+            return set(archive.getnames())
 
 
 _NAMES: Final = st.sampled_from(["a", "b", "ab", "a.py", "b.py", ".x", "x y", "é", "a[1]", "!a", "#a", "a\\"])
@@ -89,7 +77,7 @@ def _make(root: Path, files: set[str], ignores: dict[str, str]) -> None:
             (root / directory / ".gitignore").write_bytes(text.encode())
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_FILES, st.dictionaries(st.lists(_NAMES, max_size=2).map("/".join), _RULES, max_size=3), _RULES)
 @example({"a/b", "a/a.py", "b"}, {"": "*\n!*/\n!*.py"}, "")
 @example({"a/b/x", "a/ab"}, {"": "a/**\n!a/b"}, "")
