@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +139,25 @@ def test_images_go_with_the_last_build_that_has_them(project: Project, parent: s
     assert project.run("builds", "delete", second["id"]).code == 64
 
 
+def answered(project: Project, *argv: str, answer: str) -> tuple[int, str]:
+    """Run a command with a terminal at which somebody answers; its exit code and what it asks."""
+    master, slave = pty.openpty()
+    os.write(master, f"{answer}\n".encode())
+    command = [sys.executable, "-m", "executor.cli", *argv]
+    done = subprocess.run(
+        command,
+        env=project.environment(),
+        cwd=project.root,
+        stdin=slave,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(master)
+    os.close(slave)
+    return done.returncode, done.stderr
+
+
 def test_what_nothing_refers_to_is_pruned(project: Project, parent: str, tags: Tags) -> None:
     """The newest stays, and what somebody else put under a reference."""
     made = []
@@ -152,6 +173,11 @@ def test_what_nothing_refers_to_is_pruned(project: Project, parent: str, tags: T
     before = records.all()
     prune = ("builds", "prune", "--keep", "0d")
     assert project.run(*prune).code == 64
+    said = answered(project, *prune, answer="n")
+    assert said[0] == 0
+    assert "Would remove 4 images (up to " in said[1]
+    assert said[1].endswith("Nothing was removed.\n")
+    assert records.all() == before
     assert project.ok("builds", "prune", "--yes").out.endswith("Kept: 12 recent.\n")
     planned = project.ok(*prune, "--dry-run", "-o", "json").data
     assert records.all() == before

@@ -93,8 +93,9 @@ def builds_prune(before: str, dry_run: bool, yes: bool, project: Path | None, ou
     engines = functools.cache(engine_chooser)
     found = prune(records, chosen, engines, dry_run=True)
     if not dry_run and (found.records or found.builds):
-        if not yes:
-            _ask(found)
+        if not yes and not _agreed(found):
+            print_lines(["Nothing was removed."], err=True)
+            return 0
         found = prune(records, chosen, engines, dry_run=False)
     if output == "json":
         print_json(pruned_data(found, tuple(locks), dry_run=dry_run))
@@ -107,14 +108,14 @@ def builds_prune(before: str, dry_run: bool, yes: bool, project: Path | None, ou
     return ExecutorError.joined(found.errors).exit_code if found.errors else 0
 
 
-def _ask(found: Pruned) -> None:
-    """Ask whether this is to be removed. UsageError where nobody can be asked; Abort for no."""
+def _agreed(found: Pruned) -> bool:
+    """Ask whether this is to be removed. UsageError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise UsageError.of(
             "command line", "nobody can be asked whether to remove it", "give --yes, or see it with --dry-run"
         )
     print_lines(pruned_lines(found, dry_run=True), err=True)
-    click.confirm("Remove it?", abort=True, err=True)
+    return click.confirm("Remove it?", err=True)
 
 
 COMMANDS = {"delete": builds_delete, "prune": builds_prune}
