@@ -11,13 +11,14 @@ from attrs import asdict
 from executor.cli.group import Group
 from executor.cli.options import options, project_root
 from executor.cli.output import print_json, print_lines, print_markdown, print_table, print_yaml
+from executor.cli.render.text import steps_text
 from executor.cli.times import since_option
 from executor.errors import UsageError
 from executor.records.builds import SORTS, BuildPage, BuildQuery, NamePattern
 from executor.records.documents import build_data
 from executor.records.store import Record, Records
 from executor.workflow.build_files import is_build_file, named_build, write_build
-from planner.build import Build
+from planner.build import Build, BuiltImage
 
 __all__ = ["COMMANDS"]
 
@@ -228,9 +229,15 @@ def _facts(build: Build) -> dict[str, str]:
         "commit": build.commit or "",
         "engine": build.engine,
         "code": "included" if build.contains_code else "not included",
-        **{f"image {image.name}": image.pinned for image in build.images},
+        **{f"image {image.name}": _image_words(image) for image in build.images},
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _image_words(image: BuiltImage) -> str:
+    """Where an image is, what runs in it, and what came of it."""
+    used_by = f"{steps_text(image.steps)}, " if image.steps else ""
+    return f"{image.pinned}  {used_by}{image.result}, {image.seconds:.1f} s"
 
 
 def _time(text: str) -> str:
