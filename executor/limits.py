@@ -83,6 +83,15 @@ PUSH_RETRY_SECONDS: float = 30.0
 PUSH_BACKOFF_SECONDS: float = 2.0
 """The wait before the first of these; each further wait is twice as long."""
 
+STORE_CONNECT_SECONDS: float = 10.0
+"""A connection to an artifact store on S3."""
+
+STORE_SILENCE_SECONDS: float = 60.0
+"""An artifact store on S3 from which nothing more is heard."""
+
+STORE_TRIES: int = 3
+"""How often it is asked one thing."""
+
 SETPRIV_SECONDS: float = 5.0
 """Whether there is a `setpriv` by which programs end with this one. If it does not say so, they do not."""
 

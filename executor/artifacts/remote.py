@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn
 
 import fsspec
 
+from executor import limits
 from executor.errors import ArtifactStoreRefused, ArtifactStoreUnavailable, ExecutorError
 from planner.logins import without_logins
 
@@ -29,16 +30,6 @@ _EXTRAS: Final[Mapping[str, str]] = {
     "abfss": "azure",
     "az": "azure",
 }
-_CONNECT_SECONDS: Final = 10
-_SILENCE_SECONDS: Final = 60
-_S3: Final[Mapping[str, Any]] = {
-    "config_kwargs": {
-        "connect_timeout": _CONNECT_SECONDS,
-        "read_timeout": _SILENCE_SECONDS,
-        "retries": {"mode": "standard", "total_max_attempts": 3},
-    }
-}
-_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"s3": _S3, "s3a": _S3}
 _LOGIN: Final = "check the login that this machine has for it"
 _LOGINS: Final[Mapping[str, str]] = {
     "s3": "check AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and what they may do",
@@ -57,7 +48,7 @@ class Remote:
         try:
             # What another process writes is to be seen, and so is what it removes.
             self._fs, self._root = fsspec.url_to_fs(
-                url, skip_instance_cache=True, use_listings_cache=False, **_OPTIONS.get(self._protocol, {})
+                url, skip_instance_cache=True, use_listings_cache=False, **_options(self._extra)
             )
         except ImportError as error:
             fix = f"pip install 'stowplan[{self._extra}]'" if self._extra else "install what it names"
@@ -107,11 +98,10 @@ class Remote:
 
     def signed(self, name: str, seconds: int) -> str | None:
         """A URL that anybody may read for this long; None where there are no such URLs."""
-        with self._told(name):
-            try:
-                return str(self._fs.sign(self._path(name), expiration=seconds))
-            except (NotImplementedError, AttributeError):
-                return None
+        # Some stores have none, and some logins may not make any: there is another way.
+        with contextlib.suppress(Exception):
+            return str(self._fs.sign(self._path(name), expiration=seconds))
+        return None
 
     def _path(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
@@ -136,6 +126,20 @@ class Remote:
                 where, f"is refused: {found}", _LOGINS.get(self._extra or "", _LOGIN)
             )
         raise ArtifactStoreUnavailable.of(where, f"cannot be reached: {found}", "try again")
+
+
+def _options(extra: str | None) -> Mapping[str, Any]:
+    """How long a store is waited for, where its client can be told."""
+    if extra != "s3":
+        return {}
+    retries = {"mode": "standard", "total_max_attempts": limits.STORE_TRIES}
+    return {
+        "config_kwargs": {
+            "connect_timeout": limits.STORE_CONNECT_SECONDS,
+            "read_timeout": limits.STORE_SILENCE_SECONDS,
+            "retries": retries,
+        }
+    }
 
 
 # Of botocore, google-auth and azure-identity: nobody is named, so that nobody is refused.
