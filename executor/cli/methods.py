@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -22,12 +22,15 @@ from planner.errors import Place, Problem, did_you_mean
 
 __all__ = ["call"]
 
+INTERRUPTED: Final = 130
+
 
 def call(name: str, pipeline: Any, options: Mapping[str, Any]) -> None:
     """Carry a command out for a decorated pipeline.
 
     TypeError for an option that the command does not have, click.UsageError for a value it does not take.
-    PlannerError or ExecutorError if it fails, after it has said what of it is not in the error.
+    PlannerError or ExecutorError if it fails, after it has said what of it is not in the error;
+    KeyboardInterrupt if it was interrupted, and has tidied up.
     """
     command: click.Command = import_module(f"executor.cli.commands.{name}").COMMANDS[name]
     file = Path(os.path.realpath(pipeline.where.file))
@@ -41,6 +44,8 @@ def call(name: str, pipeline: Any, options: Mapping[str, Any]) -> None:
         os.environ.pop(PYTHON_VARIABLE, None)
         if before is not None:
             os.environ[PYTHON_VARIABLE] = before
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
     if code:
         found, fix = f"{name} of {pipeline.name} failed", "what failed is printed above"
         raise ExecutorError([Problem(Place(file=pipeline.where.file), found, fix, "failed")], Failure.FAILED)
