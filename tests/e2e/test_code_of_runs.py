@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from tests.e2e.command import Project, Ran
+from tests.e2e.test_running import containers, wait_for
 from tests.git_server import GitServer, Repo, git_server, repo
 
 STEPS: Final = """\
@@ -139,19 +142,24 @@ def images(ran: Ran) -> dict[str, Any]:
     return {each["step"]: each["image"] for each in ran.data["steps"]}
 
 
-@pytest.mark.parametrize("kind", ["github", "gitlab"])
-def test_code_from_a_repository_builds_nothing(
-    clone: Project, origin: Repo, server: GitServer, kind: str
-) -> None:
+def registered(clone: Project, origin: Repo, server: GitServer, kind: str) -> Repo:
+    """The clone, once the project names the repository that it was cloned from, and has pushed that."""
     host = f"http://{address()}:{server.port}/o/r"
     project = f'{PROJECT}[code_repository.team]\ntype = "{kind}"\nurl = "{host}"\nsecret = "login"\n'
-    project += '[secret.login]\nenv = "STOWPLAN_TEST_LOGIN"\n'
     local = Repo(clone.root)
-    local.commit({"stowplan.toml": project})
+    local.commit({"stowplan.toml": f'{project}[secret.login]\nenv = "STOWPLAN_TEST_LOGIN"\n'})
     local.git("remote", "set-url", "origin", host)
     local.git("remote", "set-url", "--push", "origin", str(origin.directory))
     local.git("push", "--quiet", "origin", "HEAD")
     local.git("fetch", "--quiet")
+    return local
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_code_from_a_repository_builds_nothing(
+    clone: Project, origin: Repo, server: GitServer, kind: str
+) -> None:
+    local = registered(clone, origin, server, kind)
     clone.env["STOWPLAN_TEST_LOGIN"] = LOGIN
     first = clone.ok("run", "training", "-o", "json")
     assert answer(first, 2)
@@ -175,18 +183,47 @@ def test_code_from_a_repository_builds_nothing(
 def test_a_login_that_is_not_there_is_said_before_anything_runs(
     clone: Project, origin: Repo, server: GitServer
 ) -> None:
-    host = f"http://{address()}:{server.port}/o/r"
-    project = f'{PROJECT}[code_repository.team]\ntype = "github"\nurl = "{host}"\nsecret = "login"\n'
-    project += '[secret.login]\nenv = "STOWPLAN_TEST_LOGIN"\n'
-    local = Repo(clone.root)
-    local.commit({"stowplan.toml": project})
-    local.git("remote", "set-url", "origin", host)
-    local.git("remote", "set-url", "--push", "origin", str(origin.directory))
-    local.git("push", "--quiet", "origin", "HEAD")
-    local.git("fetch", "--quiet")
+    registered(clone, origin, server, "github")
     ran = clone.run("run", "training", "-o", "json")
     assert ran.code == 1
     (problem,) = ran.data["problems"]
     assert problem["code"] == "secret-missing"
     assert "STOWPLAN_TEST_LOGIN is not set" in problem["found"]
     assert "[load] started" not in ran.err
+
+
+def test_a_login_is_in_no_argument_and_no_variable(
+    clone: Project, origin: Repo, server: GitServer, engine: str, tmp_path: Path
+) -> None:
+    """While a step runs with code that was downloaded: neither of a process nor of the container."""
+    local = registered(clone, origin, server, "github")
+    text = (clone.root / "flow.py").read_text()
+    slow = text.replace("return 20", "import time; print('ready'); time.sleep(600)")
+    local.commit({"flow.py": slow})
+    local.git("push", "--quiet", "origin", "HEAD")
+    local.git("fetch", "--quiet")
+    clone.env["STOWPLAN_TEST_LOGIN"] = LOGIN
+    with (tmp_path / "said").open("w+") as out:
+        process = clone.start("run", "training", out=out.fileno(), err=out.fileno())
+        wait_for(clone, "ready", process, tmp_path / "said")
+        (record,) = clone.ok("runs", "list", "-o", "json").data["runs"]
+        (container,) = containers(engine, record["run"])
+        told = subprocess.run([engine, "inspect", container], check=True, capture_output=True).stdout
+        arguments = b"".join(read(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
+        inside = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; true"
+        argv = [engine, "exec", "--user=0", container, "/bin/sh", "-c", inside]
+        told += subprocess.run(argv, check=True, capture_output=True).stdout
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGINT)
+        process.join(60)
+    assert process.exitcode == 130
+    assert b"hunter22" not in told + arguments
+    assert b"training" in told + arguments
+
+
+def read(path: Path) -> bytes:
+    """What is in a file of a process, which may end meanwhile."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
