@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from . import function, job, result
-from .errors import Refused, reason
+from .errors import WRONG, Refused, reason
 
 __all__ = ["main"]
 
@@ -48,6 +48,11 @@ def main(arguments: list[str]) -> int:
     except Refused as error:
         _tell(exchange, result.refused(error))
         return error.exit_code
+    except Exception as error:
+        # Nothing of the step comes here. Whoever repairs it needs all of it.
+        sys.excepthook(type(error), error, error.__traceback__)
+        _tell(exchange, result.refused(_defect(error)))
+        return WRONG
     except _Terminated:
         _tell(exchange, result.ended("it was asked to end (SIGTERM)", "Terminated"))
         return TERMINATED
@@ -120,6 +125,11 @@ def _enter(directory: str) -> None:
             f"the directory of the code, {directory}, cannot be entered: {reason(error)}",
             "make it in the image, for the user that the step runs as",
         ) from None
+
+
+def _defect(error: Exception) -> Refused:
+    found = f"{type(error).__name__}: {reason(error)}"
+    return Refused("defect", f"a defect of stowplan, or of the Python of the image: {found}", "report it")
 
 
 def _not_written(error: OSError) -> Refused:

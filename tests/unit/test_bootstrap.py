@@ -406,6 +406,16 @@ def test_a_source_root_that_is_not_there_is_named(bench: Bench) -> None:
     assert (ran.exit_code, ran.error["type"]) == (78, "directory-missing")
 
 
+def test_a_python_that_lacks_a_part_of_its_library_is_no_fault_of_the_step(tmp_path: Path) -> None:
+    (tmp_path / "ssl.py").write_text("raise ImportError('no module of ssl')\n")
+    bench = Bench(tmp_path / "bench", environment={"PYTHONPATH": str(tmp_path)})
+    code = {"kind": "archive", "url": "https://127.0.0.1:1/x", "sha256": "0" * 64}
+    ran = bench.run(bench.job("train:main", code=code))
+    assert (ran.exit_code, ran.error["kind"], ran.error["type"]) == (78, "bootstrap", "defect")
+    assert "ImportError: no module of ssl" in ran.error["message"]
+    assert "Traceback" in ran.stderr
+
+
 def test_where_no_result_can_be_written_the_error_is_printed(bench: Bench) -> None:
     bench.write("a.py", "def run():\n    raise ValueError('bad')\n")
     (bench.exchange / "result.json").mkdir()
