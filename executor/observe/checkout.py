@@ -154,26 +154,36 @@ class _Configuration:
 
     def remotes(self, top: str, having: tuple[str, ...]) -> tuple[Remote, ...]:
         """The remotes by name, of which `having` are the remote-tracking branches that have the commit."""
-        found: dict[str, Remote] = {}
-        urls = tuple(self._values("remote", "url"))
+        # Of several URLs, git fetches from the first.
+        urls: dict[str, str] = {}
+        for name, url in self._values("remote", "url"):
+            urls.setdefault(name, url)
+        specs: dict[str, list[str]] = {}
+        for name, spec in self._values("remote", "fetch"):
+            specs.setdefault(name, []).append(spec)
+        bases = {short: base for base, short in self._values("url", "insteadof")}
         # GitHub Actions fetches a pull request without saying so in the configuration.
-        pulled = len({name for name, _ in urls}) == 1 and any(map(_PULL_REQUEST.fullmatch, having))
-        for name, url in urls:
-            specs = [spec for other, spec in self._values("remote", "fetch") if other == name]
-            has_commit = pulled or any(_writes(spec, ref) for spec in specs for ref in having)
-            # Of several URLs, git fetches from the first.
-            found.setdefault(name, Remote(name, without_account(self._used(url, top)), has_commit))
-        return tuple(found[name] for name in sorted(found))
+        pulled = len(urls) == 1 and any(map(_PULL_REQUEST.fullmatch, having))
+        return tuple(
+            Remote(
+                name,
+                without_account(_used(urls[name], bases, top)),
+                pulled or any(_writes(spec, ref) for spec in specs.get(name, ()) for ref in having),
+            )
+            for name in sorted(urls)
+        )
 
-    def _used(self, url: str, top: str) -> str:
-        """A URL as git uses it (git-config(1), `url.<base>.insteadOf`); a path is from the checkout's top."""
-        bases = [(short, base) for base, short in self._values("url", "insteadof") if url.startswith(short)]
-        if bases:
-            short, base = max(bases, key=lambda pair: len(pair[0]))
-            url = base + url[len(short) :]
-        if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/]*:", url):
-            url = os.path.normpath(os.path.join(top, url))  # noqa: PTH118  # it need not be there
-        return url
+
+def _used(url: str, bases: Mapping[str, str], top: str) -> str:
+    """A URL as git uses it; a path is from the top of the checkout.
+
+    Of the texts that others stand for, the longest counts (git-config(1), `url.<base>.insteadOf`).
+    """
+    end = next((end for end in range(len(url), 0, -1) if url[:end] in bases), 0)
+    used = bases[url[:end]] + url[end:] if end else url
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://|[^/]*:", used):
+        used = os.path.normpath(os.path.join(top, used))  # noqa: PTH118  # it need not be there
+    return used
 
 
 def _writes(spec: str, branch: str) -> bool:

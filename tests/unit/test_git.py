@@ -202,6 +202,34 @@ def test_a_value_that_is_neither_true_nor_false_is_an_error(checkout: Path) -> N
         code_state(checkout, {"STOWPLAN_CODE_REPOSITORY_IGNORE_UNTRACKED_FILES": "maybe"})
 
 
+def test_of_several_short_names_the_longest_counts(checkout: Path) -> None:
+    for base, short in (("https://a.example/", "x:"), ("https://b.example/", "x:y/"), ("/srv/", "z:")):
+        git(checkout, "config", "--add", f"url.{base}.insteadOf", short)
+    for url, used in (
+        ("x:code", "https://a.example/code"),
+        ("x:y/code", "https://b.example/code"),
+        ("z:code", "/srv/code"),
+        ("x", str(checkout / "x")),
+    ):
+        git(checkout, "remote", "set-url", "origin", url)
+        assert git(checkout, "ls-remote", "--get-url", "origin") == (used if url != "x" else url)
+        assert code_state(checkout).remotes[0].url == used
+
+
+def test_a_configuration_may_have_many_remotes(checkout: Path) -> None:
+    """Each is looked at once, and what each stands for is found without going through all."""
+    text = "".join(
+        f'[remote "r{number}"]\nurl = s{number}:code\nfetch = +refs/heads/*:refs/remotes/r{number}/*\n'
+        f'[url "https://h{number}.example/"]\ninsteadOf = s{number}:\n'
+        for number in range(5000)
+    )
+    with (checkout / ".git/config").open("a") as file:
+        file.write(text)
+    state = code_state(checkout)
+    assert len(state.remotes) == 5001
+    assert state.remotes[-1] == Remote("r999", "https://h999.example/code")
+
+
 def test_paths_are_as_they_are(checkout: Path) -> None:
     names = [" lead", "tab\there", 'q"uote', "new\nline", "é", "-option", "a b"]
     for name in names:
