@@ -16,10 +16,11 @@ from packaging.utils import canonicalize_name
 from planner import toml
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.immutable import frozen
+from planner.requirements.addresses import INDEX_NAME
 from planner.requirements.credentials import refuse_unreadable
 from planner.requirements.markers import InvalidMarker, Marker
 from planner.requirements.model import Option
-from planner.requirements.options import INDEX_NAME, PACKAGE_INDEX, check_option
+from planner.requirements.options import PACKAGE_INDEX, check_option
 from planner.requirements.packages import Closure
 from planner.settings.package_indexes import PackageIndex, index_key
 

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.logins import HOST_PORT
+from planner.requirements.addresses import INDEX_NAME, INDEX_URL
 from planner.requirements.credentials import fault, refuse_unreadable
 from planner.requirements.model import Option, Requirements
 from planner.settings.secrets import SECRET_NAME
@@ -23,8 +24,6 @@ from planner.values import EnvTemplate, PythonPackageInstaller, single_arguments
 
 __all__ = [
     "FLAGS",
-    "INDEX_NAME",
-    "INDEX_URL",
     "PACKAGE_INDEX",
     "UNSUPPORTED",
     "VALUED",
@@ -48,7 +47,6 @@ VALUED = frozenset(
 _VALUED_ALONE = VALUED - {"constraint", "editable", "hash", "requirement"}
 # An index with a name. It comes from settings or a pyproject.toml, and no requirements file has it.
 PACKAGE_INDEX: Final = "package-index"
-INDEX_NAME: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?"
 # pip knows these too; they are recognised in order to be refused by name.
 UNSUPPORTED = frozenset({"config-settings", "global-option", "no-require-hashes", "use-feature"})
 
@@ -56,7 +54,6 @@ UNSUPPORTED = frozenset({"config-settings", "global-option", "no-require-hashes"
 _PAIRS = (("no-binary", "only-binary"), ("all-releases", "only-final"))
 _FORMATS = frozenset(name for pair in _PAIRS for name in pair)
 _FORMAT = r":all:|:none:|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
-INDEX_URL = rf"(?i:https?://{HOST_PORT}(?:[/?#]\S*)?)"
 # What else an option says of an index with a name.
 _PATTERN: Final = r"[a-z0-9*](?:[a-z0-9*-]*[a-z0-9*])?"
 _INDEX_WORDS: Final = rf"(?: packages={_PATTERN}(?:,{_PATTERN})*)?(?: secret={SECRET_NAME})?"

@@ -15,9 +15,7 @@ from attrs import evolve
 from planner.errors import Problem
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
-from planner.pyproject import PYPROJECT, is_pylock
 from planner.requirements.credentials import PRIVATE_INDEX
-from planner.requirements.lists import is_requirement
 from planner.settings.build_options import BuildConfig, check_arguments, env_name
 from planner.settings.cache_mount import cache_mount
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
@@ -93,7 +91,10 @@ def _as_text(value: object) -> Any:
 def _requirements(value: object) -> Iterator[Problem]:
     if not isinstance(value, str):
         yield from list_of(without_login(text, PRIVATE_INDEX))(value)
-    elif is_requirement(value):
+        return
+    from planner.requirements.lists import is_requirement  # noqa: PLC0415  # what reads them loads much
+
+    if is_requirement(value):
         found = "a requirement, where the path of a requirements file is expected"
         yield Problem.at((), found, f'write a list: ["{value}"]')
     else:
@@ -104,6 +105,8 @@ _group: Final = matching(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", "a name 
 
 
 def _pyproject(value: object) -> Iterator[Problem]:
+    from planner.pyproject import PYPROJECT, is_pylock  # noqa: PLC0415  # as above
+
     problems = tuple(project_path(value))
     yield from problems
     if not problems and isinstance(value, str):

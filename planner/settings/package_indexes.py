@@ -15,8 +15,8 @@ from attrs import field
 from planner.errors import Problem
 from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
+from planner.requirements.addresses import INDEX_NAME, INDEX_URL
 from planner.requirements.credentials import PRIVATE_INDEX
-from planner.requirements.options import INDEX_NAME, INDEX_URL
 from planner.settings.checked import Checked, declared, decoded, of_kind
 from planner.settings.checks import Check, kind_of, list_of, matching, optional, without_login
 from planner.settings.secrets import SECRET_NAME

@@ -78,7 +78,7 @@ def test_the_door_loads_what_pipelines_are_written_with_and_no_more() -> None:
         "from stowplan import pipeline, step, DockerSettings\n"
         "print(sorted(n for n in loaded if n.startswith(('planner.', 'executor.'))))\n"
         "heavy = ('cattrs', 'tomlkit', 'click', 'rich', 'docker', 'requests', 'asyncio', "
-        "'planner.planning', 'planner.lock.text', 'planner.image.plan', 'executor.process', "
+        "'packaging', 'planner.planning', 'planner.lock.text', 'planner.image.plan', 'executor.process', "
         "'executor.config.project')\n"
         "print(sorted(set(heavy) & set(sys.modules)))\n"
     )
