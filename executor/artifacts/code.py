@@ -24,6 +24,7 @@ from executor.bootstrap.errors import Refused
 from executor.bootstrap.links import leaves
 from executor.errors import ExecutorError, FilesChanged, remedy
 from executor.observe.files import shown
+from executor.observe.git import Git, GitUnknown
 from planner.errors import Place, Problem
 from planner.files.defaults import OWN_FILES, default_rules
 from planner.files.ignore import IgnoreRules
@@ -88,7 +89,8 @@ class _Hashed:
 
 def _entries(root: Path) -> list[pack.Entry]:
     walk = _Walk(root)
-    found = sorted(walk.all(), key=lambda entry: os.fsencode(entry.name))
+    named = {entry.name: entry for entry in walk.all()}
+    found = sorted(named.values(), key=lambda entry: os.fsencode(entry.name))
     walk.problems += [
         _problem(path, f"is a link out of the source root, to {shown(target)}", _LEAVE_OUT)
         for path, target in walk.links.items()
@@ -102,7 +104,7 @@ def _entries(root: Path) -> list[pack.Entry]:
             _problem("", f"has {walk.size >> 30} GiB of files, more than {most}", _LEAVE_OUT)
         )
     if walk.problems:
-        raise ExecutorError(sorted(walk.problems, key=str))
+        raise ExecutorError(sorted({*walk.problems}, key=str))
     return found
 
 
@@ -123,6 +125,24 @@ class _Walk:
         if found is None and not (self.root / GITIGNORE).exists():
             self._defaults = default_rules()
         yield from self._below(self.root, "", start, rules)
+        if found is not None:
+            yield from self._tracked()
+
+    def _tracked(self) -> Iterator[pack.Entry]:
+        """The files that git tracks although a rule ignores them. None where git cannot say."""
+        try:
+            told = Git(str(self.root)).read("ls-files", "-z", "--cached", "--ignored", "--exclude-standard")
+        except GitUnknown:
+            return
+        for path in filter(None, told.split("\0")):
+            place = self.root / path
+            above_it = [each for each in place.parents if each.is_relative_to(self.root)]
+            # What is in its place, or on the way to it, may be something else by now, or nothing.
+            gone = not (place.is_symlink() or place.is_file()) or any(
+                each.is_symlink() for each in above_it[:-1]
+            )
+            if not gone and path.partition("/")[0] not in OWN_FILES:
+                yield from self._file(place, path)
 
     def _below(self, directory: Path, path: str, start: str, rules: Rules) -> Iterator[pack.Entry]:
         """What is in a directory, by its path. With `start` before it, it is one of the checkout."""
@@ -150,29 +170,32 @@ class _Walk:
             return
         if is_directory:
             yield from self._below(Path(entry.path), path, start, rules)
-            return
-        problem = self._look(entry, path)
+        else:
+            yield from self._file(Path(entry.path), path)
+
+    def _file(self, place: Path, path: str) -> Iterator[pack.Entry]:
+        problem = self._look(place, path)
         if problem is None:
-            yield pack.Entry(path, Path(entry.path))
+            yield pack.Entry(path, place)
         else:
             self.problems.append(problem)
 
-    def _look(self, entry: os.DirEntry[str], path: str) -> Problem | None:
-        """What is wrong with an entry that is no directory."""
+    def _look(self, place: Path, path: str) -> Problem | None:
+        """What is wrong with what is no directory."""
         try:
             path.encode()
         except UnicodeEncodeError:
             return _problem(path, "has a name that is not UTF-8", "rename it, or add it to .gitignore")
         try:
-            if entry.is_symlink():
-                self.links[path] = str(Path(entry.path).readlink())
+            status = place.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                self.links[path] = str(place.readlink())
                 return None
-            status = entry.stat(follow_symlinks=False)
         except OSError as error:
             return _problem(path, f"cannot be read: {error.strerror}", _UNREADABLE)
         if not stat.S_ISREG(status.st_mode):
             return _problem(path, "is neither a file nor a directory nor a link", _LEAVE_OUT)
-        if not os.access(entry.path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+        if not os.access(place, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
             return _problem(path, "cannot be read: Permission denied", _UNREADABLE)
         self.size += status.st_size
         return None

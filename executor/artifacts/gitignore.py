@@ -6,7 +6,7 @@ that `é` is two characters to `?`: paths and patterns are bytes here, each as t
 
 What a user's own configuration of git ignores (`core.excludesFile`) does not count: the archive of one commit
 would differ between two machines. What the checkout ignores (`.git/info/exclude`) does, since people have
-secrets there. A file that git tracks although a rule ignores it is ignored here.
+secrets there. What git tracks although a rule ignores it is not for these rules to know.
 """
 
 from __future__ import annotations

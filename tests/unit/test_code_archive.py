@@ -143,6 +143,21 @@ def test_files_of_submodules_are_in_it_under_their_own_rules(root: Path) -> None
     ]  # fmt: skip
 
 
+def test_what_is_tracked_although_it_is_ignored_is_in_it(tmp_path: Path) -> None:
+    made = repo(tmp_path / "r")
+    _write(
+        made.directory, {"data/kept.csv": "1", "data/gone.csv": "1", "moved/x.csv": "1", "other/x.csv": "2"}
+    )
+    made.git("add", "--all")
+    _write(made.directory, {".gitignore": "*.csv\nmoved\n", "data/new.csv": "1"})
+    (made.directory / "data/gone.csv").unlink()
+    (made.directory / "moved/x.csv").unlink()
+    (made.directory / "moved").rmdir()
+    (made.directory / "moved").symlink_to("other")
+    assert _names(_archived(made.directory)) == [".gitignore", "data/kept.csv", "other/x.csv"]
+    assert _names(_archived(made.directory / "data")) == ["kept.csv"]
+
+
 def test_it_holds_what_git_has_of_submodules(tmp_path: Path) -> None:
     inner, other = repo(tmp_path / "inner"), repo(tmp_path / "other")
     inner.commit({"a.py": "", ".gitignore": "*.tmp\n"})

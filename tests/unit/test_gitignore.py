@@ -31,7 +31,7 @@ def _git(root: Path, *arguments: str) -> bytes:
 
 def _by_git(root: Path) -> set[str]:
     listed = _git(root, "ls-files", "-z", "--others", "--cached", "--exclude-standard")
-    return {os.fsdecode(name) for name in listed.split(b"\0") if name}
+    return {name for name in map(os.fsdecode, listed.split(b"\0")) if name and (root / name).is_file()}
 
 
 def _by_us(root: Path) -> set[str]:
@@ -78,21 +78,34 @@ def _make(root: Path, files: set[str], ignores: dict[str, str]) -> None:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(_FILES, st.dictionaries(st.lists(_NAMES, max_size=2).map("/".join), _RULES, max_size=3), _RULES)
-@example({"a/b", "a/a.py", "b"}, {"": "*\n!*/\n!*.py"}, "")
-@example({"a/b/x", "a/ab"}, {"": "a/**\n!a/b"}, "")
-@example({"a/b/x", "a/ab"}, {"": "a/*\n!a/b"}, "")
-@example({"a/b", "ab/b"}, {"": "*\n!a"}, "")
-@example({"a/a", "a/b/c"}, {"": "a/**/"}, "")
-@example({"a/a"}, {"": "***/a"}, "")
-@example({"a/a", "é/a"}, {"": "a\\/a\n?/a"}, "")
-@example({"a/a.py", "a.py"}, {"": "*.py", "a": "!a.py"}, "")
-def test_the_same_is_ignored_as_by_git(files: set[str], ignores: dict[str, str], exclude: str) -> None:
+@given(
+    _FILES,
+    st.dictionaries(st.lists(_NAMES, max_size=2).map("/".join), _RULES, max_size=3),
+    _RULES,
+    st.sampled_from([0, 0, 2, 3]),
+)
+@example({"a/b", "a/a.py", "b"}, {"": "*\n!*/\n!*.py"}, "", 0)
+@example({"a/b/x", "a/ab"}, {"": "a/**\n!a/b"}, "", 0)
+@example({"a/b/x", "a/ab"}, {"": "a/*\n!a/b"}, "", 0)
+@example({"a/b", "ab/b"}, {"": "*\n!a"}, "", 0)
+@example({"a/a", "a/b/c"}, {"": "a/**/"}, "", 0)
+@example({"a/a"}, {"": "***/a"}, "", 0)
+@example({"a/a", "é/a"}, {"": "a\\/a\n?/a"}, "", 0)
+@example({"a/a.py", "a.py"}, {"": "*.py", "a": "!a.py"}, "", 0)
+@example({"a/a.py", "a/b", "b"}, {"": "*"}, "", 2)
+def test_the_same_is_ignored_as_by_git(
+    files: set[str], ignores: dict[str, str], exclude: str, tracked: int
+) -> None:
+    """Of `tracked` files one is tracked, whatever the rules say; 0 is none."""
     with tempfile.TemporaryDirectory() as place:
         root = Path(place)
         _git(root, "init", "--quiet")
         (root / ".git/info/exclude").write_bytes(exclude.encode())
         _make(root, files, ignores)
+        made = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+        added = [name for name in made if not name.startswith(".git/")][:: tracked or len(made)]
+        if tracked:
+            _git(root, "--literal-pathspecs", "add", "--force", "--", *added)
         assert _by_us(root) == _by_git(root)
 
 
