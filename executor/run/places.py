@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from attrs import field
+
 from executor.engines.interrupts import Tasks
 from executor.engines.protocol import (
     EXCHANGE,
@@ -39,6 +41,7 @@ __all__ = [
     "Place",
     "StepImage",
     "container_python",
+    "place_words",
 ]
 
 LOCAL: Final = "local"
@@ -54,6 +57,11 @@ PYTHON_VARIABLES: Final = (
 def container_python(environ: Mapping[str, str] = os.environ) -> str:
     """The Python that runs steps in containers."""
     return next(filter(None, (environ.get(name) for name in PYTHON_VARIABLES)), "python")
+
+
+def place_words(name: str) -> str:
+    """Where steps run, by the name of the place, in words."""
+    return "in the active environment" if name == LOCAL else f"on {name}"
 
 
 class Place(Protocol):
@@ -149,8 +157,8 @@ class Environment:
     root: Path
     scratch: Path
     python: Callable[[], Path]
-    _tasks: Tasks = Tasks()
     name: str = LOCAL
+    _tasks: Tasks = field(init=False, factory=Tasks, repr=False, eq=False)
 
     def directory(self, step: str) -> str:
         """The source root."""

@@ -24,7 +24,15 @@ from executor.reading import NotRead
 from executor.records.runs import RunRecord, Runs, new_run_id
 from executor.run.code import codes
 from executor.run.outcome import OnStepEvent, RunStatus, StepOutcome, run_status
-from executor.run.places import LOCAL, Containers, Environment, Place, StepImage, container_python
+from executor.run.places import (
+    LOCAL,
+    Containers,
+    Environment,
+    Place,
+    StepImage,
+    container_python,
+    place_words,
+)
 from executor.run.resume import kept_steps
 from executor.run.scheduler import run_steps
 from executor.run.step import Runner, now
@@ -197,7 +205,8 @@ def _logins(pipeline: Pipeline, deliveries: Iterable[Delivery | None], root: Pat
 def _moved(earlier: RunRecord, record: RunRecord) -> Iterable[str]:
     """What of an earlier attempt is not as it was, and does not count."""
     if earlier.engine != record.engine:
-        yield f"run {record.id} began on {earlier.engine}, and goes on on {record.engine}"
+        began, goes_on = place_words(earlier.engine), place_words(record.engine)
+        yield f"run {record.id} began {began}, and goes on {goes_on}"
     elif earlier.plan != record.plan:
         yield (
             f"the images or the code have changed since run {record.id} began: steps that had finished are "

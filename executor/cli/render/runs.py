@@ -11,6 +11,7 @@ from attrs import asdict
 from executor.cli.render.data import problem_data
 from executor.records.runs import RunRecord
 from executor.run.outcome import StepOutcome, StepStatus
+from executor.run.places import place_words
 from executor.workflow.runs import Ran
 
 __all__ = ["ran_data", "ran_lines", "record_data", "record_lines"]
@@ -23,7 +24,8 @@ def ran_lines(ran: Ran) -> Iterator[str]:
         time = "before" if item.kept else f"{item.seconds:.1f} s" if item.started else ""
         yield f"{item.status:<11} {item.step:<{width}}  {time}".rstrip()
     record = ran.record
-    yield f"Run {record.id} on {record.engine}: {_counts(ran.outcomes)} in {record.seconds:.1f} s."
+    where = place_words(record.engine)
+    yield f"Run {record.id} {where}: {_counts(ran.outcomes)} in {record.seconds:.1f} s."
 
 
 def _counts(outcomes: Sequence[StepOutcome]) -> str:
