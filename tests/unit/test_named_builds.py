@@ -291,3 +291,25 @@ def test_an_image_that_only_a_component_uses_is_told_by_its_name() -> None:
     deployed = evolve(plan, images=(evolve(first, steps=()), second))
     named = compare_build(made(), deployed)
     assert "for training: environment: A 1 → 2" in text(named)
+
+
+def test_a_plan_says_what_is_closest_unless_it_is_the_last_build_of_the_image() -> None:
+    from executor.cli.render.text import why  # noqa: PLC0415  # only here
+    from planner.compare.actions import decide  # noqa: PLC0415  # as above
+    from planner.compare.changes import diff_images  # noqa: PLC0415  # as above
+    from planner.compare.report import Report  # noqa: PLC0415  # as above
+
+    plan = plan_of(environment(A="1", B="1"))
+    (image,) = plan.images
+    far, near = one(environment()), candidate(7, environment(A="1"))
+    closest = nearest(image, [near])
+    assert closest is not None
+    report = Report(plan, decide(plan, {}), closest={image.name: closest})
+    said = "closest: training on default, record 7: environment: + B=1"
+    assert said in list(why(report, image.name))
+    # The last build of the image differs in more.
+    far_off = evolve(report, since_build=tuple(diff_images(far, image)))
+    assert said in list(why(far_off, image.name))
+    # The last build is the closest: what changed since is said.
+    last = evolve(report, since_build=tuple(diff_images(near.image, image)))
+    assert said not in list(why(last, image.name))
