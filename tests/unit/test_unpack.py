@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import json
@@ -147,9 +148,19 @@ _MEMBERS: Final = st.one_of(
 )
 
 
+def _round(path: Path) -> bool:
+    """Whether a link leads round and round, and so nowhere: what `realpath` makes of it is made up."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.lists(_MEMBERS, max_size=6))
 @example([link("a", "b"), link("b", "a/.."), file("b/x")])
+@example([link("a", "a/../..")])
 def test_nothing_of_any_archive_gets_out(members: list[Member]) -> None:
     with tempfile.TemporaryDirectory() as place:
         root = Path(place).resolve() / "deep/target"
@@ -160,7 +171,7 @@ def test_nothing_of_any_archive_gets_out(members: list[Member]) -> None:
         assert [path.name for path in root.parent.parent.iterdir()] == ["deep"]
         for path in root.rglob("*"):
             if path.is_symlink():
-                assert Path(os.path.realpath(path)).is_relative_to(root)
+                assert _round(path) or Path(os.path.realpath(path)).is_relative_to(root)
             else:
                 assert path.stat().st_nlink == 1 or path.is_dir()
 
