@@ -9,8 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import threading
-import uuid
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -19,7 +17,6 @@ from typing import Any, Final
 from executor import limits
 from executor.engines.archive import written_id
 from executor.engines.caches import link_caches
-from executor.engines.containers import is_orphan, no_image
 from executor.engines.interrupts import Task, Tasks
 from executor.engines.leftovers import (
     remove_containers,
@@ -29,10 +26,10 @@ from executor.engines.leftovers import (
 from executor.engines.logs import NO_IMAGE, UNTOLD, Log, build_failed
 from executor.engines.mark import mark
 from executor.engines.platforms import platform
-from executor.engines.podman_commands import Format, build_command, push_command, run_command
+from executor.engines.podman_commands import Format, build_command, push_command
+from executor.engines.podman_containers import remove_orphans, run_container
 from executor.engines.protocol import (
     HASH_LABEL,
-    OWNER_LABEL,
     BuildJob,
     ContainerJob,
     Ended,
@@ -40,7 +37,6 @@ from executor.engines.protocol import (
     ImageInfo,
     OnLine,
     OnOutput,
-    Stream,
     Unusable,
     collected,
 )
@@ -81,13 +77,6 @@ _INSTALL: Final = "install Podman (podman.io/docs/installation)"
 _MEND: Final = "see what `podman info` says by itself"
 # Exit codes of `podman image exists` and `podman rmi` (their manual pages).
 _NO_SUCH_IMAGE: Final = 1
-# What Podman itself could not do, as opposed to the container (podman-run(1), "Exit Status").
-_PODMAN_FAILED: Final = 125
-# Its words for an image that `--pull=never` does not find (containers/storage, containers/common).
-_NO_IMAGE: Final = re.compile(
-    r"image not known|no such image|unable to find|does not exist|identifier is not"
-)
-_STOP_AGAIN_SECONDS: Final = 0.5
 # What an image in OCI's format does not keep.
 _DOCKER_ONLY: Final = frozenset({"HEALTHCHECK", "ONBUILD", "SHELL"})
 # Buildah's mark on the images it makes.
@@ -257,59 +246,13 @@ class PodmanEngine:
         return collected(self, ContainerJob(reference, argv, network=network))
 
     def run_container(self, job: ContainerJob, on_output: OnOutput) -> Ended:
-        """Run a container to its end, and remove it.
-
-        What it is given is mounted: Podman is on this machine, and copies would take as long as the rest.
-        """
-        name = f"stowplan-{uuid.uuid4().hex}"
-        last = ""
-
-        def on_error_line(line: str) -> None:
-            nonlocal last
-            last = line
-            on_output(line, Stream.STDERR)
-
-        over = threading.Event()
-
-        def stop() -> None:
-            # The first time it may not be there yet.
-            while not over.is_set():
-                with contextlib.suppress(ExecutorError):
-                    _podman("stop", "--ignore", f"--time={limits.STOP_SECONDS:.0f}", name)
-                over.wait(_STOP_AGAIN_SECONDS)
-
+        """Run a container to its end, and remove it."""
         with self._tasks.begun(job.image) as task:
-            # One of many that are stopped at once waits for none of the others.
-            task.stoppable(lambda: threading.Thread(target=stop, daemon=True).start())
-            task.check()
-            try:
-                done = run(
-                    run_command(job, name),
-                    stdin=None if job.stdin is None else iter([job.stdin]),
-                    on_line=lambda line: on_output(line, Stream.STDOUT),
-                    on_error_line=on_error_line,
-                )
-            except BaseException:
-                # The container goes on without the command that started it.
-                _podman("rm", "--force", "--ignore", "--time=0", name)
-                raise
-            finally:
-                over.set()
-            task.check()
-        if done.code == _PODMAN_FAILED and last.startswith("Error: "):
-            if _NO_IMAGE.search(last):
-                raise no_image(job.image, "podman")
-            raise ExecutorError.of(job.image, last.removeprefix("Error: "), "see what `podman info` says")
-        return Ended(done.code)
+            return run_container(_podman, job, on_output, task)
 
     def remove_orphans(self) -> None:
         """Remove the containers of runs that were killed."""
-        label = f'{{{{.ID}}}} {{{{index .Labels "{OWNER_LABEL}"}}}}'
-        listed = _podman("ps", "--all", "--no-trunc", f"--filter=label={OWNER_LABEL}", f"--format={label}")
-        for line in listed.text.splitlines() if listed.code == 0 else ():
-            container, _, owner = line.partition(" ")
-            if is_orphan(owner):
-                _podman("rm", "--force", "--ignore", "--time=0", container)
+        remove_orphans(_podman)
 
     def tidy(self, image: Digest) -> None:
         """End what killed builds have left running, and remove what they have left in the storage."""
