@@ -71,8 +71,9 @@ class Job(NamedTuple):
 
 
 def read(file: BinaryIO) -> Job:
-    """The job that is written in a file. Refused names what is wrong with it."""
-    data = file.read(MOST_BYTES + 1)
+    """The job that is the first line of a file, which need not end. Refused names what is wrong with it."""
+    # A connection with TLS cannot end in one direction: who waits for its end, waits for ever.
+    data = file.readline(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         raise _wrong(f"it is larger than {MOST_BYTES >> 20} MiB")
     try:

@@ -80,7 +80,7 @@ def job_bytes(
             for name, item in entrypoint.inputs.items()
         }
         job["outputs"] = entrypoint.outputs
-    return json.dumps(job, default=dict).encode()
+    return json.dumps(job, default=dict).encode() + b"\n"
 
 
 def _input(run: str, item: Output | Json, stored: StoredOutput | None, file: str) -> Mapping[str, Any]:

@@ -302,6 +302,19 @@ def test_a_command_that_is_not_there_is_named(bench: Bench) -> None:
     assert ran.error["message"] == "'no-such-program' cannot be started: No such file or directory"
 
 
+def test_a_standard_input_that_stays_open_is_not_waited_for(bench: Bench) -> None:
+    """A connection with TLS cannot end in one direction."""
+    bench.write("a.py", "def run():\n    print('ran')\n")
+    command = [bench.python, str(bench.file), "run", str(bench.exchange)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(bench.job("a:run")).encode() + b"\n")
+        process.stdin.flush()
+        assert process.stdout.read() == b"ran\n"
+        assert process.wait() == 0
+
+
 _WAITS: Final = """
 import signal, sys, time
 def run():
