@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
     exchange = Path(arguments[0] if arguments else EXCHANGE).absolute()
     try:
         signal.signal(signal.SIGTERM, _terminate)
+        os.register_at_fork(after_in_child=_leave_to_children)
         try:
             return _run(job.read(sys.stdin.buffer), exchange)
         except OSError as error:
@@ -154,3 +155,10 @@ def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  #
     # Asked twice, it does not stop to clean up.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _Terminated
+
+
+def _leave_to_children() -> None:
+    """A process that the step forks ends as any other: a pool ends its workers by this signal."""
+    if signal.getsignal(signal.SIGTERM) is _terminate:
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
