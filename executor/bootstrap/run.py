@@ -25,6 +25,7 @@ STEP_FAILED = 1
 TERMINATED = 128 + signal.SIGTERM
 INTERRUPTED = 128 + signal.SIGINT
 
+_PROCESS = os.getpid()
 _OURS = str(Path(__file__).parent)
 
 
@@ -152,6 +153,11 @@ def _tell(exchange: Path, told: dict[str, Any]) -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # what signal calls
+    if os.getpid() != _PROCESS:
+        # A child that was asked before it was left to itself.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return
     # Asked twice, it does not stop to clean up.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _Terminated
