@@ -103,8 +103,17 @@ def test_what_is_recorded_of_a_run(training: Project) -> None:
     }
     assert run in training.ok("runs", "list").out
     assert f"runs/{run}/train/output" in training.ok("runs", "show", run).out
+    assert training.ok("runs", "show").out == training.ok("runs", "show", run).out
     assert training.run("runs", "show", "none").code == 64
     assert list((training.root / ".stowplan/tmp").iterdir()) == []
+
+
+def test_where_nothing_ran_no_run_can_be_shown(training: Project) -> None:
+    ran = training.run("runs", "show")
+    assert (ran.code, ran.err) == (
+        64,
+        "error: command line: nothing ran yet\n       run a pipeline with `stowplan run`\n",
+    )
 
 
 def test_a_failure_stops_what_comes_after_it_and_nothing_else(training: Project) -> None:

@@ -50,13 +50,19 @@ def runs_list(pipeline: str | None, limit: int | None, project: Path | None, out
 
 
 @click.command("show")
-@click.argument("run")
+@click.argument("run", required=False)
 @options("project", "output")
-def runs_show(run: str, project: Path | None, output: str) -> None:
-    """Show a run by its id: its steps, their outputs and logs."""
-    found = Runs(project_root(project)).find(run)
+def runs_show(run: str | None, project: Path | None, output: str) -> None:
+    """Show a run by its id, or the newest: its steps, their outputs and logs."""
+    known = Runs(project_root(project))
+    found = next(iter(known.all(None, 1)), None) if run is None else known.find(run)
     if found is None:
-        raise UsageError.of("command line", f"there is no run {run!r}", "see `stowplan runs list`")
+        what, fix = (
+            ("nothing ran yet", "run a pipeline with `stowplan run`")
+            if run is None
+            else (f"there is no run {run!r}", "see `stowplan runs list`")
+        )
+        raise UsageError.of("command line", what, fix)
     if output == "json":
         print_json({"schema": "stowplan/runs/1", "runs": [record_data(found)]})
     elif output == "markdown":
