@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import importlib
 import os
@@ -25,7 +26,6 @@ STEP_FAILED = 1
 TERMINATED = 128 + signal.SIGTERM
 INTERRUPTED = 128 + signal.SIGINT
 
-_PROCESS = os.getpid()
 _OURS = str(Path(__file__).parent)
 
 
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     exchange = Path(arguments[0] if arguments else EXCHANGE).absolute()
     try:
         signal.signal(signal.SIGTERM, _terminate)
-        os.register_at_fork(after_in_child=_leave_to_children)
+        os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_leave_to_child)
         try:
             return _run(job.read(sys.stdin.buffer), exchange)
         except OSError as error:
@@ -153,18 +153,27 @@ def _tell(exchange: Path, told: dict[str, Any]) -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # what signal calls
-    if os.getpid() != _PROCESS:
-        # A child that was asked before it was left to itself.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
-        return
     # Asked twice, it does not stop to clean up.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _Terminated
 
 
-def _leave_to_children() -> None:
+# The signals that threads which fork had blocked themselves, by the thread.
+_held: dict[int, Any] = {}
+
+
+def _hold() -> None:
+    """Keep SIGTERM waiting while the step forks: Python forgets what reaches a child in this moment."""
+    _held[_thread.get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _release() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _held.pop(_thread.get_ident()))
+
+
+def _leave_to_child() -> None:
     """A process that the step forks ends as any other: a pool ends its workers by this signal."""
     if signal.getsignal(signal.SIGTERM) is _terminate:
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _release()

@@ -261,6 +261,33 @@ def run():
     assert json.loads(bench.output(ran)) == [0, 1, 4, 9], version
 
 
+@pytest.mark.parametrize(("version", "python"), PYTHONS, ids=[version for version, _ in PYTHONS])
+def test_a_process_that_was_just_forked_can_be_ended(tmp_path: Path, version: str, python: str) -> None:
+    """As a pool ends its workers, some of which have hardly begun."""
+    bench = Bench(tmp_path, python)
+    bench.write(
+        "work.py",
+        """
+import os, signal
+
+def run():
+    ended = set()
+    for _ in range(300):
+        child = os.fork()
+        if not child:
+            # Where the signal is lost, another one ends it.
+            signal.alarm(5)
+            signal.pause()
+            os._exit(0)
+        os.kill(child, signal.SIGTERM)
+        ended.add(os.waitpid(child, 0)[1])
+    return ended
+""",
+    )
+    ran = bench.run(bench.job("work:run", outputs=["output"]))
+    assert json.loads(bench.output(ran)) == {"$set": [signal.SIGTERM]}, version
+
+
 def test_code_is_found_where_modules_were_looked_for_before(tmp_path: Path) -> None:
     bench = Bench(tmp_path, environment={"PYTHONPATH": str(tmp_path / "app")})
     code = _code(bench, tar([file("train.py", b"def main():\n    return 1\n")]))
