@@ -56,7 +56,6 @@ SETTINGS = {
     "step twice": ('[pipeline.p]\nsteps = ["a", "a"]\n', ["steps[1]", "listed twice"]),
     "settings of no step": ('[pipeline.p]\nsteps = ["train"]\n[pipeline.p.step.trian.settings.docker]\nuser = "x"\n', ["step.trian", "did you mean 'train'"]),
     "unknown table": ('[pipelin.p]\nsteps = ["a"]\n', ["pipelin", "did you mean 'pipeline'"]),
-    "no pipeline": ("[stack.default]\n", ["no pipeline", "[pipeline.training]"]),
     "scheme in a registry": ('[pipeline.p]\nsteps = ["a"]\n[stack.s]\ncontainer_registry = { uri = "https://r.io/x" }\n', ["stack.s.container_registry.uri", "write 'r.io/x'"]),
     "credentials in a registry": ('[pipeline.p]\nsteps = ["a"]\n[stack.s]\ncontainer_registry = { uri = "me:hunter22@r.io" }\n', ["uri", "docker login"]),
     "broken TOML": ("[pipeline.p\n", ["stowplan.toml:1", "not TOML"]),
