@@ -57,7 +57,7 @@ def results(found: Mapping[str, Outcome]) -> dict[str, Result]:
 def test_a_parent_is_built_first_and_the_child_stands_on_it(
     project: Project, tags: Tags, pinned: str
 ) -> None:
-    parent = evolve(image(project, pinned, "parent", **variables(A="1")), steps=())
+    parent = evolve(image(project, pinned, "parent", **variables(A="1")), steps=(), uses=())
     child = on(parent, image(project, pinned, "child", **variables(B="1"), runtime_environment={"C": "1"}))
     grandchild = on(child, image(project, pinned, "grandchild", **variables(D="1")))
     first = outcomes(project, tags, parent, child, grandchild)
@@ -108,7 +108,7 @@ def planned_variables(tags: Tags, reference: str) -> set[str]:
 def test_a_parent_in_which_no_step_runs_is_built_for_its_children_only(
     project: Project, tags: Tags, pinned: str
 ) -> None:
-    parent = evolve(image(project, pinned, "parent", **variables(A="1")), steps=())
+    parent = evolve(image(project, pinned, "parent", **variables(A="1")), steps=(), uses=())
     child = on(parent, image(project, pinned, "child", **variables(B="1")))
     assert results(outcomes(project, tags, parent, child)) == {
         "parent": Result.BUILT,
