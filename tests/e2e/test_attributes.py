@@ -64,10 +64,15 @@ FILES: Final = {
         [pipeline.training.settings.deployment]
         requirements = ["deployed"]
 
+        # The deployer has an image of these: what else is installed comes from the index of a step.
         [pipeline.training.settings.docker]
         parent_image = "BASE"
+        install_stack_requirements = false
+        install_deployment_requirements = false
 
         [pipeline.training.step.all.settings.docker]
+        install_stack_requirements = true
+        install_deployment_requirements = true
         replicate_local_python_environment = true
         required_integrations = ["tables"]
         pyproject_path = "models/pyproject.toml"
@@ -96,6 +101,7 @@ FILES: Final = {
         python_package_installer_args = { default-index = "INDEX" }
 
         [pipeline.training.step.none.settings.docker]
+        environment = { STEP = "none" }
         install_stack_requirements = false
         install_deployment_requirements = false
         """,
