@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from executor.apply.outcome import exit_code
 from executor.cli.naming import asked_build
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["made", "picked", "show_made"]
 
+# Where programs read: nothing is said beside the result.
+_DATA: Final = ("json", "yaml")
+
 
 def picked(project: Project, source: str | None, config: Path | None) -> Chosen:
     """The pipeline of a command. One in Python is imported, which can take a while."""
@@ -43,9 +46,9 @@ def made(
     frozen: bool,
     build: str | None,
     prevent_reuse: bool,
-    quiet: bool,
+    output: str,
 ) -> Made:
-    """Plan, and have the images made; what goes on is shown. `quiet` says that only data are printed.
+    """Plan, and have the images made; what goes on is shown. `output` says what the result is printed as.
 
     `build` is what the command line says of a build to take, which goes over what a run configuration says.
     """
@@ -63,7 +66,7 @@ def made(
         )
 
     def show_renewed(changes: tuple[Change, ...]) -> None:
-        if not quiet:
+        if output not in _DATA:
             print_note(f"brought {LOCK_NAME} up to date:")
             for change in changes:
                 print_note(f"  {change.image}: {change.text}")
@@ -107,7 +110,7 @@ def show_made(result: Made, output: str) -> int:
                 ):
                     print_note(f"{name}: closest to it was {closest}")
             print_lines(outcome_lines(outcomes))
-    if output not in ("json", "yaml"):
+    if output not in _DATA:
         for item in outcomes:
             if item.error is not None:
                 print_lines([f"{item.name}:"], err=True)

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import click
 
@@ -34,6 +34,7 @@ __all__ = [
 FAILED: Final = 1
 CHANGES: Final = 2
 LOOKING: Final = "looking at files and registries"
+_Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -58,9 +59,21 @@ def _work_in(_: click.Context, __: click.Parameter, value: str | None) -> None:
         os.environ["STOWPLAN_PYTHON"] = value
 
 
-def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _output(*formats: str) -> _Decorator:
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(formats),
+        default="text",
+        show_default=True,
+        callback=_remember,
+        help="What to print the result as.",
+    )
+
+
+def options(*names: str) -> _Decorator:
     """The options of these names, each declared once for all commands."""
-    known = {
+    known: dict[str, _Decorator] = {
         "project": click.option(
             "--project",
             type=click.Path(file_okay=False, path_type=Path),
@@ -97,24 +110,8 @@ def options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             metavar="NAME",
             help="docker or podman. Default: $STOWPLAN_CONTAINER_ENGINE, or the first that works.",
         ),
-        "output": click.option(
-            "-o",
-            "--output",
-            type=click.Choice(["text", "json", "markdown"]),
-            default="text",
-            show_default=True,
-            callback=_remember,
-            help="What to print the result as.",
-        ),
-        "output-data": click.option(
-            "-o",
-            "--output",
-            type=click.Choice(["text", "json", "yaml", "markdown"]),
-            default="text",
-            show_default=True,
-            callback=_remember,
-            help="What to print the result as.",
-        ),
+        "output": _output("text", "json", "markdown"),
+        "output-data": _output("text", "json", "yaml", "markdown"),
         "output-file": click.option(
             "-o",
             "--output",

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from executor.apply.outcome import Event, EventKind, OnEvent, Result
+from executor.cli.live import live_lines
 from executor.cli.output import live_console, print_note, print_progress
 from executor.cli.render.encode import terminal
 from planner.image.plan import BuildPlan
@@ -100,20 +101,7 @@ def _words(event: Event) -> str:
 
 @contextlib.contextmanager
 def _live(plan: BuildPlan) -> Iterator[OnEvent]:
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415  # only a terminal needs it
-    from rich.table import Column  # noqa: PLC0415  # see above
-
-    columns = (
-        SpinnerColumn(finished_text=" "),
-        TextColumn("{task.fields[image]}", markup=False, table_column=Column(no_wrap=True)),
-        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=live_console(), transient=True, expand=True) as shown:
-        tasks = {
-            image.name: shown.add_task("waiting", image=terminal(image.name), total=1, start=False)
-            for image in plan.images
-        }
+    with live_lines([image.name for image in plan.images], "waiting") as (shown, tasks):
 
         def on_event(event: Event) -> None:
             task = tasks[event.image]

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from executor.cli.output import live_console, print_progress
+from executor.cli.live import live_lines
+from executor.cli.output import print_progress
 from executor.cli.render.encode import terminal
 from executor.run.outcome import OnStepEvent, StepEvent, StepEventKind
 
@@ -48,20 +49,11 @@ def _words(event: StepEvent) -> str:
 
 @contextlib.contextmanager
 def _live(steps: Sequence[str]) -> Iterator[OnStepEvent]:
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415  # only a terminal needs it
-    from rich.table import Column  # noqa: PLC0415  # see above
-    from rich.text import Text  # noqa: PLC0415  # see above
+    from rich.text import Text  # noqa: PLC0415  # only a terminal needs it
 
     colours = {step: _COLOURS[index % len(_COLOURS)] for index, step in enumerate(steps)}
-    columns = (
-        SpinnerColumn(finished_text=" "),
-        TextColumn("{task.fields[step]}", markup=False, table_column=Column(no_wrap=True)),
-        TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
-        TimeElapsedColumn(),
-    )
     lock = threading.Lock()
-    with Progress(*columns, console=live_console(), transient=True, expand=True) as shown:
-        tasks = {step: shown.add_task("waits", step=terminal(step), total=1, start=False) for step in steps}
+    with live_lines(steps, "waits") as (shown, tasks):
 
         def on_event(event: StepEvent) -> None:
             task = tasks[event.step]

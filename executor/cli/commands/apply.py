@@ -58,7 +58,7 @@ def apply_command(
         frozen=frozen,
         build=build,
         prevent_reuse=prevent_reuse,
-        quiet=output == "json",
+        output=output,
     )
     return show_made(result, output)
 

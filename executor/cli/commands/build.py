@@ -55,7 +55,7 @@ def build(
         frozen=frozen,
         build=None,
         prevent_reuse=prevent_reuse,
-        quiet=output in ("json", "yaml"),
+        output=output,
     )
     if result.build is None:
         return show_made(result, output)

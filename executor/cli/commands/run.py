@@ -78,7 +78,7 @@ def run_command(
             frozen=frozen,
             build=build,
             prevent_reuse=prevent_reuse,
-            quiet=output == "json",
+            output=output,
         )
         for note in result.notes:
             print_note(str(note))
