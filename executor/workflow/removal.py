@@ -32,14 +32,14 @@ def remove_image(records: Records, record: Record, engine: str, engines: Engines
 
 
 def delete_build_images(records: Records, build: Build, engine: str, engines: Engines) -> tuple[str, ...]:
-    """Remove the local images of a build from its engine, and forget their records; what came of each.
+    """Remove the local images of a build from an engine, and forget their records; what came of each.
 
-    An image that another build has stays.
+    An image that another build of this engine has stays.
     """
     used = {
         image.reference: other.id
         for other in records.builds().builds
-        if other.id != build.id and other.engine == build.engine
+        if other.id != build.id and other.engine == engine
         for image in other.images
     }
     words = []

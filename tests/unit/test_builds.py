@@ -25,6 +25,7 @@ from executor.records.documents import UnreadableBuild, build_data, build_of, sp
 from executor.records.store import Records
 from executor.workflow.build_files import named_build, read_build, write_build
 from executor.workflow.builds import build_from
+from executor.workflow.removal import delete_build_images
 from planner import BuildPlan, Digest, Stack
 from planner.build import BUILD_ID, Build, build_id
 from planner.compare.actions import Action
@@ -262,6 +263,19 @@ def test_deleting_a_build_forgets_it_alone(records: Records) -> None:
     assert records.delete_build(first.id)
     assert not records.delete_build(first.id)
     assert records.builds().builds == (second,)
+
+
+def test_an_image_stays_that_a_build_of_the_engine_has_whose_images_go(records: Records) -> None:
+    """`--engine` names another one than that of the build that is deleted."""
+    deleted, other = made(engine="docker"), made(engine="podman")
+    for build in (deleted, other):
+        records.note_build(build)
+
+    def engines(name: str) -> Callable[[], Any]:
+        raise AssertionError(f"{name} is asked to remove an image")
+
+    words = delete_build_images(records, deleted, "podman", engines)
+    assert words == tuple(f"{image.reference} stays, for build {other.id}" for image in deleted.images)
 
 
 @pytest.fixture
