@@ -6,7 +6,7 @@ over with one note, and what is deprecated is migrated with a note each. Refuses
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,15 +143,12 @@ class _Reading:
     def _layer(self, value: object, path: tuple[str, ...]) -> WrittenSettings | None:
         if value is None:
             return None
-        now = migrated(self._table(value, path))
+        table = self._table(value, path)
+        now = migrated(table)
         for name, text in now.notes.items():
             self.notes.append(Note("deprecated", name, text, self._place((*path, name))))
         self.problems += [self._placed(problem, path) for problem in now.problems]
-        lines = {
-            below[len(path) :]: line
-            for below, line in self.yaml.lines.items()
-            if below[: len(path)] == path and len(below) > len(path)
-        }
+        lines = {below: self.yaml.lines[*path, *below] for below in _paths(table)}
         for moved, name in now.moved.items():
             lines |= {(*moved, *below[1:]): line for below, line in list(lines.items()) if below[0] == name}
         layer = WrittenSettings(DockerSettings(), self._place(path), lines=lines)
@@ -162,7 +159,7 @@ class _Reading:
                 evolve(problem, where=layer.place(problem.where.path)) for problem in error.problems
             ]
             return None
-        self._numbers(path)
+        self._numbers(table, path)
         return evolve(layer, settings=settings)
 
     def _deployment(self, value: object, path: tuple[str, ...]) -> dict[str, Any]:
@@ -214,16 +211,15 @@ class _Reading:
             text = f"passed over, as not about images: {'; '.join(parts)}"
             yield Note("passed-over", self.file, text, Place((), self.file))
 
-    def _numbers(self, path: tuple[str, ...]) -> None:
+    def _numbers(self, table: Mapping[str, Any], path: tuple[str, ...]) -> None:
         """Variables whose values YAML does not read as they are written."""
-        for below, text in self.yaml.texts.items():
-            if below[: len(path)] != path or below[len(path) : -1] not in _OF_TEXTS:
-                continue
-            value = _at(self.yaml.data, below)
-            plain = str(value).lower() if isinstance(value, bool) else str(value)
-            if value is not None and text.lower() != plain.lower():
-                found = f"YAML reads {text} as {value}: put it in quotes if it is meant as it is written"
-                self.notes.append(Note("yaml-value", str(below[-1]), found, self._place(below)))
+        for name in _OF_TEXTS:
+            for variable, value in (table.get(name) or {}).items():
+                below = (*path, name, variable)
+                text = self.yaml.texts.get(below)
+                if text is not None and value is not None and text.lower() != str(value).lower():
+                    found = f"YAML reads {text} as {value}: put it in quotes if it is meant as it is written"
+                    self.notes.append(Note("yaml-value", variable, found, self._place(below)))
 
     def _twice(self) -> None:
         """Names that stand in a table twice, unless it is passed over."""
@@ -254,7 +250,7 @@ class _Reading:
 
 
 # Tables of settings whose values become text.
-_OF_TEXTS: Final = (("environment",), ("runtime_environment",))
+_OF_TEXTS: Final = ("environment", "runtime_environment")
 
 
 def _says(value: Any) -> bool:
@@ -303,7 +299,12 @@ def _takes_nothing(name: str) -> bool:
     return True
 
 
-def _at(data: Any, path: tuple[str | int, ...]) -> Any:
-    for part in path:
-        data = data[part]
-    return data
+def _paths(value: Any) -> Iterator[tuple[str | int, ...]]:
+    """The paths of all that is in a value."""
+    if isinstance(value, Mapping):
+        items: Iterable[tuple[str | int, Any]] = value.items()
+    else:
+        items = enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (key,)
+        yield from ((key, *below) for below in _paths(item))

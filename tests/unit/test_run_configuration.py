@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import cProfile
 import os
+import pstats
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +12,7 @@ import pytest
 import yaml
 
 from executor.config.run_configuration import RunConfiguration
-from executor.config.run_yaml import load_run_configuration
+from executor.config.run_yaml import load_run_configuration, read_run_configuration
 from executor.errors import ExecutorError
 from planner import DockerSettings, Function, Output, Pipeline, Place, PlannerError, Step
 from planner.settings.effective import settle
@@ -334,6 +336,20 @@ def test_numbers_and_booleans_become_text_and_a_note_says_what_is_not_as_it_is_w
         ("yaml-value", 9, "YAML reads 010 as 8"),
         ("yaml-value", 13, "YAML reads 12"),
     ]
+
+
+def test_twice_the_steps_take_twice_the_calls() -> None:
+    """By the calls that are made, of C functions too: a clock says something else each time."""
+    one = "  s{}: {{settings: {{docker: {{user: '1', environment: {{A: 1.10}}, requirements: [six]}}}}}}\n"
+
+    def calls(count: int) -> int:
+        text = "steps:\n" + "".join(one.format(number) for number in range(count))
+        profile = cProfile.Profile()
+        profile.runcall(read_run_configuration, text, "run.yaml", Path("/project"))
+        return int(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
+
+    few, more = calls(100), calls(200)
+    assert more < 2.1 * few
 
 
 def test_an_absolute_path_below_the_project_is_a_path_of_the_project(tmp_path: Path) -> None:
