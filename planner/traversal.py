@@ -116,6 +116,8 @@ class Traversal:
     _whole: Step = field(init=False)
     _operated: frozenset[str] = field(init=False)
     """The steps that a step operator runs."""
+    _functions: frozenset[str] = field(init=False)
+    """The steps that are functions."""
     _settled: dict[object, Settings] = Factory(dict)
     _specs: dict[_Key, ImageSpec] = Factory(dict)
     _made: dict[_Key, _Made] = Factory(dict)
@@ -125,6 +127,9 @@ class Traversal:
         self._whole = Step(name=self.pipeline.name)
         self._operated = frozenset(
             step.name for step in self.pipeline.steps if self.stack.operator(step.step_operator) is not None
+        )
+        self._functions = frozenset(
+            step.name for step in self.pipeline.steps if isinstance(step.entrypoint, Function)
         )
         self._sources = Sources(self.pipeline, self.stack, self.facts, self.pins)
         self._maker = Specs(self.pipeline, self.stack, self.pins, self.gaps, self._sources, self.facts)
@@ -182,9 +187,7 @@ class Traversal:
         spec, delivery = share.spec, share.delivery
         if share.checkout is None or not spec.builds or spec.dockerfile is not None:
             return
-        functions = any(
-            step.name in share.steps and isinstance(step.entrypoint, Function) for step in self.pipeline.steps
-        )
+        functions = not self._functions.isdisjoint(share.steps)
         if functions or (delivery is not None and delivery.downloads):
             digest = self.gaps.attempt(None, lambda: self.facts.ask(Bootstrap()))
             if digest is not None:
@@ -358,8 +361,8 @@ class Traversal:
         locked = self.pins.lock.plan(self.pipeline.name, self.stack.name)
         if step is self._whole:
             # It has the name of the pipeline, whether steps run in it or not.
-            named = (image for image in locked.images if image.name == step.name) if locked else iter(())
-            image, whom = next(named, None), "the deployer"
+            images = locked.images if locked else ()
+            image, whom = next((each for each in images if each.name == step.name), None), "the deployer"
         else:
             image, whom = locked.by_step.get(step.name) if locked else None, f"step {step.name!r}"
         if image is not None:
