@@ -88,19 +88,23 @@ class RunConfiguration:
         functions = {
             step.name: step.entrypoint for step in pipeline.steps if isinstance(step.entrypoint, Function)
         }
-        for name, given in self.step_parameters.items():
+        said = {name: given for name, given in self.step_parameters.items() if name in functions}
+        for name, given in said.items():
             for parameter in given:
-                item = functions[name].inputs.get(parameter) if name in functions else None
+                item = functions[name].inputs.get(parameter)
                 if isinstance(item, Output):
                     place = self._place("steps", name, "parameters", parameter)
                     problems.append(Problem(place, f"is the output of {item}", "leave it out"))
         if problems:
             raise PlannerError(problems)
-        steps = list(pipeline.steps)
-        for index, step in enumerate(steps):
-            if step.name in functions and step.name in self.step_parameters:
-                inputs = {**functions[step.name].inputs, **self.step_parameters[step.name]}
-                steps[index] = evolve(step, entrypoint=evolve(functions[step.name], inputs=inputs))
+        taking = {
+            name: evolve(functions[name], inputs={**functions[name].inputs, **given})
+            for name, given in said.items()
+        }
+        steps = [
+            evolve(step, entrypoint=taking[step.name]) if step.name in taking else step
+            for step in pipeline.steps
+        ]
         return evolve(pipeline, steps=steps), self._unused(functions)
 
     def _unused(self, functions: Mapping[str, Function]) -> tuple[Note, ...]:
