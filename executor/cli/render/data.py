@@ -13,12 +13,13 @@ from attrs import asdict
 from planner.compare.actions import Action
 from planner.compare.changes import Change
 from planner.compare.report import Report
-from planner.errors import Problem
+from planner.errors import PlannerError, Problem
 from planner.image.delivery import Delivery
 from planner.image.plan import ImagePlan, Note
 from planner.render.dockerfile import context_files, planned_dockerfile
 
 if TYPE_CHECKING:
+    from executor.errors import ExecutorError
     from executor.workflow.builds import Made
     from executor.workflow.locks import Comparison, LockCheck
     from executor.workflow.outdated import Outdated
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "change_data",
     "comparison_data",
+    "error_data",
     "image_data",
     "lock_data",
     "note_data",
@@ -165,6 +167,11 @@ def problem_data(problem: Problem) -> dict[str, Any]:
     }
 
 
+def error_data(error: ExecutorError | PlannerError | None) -> list[dict[str, Any]] | None:
+    """The problems of what went wrong; None if nothing did."""
+    return None if error is None else [problem_data(problem) for problem in error.problems]
+
+
 def comparison_data(comparison: Comparison) -> list[dict[str, Any]]:
     """The changes of one plan, each with its plan, the steps that use its image, and what is built anew."""
     return [
@@ -218,11 +225,11 @@ def outcome_data(made: Made) -> dict[str, Any]:
                 "verified": item.verified,
                 "seconds": item.seconds,
                 "closest": _nearest_data(made.closest.get(item.name)),
-                "error": [problem_data(problem) for problem in item.error.problems] if item.error else None,
+                "error": error_data(item.error),
             }
             for item in made.outcomes
         ],
-        "error": [problem_data(problem) for problem in made.error.problems] if made.error else None,
+        "error": error_data(made.error),
         "lock_changes": [change_data(change) for change in made.renewed],
         "notes": [note_data(note) for note in plan.notes],
     }

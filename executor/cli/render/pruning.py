@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from executor.cli.render.data import problem_data
+from executor.cli.render.data import error_data
 from executor.cli.render.encode import Markdown
 from executor.cli.render.markdown import table_markdown
 from executor.cli.render.text import amount, count
@@ -60,7 +60,7 @@ def pruned_data(found: Pruned, locks: tuple[str, ...], *, dry_run: bool) -> dict
                 "reference": image.reference,
                 "result": image.result,
                 "size": image.size,
-                "error": [problem_data(problem) for problem in image.error.problems] if image.error else None,
+                "error": error_data(image.error),
             }
             for image in found.images
         ],

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import asdict
 
-from executor.cli.render.data import problem_data
+from executor.cli.render.data import error_data
 from executor.records.runs import RunRecord
 from executor.run.outcome import StepOutcome, StepStatus
 from executor.run.places import place_words
@@ -52,7 +52,7 @@ def ran_data(ran: Ran) -> dict[str, Any]:
                 "outputs": [asdict(each) for each in item.outputs],
                 "log": item.log or None,
                 "notes": list(item.notes),
-                "error": [problem_data(problem) for problem in item.error.problems] if item.error else None,
+                "error": error_data(item.error),
                 "traceback": item.traceback or None,
             }
             for item in ran.outcomes
