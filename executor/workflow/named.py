@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from executor.engines.protocol import Engine
 
 __all__ = ["compared", "given_build", "take_build"]
+
+_OTHER: Final = "make a build with `stowplan build`, or name another: see `stowplan builds list`"
 
 
 def given_build(project: Project, given: str | Mapping[str, Any]) -> Build:
@@ -69,7 +71,7 @@ def take_build(
         if used != build.engine:
             found = f"its images are in {build.engine}, and {used} is used"
             fix = f"use --engine {build.engine}, or make a build with {used}"
-            raise _problem(build, found, fix, "build-other-engine")
+            raise ExecutorError([_problem(build, found, "build-other-engine", fix)])
         problems = [problem for image in locals_ for problem in _local(build, image, chosen)]
         if problems:
             raise ExecutorError(problems)
@@ -84,21 +86,17 @@ def take_build(
     return noted, tuple(outcomes)
 
 
-def _problem(build: Build, found: str, fix: str, code: str) -> ExecutorError:
-    return ExecutorError([Problem(Place(file=f"build {build.id}"), found, fix, code)])
+def _problem(build: Build, found: str, code: str = "build-image-gone", fix: str = _OTHER) -> Problem:
+    return Problem(Place(file=f"build {build.id}"), found, fix, code)
 
 
 def _local(build: Build, image: BuiltImage, engine: Engine) -> Iterator[Problem]:
     """What is wrong with an image that an engine should have."""
     info = engine.inspect(image.reference)
-    fix = "make a build with `stowplan build`, or name another: see `stowplan builds list`"
-    where = Place(file=f"build {build.id}")
     if info is None:
-        found = f"its image {image.reference} is no longer in {engine.name}"
-        yield Problem(where, found, fix, "build-image-gone")
+        yield _problem(build, f"its image {image.reference} is no longer in {engine.name}")
     elif info.mark != image.hash:
-        found = f"what {engine.name} has as {image.reference} is another image"
-        yield Problem(where, found, fix, "build-image-gone")
+        yield _problem(build, f"what {engine.name} has as {image.reference} is another image")
 
 
 def _in_registries(build: Build) -> dict[str, bool]:
@@ -112,16 +110,7 @@ def _in_registries(build: Build) -> dict[str, bool]:
     told = heads(questions.values(), timeout=limits.REGISTRY_SECONDS)
     gone = [name for name, question in questions.items() if isinstance(told[question], Missing)]
     if gone:
-        fix = "make a build with `stowplan build`, or name another: see `stowplan builds list`"
-        raise ExecutorError(
-            Problem(
-                Place(file=f"build {build.id}"),
-                f"the registry no longer has its image {name}",
-                fix,
-                "build-image-gone",
-            )
-            for name in gone
-        )
+        raise ExecutorError(_problem(build, f"the registry no longer has its image {name}") for name in gone)
     return {name: isinstance(told[question], Found) for name, question in questions.items()}
 
 
