@@ -172,7 +172,7 @@ def prune(records: Records, chosen: Prunable, engines: Engines, *, dry_run: bool
             removals.append(Removal(engine, reference, "failed", error=error))
             lost.add((engine, reference))
     forgotten = tuple(each for each in chosen.records if (each.engine, each.reference) not in lost)
-    if not dry_run:
+    if not dry_run and (forgotten or chosen.builds):
         records.forget((each.id for each in forgotten), (each.id for each in chosen.builds))
     return Pruned(tuple(removals), forgotten, chosen.builds, chosen.kept)
 

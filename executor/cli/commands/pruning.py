@@ -91,9 +91,10 @@ def builds_prune(before: str, dry_run: bool, yes: bool, project: Path | None, ou
         before=before,
     )
     engines = functools.cache(engine_chooser)
-    found = prune(records, chosen, engines, dry_run=True)
-    if not dry_run and (found.records or found.builds):
-        if not yes and not _agreed(found):
+    asks = not (dry_run or yes)
+    found = prune(records, chosen, engines, dry_run=dry_run or asks)
+    if asks and (found.records or found.builds):
+        if not _agreed(found):
             print_lines(["Nothing was removed."], err=True)
             return 0
         found = prune(records, chosen, engines, dry_run=False)
