@@ -13,7 +13,7 @@ from typing import Any
 from executor.apply.exclusive import alone
 from executor.errors import ExecutorError
 from executor.records.store import Record, Records
-from executor.workflow.removal import Engines, has_image
+from executor.workflow.removal import Engines, has_image, needed_by, removed
 from planner.build import Build
 from planner.errors import PlannerError
 from planner.immutable import frozen
@@ -163,11 +163,12 @@ def prune(records: Records, chosen: Prunable, engines: Engines, *, dry_run: bool
             store = engines(engine)()
             with _alone(store, of, dry_run=dry_run):
                 # Looked at now: whoever worked on the image has recorded it.
-                others = (each for each in records.find(of) if each.id not in gone and has_image(each))
-                if any((each.engine, each.reference) == (engine, reference) for each in others):
+                if needed_by(records, engine, reference, of, but=gone) is not None:
                     removals.append(Removal(engine, reference, "shared"))
                 else:
-                    removals.append(_removal(store, engine, reference, of, dry_run=dry_run))
+                    removals.append(
+                        Removal(engine, reference, *removed(store, reference, of, dry_run=dry_run))
+                    )
         except (ExecutorError, PlannerError) as error:
             removals.append(Removal(engine, reference, "failed", error=error))
             lost.add((engine, reference))
@@ -182,14 +183,3 @@ def _alone(store: Any, of: str, *, dry_run: bool) -> contextlib.AbstractContextM
     if dry_run:
         return contextlib.nullcontext()
     return alone(store, Digest.parse(of), check=lambda: None, on_wait=lambda: None)
-
-
-def _removal(store: Any, engine: str, reference: str, of: str, *, dry_run: bool) -> Removal:
-    info = store.inspect(reference)
-    if info is None:
-        return Removal(engine, reference, "absent")
-    if str(info.mark) != of:
-        return Removal(engine, reference, "foreign")
-    if not dry_run:
-        store.remove(reference)
-    return Removal(engine, reference, "removed", info.size)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from executor.apply.outcome import Result
 from executor.records.store import Record, Records
 from planner.build import Build
 
-__all__ = ["delete_build_images", "has_image", "remove_image"]
+__all__ = ["Engines", "delete_build_images", "has_image", "needed_by", "remove_image", "removed"]
 
 Engines = Callable[[str], Callable[[], Any]]
 """Chooses an engine by its name, when it is first needed."""
@@ -24,11 +24,10 @@ def remove_image(records: Records, record: Record, engine: str, engines: Engines
         return "it made no image"
     if not engine:
         return "its image is in no engine"
-    for other in records.find(record.hash):
-        same = (other.reference, other.engine) == (record.reference, engine)
-        if same and other.id != record.id and has_image(other):
-            return f"{record.reference} stays, for record {other.id}"
-    return _removed(record.reference, record.hash, engine, engines)
+    other = needed_by(records, engine, record.reference, record.hash, but={record.id})
+    if other is not None:
+        return f"{record.reference} stays, for record {other.id}"
+    return _words(record.reference, record.hash, engine, engines)
 
 
 def delete_build_images(records: Records, build: Build, engine: str, engines: Engines) -> tuple[str, ...]:
@@ -52,22 +51,41 @@ def delete_build_images(records: Records, build: Build, engine: str, engines: En
         if not engine:
             words.append(f"{image.reference} is in no engine")
             continue
-        words.append(_removed(image.reference, str(image.hash), engine, engines))
+        words.append(_words(image.reference, str(image.hash), engine, engines))
         for record in records.find(str(image.hash)):
             if (record.reference, record.engine) == (image.reference, engine):
                 records.delete(record.id)
     return tuple(words)
 
 
-def _removed(reference: str, of: str, engine: str, engines: Engines) -> str:
-    """Remove a reference, if the image under it is the one of a hash; in words, what came of it."""
-    store = engines(engine)()
+def _words(reference: str, of: str, engine: str, engines: Engines) -> str:
+    result, _ = removed(engines(engine)(), reference, of)
+    return {
+        "removed": f"removed {reference} from {engine}",
+        "foreign": f"{reference} stays: what {engine} has there was not built from this plan",
+        "absent": f"{engine} does not have {reference}",
+    }[result]
+
+
+def removed(store: Any, reference: str, of: str, *, dry_run: bool = False) -> tuple[str, int]:
+    """Remove a reference, if the image under it is the one of a hash, or say whether it would be removed.
+
+    What came of it, `removed`, `foreign` or `absent`, and how many bytes are removed.
+    """
     info = store.inspect(reference)
     if info is not None and str(info.mark) != of:
-        return f"{reference} stays: what {engine} has there was not built from this plan"
-    if info is not None and store.remove(reference):
-        return f"removed {reference} from {engine}"
-    return f"{engine} does not have {reference}"
+        return "foreign", 0
+    if info is not None and (dry_run or store.remove(reference)):
+        return "removed", info.size
+    return "absent", 0
+
+
+def needed_by(
+    records: Records, engine: str, reference: str, of: str, *, but: Container[int]
+) -> Record | None:
+    """A record, none of some numbers, of the image of a hash that an engine has under a reference."""
+    same = (each for each in records.find(of) if (each.engine, each.reference) == (engine, reference))
+    return next((each for each in same if each.id not in but and has_image(each)), None)
 
 
 def has_image(record: Record) -> bool:
