@@ -18,7 +18,7 @@ from attrs import Factory, field
 from executor import limits
 from executor.apply.outcome import Result
 from executor.errors import ExecutorError
-from executor.records.builds import BuildPage, BuildQuery, Match, NamePattern, forgotten, listed, note
+from executor.records.builds import BuildPage, BuildQuery, NamePattern, forgotten, listed, note
 from executor.records.builds import found as found_builds
 from executor.records.database import (
     LARGEST_INTEGER,
@@ -155,10 +155,9 @@ class Records:
         return self._database.write(insert)
 
     def all(
-        self, pipeline: NamePattern | str | None = None, limit: int | None = None, skip: int = 0
+        self, pattern: NamePattern | None = None, limit: int | None = None, skip: int = 0
     ) -> tuple[Record, ...]:
         """The records, newest first, of some pipelines or of all: `limit` at most, after the first `skip`."""
-        pattern = NamePattern(Match.IS, pipeline) if isinstance(pipeline, str) else pipeline
         where = "" if pattern is None else f"WHERE {pattern.condition}"
         values = {
             "pipeline": pattern.text if pattern else None,

@@ -18,6 +18,7 @@ from attrs import evolve, field, frozen
 
 from executor.apply.outcome import Result
 from executor.errors import ExecutorError
+from executor.records.builds import NamePattern
 from executor.records.images import UnreadableImage, image_of_text, image_text, pack, trees_of, unpack
 from executor.records.store import Known, Record, Records
 from planner import (
@@ -310,10 +311,10 @@ def test_the_newest_come_first(project: Project) -> None:
     third = project.add(OTHER)
     records = project.records
     assert [record.id for record in records.all()] == [third, second, first]
-    assert [record.id for record in records.all("training")] == [third, first]
-    assert [record.id for record in records.all("training", 1)] == [third]
+    assert [record.id for record in records.all(NamePattern.parse("training"))] == [third, first]
+    assert [record.id for record in records.all(NamePattern.parse("training"), 1)] == [third]
     assert [record.id for record in records.all(limit=2**70)] == [third, second, first]
-    assert records.all("no such") == ()
+    assert records.all(NamePattern.parse("no such")) == ()
 
 
 def test_a_record_is_found_by_its_number_or_the_start_of_its_hash(project: Project) -> None:

@@ -77,24 +77,14 @@ def builds_list(
     if page > 1 and limit is None:
         raise click.UsageError("--page needs --limit, which says how long a page is")
     records = Records(project_root(project))
+    pattern = NamePattern.parse(pipeline) if pipeline else None
+    skip = (page - 1) * (limit or 0)
     if images:
         if any(each is not None for each in (stack, engine, since, contains_code)) or sort != "-created":
             raise click.UsageError("of these options, --images takes --pipeline, --limit and --page only")
-        found = records.all(
-            NamePattern.parse(pipeline) if pipeline else None, limit, (page - 1) * (limit or 0)
-        )
-        _show_records(found, output, everything=pipeline is None)
+        _show_records(records.all(pattern, limit, skip), output, everything=pipeline is None)
         return
-    query = BuildQuery(
-        NamePattern.parse(pipeline) if pipeline else None,
-        stack,
-        engine,
-        since,
-        contains_code,
-        sort,
-        limit,
-        (page - 1) * (limit or 0),
-    )
+    query = BuildQuery(pattern, stack, engine, since, contains_code, sort, limit, skip)
     _show_page(records.builds(query), query, page, output)
 
 
