@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
 from attrs import field, frozen
+
+from tests.web import Reply, Request, Site, serving
 
 __all__ = ["GitServer", "Repo", "git_server", "repo"]
 
@@ -68,95 +68,80 @@ def repo(directory: Path, *options: str) -> Repo:
 
 @frozen
 class GitServer:
-    """A server of the repositories in a directory, and what it was asked."""
+    """A server of the repositories in a directory."""
 
-    port: int
-    directory: Path
+    site: Site
     authorization: dict[str, str] = field(factory=dict)
     """The headers that are asked for; none at first."""
-    asked: list[tuple[str, dict[str, str]]] = field(factory=list)
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        return self.site.port
 
     @property
     def url(self) -> str:
         """Where it is."""
         return f"http://127.0.0.1:{self.port}"
 
-    def paths(self) -> list[str]:
-        """What was asked for, without parameters."""
-        return [path.partition("?")[0] for path, _ in self.asked]
+    @property
+    def asked(self) -> list[str]:
+        """What it was asked for, with parameters."""
+        return [request.path for request in self.site.requests]
 
 
 @contextmanager
 def git_server(directory: Path, host: str = "127.0.0.1") -> Iterator[GitServer]:
     """A server of the repositories in a directory, as `/OWNER/NAME`, at an address of this machine."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # the name that the library calls
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            server.asked.append((self.path, headers))
-            if any(headers.get(name) != value for name, value in server.authorization.items()):
-                self._answer(401, {"WWW-Authenticate": 'Basic realm="git"'}, b"")
-            elif "/archive" in self.path or "/tarball" in self.path:
-                self._archive()
-            else:
-                self._backend(headers)
+    def answer(request: Request) -> Reply:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        if any(headers.get(name) != value for name, value in server.authorization.items()):
+            return Reply(401, headers={"WWW-Authenticate": 'Basic realm="git"'})
+        if "/archive" in request.path or "/tarball" in request.path:
+            return _archive(directory / "o/r", request.path)
+        return _backend(directory, request, headers)
 
-        do_POST = do_GET  # noqa: N815  # as above
+    with serving(answer, host=host) as site:
+        server = GitServer(site)
+        yield server
 
-        def _archive(self) -> None:
-            commit = self.path.rpartition("/")[2].partition(".")[0]
-            if "sha=" in self.path:
-                commit = self.path.rpartition("=")[2]
-            made = subprocess.run(
-                ["git", "archive", "--format=tar.gz", "--prefix=o-r-x/", commit],
-                cwd=directory / "o/r",
-                check=False,
-                capture_output=True,
-                env=_ENVIRONMENT,
-            )
-            self._answer(404 if made.returncode else 200, {}, made.stdout)
 
-        def _backend(self, headers: Mapping[str, str]) -> None:
-            """Git's own server, as a CGI program (RFC 3875)."""
-            path, _, query = self.path.partition("?")
-            done = subprocess.run(
-                ["git", "http-backend"],
-                check=True,
-                capture_output=True,
-                input=self.rfile.read(int(headers.get("content-length", 0))),
-                env={
-                    **_ENVIRONMENT,
-                    "GIT_PROJECT_ROOT": str(directory),
-                    "GIT_HTTP_EXPORT_ALL": "1",
-                    "GIT_PROTOCOL": headers.get("git-protocol", ""),
-                    "HTTP_CONTENT_ENCODING": headers.get("content-encoding", ""),
-                    "REQUEST_METHOD": self.command,
-                    "PATH_INFO": path.removesuffix(".git"),
-                    "QUERY_STRING": query,
-                    "CONTENT_TYPE": headers.get("content-type", ""),
-                    "REMOTE_ADDR": "127.0.0.1",
-                },
-            )
-            head, _, body = done.stdout.partition(b"\r\n\r\n")
-            said = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-            self._answer(int(said.pop("Status", "200").split()[0]), said, body)
+def _archive(directory: Path, path: str) -> Reply:
+    commit = path.rpartition("/")[2].partition(".")[0]
+    if "sha=" in path:
+        commit = path.rpartition("=")[2]
+    made = subprocess.run(
+        ["git", "archive", "--format=tar.gz", "--prefix=o-r-x/", commit],
+        cwd=directory,
+        check=False,
+        capture_output=True,
+        env=_ENVIRONMENT,
+    )
+    return Reply(404 if made.returncode else 200, made.stdout)
 
-        def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer((host, 0), Handler) as listening:
-        server = GitServer(listening.server_address[1], directory)
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            listening.shutdown()
-            thread.join()
+def _backend(directory: Path, request: Request, headers: Mapping[str, str]) -> Reply:
+    """Git's own server, as a CGI program (RFC 3875)."""
+    path, _, query = request.path.partition("?")
+    done = subprocess.run(
+        ["git", "http-backend"],
+        check=True,
+        capture_output=True,
+        input=request.body,
+        env={
+            **_ENVIRONMENT,
+            "GIT_PROJECT_ROOT": str(directory),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_PROTOCOL": headers.get("git-protocol", ""),
+            "HTTP_CONTENT_ENCODING": headers.get("content-encoding", ""),
+            "REQUEST_METHOD": request.method,
+            "PATH_INFO": path.removesuffix(".git"),
+            "QUERY_STRING": query,
+            "CONTENT_TYPE": headers.get("content-type", ""),
+            "REMOTE_ADDR": "127.0.0.1",
+        },
+    )
+    head, _, body = done.stdout.partition(b"\r\n\r\n")
+    said = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+    return Reply(int(said.pop("Status", "200").split()[0]), body, said)

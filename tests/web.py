@@ -20,6 +20,7 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
 
 @frozen
@@ -58,7 +59,8 @@ def serving(
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:  # the name that the library calls
-            request = Request(self.command, self.path, dict(self.headers))
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            request = Request(self.command, self.path, dict(self.headers), body)
             site.requests.append(request)
             reply = answer(request)
             self.send_response(reply.status)
@@ -70,13 +72,7 @@ def serving(
                 with suppress(ConnectionError):  # of a client that has read enough
                     self.wfile.write(reply.body)
 
-        do_HEAD = do_GET  # noqa: N815  # as above
-
-        def do_PUT(self) -> None:  # as above
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.do_GET()
-
-        do_POST = do_PUT  # noqa: N815  # as above
+        do_HEAD = do_PUT = do_POST = do_GET  # noqa: N815  # as above
 
         def log_message(self, *_: object) -> None:
             pass

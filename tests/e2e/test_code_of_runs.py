@@ -164,7 +164,7 @@ def test_code_from_a_repository_builds_nothing(
     first = clone.ok("run", "training", "-o", "json")
     assert answer(first, 2)
     assert first.data["commit"] == local.git("rev-parse", "HEAD")
-    assert any("/tarball" in path or "/archive" in path for path in server.paths())
+    assert any("/tarball" in path or "/archive" in path for path in server.asked)
     # An edit that nobody has pushed is in no repository: it goes into the image.
     clone.write({"helpers/maths.py": HELPER.format(factor=3)})
     dirty = clone.ok("run", "training", "-o", "json")

@@ -109,7 +109,7 @@ def test_a_login_goes_in_a_header(
     server.authorization.update(asked)
     ran = bench.run(_job(bench, server, checkout, type_, login=login))
     assert bench.output(ran) == b"1"
-    assert all("planted" not in path for path, _ in server.asked)
+    assert all("planted" not in path for path in server.asked)
     assert not any(
         "planted" in path.read_text()
         for path in bench.directory.rglob("*.*")
