@@ -6,6 +6,7 @@ Refuses to know where a pipeline was written down: configuration files are read 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from attrs import evolve, field
@@ -226,7 +227,7 @@ class Pipeline(Checked):
         if len(seen) == len(self.steps):
             yield from order_problems(self.steps)
 
-    @property
+    @cached_property
     def after(self) -> Mapping[str, tuple[str, ...]]:
         """The steps that end before each begins, by its name, in the order in which they are listed.
 
@@ -234,7 +235,7 @@ class Pipeline(Checked):
         """
         return after_of(self.steps)
 
-    @property
+    @cached_property
     def order(self) -> tuple[str, ...]:
         """The names of the steps, each after those that it comes after, and else as they are listed."""
         return ordered(self.after)

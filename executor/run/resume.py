@@ -17,7 +17,7 @@ from executor.records.runs import RunRecord, StepRecord
 from executor.run.outcome import StepOutcome, StepStatus, StoredOutput
 from executor.run.results import sha256_of
 from executor.run.work import data_inputs, given_digest
-from planner.pipeline import Pipeline
+from planner.pipeline import Pipeline, Step
 
 __all__ = ["kept_steps"]
 
@@ -27,6 +27,7 @@ def kept_steps(
 ) -> tuple[Mapping[str, StepOutcome], tuple[str, ...]]:
     """The outcomes of the steps that a run keeps, by name, and why others that had finished run again."""
     finished = {each.step: each for each in record.steps if each.status is StepStatus.SUCCEEDED}
+    steps = {step.name: step for step in pipeline.steps}
     lost: dict[str, str] = {}
     while True:
         kept: dict[str, StepOutcome] = {}
@@ -34,7 +35,7 @@ def kept_steps(
         for name in pipeline.order:
             if name not in finished:
                 continue
-            if reason := lost.get(name) or _changed(pipeline, name, finished, kept):
+            if reason := lost.get(name) or _changed(steps[name], finished[name], pipeline.after[name], kept):
                 why[name] = reason
             else:
                 kept[name] = finished[name].kept
@@ -44,14 +45,11 @@ def kept_steps(
         lost |= found
 
 
-def _changed(
-    pipeline: Pipeline, name: str, finished: Mapping[str, StepRecord], kept: Mapping[str, StepOutcome]
-) -> str:
-    """Why a step that had finished runs again; empty if it does not."""
-    entrypoint = next(step.entrypoint for step in pipeline.steps if step.name == name)
-    if entrypoint is None or given_digest(entrypoint) != finished[name].given:
+def _changed(step: Step, record: StepRecord, after: tuple[str, ...], kept: Mapping[str, StepOutcome]) -> str:
+    """Why a step that had finished, and comes after some, runs again; empty if it does not."""
+    if step.entrypoint is None or given_digest(step.entrypoint) != record.given:
         return "what it runs, or what it takes, is not what it was"
-    again = [each for each in pipeline.after[name] if each not in kept]
+    again = [each for each in after if each not in kept]
     return f"it comes after {', '.join(again)}" if again else ""
 
 

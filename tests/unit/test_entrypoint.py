@@ -152,6 +152,13 @@ def test_steps_run_as_they_are_listed_unless_they_say_more() -> None:
     assert made.order == ("c", "a", "b")
 
 
+def test_the_order_is_worked_out_once() -> None:
+    """Who runs the steps asks for it at each of them, as often as one ends."""
+    made = Pipeline(name="p", steps=["c", "a", "b"])
+    assert made.after is made.after
+    assert made.order is made.order
+
+
 def test_an_input_and_a_name_make_a_step_wait() -> None:
     made = Pipeline(
         name="p",
