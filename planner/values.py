@@ -35,6 +35,7 @@ __all__ = [
     "freeze",
     "respelled",
     "single_arguments",
+    "thaw",
 ]
 
 V = TypeVar("V")
@@ -78,6 +79,19 @@ def freeze(value: Any) -> Any:
         return FrozenMapping({key: freeze(item) for key, item in value.items()})
     if isinstance(value, list | tuple):
         return tuple(freeze(item) for item in value)
+    return value
+
+
+def thaw(value: Any) -> Any:
+    """`value` with every tuple made a list, every mapping a dict, all the way down, as JSON has it.
+
+    >>> thaw(freeze({"a": [1, {"b": []}]}))
+    {'a': [1, {'b': []}]}
+    """
+    if isinstance(value, Mapping):
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [thaw(item) for item in value]
     return value
 
 

@@ -21,6 +21,7 @@ from executor.observe.programs import PYTHON_VARIABLE, user_python
 from executor.process import Command, Completed, run
 from executor.state import scratch_directory
 from planner.errors import Place, Problem, did_you_mean
+from planner.values import thaw
 
 __all__ = ["describe", "describe_here"]
 
@@ -45,7 +46,7 @@ def describe(
     """
     python = user_python(os.environ if environ is None else environ)
     seconds = limits.DESCRIBE_SECONDS
-    given = {"parameters": _plain(parameters or {}), "steps": _plain(steps or {}), "seconds": seconds}
+    given = {"parameters": thaw(parameters or {}), "steps": thaw(steps or {}), "seconds": seconds}
     job = json.dumps(given).encode()
     with scratch_directory(None) as scratch:
         program = scratch / "bootstrap.pyz"
@@ -78,17 +79,10 @@ def describe_here(
     from executor.bootstrap.references import SaidWrong  # noqa: PLC0415  # as above
 
     try:
-        data = described(pipeline, str(root), _plain(parameters or {}), _plain(steps or {}))
+        data = described(pipeline, str(root), thaw(parameters or {}), thaw(steps or {}))
     except SaidWrong as error:
         raise _failed(Place(file=error.where.file, line=error.where.line), error.found, error.fix) from None
     return data, named(pipeline, str(root))
-
-
-def _plain(value: Any) -> Any:
-    """A frozen value as JSON has it."""
-    if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _answer(done: Completed) -> dict[str, Any] | None:

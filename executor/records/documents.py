@@ -18,7 +18,7 @@ from planner.lock.lock import Lock
 from planner.lock.normal import records_of
 from planner.lock.records import CLASS_OF, KIND_OF, read, write
 from planner.lock.text import of_records
-from planner.values import Digest, ImageRef
+from planner.values import Digest, ImageRef, thaw
 
 __all__ = ["SCHEMA", "UnreadableBuild", "build_data", "build_of", "specs_data"]
 
@@ -66,7 +66,7 @@ def build_data(build: Build) -> dict[str, Any]:
 def specs_data(specs: PlanSpec) -> list[dict[str, Any]]:
     """The specs of the images of a build, as records of a lock."""
     records = sorted(records_of(Lock((specs,))), key=lambda record: KIND_OF[type(record)])
-    return [{"kind": KIND_OF[type(record)], **_plain(write(record))} for record in records]
+    return [{"kind": KIND_OF[type(record)], **thaw(write(record))} for record in records]
 
 
 def build_of(data: object, specs: object = None) -> Build:
@@ -140,14 +140,3 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected a string, found {value!r}")
     return value
-
-
-def _plain(value: Any) -> Any:
-    """A value of dictionaries and lists, which is what every format can hold."""
-    match value:
-        case Mapping():
-            return {name: _plain(item) for name, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case _:
-            return value
