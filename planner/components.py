@@ -30,6 +30,7 @@ __all__ = [
     "class_of",
     "components_check",
     "decoded_components",
+    "of_component",
 ]
 
 # The reference's kinds; the container registry is a field of the stack.
@@ -49,6 +50,15 @@ KINDS: Final = (
     "step_operator",
 )
 _KIND: Final = matching(r"[a-z][a-z0-9_]{0,99}", "a kind of component", "artifact_store")
+
+
+def of_component(kind: str) -> bool:
+    """Whether settings of a kind are for a component of a stack, or for the machine that it runs steps on.
+
+    >>> of_component("orchestrator"), of_component("orchestrator.vertex"), of_component("docker")
+    (True, True, False)
+    """
+    return kind.partition(".")[0] in (*KINDS, "container_registry", "resources")
 
 
 @frozen(kw_only=True)

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from executor.bootstrap.recorders import FOREIGN
 from executor.config.own_paths import own_paths
-from planner.components import KINDS
+from planner.components import of_component
 from planner.entrypoint import Function, Output
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.image.plan import Note
@@ -26,8 +26,6 @@ from planner.settings.written import WrittenSettings
 __all__ = ["decorated"]
 
 _DOCKER: Final = ("settings", "docker")
-# Settings of components are `orchestrator` or `orchestrator.vertex`.
-_OF_COMPONENTS: Final = (*KINDS, "container_registry", "resources")
 
 
 def decorated(data: Mapping[str, Any], name: str | None, root: Path) -> tuple[Pipeline, tuple[Note, ...]]:
@@ -131,8 +129,7 @@ class _Reader:
             self.problems.append(Problem(where, found, 'write settings={"docker": DockerSettings(…)}'))
             return {}
         for kind in (each for each in settings if each not in known):
-            of_component = kind.partition(".")[0] in _OF_COMPONENTS
-            advice = "" if of_component else did_you_mean(kind, known, "")
+            advice = "" if of_component(kind) else did_you_mean(kind, known, "")
             place = evolve(where, path=(*where.path, kind))
             if advice:
                 self.problems.append(Problem(place, "unknown kind of settings", advice))

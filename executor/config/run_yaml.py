@@ -17,7 +17,7 @@ from executor.config.run_configuration import RunConfiguration, StepConfiguratio
 from executor.config.yaml import LARGEST_YAML_BYTES, Yaml, read_yaml
 from executor.errors import ExecutorError
 from executor.reading import NotRead, read_whole
-from planner.components import KINDS
+from planner.components import of_component
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.image.plan import Note
 from planner.pipeline import DeploymentSettings, operator_check
@@ -46,8 +46,6 @@ _PASSED_OVER_OF_STEP: Final = (
     *("model", "name", "outputs", "retry", "runtime", "secrets", "substitutions", "success_hook_source"),
     *("template",),
 )
-# Settings of components are `orchestrator` or `orchestrator.vertex`.
-_OF_COMPONENTS: Final = (*KINDS, "container_registry")
 
 
 def load_run_configuration(path: Path, root: Path) -> RunConfiguration:
@@ -177,8 +175,7 @@ class _Reading:
         self, table: Mapping[str, Any], path: tuple[str, ...], known: tuple[str, ...]
     ) -> Mapping[str, Any]:
         """Settings by kind, without those of components of a stack, which are passed over."""
-        components = [name for name in table if name.partition(".")[0] in (*_OF_COMPONENTS, "resources")]
-        self._names(table, path, known, components)
+        self._names(table, path, known, tuple(filter(of_component, table)))
         return {name: table[name] for name in known if name in table}
 
     def _names(
@@ -186,7 +183,7 @@ class _Reading:
         table: Mapping[str, Any],
         path: tuple[str | int, ...],
         read: tuple[str, ...],
-        passed_over: tuple[str, ...] | list[str],
+        passed_over: tuple[str, ...],
     ) -> None:
         """Pass over what is not read, but for what is nearly the name of something that is."""
         for name in table:
