@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import requests
 from attrs import frozen
 
 __all__ = ["Server", "s3_server"]
@@ -51,13 +52,15 @@ class Server:
 
 @contextmanager
 def s3_server() -> Iterator[Server]:
-    """A server without buckets, until the end."""
+    """A server with one bucket, which is empty: `bucket`."""
     with subprocess.Popen(
         [sys.executable, "-c", _SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            yield Server(int(process.stdout.readline()))
+            server = Server(int(process.stdout.readline()))
+            assert requests.put(f"{server.url}/bucket", timeout=30).ok
+            yield server
         finally:
             process.stdin.close()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 import requests
 
 from tests.e2e.command import Project
-from tests.s3 import Server, s3_server
+from tests.s3 import Server
 
 PIPELINE = """
     [pipeline.training]
@@ -39,20 +38,6 @@ STEPS = """
     def score(model, folder):
         print("scored", model.weights, (folder / "deep/w").read_bytes(), Path("data/kept").read_text())
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with s3_server() as server:
-        assert requests.put(f"{server.url}/bucket", timeout=30).ok
-        yield server
-
-
-@pytest.fixture
-def bucket(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    return server
 
 
 def _names(server: Server, place: str) -> list[str]:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -19,24 +18,10 @@ from executor.artifacts.remote import Remote
 from executor.artifacts.store import ArtifactStore
 from executor.errors import ArtifactStoreRefused, ArtifactStoreUnavailable, ExecutorError, exit_code
 from tests.bootstrap import Bench
-from tests.s3 import Server, s3_server
+from tests.s3 import Server
 
 ROOT: Final = Path(__file__).parents[2]
 NAME: Final = "runs/r1/train/output"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with s3_server() as server:
-        assert requests.put(f"{server.url}/bucket", timeout=30).ok
-        yield server
-
-
-@pytest.fixture
-def bucket(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    return server
 
 
 @pytest.fixture(params=["default", "folder", "file", "s3", "memory"])
