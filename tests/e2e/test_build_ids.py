@@ -18,6 +18,7 @@ from planner.build import BUILD_ID
 from tests.e2e.command import Project
 from tests.e2e.images import Tags
 from tests.e2e.two_images import hashes, results, write
+from tests.git_situations import git
 
 
 def test_a_build_is_made_ahead_and_is_the_same_when_nothing_changed(
@@ -203,17 +204,12 @@ def test_what_nothing_refers_to_is_pruned(project: Project, parent: str, tags: T
 
 
 def test_what_a_branch_names_is_not_pruned(project: Project, parent: str, tags: Tags) -> None:
-    def git(*argv: str) -> None:
-        subprocess.run(["git", *argv], cwd=project.root, check=True, capture_output=True)
-
-    git("init", "-q", "-b", "main")
-    git("config", "user.email", "x@example.org")
-    git("config", "user.name", "x")
+    git(project.root, "init", "-q")
     write(project, parent)
     first = project.ok("build", "p", "--stack", "local", "-o", "json").data
-    git("add", ".")
-    git("commit", "-qm", "first")
-    git("checkout", "-qb", "other")
+    git(project.root, "add", ".")
+    git(project.root, "commit", "-qm", "first")
+    git(project.root, "checkout", "-qb", "other")
     made = [first]
     for value in ("2", "3"):
         write(project, parent, value=value)
@@ -224,8 +220,8 @@ def test_what_a_branch_names_is_not_pruned(project: Project, parent: str, tags: 
     for build in (first, made[2]):
         for image in build["images"]:
             assert tags.engine.inspect(image["reference"]) is not None
-    git("commit", "-qam", "last")
-    git("branch", "-D", "main")
+    git(project.root, "commit", "-qam", "last")
+    git(project.root, "branch", "-D", "main")
     found = project.ok("builds", "prune", "--keep", "0d", "--yes", "-o", "json").data
     assert sorted(image["reference"] for image in found["images"]) == sorted(
         image["reference"] for image in first["images"]

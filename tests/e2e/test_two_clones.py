@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,11 @@ import pytest
 from tests.e2e.command import Project
 from tests.e2e.images import Tags
 from tests.e2e.two_images import actions, hashes, results
+from tests.git_situations import git
 
 WAYS = ("image", "repository", "artifact-store")
 SOURCE = "pipe:training"
 URL = "https://git.example.com/team/code"
-
-
-def git(root: Path, *argv: str) -> None:
-    settings = ("-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "protocol.file.allow=always")
-    subprocess.run(["git", *settings, *argv], cwd=root, check=True, capture_output=True)
 
 
 def clone(bare: Path, root: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +22,7 @@ from planner import Lock, dumps
 from planner.build import Build
 from planner.lock.lock import Pushed
 from tests.builders import digest, ref
+from tests.git_situations import git
 from tests.unit.test_builds import made, planned
 
 OLD: Final = "2024-01-01T00:00:00+00:00"
@@ -207,21 +206,6 @@ def test_runs_name_builds(tmp_path: Path) -> None:
 
 
 # Branches
-
-
-def git(root: Path, *argv: str) -> str:
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(root),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        **{
-            f"GIT_{who}_{what}": "x@example.org"
-            for who in ("AUTHOR", "COMMITTER")
-            for what in ("NAME", "EMAIL")
-        },
-    }
-    done = subprocess.run(["git", *argv], cwd=root, env=env, check=True, capture_output=True, text=True)
-    return done.stdout
 
 
 def lock_of(name: str) -> str:
