@@ -6,7 +6,6 @@ Refuses to lose one outcome for the sake of another: what cannot be written is p
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from attrs import evolve
 from executor.apply.outcome import Outcome, Result
 from executor.defects import explained
 from executor.errors import ExecutorError
+from executor.records.database import now
 from executor.records.store import Record, Records
 from executor.state import prepare_state, update_lock
 from planner.errors import PlannerError
@@ -72,7 +72,7 @@ class Recorder:
                 return
         record = Record(
             id=0,
-            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            finished=now(),
             seconds=outcome.seconds,
             pipeline=self.plan.pipeline,
             stack=self.plan.stack,

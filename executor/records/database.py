@@ -21,6 +21,7 @@ import sqlite3
 import stat
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -33,6 +34,7 @@ __all__ = [
     "PERMISSIONS",
     "Database",
     "OnWarning",
+    "now",
     "show_warning",
     "storable",
     "storable_text",
@@ -320,6 +322,11 @@ class Database:
                 return ExecutorError([Problem(where, found, fix, "records-disk")])
             case _:
                 return ExecutorError.of(str(self.path), f"cannot be used: {error}", "run this again")
+
+
+def now() -> str:
+    """The time, in UTC as ISO 8601 by seconds: as all records have it, which are compared as text."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def storable(values: Mapping[str, object]) -> dict[str, object]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from attrs import evolve
 from executor.artifacts.store import ArtifactStore
 from executor.engines.exchange import empty_exchange
 from executor.errors import ExecutorError, Failure
+from executor.records.database import now
 from executor.run.code import Code
 from executor.run.logs import StepLog
 from executor.run.outcome import StepOutcome, StepStatus, StoredOutput
@@ -33,7 +33,7 @@ from planner.pipeline import Step
 if TYPE_CHECKING:
     from executor.engines.protocol import Ended, Stream
 
-__all__ = ["Runner", "now", "object_name"]
+__all__ = ["Runner", "object_name"]
 
 _SIGNALS: Final = {137: "SIGKILL", 143: "SIGTERM", 139: "SIGSEGV", 134: "SIGABRT", 132: "SIGILL"}
 _BY_SIGNAL: Final = 128
@@ -219,8 +219,3 @@ def _ending(code: int) -> str:
 def object_name(run: str, step: str, output: str) -> str:
     """The name of an output in the artifact store."""
     return f"runs/{run}/{step}/{output}"
-
-
-def now() -> str:
-    """The time, in UTC as ISO 8601."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

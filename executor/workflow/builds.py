@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -13,6 +12,7 @@ from executor.apply.outcome import OnEvent, Outcome, Result
 from executor.apply.scheduler import apply
 from executor.config.project import Project
 from executor.errors import ExecutorError
+from executor.records.database import now
 from executor.records.store import Records
 from executor.workflow.locks import renew
 from executor.workflow.named import compared, take_build
@@ -125,11 +125,11 @@ def build_from(plan: BuildPlan, outcomes: Sequence[Outcome], *, seconds: float) 
     )
     running = {image.name for image in images}
     engine = next(filter(None, (item.engine for item in outcomes)), "")
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    made = now()
     return Build(
         build_id(plan.pipeline, plan.stack, plan.hash, engine, images),
-        now,
-        now,
+        made,
+        made,
         seconds,
         plan.pipeline,
         plan.stack,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
@@ -12,6 +11,7 @@ from executor import limits
 from executor.apply.outcome import Outcome, Result
 from executor.config.project import Project
 from executor.errors import ExecutorError, UsageError
+from executor.records.database import now
 from executor.records.documents import UnreadableBuild, build_of
 from executor.records.store import Records
 from executor.workflow.build_files import named_build
@@ -77,8 +77,7 @@ def take_build(
             raise ExecutorError(problems)
     verified = _in_registries(build)
     records = Records(project.root)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    noted = records.note_build(evolve(build, used=now))
+    noted = records.note_build(evolve(build, used=now()))
     outcomes = (
         _outcome(planned, built, build, used, verified)
         for planned, built in zip(named.plan.images, named.images, strict=True)

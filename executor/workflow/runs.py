@@ -21,6 +21,7 @@ from executor.engines.select import choose
 from executor.errors import ExecutorError
 from executor.orphans import end_steps_of
 from executor.reading import NotRead
+from executor.records.database import now
 from executor.records.runs import RunRecord, Runs, new_run_id
 from executor.run.code import codes
 from executor.run.outcome import OnStepEvent, RunStatus, StepOutcome, run_status
@@ -35,7 +36,7 @@ from executor.run.places import (
 )
 from executor.run.resume import kept_steps
 from executor.run.scheduler import run_steps
-from executor.run.step import Runner, now
+from executor.run.step import Runner
 from executor.secrets import hidden_parts, secret_value
 from executor.state import scratch_directory, scratch_of
 from executor.workflow.builds import Made
