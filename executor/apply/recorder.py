@@ -17,6 +17,7 @@ from executor.errors import ExecutorError
 from executor.records.database import now
 from executor.records.store import Record, Records
 from executor.state import prepare_state, update_lock
+from planner.compare.actions import NOT_NEEDED
 from planner.errors import PlannerError
 from planner.image.plan import BuildPlan, ImagePlan
 from planner.immutable import frozen
@@ -63,7 +64,7 @@ class Recorder:
         return failing(outcome, errors)
 
     def _record(self, image: ImagePlan, outcome: Outcome) -> None:
-        if outcome.result is Result.PARENT or outcome.code == "not-needed":
+        if outcome.result is Result.PARENT or outcome.code == NOT_NEEDED.code:
             return
         if outcome.result is Result.REUSED:
             # What is known already needs no further record.

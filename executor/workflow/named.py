@@ -17,7 +17,7 @@ from executor.records.store import Records
 from executor.workflow.build_files import named_build
 from executor.workflow.plans import Planned
 from planner.build import Build, BuiltImage
-from planner.compare.actions import Action
+from planner.compare.actions import NOT_NEEDED, Action
 from planner.compare.named_build import NamedBuild, compare_build
 from planner.errors import Place, Problem
 from planner.image.plan import ImagePlan
@@ -119,7 +119,7 @@ def _outcome(
     if built is None:
         words = f"build {build.id} was named"
         return Outcome(
-            planned.name, planned.hash, Action.REUSE, Result.REUSED, planned.reference, "not-needed", words
+            planned.name, planned.hash, Action.REUSE, Result.REUSED, planned.reference, NOT_NEEDED.code, words
         )
     return Outcome(
         planned.name,

@@ -12,7 +12,7 @@ from executor.apply.presence import presence, with_registry
 from executor.config.project import Project
 from executor.records.store import Records
 from executor.workflow.plans import Planned, stale
-from planner.compare.actions import Action, Decision, decide
+from planner.compare.actions import NOT_NEEDED, Action, decide
 from planner.compare.changes import Change, diff_images
 from planner.compare.layers import rebuilt_layers
 from planner.compare.named_build import NamedBuild, named_decision
@@ -34,9 +34,7 @@ def named_report(planned: Planned, named: NamedBuild) -> Report:
     """What taking a named build would do: nothing, if its images are still there. Nobody is asked."""
     plan = evolve(named.plan, notes=(*named.plan.notes, *named.notes))
     decisions = {
-        image.name: Decision(Action.REUSE, "not-needed", "nothing that is built on it has to be built")
-        if built is None
-        else named_decision(built, named.build)
+        image.name: NOT_NEEDED if built is None else named_decision(built, named.build)
         for image, built in zip(plan.images, named.images, strict=True)
     }
     since_lock, state = _since_lock(planned)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import assert_never
+from typing import Final, assert_never
 
 from attrs import evolve
 
@@ -19,7 +19,7 @@ from planner.image.plan import BuildPlan, ImagePlan
 from planner.immutable import frozen
 from planner.values import Digest
 
-__all__ = ["Action", "Decision", "decide", "decide_image"]
+__all__ = ["NOT_NEEDED", "Action", "Decision", "decide", "decide_image"]
 
 
 class Action(StrEnum):
@@ -54,6 +54,10 @@ class Decision:
     verified: bool = True
 
 
+NOT_NEEDED: Final = Decision(Action.REUSE, "not-needed", "nothing that is built on it has to be built")
+"""About an image that is only there for others, which need not be built."""
+
+
 def decide(plan: BuildPlan, present: Mapping[str, Presence]) -> dict[str, Decision]:
     """What is done about each image of a plan, by its name.
 
@@ -71,9 +75,7 @@ def decide(plan: BuildPlan, present: Mapping[str, Presence]) -> dict[str, Decisi
             made.add(image.hash)
     for image in reversed(plan.images):
         if image.builds and not image.runs and not _is_needed(image, plan, decisions):
-            decisions[image.name] = Decision(
-                Action.REUSE, "not-needed", "nothing that is built on it has to be built"
-            )
+            decisions[image.name] = NOT_NEEDED
     return decisions
 
 
