@@ -7,7 +7,7 @@ input at once. Refuses to print, to log, or to hold the value of a secret.
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Self
 
 from attrs import evolve, field
@@ -15,7 +15,7 @@ from attrs import evolve, field
 from planner.immutable import frozen
 from planner.logins import without_logins
 
-__all__ = ["KnownNames", "Place", "PlannerError", "Problem", "did_you_mean"]
+__all__ = ["KnownNames", "Place", "PlannerError", "Problem", "did_you_mean", "line_of"]
 
 _COMPARED: Final = 100
 _LONGEST: Final = 200
@@ -92,6 +92,12 @@ class PlannerError(ValueError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def line_of(lines: Mapping[tuple[str | int, ...], int], path: Sequence[str | int]) -> int | None:
+    """The line of the deepest part of `path` that is there; None if nothing of it is."""
+    ends = range(len(path), 0, -1)
+    return next((lines[tuple(path[:end])] for end in ends if tuple(path[:end]) in lines), None)
 
 
 def did_you_mean(name: object, known: Iterable[str], otherwise: str | None = None) -> str:

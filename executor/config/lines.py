@@ -7,10 +7,10 @@ out on that value's own line, so that one pass over the text finds them all.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-__all__ = ["line_of", "lines_of"]
+__all__ = ["lines_of"]
 
 _MARK: Final = "stowplan-value-"
 Path = tuple[str | int, ...]
@@ -54,9 +54,3 @@ def _values(value: Any, path: Path) -> Iterator[tuple[Any, Any, Path]]:
             yield from _values(item, below)
         else:
             yield value, key, below
-
-
-def line_of(lines: Mapping[Path, int], path: Sequence[str | int]) -> int | None:
-    """The line of the deepest part of `path` that is there; None if nothing of it is."""
-    ends = range(len(path), 0, -1)
-    return next((lines[tuple(path[:end])] for end in ends if tuple(path[:end]) in lines), None)

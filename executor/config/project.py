@@ -16,11 +16,11 @@ from typing import Any, Final, TypeVar
 
 from attrs import evolve, field
 
-from executor.config.lines import line_of, lines_of
+from executor.config.lines import lines_of
 from executor.errors import ExecutorError, UsageError
 from executor.reading import NotRead, read_whole
 from planner import toml
-from planner.errors import Place, PlannerError, Problem, did_you_mean
+from planner.errors import Place, PlannerError, Problem, did_you_mean, line_of
 from planner.immutable import frozen
 from planner.integrations import Integration
 from planner.names import name_check, source_check

@@ -18,7 +18,7 @@ from executor.config.yaml import LARGEST_YAML_BYTES, Yaml, read_yaml
 from executor.errors import ExecutorError
 from executor.reading import NotRead, read_whole
 from planner.components import of_component
-from planner.errors import Place, PlannerError, Problem, did_you_mean
+from planner.errors import Place, PlannerError, Problem, did_you_mean, line_of
 from planner.image.plan import Note
 from planner.pipeline import DeploymentSettings, operator_check
 from planner.settings.checks import kind_of
@@ -241,9 +241,7 @@ class _Reading:
         return evolve(problem, where=self._place((*path, *problem.where.path)))
 
     def _place(self, path: tuple[str | int, ...]) -> Place:
-        ends = range(len(path), 0, -1)
-        line = next((self.yaml.lines[path[:end]] for end in ends if path[:end] in self.yaml.lines), None)
-        return Place(path, self.file, line)
+        return Place(path, self.file, line_of(self.yaml.lines, path))
 
 
 # Tables of settings whose values become text.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import evolve, field
 
-from planner.errors import Place
+from planner.errors import Place, line_of
 from planner.immutable import frozen
 from planner.settings.docker import DockerSettings
 
@@ -29,6 +29,5 @@ class WrittenSettings:
     def place(self, path: tuple[str | int, ...]) -> Place:
         """Where the setting at a path is written, or the deepest part of it that is."""
         below = path[1:] if path[:1] == (self.table,) else path
-        ends = range(len(below), 0, -1)
-        line = next((self.lines[below[:end]] for end in ends if below[:end] in self.lines), self.origin.line)
+        line = line_of(self.lines, below) or self.origin.line
         return evolve(self.origin, path=(*self.origin.path, *below), line=line)

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from executor.config.lines import line_of, lines_of
+from executor.config.lines import lines_of
 from executor.config.project import find_project, load_project
 from executor.errors import ExecutorError
 from executor.workflow.plans import Planned, plan
 from planner import PlannerError
+from planner.errors import line_of
 from tests.irregular import make_device, make_socket
 
 PARENT = f"base:1@sha256:{'1' * 64}"
