@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from planner.errors import PlannerError, Problem
+from planner.errors import PlannerError, Problem, first_few
 from planner.facts.code_state import CodeState, Remote
 from planner.facts.facts import Facts
 from planner.facts.needs import CheckoutState
@@ -126,10 +126,7 @@ class _Obstacle:
         return Problem.at(FROM_REPOSITORY, found, f"{self.fix}, or {other}")
 
     def _listed(self, count: int) -> str:
-        if not self.files:
-            return self.found
-        more = f" and {len(self.files) - count} more" if len(self.files) > count else ""
-        return f"{self.found}: {', '.join(self.files[:count])}{more}"
+        return f"{self.found}: {first_few(self.files, count)}" if self.files else self.found
 
 
 def _matching(

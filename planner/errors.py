@@ -15,7 +15,7 @@ from attrs import evolve, field
 from planner.immutable import frozen
 from planner.logins import without_logins
 
-__all__ = ["KnownNames", "Place", "PlannerError", "Problem", "did_you_mean", "line_of"]
+__all__ = ["KnownNames", "Place", "PlannerError", "Problem", "did_you_mean", "first_few", "line_of"]
 
 _COMPARED: Final = 100
 _LONGEST: Final = 200
@@ -129,5 +129,14 @@ class KnownNames:
             return f"did you mean {near[0]!r}?"
         if otherwise is not None:
             return otherwise
-        more = f" and {len(self._names) - _SHOWN} more" if len(self._names) > _SHOWN else ""
-        return f"known names: {', '.join(self._names[:_SHOWN])}{more}"
+        return f"known names: {first_few(self._names, _SHOWN)}"
+
+
+def first_few(texts: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first of some texts, and how many more there are.
+
+    >>> first_few(["a", "b", "c"], 2), first_few(["a", "b"], 2)
+    ('a, b and 1 more', 'a, b')
+    """
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return f"{between.join(texts[:most])}{more}"

@@ -11,6 +11,7 @@ from planner.code import IGNORE_FILE
 from planner.components import StepOperator
 from planner.credentials import looks_like_credential
 from planner.custom import custom_of_spec
+from planner.errors import first_few
 from planner.files.defaults import suspicious
 from planner.files.tree import decode_node
 from planner.image.delivery import Way
@@ -230,12 +231,9 @@ def _files(images: tuple[ImagePlan, ...]) -> Iterator[Note]:
         found |= dict.fromkeys(suspicious(tree))
     if found:
         paths = sorted(found)
-        shown = ", ".join(paths[:_SHOWN_PATHS])
-        more = f" and {len(paths) - _SHOWN_PATHS} more" if len(paths) > _SHOWN_PATHS else ""
+        shown = first_few(paths, _SHOWN_PATHS)
         verb = "is" if len(paths) == 1 else "are"
-        yield Note(
-            "suspicious-files", paths[0], f"{shown}{more} {verb} copied into images: add to {IGNORE_FILE}"
-        )
+        yield Note("suspicious-files", paths[0], f"{shown} {verb} copied into images: add to {IGNORE_FILE}")
 
 
 def _not_installed(images: tuple[ImagePlan, ...], settings: Mapping[str, Settings]) -> Iterator[Note]:

@@ -14,7 +14,7 @@ from attrs import evolve
 from planner.build import Build, BuiltImage, included_code
 from planner.compare.actions import Action, Decision
 from planner.compare.changes import diff_images
-from planner.errors import Place, Problem
+from planner.errors import Place, Problem, first_few
 from planner.image.delivery import Delivery, Way
 from planner.image.plan import BuildPlan, ImagePlan, Note
 from planner.immutable import frozen
@@ -160,8 +160,7 @@ def _notes(build: Build, plan: BuildPlan, pairs: list[tuple[ImagePlan, BuiltImag
             before = old.get(built.name)
             changes = [] if before is None else [*diff_images(before, _spec_of(planned, plan))]
             words = [change.text for change in changes if change.field != "steps"]
-            more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
-            said = f": {'; '.join(words[:_SHOWN])}{more}" if words else ""
+            said = f": {first_few(words, _SHOWN, '; ')}" if words else ""
             text = f"{name} was made with other settings for {_who(planned)}{said}"
             yield Note("build-other-settings", planned.name, text)
         elif planned.hash != built.hash and included_code(planned) == built.code:

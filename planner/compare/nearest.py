@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from planner.compare.changes import Change, diff_images
+from planner.errors import first_few
 from planner.image.plan import ImagePlan
 from planner.immutable import frozen
 
@@ -35,10 +36,9 @@ class Nearest:
     changes: tuple[Change, ...]
 
     def __str__(self) -> str:
-        words = [change.text for change in self.changes[:_SHOWN]]
-        more = f" and {len(self.changes) - _SHOWN} more" if len(self.changes) > _SHOWN else ""
+        words = [change.text for change in self.changes]
         where = f"{self.image} on {self.stack}, record {self.record}"
-        return f"{where}: {'; '.join(words)}{more}"
+        return f"{where}: {first_few(words, _SHOWN, '; ')}"
 
 
 def nearest(image: ImagePlan, candidates: Iterable[Candidate]) -> Nearest | None:
