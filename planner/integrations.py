@@ -56,17 +56,15 @@ class Integrations:
 
     def named(self, name: str, where: Place = Place()) -> Integration:  # noqa: B008  # frozen
         """The integration of a name, which may be in capitals. PlannerError at `where` if there is none."""
-        if name in self.own:
-            return self.own[name]
         # The reference has constants of these names, and lists of them are written from memory.
-        if name.lower() in (*self.own, *KNOWN):
-            name = name.lower()
-            return self.own[name] if name in self.own else _known(name)
-        if name not in KNOWN:
-            more = "add it to the project file: [integration.NAME] requirements = […]"
-            fix = did_you_mean(name, self.names, f"see `stowplan integrations list`, or {more}")
-            raise PlannerError([Problem(where, f"unknown integration {name!r}", fix)])
-        return _known(name)
+        for spelled in (name, name.lower()):
+            if spelled in self.own:
+                return self.own[spelled]
+            if spelled in KNOWN:
+                return _known(spelled)
+        more = "add it to the project file: [integration.NAME] requirements = […]"
+        fix = did_you_mean(name, self.names, f"see `stowplan integrations list`, or {more}")
+        raise PlannerError([Problem(where, f"unknown integration {name!r}", fix)])
 
     def of_flavor(self, kind: str, flavor: str) -> Integration | None:
         """What a component of a kind and flavor installs, maybe nothing; None for an unknown flavor."""
