@@ -8,11 +8,12 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import click
+from click.core import ParameterSource
 
 from executor.config.project import Project, find_project, load_project
 from executor.engines.names import asked_engine
@@ -24,6 +25,7 @@ __all__ = [
     "CHANGES",
     "FAILED",
     "LOOKING",
+    "Option",
     "engine_chooser",
     "known_error",
     "loaded_project",
@@ -35,6 +37,47 @@ FAILED: Final = 1
 CHANGES: Final = 2
 LOOKING: Final = "looking at files and registries"
 _Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Option(click.Option):
+    """An option that a variable stands for where the command line does not give it: `STOWPLAN_` and its name.
+
+    What is wrong with a value is said of what gave it.
+    """
+
+    def __init__(self, declarations: Sequence[str], **settings: Any) -> None:
+        (name,) = (each for each in declarations if each.startswith("--"))
+        variable = f"STOWPLAN_{name.removeprefix('--').replace('-', '_').upper()}"
+        super().__init__(declarations, envvar=variable, show_envvar=True, **settings)
+
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """What an error is about: the variable if it gave the value, else the option."""
+        if ctx is not None and self.is_from_variable(ctx):
+            return str(self.envvar)
+        return click.Parameter.get_error_hint(self, ctx)
+
+    def is_from_variable(self, context: click.Context) -> bool:
+        """Whether the variable gave the value."""
+        return context.get_parameter_source(self.name or "") is ParameterSource.ENVIRONMENT
+
+
+class _Truth(click.types.BoolParamType):
+    """A flag, which a variable gives in words."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        """Whether it is set."""
+        try:
+            return bool(super().convert(value, param, ctx))
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither true nor false: write 1 or 0", param, ctx)
+
+
+def _there(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """The path that a variable gives: what reads it would not say where it comes from."""
+    said = isinstance(parameter, Option) and parameter.is_from_variable(context)
+    if value is not None and said and not os.path.exists(value):  # noqa: PTH110  # Path.exists can raise
+        raise click.BadParameter(f"{value} does not exist")
+    return value
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -63,6 +106,7 @@ def _output(*formats: str) -> _Decorator:
     return click.option(
         "-o",
         "--output",
+        cls=Option,
         type=click.Choice(formats),
         default="text",
         show_default=True,
@@ -71,11 +115,22 @@ def _output(*formats: str) -> _Decorator:
     )
 
 
+def _jobs(default: int, text: str) -> _Decorator:
+    number = click.IntRange(1, 64)
+    return click.option("--jobs", cls=Option, type=number, default=default, show_default=True, help=text)
+
+
+def _flag(name: str, text: str) -> _Decorator:
+    return click.option(name, cls=Option, type=_Truth(), is_flag=True, help=text)
+
+
 def options(*names: str) -> _Decorator:
     """The options of these names, each declared once for all commands."""
     known: dict[str, _Decorator] = {
         "project": click.option(
             "--project",
+            cls=Option,
+            callback=_there,
             type=click.Path(file_okay=False, path_type=Path),
             help="Directory of the project. Default: the nearest one upwards that has a project file.",
         ),
@@ -86,6 +141,8 @@ def options(*names: str) -> _Decorator:
         ),
         "config": click.option(
             "--config",
+            cls=Option,
+            callback=_there,
             type=click.Path(dir_okay=False, path_type=Path),
             metavar="FILE",
             help="A run configuration in YAML, which goes over what the pipeline says.",
@@ -115,6 +172,7 @@ def options(*names: str) -> _Decorator:
         "output-file": click.option(
             "-o",
             "--output",
+            cls=Option,
             metavar="text|json|yaml|FILE",
             default="text",
             show_default=True,
@@ -129,24 +187,13 @@ def options(*names: str) -> _Decorator:
         "prevent-reuse": click.option(
             "--prevent-build-reuse", "prevent_reuse", is_flag=True, help="Build each image anew."
         ),
-        "jobs": click.option(
-            "--jobs",
-            type=click.IntRange(1, 64),
-            default=2,
-            show_default=True,
-            help="Images built side by side.",
-        ),
-        "locked": click.option("--locked", is_flag=True, help="Fail if the lock is stale."),
-        "frozen": click.option(
-            "--frozen", is_flag=True, help="Take the lock as it is, without checking that it is up to date."
-        ),
-        "offline": click.option("--offline", is_flag=True, help="Ask no registry."),
-        "detailed": click.option(
-            "--detailed-exitcode", is_flag=True, help="Exit with 2 if there are changes."
-        ),
-        "unpinned": click.option(
-            "--allow-unpinned", is_flag=True, help="Go on when the digest of a parent image is not known."
-        ),
+        "jobs": _jobs(2, "Images built side by side."),
+        "jobs-of-run": _jobs(4, "Steps that run side by side."),
+        "locked": _flag("--locked", "Fail if the lock is stale."),
+        "frozen": _flag("--frozen", "Take the lock as it is, without checking that it is up to date."),
+        "offline": _flag("--offline", "Ask no registry."),
+        "detailed": _flag("--detailed-exitcode", "Exit with 2 if there are changes."),
+        "unpinned": _flag("--allow-unpinned", "Go on when the digest of a parent image is not known."),
     }
     decorators = [known[name] for name in reversed(names)]
     return lambda command: functools.reduce(lambda made, decorate: decorate(made), decorators, command)

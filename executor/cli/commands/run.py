@@ -25,15 +25,22 @@ _BUILD_JOBS: Final = 2
 
 @click.command("run")
 @click.argument("source", required=False)
-@click.option(
-    "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="Steps that run side by side."
-)
 @click.option("--local", is_flag=True, help="Run the steps in the active environment, in no containers.")
 @click.option(
     "--rerun-failed", is_flag=True, help="Carry on the newest run: what had succeeded does not run again."
 )
 @options(
-    "project", "config", "stack", "engine", "python", "output", "locked", "frozen", "build", "prevent-reuse"
+    "project",
+    "config",
+    "stack",
+    "engine",
+    "python",
+    "jobs-of-run",
+    "output",
+    "locked",
+    "frozen",
+    "build",
+    "prevent-reuse",
 )
 def run_command(
     source: str | None,
