@@ -33,7 +33,7 @@ from planner.image.instructions import (
 from planner.image.plan import Note
 from planner.image.spec import ImageSpec, Observed, Resolved
 from planner.lock.lock import Pins
-from planner.pipeline import Pipeline, Step
+from planner.pipeline import Pipeline
 from planner.requirements.conflicts import impossible, refused
 from planner.requirements.indexes import of_options, secrets_of
 from planner.requirements.names import prevailing
@@ -65,8 +65,10 @@ class Specs:
     facts: Facts
     _divided: dict[Resolve, Mapping[str, Closure]] = Factory(dict)
 
-    def of(self, step: Step, settings: Settings, custom: Custom | None = None) -> ImageSpec | None:
-        """The spec of the image of a step; None where something is missing or wrong.
+    def of(self, step: str, settings: Settings, custom: Custom | None = None) -> ImageSpec | None:
+        """The spec of the image of a step, or of the pipeline as a whole, whose name is empty.
+
+        None where something is missing or wrong.
 
         It is that of `custom`, the Dockerfile that the settings name, unless more is asked for.
         """
@@ -127,7 +129,7 @@ class Specs:
         asked: str | None = settings.build_options.value("platform")
         return asked or (parent.platform if isinstance(parent, ImageSpec) else None)
 
-    def _built(self, step: Step, settings: Settings, custom: Custom) -> ImageSpec | None:
+    def _built(self, step: str, settings: Settings, custom: Custom) -> ImageSpec | None:
         """The image of a custom Dockerfile; None where the digest of an image that it names is missing."""
         options = settings.parent_options
         secrets = self.gaps.attempt(settings, lambda: custom.secrets(settings.secrets))
@@ -154,20 +156,20 @@ class Specs:
             options=options.counted,
         )
 
-    def _named(self, step: Step, named: Named) -> ExternalImage:
+    def _named(self, step: str, named: Named) -> ExternalImage:
         return self._external(step, named.reference, named.platform)
 
-    def _parent(self, step: Step, settings: Settings) -> ExternalImage:
+    def _parent(self, step: str, settings: Settings) -> ExternalImage:
         reference = settings.parent_image
         if reference is None:
             reference = ImageRef.parse(f"python:{self.facts.ask(PythonVersion())}-slim")
         return self._external(step, reference, settings.build_options.value("platform"))
 
-    def _external(self, step: Step, reference: ImageRef, platform: str | None) -> ExternalImage:
+    def _external(self, step: str, reference: ImageRef, platform: str | None) -> ExternalImage:
         """An image from outside, for a platform: with a digest of its own, that of the lock, or today's."""
         if reference.digest is not None:
             return ExternalImage(reference, reference.digest)
-        pinned = self.pins.parent(self.pipeline.name, self.stack.name, step.name, reference, platform)
+        pinned = self.pins.parent(self.pipeline.name, self.stack.name, step, reference, platform)
         if pinned is not None:
             return pinned
         if reference.registry == LOCAL_REGISTRY:
@@ -182,13 +184,13 @@ class Specs:
         return found if len(found) == len(sources) else None
 
     def _resolution(
-        self, step: Step, settings: Settings, python: ImagePython, sources: tuple[Source, ...]
+        self, step: str, settings: Settings, python: ImagePython, sources: tuple[Source, ...]
     ) -> tuple[Resolved, Mapping[str, Closure]]:
         """The packages of each source, as the lock has them, else as they have to be resolved now.
 
         No packages where they could not be.
         """
-        where = (self.pipeline.name, self.stack.name, step.name)
+        where = (self.pipeline.name, self.stack.name, step)
         inputs = Inputs(
             tuple((source.name, source.requirements) for source in sources),
             python.version,
@@ -228,7 +230,7 @@ class Specs:
         closures, overridden = known
         return Resolved(inputs.digest, python, inputs.exclude_newer, overridden), closures
 
-    def _python(self, step: Step, settings: Settings, parent: ExternalImage | ImageSpec) -> ImagePython:
+    def _python(self, step: str, settings: Settings, parent: ExternalImage | ImageSpec) -> ImagePython:
         """The Python of the parent: what a setting says, else what the lock has, else what can be told.
 
         A version that the lock has from a setting goes with that setting. The image of a custom Dockerfile is
@@ -237,7 +239,7 @@ class Specs:
         platform = self._platform(settings, parent)
         parent = parent.external if isinstance(parent, ImageSpec) else parent
         given = settings.python_version
-        pinned = self.pins.python(self.pipeline.name, self.stack.name, step.name, parent, platform)
+        pinned = self.pins.python(self.pipeline.name, self.stack.name, step, parent, platform)
         if pinned is not None and (not pinned.given if given is None else given == pinned.version):
             return pinned
         found = self.facts.ask(PythonOf(parent.base, platform, given))
@@ -245,7 +247,7 @@ class Specs:
 
     def _instructions(
         self,
-        step: Step,
+        step: str,
         settings: Settings,
         sources: tuple[Source, ...],
         closures: Mapping[str, Closure],
@@ -278,7 +280,7 @@ class Specs:
         if settings.runtime_environment:
             yield SetEnvironment(settings.runtime_environment, runtime=True)
 
-    def _installer(self, step: Step, settings: Settings) -> Installer:
+    def _installer(self, step: str, settings: Settings) -> Installer:
         name = settings.installer
         if name is PythonPackageInstaller.PIP:
             return Installer(name, None, settings.installer_arguments)
@@ -286,6 +288,6 @@ class Specs:
         arguments = {key: value for key, value in settings.installer_arguments.items() if key != "system"}
         return Installer(name, self._uv(step), arguments)
 
-    def _uv(self, step: Step) -> str:
+    def _uv(self, step: str) -> str:
         """The version of uv for an image."""
-        return self.pins.uv(self.pipeline.name, self.stack.name, step.name) or UV_VERSION
+        return self.pins.uv(self.pipeline.name, self.stack.name, step) or UV_VERSION

@@ -152,7 +152,7 @@ class Traversal:
             if settings is None:
                 continue
             # What a lock says of a step is said of no other step that asks for the same.
-            key = (settings, None if not self.frozen else "" if step is self._whole else step.name)
+            key = (settings, self._name(step) if self.frozen else None)
             make = partial(self._image, step, key, checkout=checkout)
             found = self._once(self._made, key, failed, make)
             if found is None:
@@ -245,7 +245,9 @@ class Traversal:
         custom = self.gaps.attempt(settings, lambda: self._custom(settings, spec))
         buildable = self.gaps.attempt(settings, lambda: self._buildable(settings, custom))
         if not self.frozen:
-            spec = self._once(self._specs, key, set(), lambda: self._maker.of(step, settings, custom))
+            spec = self._once(
+                self._specs, key, set(), lambda: self._maker.of(self._name(step), settings, custom)
+            )
         cacheable = self.gaps.attempt(settings, lambda: self._cacheable(settings, spec))
         mountable = self.gaps.attempt(settings, lambda: self._mountable(settings, spec))
         seen = below = delivery = None
@@ -357,16 +359,16 @@ class Traversal:
         """What a user should know of how the sources were read."""
         return tuple(self._sources.notes)
 
+    def _name(self, step: Step) -> str:
+        """The name of a step as a lock has it: that of the pipeline as a whole is empty."""
+        return "" if step is self._whole else step.name
+
     def _locked(self, step: Step) -> NamedSpec:
         locked = self.pins.lock.plan(self.pipeline.name, self.stack.name)
-        if step is self._whole:
-            # It has the name of the pipeline, whether steps run in it or not.
-            images = locked.images if locked else ()
-            image, whom = next((each for each in images if each.name == step.name), None), "the deployer"
-        else:
-            image, whom = locked.by_step.get(step.name) if locked else None, f"step {step.name!r}"
+        image = locked.by_step.get(self._name(step)) if locked else None
         if image is not None:
             return image
+        whom = "the deployer" if step is self._whole else f"step {step.name!r}"
         found = f"no image for {whom} of {self.pipeline.name!r} on {self.stack.name!r}"
         raise PlannerError([
             Problem(Place(file=LOCK_NAME), found, "write it with `stowplan lock`, or run without --frozen")

@@ -102,7 +102,11 @@ def _specs(build: Build, data: Any) -> PlanSpec:
     lock = of_records(_record(index, record) for index, record in enumerate(data))
     (plan,) = lock.plans
     said = {(image.name, image.steps, image.spec) for image in build.images}
-    if said != {(named.name, named.steps, named.spec.hash) for named in plan.images}:
+    found = {(named.name, named.steps, named.spec.hash): named for named in plan.images}
+    more = [named for key, named in found.items() if key not in said]
+    # What others are built on is written down too, though nothing may run in it.
+    parents = {named.spec.parent for named in plan.images}
+    if not said <= found.keys() or any(named.steps or named.spec not in parents for named in more):
         raise ValueError("its specs are not those of its images")
     if (plan.pipeline, plan.stack) != (build.pipeline, build.stack):
         raise ValueError("its specs are those of another pipeline or stack")

@@ -123,7 +123,6 @@ def build_from(plan: BuildPlan, outcomes: Sequence[Outcome], *, seconds: float) 
         # An image that others are built on need not be there once they are.
         if image.runs
     )
-    running = {image.name for image in images}
     engine = next(filter(None, (item.engine for item in outcomes)), "")
     made = now()
     return Build(
@@ -137,5 +136,5 @@ def build_from(plan: BuildPlan, outcomes: Sequence[Outcome], *, seconds: float) 
         engine,
         images,
         plan.commit,
-        specs=evolve(plan.spec, images=[each for each in plan.spec.images if each.name in running]),
+        specs=plan.spec,
     )

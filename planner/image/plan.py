@@ -224,8 +224,12 @@ class PlanSpec:
 
     @cached_property
     def by_step(self) -> Mapping[str, NamedSpec]:
-        """The image that each step runs in."""
-        return {step: image for image in reversed(self.images) for step in image.steps}
+        """The image that each step runs in, and under the empty name that of the pipeline as a whole."""
+        found = {step: image for image in reversed(self.images) for step in image.steps}
+        for image in self.images:
+            if image.name == self.pipeline:
+                found[""] = image
+        return found
 
     @cached_property
     def looked_up(self) -> Mapping[tuple[ImageRef, str | None], ExternalImage]:

@@ -130,8 +130,19 @@ def test_an_image_that_nothing_runs_in_is_none_of_a_build() -> None:
     without = evolve(plan, images=(evolve(parent, steps=(), uses=()), *others))
     build = build_from(without, outcomes(without), seconds=1)
     assert [image.name for image in build.images] == [image.name for image in others]
+
+
+def test_a_build_on_an_image_of_a_dockerfile_is_noted_and_comes_back(records: Records) -> None:
+    """The image of the Dockerfile is none of the build, but its specs name it."""
+    world = World(texts={"Dockerfile": "FROM python:3.11-slim\nRUN true\n"})
+    build = made(planned({"dockerfile": "Dockerfile", "environment": {"A": "1"}}, world=world))
     assert build.specs is not None
-    assert [image.name for image in build.specs.images] == [image.name for image in others]
+    assert {image.name for image in build.specs.images} - {image.name for image in build.images} == {
+        "training/dockerfile"
+    }
+    records.note_build(build)
+    (back,) = records.find_builds(build.id)
+    assert (back, back.specs) == (build, build.specs)
 
 
 # Data and files
@@ -175,6 +186,9 @@ WRONG: Final[dict[str, Callable[[Any], Any]]] = {
     "no reference": edited(lambda data: data["images"][0].update(reference="--help")),
     "another spec": edited(lambda data: data["images"][0].update(spec_hash=f"sha256:{'0' * 64}")),
     "other specs": edited(lambda data: data["specs"].pop()),
+    "a spec too many": edited(
+        lambda data: data["specs"].append({**data["specs"][0], "name": "training/more"})
+    ),
     "no specs": edited(lambda data: data.pop("specs")),
     "specs of another kind": edited(lambda data: data["specs"][0].update(kind="other")),
     "another pipeline": edited(lambda data: data.update(pipeline="other")),

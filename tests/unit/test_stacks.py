@@ -13,6 +13,8 @@ from executor.cli.main import run
 from executor.cli.render.text import uses_text
 from planner import (
     BuildPlan,
+    Facts,
+    Pin,
     Pins,
     Pipeline,
     PlannerError,
@@ -23,12 +25,13 @@ from planner import (
     loads,
     make_plan,
     make_spec,
+    needs,
 )
 from planner.compare.actions import Action, decide
 from planner.components import ArtifactStore, Component, StepOperator
 from planner.image.use import Use
 from planner.lock.lock import Lock
-from tests.builders import PARENT, World, observed
+from tests.builders import PARENT, World, digest, observed
 
 PROJECT = f"""\
 [pipeline.training]
@@ -184,6 +187,18 @@ def test_the_image_of_the_deployer_is_locked_like_any_other() -> None:
         frozen = make_plan(pipeline, DEPLOYING, frozen_facts, pins=pins, frozen=True)
         assert frozen == plan
         assert uses(frozen) == uses(plan)
+
+
+def test_a_parent_that_only_the_deployer_has_is_taken_from_the_lock() -> None:
+    """Also where an engine told its digest, and where a step has the name of the pipeline."""
+    told = {name: Pin(digest(name)) for name in (PARENT, "debian:12-slim")}
+    for name in ("load", "p"):
+        away = Step(name=name, settings={"docker": {"parent_image": "debian:12-slim"}})
+        pipeline = Pipeline(name="p", steps=[away], settings={"docker": BASE})
+        world = World(pins=told)
+        locked = make_spec(pipeline, DEPLOYING, observed(pipeline, DEPLOYING, world, checkout=False))
+        assert len({image.spec.external for image in locked.images}) == 2
+        assert needs(pipeline, DEPLOYING, Facts(), pins=Pins(Lock((locked,))), checkout=False) == ()
 
 
 def test_a_lock_without_the_image_of_the_deployer_is_not_taken_as_it_is() -> None:
