@@ -82,7 +82,7 @@ class Containers(Protocol):
         """Ask a container to end, and end it after a time; nothing if it does not run."""
 
     def remove(self, container: str) -> None:
-        """Remove a container, whether it runs or not; nothing if there is none."""
+        """Remove a container, whether it runs or not. Refused if it is gone, or on its way."""
 
     def labelled(self, label: str) -> Mapping[str, str]:
         """All containers that have a label, each with the value of it."""
@@ -109,8 +109,7 @@ def run_container(
     except Refused as error:
         raise _failed(error) from None
     finally:
-        with contextlib.suppress(Refused):
-            api.remove(container)
+        _remove(api, container)
 
 
 @frozen
@@ -200,8 +199,13 @@ def remove_orphans(api: Containers) -> None:
     """Remove containers whose owners are dead."""
     for container, owner in api.labelled(OWNER_LABEL).items():
         if is_orphan(owner):
-            with contextlib.suppress(Refused):
-                api.remove(container)
+            _remove(api, container)
+
+
+def _remove(api: Containers, container: str) -> None:
+    """Remove a container, as far as the daemon does: it may be gone, or be on its way."""
+    with contextlib.suppress(Refused):
+        api.remove(container)
 
 
 def is_orphan(owner: str) -> bool:

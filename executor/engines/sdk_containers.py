@@ -82,7 +82,7 @@ class SdkContainers:
 
     def remove(self, container: str) -> None:
         """Remove it."""
-        with contextlib.suppress(Refused), _refusals():
+        with _refusals():
             self._api.remove_container(container, v=True, force=True)
 
     def labelled(self, label: str) -> Mapping[str, str]:
@@ -97,7 +97,6 @@ class _Streams:
 
     def __init__(self, given: Any) -> None:
         self._given = getattr(given, "_sock", given)
-        self._closed = False
 
     def read(self, size: int) -> bytes:
         """See `Connection`."""

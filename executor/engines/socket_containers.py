@@ -86,8 +86,7 @@ class SocketContainers:
 
     def remove(self, container: str) -> None:
         """Remove it."""
-        with _gone():
-            self._ask("DELETE", f"/containers/{container}?v=1&force=1")
+        self._ask("DELETE", f"/containers/{container}?v=1&force=1")
 
     def labelled(self, label: str) -> Mapping[str, str]:
         """Containers with a label."""
@@ -128,16 +127,6 @@ class _Streams:
         with contextlib.suppress(OSError):
             self._streams.sendall(data)
             self._streams.shutdown(socket.SHUT_WR)
-
-
-@contextlib.contextmanager
-def _gone() -> Iterator[None]:
-    """Remove what may be gone, or be on its way."""
-    try:
-        yield
-    except Refused as error:
-        if error.status not in (http.client.NOT_FOUND, http.client.CONFLICT):
-            raise
 
 
 def _refused(status: int, data: bytes) -> Refused:
