@@ -17,14 +17,14 @@ from planner.image.plan import ImagePlan, PlanSpec
 from planner.immutable import frozen
 from planner.values import Digest, FrozenMapping, ImageRef
 
-__all__ = ["BUILD_ID", "Build", "BuiltImage", "build_id", "included_code"]
+__all__ = ["ALPHABET", "BUILD_ID", "Build", "BuiltImage", "build_id", "included_code"]
 
-# Crockford's base 32, in lower case: no letter of it looks like another, or like a digit.
-_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32, in lower case: no letter of it looks like another, or like a digit."""
 # The first letter is no hexadecimal digit, so that no id is taken for the start of a hash, or for a number.
 _FIRST: Final = "ghjkmnpqrstvwxyz"
 _LENGTH: Final = 10
-BUILD_ID: Final = re.compile(f"[{_FIRST}][{_ALPHABET}]{{{_LENGTH - 1}}}")
+BUILD_ID: Final = re.compile(f"[{_FIRST}][{ALPHABET}]{{{_LENGTH - 1}}}")
 """What an id looks like."""
 
 
@@ -117,8 +117,8 @@ def build_id(pipeline: str, stack: str, plan: Digest, engine: str, images: tuple
     number, first = divmod(number, len(_FIRST))
     rest = ""
     for _ in range(_LENGTH - 1):
-        number, index = divmod(number, len(_ALPHABET))
-        rest += _ALPHABET[index]
+        number, index = divmod(number, len(ALPHABET))
+        rest += ALPHABET[index]
     return _FIRST[first] + rest
 
 

@@ -22,13 +22,12 @@ from executor.records.database import LARGEST_INTEGER, Database, OnWarning, show
 from executor.run.outcome import RunStatus, StepOutcome, StepStatus, StoredOutput
 from executor.scratch import owned
 from executor.state import scratch_of
+from planner.build import ALPHABET
 from planner.errors import Place, Problem
 from planner.immutable import frozen
 
 __all__ = ["RunRecord", "Runs", "StepRecord", "new_run_id"]
 
-# Crockford's base 32, in lower case: no letter of it looks like another, or like a digit.
-_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID_LENGTH: Final = 9
 _COLUMNS: Final = (
     "id, pipeline, stack, status, started, seconds, engine, plan, build, commit_id, store, owner"
@@ -39,7 +38,7 @@ _STEP_COLUMNS: Final = "step, status, started, seconds, image, code, log, given,
 def new_run_id() -> str:
     """An id that no other run has: `r` and nine characters."""
     number = int.from_bytes(os.urandom(_ID_LENGTH), "big")
-    return "r" + "".join(_ALPHABET[number >> 5 * index & 31] for index in range(_ID_LENGTH))
+    return "r" + "".join(ALPHABET[number >> 5 * index & 31] for index in range(_ID_LENGTH))
 
 
 @frozen
