@@ -35,17 +35,15 @@ class Folder:
                 (self.folder / ".gitignore").write_text("*\n")
             target.parent.mkdir(parents=True, exist_ok=True)
             with held(self.folder, _TEMPORARY) as scratch:
-                _copy(path, scratch / "file").replace(target)
+                part = scratch / "file"
+                shutil.copyfile(path, part)
+                part.replace(target)
 
     def get(self, name: str, path: Path) -> None:
-        """Write what has a name to a file."""
+        """Write what has a name to a file; part of it, where that fails."""
         source = self.folder / name
         with _told(source, "read"):
-            part = path.with_name(f".{path.name}.part")
-            try:
-                _copy(source, part).replace(path)
-            finally:
-                part.unlink(missing_ok=True)
+            shutil.copyfile(source, path)
 
     def size(self, name: str) -> int | None:
         """How many bytes have a name; None if nothing has."""
@@ -59,11 +57,6 @@ class Folder:
     def signed(self, name: str, seconds: int) -> None:  # noqa: ARG002  # as Files has it
         """None: a container does not see the folder."""
         return
-
-
-def _copy(source: Path, target: Path) -> Path:
-    shutil.copyfile(source, target)
-    return target
 
 
 @contextmanager

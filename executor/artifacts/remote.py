@@ -77,14 +77,9 @@ class Remote:
                 raise
 
     def get(self, name: str, path: Path) -> None:
-        """Write what has a name to a file, whole or not at all."""
-        part = path.with_name(f".{path.name}.part")
-        try:
-            with self._told(name):
-                self._fs.get_file(self._path(name), str(part))
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        """Write what has a name to a file; part of it, where that fails."""
+        with self._told(name):
+            self._fs.get_file(self._path(name), str(path))
 
     def size(self, name: str) -> int | None:
         """How many bytes have a name; None if nothing has."""

@@ -31,7 +31,7 @@ class Files(Protocol):
         """Store a file under a name, whole or not at all."""
 
     def get(self, name: str, path: Path) -> None:
-        """Write what has a name to a file, whole or not at all."""
+        """Write what has a name to a file; part of it, where that fails."""
 
     def size(self, name: str) -> int | None:
         """How many bytes have a name; None if nothing has."""
@@ -63,8 +63,16 @@ class ArtifactStore:
         self._files.put(_checked(name), path)
 
     def get(self, name: str, path: Path) -> None:
-        """Write what has a name to a file. ExecutorError if nothing has, or if that fails."""
-        self._files.get(_checked(name), path)
+        """Write what has a name to a file, whole or not at all.
+
+        ExecutorError if nothing has, or if that fails.
+        """
+        part = path.with_name(f".{path.name}.part")
+        try:
+            self._files.get(_checked(name), part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
     def has(self, name: str, size: int | None = None) -> bool:
         """Whether something has a name, of this many bytes if they are known.
