@@ -23,7 +23,6 @@ from planner.immutable import frozen
 __all__ = ["Left", "Result", "StepError", "left_by", "sha256_of"]
 
 _LARGEST_RESULT_BYTES: Final = 16 * 1024 * 1024
-_CHUNK: Final = 1 << 20
 _DIGITS: Final = frozenset("0123456789abcdef")
 _SHA256_DIGITS: Final = 64
 
@@ -116,11 +115,8 @@ def _output(exchange: Path, name: str, given: Mapping[str, Any]) -> Left:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a regular file, in hexadecimal digits. OSError for a link and anything else."""
-    digest = hashlib.sha256()
     with open_regular(path, os.O_NOFOLLOW) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _no_link(directory: Path) -> None:
