@@ -31,7 +31,7 @@ from planner.settings.checks import kind_of
 from planner.settings.secrets import Secret, secrets_check, secrets_of_tables
 from planner.stack import Stack
 
-__all__ = ["Project", "find_project", "has_project", "load_project"]
+__all__ = ["PROJECT_FILE", "Project", "find_project", "has_project", "has_table", "load_project"]
 
 PROJECT_FILE: Final = "stowplan.toml"
 STACK_VARIABLE: Final = "STOWPLAN_STACK"
@@ -119,10 +119,10 @@ def find_project(start: Path) -> Path:
 
 def has_project(directory: Path) -> bool:
     """Whether a directory has a project file. OSError or NotRead if it cannot be told."""
-    return (directory / PROJECT_FILE).exists() or _has_table(read_whole(directory / PYPROJECT))
+    return (directory / PROJECT_FILE).exists() or has_table(read_whole(directory / PYPROJECT))
 
 
-def _has_table(data: bytes | None) -> bool:
+def has_table(data: bytes | None) -> bool:
     """Whether a file has `[tool.stowplan]`, however spelt; broken TOML that names it counts as well."""
     if data is None or b"stowplan" not in data:
         return False
@@ -140,18 +140,18 @@ def load_project(root: Path) -> Project:
         raise UsageError.of(str(root), "no such directory", "name the directory of a project with --project")
     # Each is read once: another program may be writing it.
     data, shared = _read(own), _read(pyproject)
-    if data is not None and _has_table(shared):
+    if data is not None and has_table(shared):
         raise ExecutorError.of(
             str(own), f"[tool.stowplan] of {PYPROJECT} describes this project too", "keep one of the two"
         )
     if data is not None:
         return _load(root, own, data, ())
-    if shared is not None and _has_table(shared):
+    if shared is not None and has_table(shared):
         return _load(root, pyproject, shared, ("tool", "stowplan"))
     raise ExecutorError.of(
         str(root),
         f"no {PROJECT_FILE}, and no [tool.stowplan] in a {PYPROJECT}",
-        f"write {PROJECT_FILE}: {_EXAMPLE}",
+        f"`stowplan init` writes {PROJECT_FILE} for what is there; by hand: {_EXAMPLE}",
     )
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from planner.files.ignore import IgnoreRules
 from planner.files.tree import Kind, Tree, decode_node
 
-__all__ = ["OWN_FILES", "default_rules", "suspicious"]
+__all__ = ["DEFAULT_PATTERNS", "OWN_FILES", "default_rules", "suspicious"]
 
 # In no context, whatever an ignore file says: they change without the code changing, or say what is planned.
 OWN_FILES: Final = (".stowplan", "stowplan.lock", "stowplan.toml")
@@ -23,7 +23,7 @@ OWN_FILES: Final = (".stowplan", "stowplan.lock", "stowplan.toml")
 # to the next, and what holds secrets. Not among these, as they are somebody's package or product: `env`,
 # `build`, `dist`, `lib`; `venv` is left out at the root only. What is taken back in stands before the names
 # of directories: nothing below those comes back, and a walk need not enter them.
-_PATTERNS: Final = (
+DEFAULT_PATTERNS: Final = (
     "**/.env.*",
     "!**/.env.example",
     "!**/.env.sample",
@@ -64,7 +64,7 @@ _PATTERNS: Final = (
 @cache
 def default_rules() -> IgnoreRules:
     """The rules of a project without an ignore file: read when one is met."""
-    return IgnoreRules(_PATTERNS)
+    return IgnoreRules(DEFAULT_PATTERNS)
 
 
 _HISTORY: Final = frozenset({".git", ".hg", ".svn"})

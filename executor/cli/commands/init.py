@@ -1,0 +1,96 @@
+"""`stowplan init`: make a project of a folder."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from executor.cli.output import print_exact, print_lines, print_note
+from executor.cli.progress import waiting
+from executor.errors import ExecutorError
+from executor.scaffold.folder import Folder
+from executor.scaffold.project_text import described_pipelines, steps_of
+from executor.workflow.scaffold import Scaffold, scaffold
+
+__all__ = ["COMMANDS"]
+
+
+@click.command()
+@click.option(
+    "--project",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The directory to make a project of. Default: the current one.",
+)
+@click.option("--pyproject", is_flag=True, help="Add to pyproject.toml, in place of a stowplan.toml.")
+@click.option("--dry-run", is_flag=True, help="Print the project file, and write nothing.")
+def init(project: Path | None, pyproject: bool, dry_run: bool) -> int:
+    """Look at a directory, and write a stowplan.toml for what is there.
+
+    Reads pyproject.toml, requirements files, the Dockerfile, scripts, pipelines in Python, run configurations
+    and the git remote, and runs none of it. Writes a .dockerignore if there is none. Overwrites nothing.
+    """
+    try:
+        root = Path(os.path.realpath(project or Path.cwd()))
+    except FileNotFoundError:
+        raise ExecutorError.of("working directory", "does not exist any more", "change to another") from None
+    with waiting("looking at the directory"):
+        made = scaffold(root, os.environ, pyproject=pyproject)
+    for text in made.folder.unread:
+        print_note(f"not read: {text}")
+    if dry_run:
+        print_exact(made.text)
+        return 0
+    if made.exists is not None:
+        # What it would have been is worth having where it cannot be written.
+        print_exact(made.text)
+    written = made.write()
+    print_lines(_lines(made, written, project))
+    return 0
+
+
+def _lines(made: Scaffold, written: tuple[str, ...], project: Path | None) -> Iterator[str]:
+    found = tuple(_found(made.folder))
+    yield f"Found {', '.join(found)}." if found else "Found no scripts, no pipelines and no requirements."
+    yield from (f"Wrote {name}." for name in written)
+    for settings, why in made.installed.refused:
+        said = ", ".join(str(value) for value in settings.values())
+        yield f"note: {said} is left out: {why}"
+    if not described_pipelines(made.folder) and not made.folder.scripts:
+        steps, _ = steps_of(made.folder)
+        yield f"note: name your steps, and what they run, in {made.file}: it has {', '.join(steps)}"
+    yield ""
+    yield "Next:"
+    where = "" if project is None else f" --project {shlex.quote(str(project))}"
+    for arguments in _plans(made.folder):
+        yield f"  stowplan plan{where}{arguments}"
+
+
+def _plans(folder: Folder) -> Iterator[str]:
+    """What `stowplan plan` is given to plan each pipeline."""
+    described = described_pipelines(folder)
+    if not described:
+        yield ""
+    for name, each in described.items():
+        chosen = "" if len(described) == 1 else f" {name}"
+        config = next((one.path for one in folder.configurations), "FILE")
+        yield chosen + (f" --config {shlex.quote(config)}" if each.parameters else "")
+
+
+def _found(folder: Folder) -> Iterator[str]:
+    yield from (f"the pipeline {each.name} in {each.file}" for each in folder.pipelines)
+    yield from (each.path for each in folder.scripts)
+    yield from folder.requirements
+    if folder.project or folder.groups:
+        yield "pyproject.toml"
+    if folder.dockerfile:
+        yield folder.dockerfile
+    yield from (f"the run configuration {each.path}" for each in folder.configurations)
+    if folder.repository:
+        yield f"the remote {folder.repository.name}"
+
+
+COMMANDS = {"init": init}

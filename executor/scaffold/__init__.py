@@ -1,0 +1,1 @@
+"""A folder as it is, and the project file that describes it."""
