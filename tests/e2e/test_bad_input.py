@@ -177,7 +177,7 @@ def test_the_project_may_be_described_in_one_place_only(project: Project) -> Non
 def test_no_project_says_what_to_write(project: Project) -> None:
     ran = project.run("plan")
     assert ran.code == 1
-    assert "write stowplan.toml" in ran.err
+    assert "`stowplan init` writes stowplan.toml" in ran.err
 
 
 # What is in stowplan.lock, and what the error has to say.
@@ -310,4 +310,4 @@ def test_a_project_is_found_however_its_table_is_spelt(project: Project) -> None
     assert ran.code == 1
     assert "pyproject.toml:" in ran.err
     project.write({"pyproject.toml": '[project]\nname = "x"\ndescription = "made with stowplan"\n'})
-    assert "write stowplan.toml" in project.run("plan").err
+    assert "`stowplan init` writes stowplan.toml" in project.run("plan").err
