@@ -68,6 +68,9 @@ STORAGE_SECONDS: float = 600.0
 RUNTIME_SECONDS: float = 60.0
 """Any answer of the program that runs Podman's containers: what it lists, and that it ended one."""
 
+DOCTOR_SECONDS: float = 15.0
+"""All that `doctor` looks at, side by side."""
+
 WATCH_SECONDS: float = 30.0
 """Between looks whether the daemon still answers, while it builds or pushes."""
 

@@ -29,7 +29,7 @@ from executor.errors import ExecutorError, ProgramMissing, ProgramSilent
 from planner.immutable import frozen
 from planner.values import FrozenMapping
 
-__all__ = ["Command", "Completed", "Lines", "Stop", "run"]
+__all__ = ["Command", "Completed", "Lines", "Stop", "kill_children_of", "run"]
 
 Stop = Callable[[], None]
 """Ends what it belongs to, from any thread; does nothing when that has ended already."""
@@ -111,7 +111,7 @@ def run(
     prefix = _with_parent() if stoppable is not None and shutil.which(command.program) else ()
     merged = merged or (on_line is not None and on_error_line is None)
     child = _Child(command, stdin is not None, merged, prefix, grace)
-    with child.ending():
+    with child.ending(), _noted(child):
         if stoppable is not None:
             stoppable(child.stop)
         if timeout is not None:
@@ -206,6 +206,31 @@ def _outside(leader: int) -> tuple[int, ...]:
     return tuple(sorted(pid for pid in family - {leader} if found[pid][1] != leader))
 
 
+@contextlib.contextmanager
+def _noted(child: _Child) -> Iterator[None]:
+    """Keep which thread waits for a child, for as long as it does."""
+    with _running_lock:
+        _running[child] = threading.get_ident()
+    try:
+        yield
+    finally:
+        with _running_lock:
+            del _running[child]
+
+
+def kill_children_of(threads: Iterable[threading.Thread]) -> None:
+    """Kill the programs that these threads wait for in `run`, with all that those have started."""
+    idents = {thread.ident for thread in threads}
+    with _running_lock:
+        children = [child for child, ident in _running.items() if ident in idents]
+    for child in children:
+        child.kill()
+
+
+_running_lock: Final = threading.Lock()
+_running: Final[dict[_Child, int]] = {}
+
+
 def _without(names: tuple[str, ...]) -> dict[str, str]:
     """The environment of this process without some variables."""
     return {name: value for name, value in os.environ.items() if name not in names}
@@ -298,6 +323,14 @@ class _Child:
         patience = self._grace if self._kill_escaped() else 0
         self._later(patience, self._terminate)
         self._later(patience + self._grace, self._kill)
+
+    def kill(self) -> None:
+        """End it at once."""
+        with self._lock:
+            if self._ended:
+                return
+            self._stopped = True
+        self._kill()
 
     def _terminate(self) -> None:
         self._kill_escaped()

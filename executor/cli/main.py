@@ -150,7 +150,7 @@ class _Version:
     homes={
         name: f"executor.cli.commands.{name}"
         for name in (
-            "init",
+            *("init", "doctor"),
             *("plan", "lock", "diff", "apply", "build", "run", "show", "why", "export", "outdated"),
             *("builds", "runs"),
             *("integrations", "stack"),

@@ -41,6 +41,9 @@ _STYLES: Final = {
     "failed": "red",
     "interrupted": "red",
     "note:": "cyan",
+    "✓": "green",
+    "!": "yellow",
+    "✗": "red",
 }
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _NO_TERMINAL_COLUMNS: Final = 1000

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,8 @@ _PROGRAM: Final = "docker-credential-"
 _HUB: Final = "https://index.docker.io/v1/"
 _TOKEN: Final = "<token>"  # noqa: S105  # the name of a kind
 _NOTHING: Final = "credentials not found"
+# How it ends if whoever asked the registry gave up.
+_ENDED: Final = (-signal.SIGTERM, -signal.SIGKILL)
 
 
 @frozen
@@ -161,6 +164,8 @@ def _ask(helper: str, registry: str, helpers: Helpers) -> dict[str, str]:
         grace=0,
         stoppable=helpers.stoppable,
     )
+    if done.code in _ENDED:
+        raise ProgramSilent.of(program, "did not answer in time", "see what it waits for")
     if _NOTHING in done.text or _NOTHING in done.stderr:
         return {}
     try:
