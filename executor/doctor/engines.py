@@ -17,7 +17,7 @@ from executor.engines.buildx import no_buildx
 from executor.engines.daemon import Daemon
 from executor.engines.docker import DockerEngine
 from executor.engines.host import local_socket
-from executor.engines.names import ENGINES, VARIABLES, asked_builder, asked_engine
+from executor.engines.names import ENGINES, VARIABLES, asked_engine
 from executor.engines.protocol import Unusable
 from executor.errors import ExecutorError
 from executor.process import Command, run
@@ -67,7 +67,10 @@ def _engine(name: str, number: str, rootless: bool, place: str) -> Check:
     about = f"{number}, rootless" if rootless else number
     if not place or not os.path.isdir(place):  # noqa: PTH112  # Path.is_dir raises where it may not look
         return Check(name, _SUBJECTS[name], State.OK, about)
-    return room(name, _SUBJECTS[name], shutil.disk_usage(place).free, f"{about}; ", f" at {place}")
+    free = shutil.disk_usage(place).free
+    prune = f"stowplan builds prune, then {name} image prune"
+    found = room(name, _SUBJECTS[name], free, prune)
+    return evolve(found, found=f"{about}; {found.found} at {place}")
 
 
 def settled(checks: Iterable[Check], environ: Mapping[str, str] = os.environ) -> tuple[Check, ...]:
@@ -77,11 +80,13 @@ def settled(checks: Iterable[Check], environ: Mapping[str, str] = os.environ) ->
     works = [
         check.code for check in checks if check.code in ENGINES and check.state in (State.OK, State.WARNING)
     ]
-    return tuple(_settled(check, asked, works) if check.code in ENGINES else check for check in checks)
+    return tuple(_settled(check, asked, works) for check in checks)
 
 
 def _settled(check: Check, asked: str | None, works: list[str]) -> Check:
-    if check.state not in (State.FAILED, State.SKIPPED):
+    if check.code == "buildx" and ("docker" not in works or asked == "podman"):
+        return evolve(check, state=State.SKIPPED, found="Docker is not used", fix="")
+    if check.code not in ENGINES or check.state not in (State.FAILED, State.SKIPPED):
         return check
     others = [name for name in works if name != check.code]
     if asked == check.code or (not others and asked is None):
@@ -92,9 +97,8 @@ def _settled(check: Check, asked: str | None, works: list[str]) -> Check:
     return evolve(check, state=State.WARNING, fix=f"{check.fix}; or {VARIABLES[0]}={others[0]}")
 
 
-def buildx() -> Iterator[Check]:
-    """BuildKit's command line. ExecutorError if it is asked for and does not work."""
-    asked = asked_builder()
+def buildx(asked: str) -> Iterator[Check]:
+    """BuildKit's command line. ExecutorError if it does not work, and is asked for."""
     if asked == "classic":
         yield Check("buildx", "Docker buildx", State.SKIPPED, "the classic builder is asked for")
         return
@@ -110,5 +114,9 @@ def buildx() -> Iterator[Check]:
     else:
         found = "does not work: Docker builds with the classic builder, without caches, secrets and mounts"
         yield Check(
-            "buildx", "Docker buildx", State.WARNING, found, "install the package docker-buildx-plugin"
+            "buildx",
+            "Docker buildx",
+            State.WARNING,
+            found,
+            "install docker's buildx plugin: github.com/docker/buildx#installing",
         )

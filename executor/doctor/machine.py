@@ -84,13 +84,13 @@ def _place(code: str, subject: str, place: Path, unwritable: str) -> Check:
     return room(code, subject, shutil.disk_usage(place).free)
 
 
-def room(code: str, subject: str, free: int, before: str = "", after: str = "") -> Check:
-    """Whether so many bytes are enough; what else is known stands before and after it."""
-    found = f"{before}{size(free)} free{after}"
+def room(code: str, subject: str, free: int, fix: str = "remove what is not needed") -> Check:
+    """Whether so many bytes are enough."""
+    found = f"{size(free)} free"
     if free < _TOO_LITTLE_BYTES:
-        return Check(code, subject, State.FAILED, found, "make room")
+        return Check(code, subject, State.FAILED, found, fix)
     if free < _LITTLE_BYTES:
-        return Check(code, subject, State.WARNING, found, "make room: one image can take more")
+        return Check(code, subject, State.WARNING, found, fix)
     return Check(code, subject, State.OK, found)
 
 

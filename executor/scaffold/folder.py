@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import define, field
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from executor.config.yaml import LARGEST_YAML_BYTES, read_yaml
+from executor.config.yaml import read_yaml
 from executor.observe.checkout import code_state
 from executor.reading import NotRead, read_whole
 from executor.scaffold.python_files import PythonPipeline, is_program, parsed, pipelines_of
@@ -43,7 +43,9 @@ _STAGES: Final = (
     *("tune", "train", "fit", "model", "evaluat", "eval", "test", "predict", "infer", "score"),
     *("report", "plot", "publish", "register", "deploy", "serve"),
 )
-_MOST_CONFIGURATIONS: Final = 100
+# Nobody writes a long one by hand, and PyYAML takes a second for some hundred KiB.
+_MOST_CONFIGURATIONS: Final = 50
+_CONFIGURATION_BYTES: Final = 64 << 10
 
 
 @frozen
@@ -240,7 +242,7 @@ class _Looking:
 
     def _configuration(self, path: str) -> RunConfigurationFile | None:
         """A file of YAML as a run configuration, if it looks like one."""
-        data = self._read(path, LARGEST_YAML_BYTES) or b""
+        data = self._read(path, _CONFIGURATION_BYTES) or b""
         if b"settings" not in data and b"steps" not in data:
             return None
         try:

@@ -9,12 +9,13 @@ from pathlib import Path
 from executor.config.project import Project
 from executor.doctor import engines, machine, project, registries
 from executor.doctor.check import Check, Look, State, look_at_all
+from executor.engines.names import asked_builder
 
 __all__ = ["examined", "works"]
 
 
 def examined(root: Path, environ: Mapping[str, str] = os.environ) -> tuple[Check, ...]:
-    """What was found, in the order in which things are needed. UsageError for an engine that is none."""
+    """What was found. UsageError if a variable asks for an engine or a builder that does not exist."""
     found: Project | None = None
     file: list[Check] = []
 
@@ -44,7 +45,8 @@ def _machine(root: Path, environ: Mapping[str, str], found: Project | None) -> I
     yield Look("disk-project", f"disk at {root}", lambda: machine.project_room(root))
     yield Look("disk-temporary", "disk for temporary files", lambda: machine.scratch_room(environ))
     yield Look("docker", "Docker", engines.docker, hangs="see what its daemon does, or restart it")
-    yield Look("buildx", "Docker buildx", engines.buildx, needed=False)
+    builder = asked_builder(environ)
+    yield Look("buildx", "Docker buildx", lambda: engines.buildx(builder), builder == "buildkit")
     yield Look("podman", "Podman", engines.podman, hangs="see what `podman info` waits for")
     yield from registries.helper_looks(environ)
 

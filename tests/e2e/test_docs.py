@@ -185,7 +185,7 @@ def test_every_schema_has_an_example() -> None:
             "run",
             "runs",
         ),
-        *("stacks", "stack"),
+        *("stacks", "stack", "doctor"),
     )
     known = [*(f"stowplan/{kind}/2" for kind in second), *(f"stowplan/{kind}/1" for kind in first)]
     assert sorted(schema for schema, _ in _schemas()) == sorted(known)

@@ -136,3 +136,13 @@ def test_lines_say_what_mends() -> None:
         "",
         "1 ok, 0 warning, 1 failed, 0 skipped.",
     ]
+
+
+def test_lines_fit_a_terminal_and_no_word_is_cut() -> None:
+    words = "a registry that asks for a login, and does not say what else it may want of anybody who asks it"
+    check = Check("b", "registry registry.example.com:5000", State.FAILED, words, words)
+    lines = list(doctor_lines([FINE, check], width=60))
+    assert max(map(len, lines)) <= 60
+    assert " ".join(" ".join(lines).split()).count(words) == 2
+    assert "x" * 100 in "".join(doctor_lines([Check("c", "x" * 100, State.OK, "fine")], width=20))
+    assert next(doctor_lines([FINE], symbols=False)) == "ok         A  fine"

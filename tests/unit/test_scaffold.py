@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import resource
+import signal
 import textwrap
 from pathlib import Path
 
@@ -10,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from executor.errors import ExecutorError
 from executor.scaffold.folder import Folder, Repository, RunConfigurationFile, Script, folder_at, name_from
 from executor.scaffold.project_text import Installed, project_text
 from executor.scaffold.python_files import PythonPipeline, is_program, parsed, pipelines_of
 from executor.scaffold.walk import files_of
+from executor.workflow.scaffold import scaffold
 from planner import toml
 from planner.pipeline import Pipeline
 
@@ -124,3 +129,44 @@ def test_a_walk_ends_and_follows_no_link(tmp_path: Path) -> None:
     found = list(files_of(str(tmp_path)))
     assert found == ["a.py", "d/f.py", "d/d/f.py", "d/d/d/f.py"]
     assert folder_at(tmp_path, {}).pipelines == ()
+
+
+def test_what_may_not_be_read_or_written(unprivileged: Path) -> None:
+    (unprivileged / "train.py").write_text("print(1)\n")
+    for name in ("conf.yaml", "pyproject.toml", "requirements.txt", "secret.py", "Dockerfile"):
+        (unprivileged / name).write_text("x\n")
+        (unprivileged / name).chmod(0)
+    (unprivileged / "closed").mkdir(mode=0)
+    made = scaffold(unprivileged, os.environ)
+    assert made.folder.unread == (
+        "pyproject.toml cannot be read: Permission denied",
+        "secret.py cannot be read: Permission denied",
+        "Dockerfile cannot be read: Permission denied",
+        "conf.yaml cannot be read: Permission denied",
+    )
+    ((settings, why),) = made.installed.refused
+    assert settings == {"requirements": "requirements.txt"}
+    assert "Permission denied" in why
+    unprivileged.chmod(0o555)
+    with pytest.raises(ExecutorError, match=r"stowplan\.toml: cannot be written: Permission denied"):
+        made.write()
+    assert not (unprivileged / "stowplan.toml").exists()
+
+
+def test_what_is_added_is_taken_back_if_it_is_not_whole(tmp_path: Path) -> None:
+    """A file may grow no further: what fits of an addition would be broken TOML."""
+    path = tmp_path / "pyproject.toml"
+    path.write_text("[tool.ruff]\n")
+    made = scaffold(tmp_path, os.environ, pyproject=True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(ExecutorError, match=r"pyproject\.toml: cannot be written"):
+            made.write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert path.read_text() == "[tool.ruff]\n"
+    assert made.write() == ("pyproject.toml", ".dockerignore")
+    assert path.read_text().startswith("[tool.ruff]\n\n# Written by")

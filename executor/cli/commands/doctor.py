@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -42,7 +44,10 @@ def doctor(project: Path | None, output: str) -> int:
         case _:
             from executor.cli.render.doctor import doctor_lines  # noqa: PLC0415  # as above
 
-            print_lines(doctor_lines(checks))
+            # Elsewhere than on a terminal a line is a line.
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+            symbols = (sys.stdout.encoding or "").lower().startswith("utf")
+            print_lines(doctor_lines(checks, width=width, symbols=symbols))
     return 0 if fine else FAILED
 
 

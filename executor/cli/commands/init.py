@@ -11,6 +11,7 @@ import click
 
 from executor.cli.output import print_exact, print_lines, print_note
 from executor.cli.progress import waiting
+from executor.config.project import find_project, has_project
 from executor.errors import ExecutorError
 from executor.scaffold.folder import Folder
 from executor.scaffold.project_text import described_pipelines, steps_of
@@ -37,6 +38,9 @@ def init(project: Path | None, pyproject: bool, dry_run: bool) -> int:
         root = Path(os.path.realpath(project or Path.cwd()))
     except FileNotFoundError:
         raise ExecutorError.of("working directory", "does not exist any more", "change to another") from None
+    above = find_project(root.parent)
+    if above != root.parent or has_project(above):
+        print_note(f"{above} is a project too: commands in {root} will be about this one")
     with waiting("looking at the directory"):
         made = scaffold(root, os.environ, pyproject=pyproject)
     for text in made.folder.unread:
