@@ -16,6 +16,7 @@ from executor.home import docker_directory
 from executor.process import Command, run
 from executor.reading import NotRead, read_whole
 from executor.registry.credentials import Helpers, find_login
+from executor.registry.local import is_local
 from executor.registry.lookup import Unknown, head
 from planner.logins import without_logins
 from planner.stack import Stack
@@ -39,7 +40,7 @@ def registry_looks(stacks: Iterable[Stack], environ: Mapping[str, str]) -> Itera
             "registry",
             f"registry {registry}",
             lambda ref=ref: _registry(ref, environ),  # type: ignore[misc]  # mypy has no types for defaults
-            hangs=f"see that it runs, and that this machine reaches it: curl https://{registry}/v2/",
+            hangs=f"see why: curl -v {registry}/v2/",
         )
 
 
@@ -48,8 +49,10 @@ def _registry(ref: ImageRef, environ: Mapping[str, str]) -> Iterator[Check]:
     answer = head(ref, timeout=limits.PLAN_REGISTRY_SECONDS, environ=environ)
     if isinstance(answer, Unknown):
         reason, mark, _ = answer.reason.partition(": docker login ")
-        reach = "see that it runs, and that this machine reaches it"
-        fix = f"docker login {registry}" if mark or "login" in reason else reach
+        scheme = "http" if is_local(registry) else "https"
+        fix = f"docker login {registry}" if mark else f"see why: curl -v {scheme}://{registry}/v2/"
+        if "asks for a login, and" in reason:
+            fix = _anew(registry)
         yield Check("registry", subject, State.FAILED, reason, fix)
         return
     login = find_login(ref, environ, Helpers(limits.PLAN_REGISTRY_SECONDS))
@@ -58,9 +61,14 @@ def _registry(ref: ImageRef, environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check("registry", subject, State.OK, f"answers, and there is a login for it; {push}")
     elif login.problem:
         found = f"answers without a login; {login.problem}"
-        yield Check("registry", subject, State.WARNING, found, f"docker login {registry}")
+        yield Check("registry", subject, State.WARNING, found, _anew(registry))
     else:
         yield Check("registry", subject, State.OK, f"answers without a login; {push}")
+
+
+def _anew(registry: str) -> str:
+    """What to do about a login that cannot be read."""
+    return f"mend that, or log in anew: docker login {registry}"
 
 
 def helper_looks(environ: Mapping[str, str]) -> Iterator[Look]:

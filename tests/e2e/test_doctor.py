@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.contract.conftest import variable
-from tests.e2e.command import Project, Ran
+from tests.e2e.command import ROOT, Project, Ran
 from tests.e2e.conftest import chosen_engine
 
 _PIPELINE = '[pipeline.a]\nsteps = ["a"]\nsettings.docker = { parent_image = "python:3.11-slim" }\n'
@@ -34,11 +35,17 @@ def a() -> None:
     s()
 """
 
+_REFERENCE = (ROOT / "docs/reference.md").read_text()
+_SECTION = _REFERENCE.partition("### `stowplan doctor`")[2].partition("\n### ")[0]
+_CELLS = re.findall(r"^\| (`[a-z-]+`[^|]*)\|", _SECTION, re.MULTILINE)
+_CODES = set(re.findall(r"`([a-z-]+)`", " ".join(_CELLS)))
+
 
 def _checks(ran: Ran) -> dict[str, dict[str, Any]]:
     """What was found, by what it is about."""
     assert ran.data["schema"] == "stowplan/doctor/1"
     assert ran.data["works"] == (ran.code == 0)
+    assert {check["code"] for check in ran.data["checks"]} <= _CODES
     return {check["subject"]: check for check in ran.data["checks"]}
 
 
