@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,12 +18,15 @@ from executor.process import Command, run
 from executor.reading import NotRead, read_whole
 from executor.registry.credentials import Helpers, find_login
 from executor.registry.local import is_local
-from executor.registry.lookup import Unknown, head
+from executor.registry.lookup import Found, Missing, Unknown, head
+from planner.errors import PlannerError
 from planner.logins import without_logins
+from planner.pipeline import Pipeline
+from planner.settings.effective import settle
 from planner.stack import Stack
 from planner.values import ImageRef
 
-__all__ = ["helper_looks", "registry_looks", "store_looks"]
+__all__ = ["helper_looks", "parent_looks", "registry_looks", "store_looks"]
 
 _PROGRAM: Final = "docker-credential-"
 _NO_SUCH_TAG: Final = "stowplan-doctor"
@@ -48,12 +52,7 @@ def _registry(ref: ImageRef, environ: Mapping[str, str]) -> Iterator[Check]:
     registry, subject = ref.registry, f"registry {ref.registry}"
     answer = head(ref, timeout=limits.PLAN_REGISTRY_SECONDS, environ=environ)
     if isinstance(answer, Unknown):
-        reason, mark, _ = answer.reason.partition(": docker login ")
-        scheme = "http" if is_local(registry) else "https"
-        fix = f"docker login {registry}" if mark else f"see why: curl -v {scheme}://{registry}/v2/"
-        if "asks for a login, and" in reason:
-            fix = _anew(registry)
-        yield Check("registry", subject, State.FAILED, reason, fix)
+        yield _silent("registry", subject, State.FAILED, ref, answer)
         return
     login = find_login(ref, environ, Helpers(limits.PLAN_REGISTRY_SECONDS))
     push = "whether it takes a push shows only when something is pushed"
@@ -64,6 +63,51 @@ def _registry(ref: ImageRef, environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check("registry", subject, State.WARNING, found, _anew(registry))
     else:
         yield Check("registry", subject, State.OK, f"answers without a login; {push}")
+
+
+def parent_looks(pipelines: Iterable[Pipeline], environ: Mapping[str, str]) -> Iterator[Look]:
+    """A look at each parent image that the project file names. A locked one that an engine has is enough."""
+    parents: dict[ImageRef, None] = {}
+    for pipeline in pipelines:
+        for step in pipeline.steps:
+            # What is wrong with settings is said of the lock.
+            with contextlib.suppress(PlannerError):
+                settings = settle(pipeline.layers(step))
+                if settings.parent_image is not None and settings.dockerfile is None:
+                    parents[settings.parent_image] = None
+    for ref in parents:
+        yield Look(
+            "parent-image",
+            f"parent image {ref.familiar}",
+            lambda ref=ref: [_parent(ref, environ)],  # type: ignore[misc]  # as above
+            needed=False,
+            hangs=f"see why: curl -v {ref.registry}/v2/",
+        )
+
+
+def _parent(ref: ImageRef, environ: Mapping[str, str]) -> Check:
+    code, subject = "parent-image", f"parent image {ref.familiar}"
+    answer = head(ref, timeout=limits.PLAN_REGISTRY_SECONDS, environ=environ)
+    match answer:
+        case Unknown():
+            return _silent(code, subject, State.WARNING, ref, answer)
+        case Missing():
+            return Check(
+                code, subject, State.WARNING, answer.reason, "correct parent_image, or push it there"
+            )
+        case Found():
+            return Check(code, subject, State.OK, f"{ref.registry} has it")
+
+
+def _silent(code: str, subject: str, state: State, ref: ImageRef, answer: Unknown) -> Check:
+    """A registry that did not tell, and what to do about that."""
+    reason, mark, _ = answer.reason.partition(": docker login ")
+    scheme = "http" if is_local(ref.registry) else "https"
+    host = "registry-1.docker.io" if ref.registry == "docker.io" else ref.registry
+    fix = f"docker login {ref.registry}" if mark else f"see why: curl -v {scheme}://{host}/v2/"
+    if "asks for a login, and" in reason:
+        fix = _anew(ref.registry)
+    return Check(code, subject, state, reason, fix)
 
 
 def _anew(registry: str) -> str:

@@ -36,6 +36,14 @@ _DEVELOPMENT: Final = re.compile(r"(?i)(^|[-_./])(ci|dev|doc|lint|notebook|style
 # Where scripts are, the first that has any.
 _SCRIPTS: Final = ("", "scripts", "src")
 _MOST_SCRIPTS: Final = 20
+# What others install from, and whose it is.
+_OTHERS: Final = {
+    "Pipfile": "Pipenv",
+    "conda.yaml": "conda",
+    "conda.yml": "conda",
+    "environment.yaml": "conda",
+    "environment.yml": "conda",
+}
 # Parts of names of programs, in the order in which such programs usually run.
 _STAGES: Final = (
     *("download", "fetch", "ingest", "load", "extract", "import", "collect", "data"),
@@ -133,6 +141,11 @@ class _Looking:
         project = toml.table(pyproject, "project")
         poetry = toml.table(pyproject, "tool", "poetry")
         python, python_from = self._python(project)
+        requirements = _requirements_files(paths)
+        for path in paths:
+            if path in _OTHERS and not requirements:
+                found = f"{path} is for {_OTHERS[path]}"
+                self.unread.append(f"{found}: `pip freeze > requirements.txt` says what its environment has")
         dockerfile = next((path for path in paths if PurePosixPath(path).name == "Dockerfile"), None)
         pipelines, scripts = self._python_files(paths)
         named = next((name for each in (project, poetry) if isinstance(name := each.get("name"), str)), "")
@@ -143,7 +156,7 @@ class _Looking:
             python_from=python_from,
             pipelines=pipelines,
             scripts=scripts,
-            requirements=_requirements_files(paths),
+            requirements=requirements,
             project=bool(
                 project.get("dependencies")
                 or poetry.get("dependencies")

@@ -57,6 +57,7 @@ def _project(root: Path, environ: Mapping[str, str], found: Project | None) -> I
     one = found
     stacks = tuple(one.stacks.values())
     yield from registries.registry_looks(stacks, environ)
+    yield from registries.parent_looks(one.pipelines.values(), environ)
     yield from registries.store_looks(root, stacks)
     yield Look("checkout", "checkout", lambda: project.checkout(one, environ), bool(one.code_repositories))
     yield Look("lock", "stowplan.lock", lambda: project.lock(one), hangs="stowplan lock --check")

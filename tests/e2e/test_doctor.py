@@ -169,6 +169,35 @@ def test_registries_with_and_without_a_login(project: Project, tmp_path: Path, r
     assert login not in ran.out + ran.err
 
 
+def test_parent_images(project: Project, registry: str, base: str) -> None:
+    chosen_engine("docker")
+    host = registry.partition("/")[0]
+    for command in (("tag", base, f"{registry}/base:1"), ("push", "-q", f"{registry}/base:1")):
+        subprocess.run(("docker", *command), check=True, capture_output=True)
+    subprocess.run(("docker", "rmi", f"{registry}/base:1"), check=True, capture_output=True)
+    settings = 'settings.docker = {{ parent_image = "{}" }}\n'
+    project.write(
+        {
+            "stowplan.toml": "".join(
+                (
+                    '[pipeline.a]\nsteps = ["a", "b", "c"]\n',
+                    settings.format(f"{registry}/base:1"),
+                    f"[pipeline.a.step.b]\n{settings.format(f'{host}/no/such:1')}",
+                    f"[pipeline.a.step.c]\n{settings.format('localhost:1/x:1')}",
+                )
+            )
+        }
+    )
+    ran = project.ok("doctor", "-o", "json")
+    checks = _checks(ran)
+    assert checks[f"parent image {registry}/base:1"]["found"] == f"{host} has it"
+    missing = checks[f"parent image {host}/no/such:1"]
+    assert (missing["state"], missing["found"]) == ("warning", f"{host} has no repository no/such")
+    silent = checks["parent image localhost:1/x:1"]
+    assert (silent["state"], silent["found"]) == ("warning", "localhost:1 cannot be reached")
+    assert silent["fix"] == "see why: curl -v http://localhost:1/v2/"
+
+
 def test_what_hangs_hides_nothing_and_outlives_nothing(project: Project, tmp_path: Path) -> None:
     """A daemon, a registry, a credential helper, an artifact store and a module that never answer."""
     with (

@@ -268,6 +268,11 @@ SHAPES: Final[Mapping[str, Shape]] = {
         has='# [code_repository.origin]\n# type = "github"\n# url = "https://github.com/owner/name.git"\n',
     ),
     "a checkout of a path": Shape({"train.py": _RUN}, ("train",), git=("../elsewhere",)),
+    "an environment of conda": Shape(
+        {"environment.yml": "dependencies: [python=3.11, numpy]\n", "train.py": _RUN},
+        ("train",),
+        says="note: not read: environment.yml is for conda: `pip freeze > requirements.txt` says",
+    ),
     "a notebook, data and an environment": Shape(
         {
             "explore.ipynb": "{}",
