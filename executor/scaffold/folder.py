@@ -32,7 +32,7 @@ _PYTHONS: Final = ("3.14", "3.13", "3.12", "3.11", "3.10", "3.9", "3.8")
 _NO_STEPS: Final = re.compile(
     r"(__init__|conftest|setup|noxfile|fabfile|manage|tasks|versioneer|wsgi|asgi)|test_.*|.*_test"
 )
-_DEVELOPMENT: Final = re.compile(r"(?i)(^|[-_./])(ci|dev|doc|lint|notebook|style|test|typing)")
+_DEVELOPMENT: Final = re.compile(r"(?i)(^|[-_./])(ci|constraint|dev|doc|lint|notebook|style|test|typing)")
 # Where scripts are, the first that has any.
 _SCRIPTS: Final = ("", "scripts", "src")
 _MOST_SCRIPTS: Final = 20

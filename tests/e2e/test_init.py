@@ -105,7 +105,11 @@ SHAPES: Final[Mapping[str, Shape]] = {
         {"requirements.txt": "", "train.py": _RUN}, ("train",), _SIX
     ),
     "requirements in a directory, and those of developers": Shape(
-        {"requirements/base.txt": "six==1.16.0\n", "requirements/dev.txt": "no-such-package==1\n"},
+        {
+            "requirements/base.txt": "six==1.16.0\n",
+            "requirements/dev.txt": "x y\n",
+            "requirements/constraints.txt": "",
+        },
         docker={"requirements": "requirements/base.txt"},
     ),
     "requirements of developers alone": Shape({"requirements-dev.txt": "no-such-package==1\n"}),
