@@ -9,13 +9,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from executor.config.yaml import read_yaml
 from executor.observe.checkout import code_state
 from executor.reading import NotRead, read_whole
-from executor.scaffold.python_files import PythonPipeline, is_program, parsed, pipelines_of
+from executor.scaffold.python_files import PythonPipeline, is_program, parsed, pipelines_of, steps_of
 from executor.scaffold.walk import files_of
 from planner import toml
 from planner.dockerfiles.reading import read
@@ -165,7 +165,8 @@ class _Looking:
             groups=tuple(toml.table(pyproject, "dependency-groups")),
             packaged="build-system" in pyproject or "setup.py" in paths,
             dockerfile=dockerfile,
-            parent=None if dockerfile is None else self._parent(dockerfile),
+            # One further down may be of something else, such as a service beside the pipelines.
+            parent=self._parent(dockerfile) if dockerfile == "Dockerfile" else None,
             configurations=self._configurations(paths),
             repository=_repository(self.root, self.environ),
             unread=tuple(self.unread),
@@ -226,6 +227,7 @@ class _Looking:
 
     def _python_files(self, paths: tuple[str, ...]) -> tuple[tuple[PythonPipeline, ...], tuple[Script, ...]]:
         pipelines: list[PythonPipeline] = []
+        steps: set[str] = set()
         programs: dict[str, list[str]] = {place: [] for place in _SCRIPTS}
         for path in paths:
             if not path.endswith(".py"):
@@ -233,11 +235,12 @@ class _Looking:
             place, _, name = path.rpartition("/")
             may_run = place in programs and not _NO_STEPS.fullmatch(name.removesuffix(".py"))
             data = self._read(path) or b""
-            may_be = b"pipeline" in data and (b"stowplan" in data or b"zenml" in data)
+            may_be = b"stowplan" in data or b"zenml" in data
             module = parsed(data) if may_run or may_be else None
             if module is None:
                 continue
             pipelines += pipelines_of(path, module)
+            steps.update(steps_of(module))
             if may_run and is_program(module):
                 programs[place].append(path)
         found = next(filter(None, programs.values()), [])
@@ -247,7 +250,7 @@ class _Looking:
             step = name_from(PurePosixPath(path).stem, "step", (each.step for each in scripts))
             # A name that begins with a dash would be an option.
             scripts.append(Script(step, path, ("python", f"./{path}" if path.startswith("-") else path)))
-        return tuple(pipelines), tuple(scripts)
+        return tuple(_with_steps(each, steps) for each in pipelines), tuple(scripts)
 
     def _configurations(self, paths: tuple[str, ...]) -> tuple[RunConfigurationFile, ...]:
         found = [path for path in paths if path.endswith((".yaml", ".yml"))][:_MOST_CONFIGURATIONS]
@@ -273,6 +276,12 @@ class _Looking:
             return None
         names = [name for name in steps if re.fullmatch(NAME, str(name))]
         return RunConfigurationFile(path, tuple(names))
+
+
+def _with_steps(pipeline: PythonPipeline, known: set[str]) -> PythonPipeline:
+    """A pipeline whose steps are those that the project decorates, if it calls any of these."""
+    steps = tuple(name for name in pipeline.steps if name in known)
+    return evolve(pipeline, steps=steps or pipeline.steps)
 
 
 def _requirements_files(paths: tuple[str, ...]) -> tuple[str, ...]:

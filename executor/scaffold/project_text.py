@@ -7,17 +7,18 @@ end them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import tomlkit
+from attrs import field
 from tomlkit.items import SingleKey
 
 from executor.scaffold.folder import Folder, name_from
 from executor.scaffold.python_files import STOWPLAN, PythonPipeline
 from planner.immutable import frozen
 
-__all__ = ["Installed", "described_pipelines", "project_text", "steps_of"]
+__all__ = ["Installed", "described_pipelines", "project_text", "written_pipelines"]
 
 _WHERE: Final = "the reference, under DockerSettings, has all settings"
 
@@ -93,31 +94,41 @@ class _Text:
             yield f"# To install what this folder asks for: {_value(f'DockerSettings({said})')}"
 
     def _written(self) -> Iterator[str]:
-        """A pipeline in this file."""
-        folder, name = self._folder, self._folder.name
-        steps, commands = steps_of(folder)
-        yield ""
-        for each in folder.pipelines:
-            yield f"# {_value(each.file)} has the pipeline {_value(each.name)}, written for {each.system}."
-            yield "# If it imports its decorators from stowplan, all of this table can be one line:"
-            yield f"#   source = {_value(each.source)}"
-        yield self._table("pipeline", name)
-        if not folder.scripts and not folder.pipelines and not folder.configurations:
-            yield "# Name your steps here, in their order."
-        yield f"steps = {_value(steps)}"
-        yield ""
-        yield "# The image of all steps: " + _WHERE + "."
-        yield self._table("pipeline", name, "settings", "docker")
-        yield from self._docker()
-        for step in steps:
+        """Pipelines in this file."""
+        first = True
+        for name, each in written_pipelines(self._folder).items():
             yield ""
-            yield self._table("pipeline", name, "step", step)
-            if step in commands:
-                yield f"command = {_value(commands[step])}"
-            else:
-                yield f"# command = {_value(['python', f'{step}.py'])}   # what the step runs"
-            if step == steps[0]:
-                yield '# settings.docker = { apt_packages = ["libgomp1"] }   # what only this step needs'
+            if each.origin is not None:
+                yield f"# {_value(each.origin.file)} has it, written for {each.origin.system}."
+                yield "# If it imports its decorators from stowplan, its tables here can be one line:"
+                yield f"#   source = {_value(each.origin.source)}"
+            yield self._table("pipeline", name)
+            if each.made_up:
+                yield "# Name your steps here, in their order."
+            yield f"steps = {_value(each.steps)}"
+            yield ""
+            if first:
+                yield "# The image of all steps: " + _WHERE + "."
+            yield self._table("pipeline", name, "settings", "docker")
+            lines = tuple(self._docker())
+            yield from lines if first else (line for line in lines if not line.startswith("#"))
+            for step, command in each.commands.items():
+                yield ""
+                yield self._table("pipeline", name, "step", step)
+                yield f"command = {_value(command)}"
+            if first:
+                yield from self._step(name, each)
+            first = False
+
+    def _step(self, name: str, pipeline: Written) -> Iterator[str]:
+        """What else can be said of a step."""
+        step = pipeline.steps[0]
+        if not pipeline.commands:
+            yield ""
+            yield "# What a step runs, and what only this step needs:"
+            yield "# " + self._table("pipeline", name, "step", step)
+            yield f"# command = {_value(['python', f'{step}.py'])}"
+        yield '# settings.docker = { apt_packages = ["libgomp1"] }   # what only this step needs'
 
     def _docker(self) -> Iterator[str]:
         folder = self._folder
@@ -180,19 +191,35 @@ def described_pipelines(folder: Folder) -> Mapping[str, PythonPipeline]:
     return found
 
 
-def steps_of(folder: Folder) -> tuple[tuple[str, ...], Mapping[str, Sequence[str]]]:
-    """The steps of a pipeline that is written down here, and the commands of those that have one."""
-    if folder.pipelines:
-        names: list[str] = []
-        for each in folder.pipelines[0].steps:
-            names.append(name_from(each, "step", names))
-        return tuple(names) or ("run",), {}
+@frozen
+class Written:
+    """A pipeline that the project file says itself."""
+
+    steps: tuple[str, ...]
+    commands: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    """What steps run, by their names."""
+    origin: PythonPipeline | None = None
+    """What it is in Python, for another system."""
+    made_up: bool = False
+    """Whether its steps are nothing that was found."""
+
+
+def written_pipelines(folder: Folder) -> Mapping[str, Written]:
+    """The pipelines that the project file of a folder says itself, by their names."""
+    found: dict[str, Written] = {}
+    for each in folder.pipelines:
+        steps: list[str] = []
+        for step in each.steps:
+            steps.append(name_from(step, "step", steps))
+        name = name_from(each.name, "pipeline", found)
+        found[name] = Written(tuple(steps) or ("run",), origin=each, made_up=not steps)
+    if found:
+        return found
     if folder.scripts:
-        return tuple(each.step for each in folder.scripts), {
-            each.step: each.command for each in folder.scripts
-        }
+        commands = {each.step: each.command for each in folder.scripts}
+        return {folder.name: Written(tuple(commands), commands)}
     named = next((each.steps for each in folder.configurations if each.steps), ())
-    return named or ("run",), {}
+    return {folder.name: Written(named or ("run",), made_up=not named)}
 
 
 def _repository(name: str) -> str:

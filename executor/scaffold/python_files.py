@@ -12,7 +12,7 @@ from typing import Final
 from planner.immutable import frozen
 from planner.names import SOURCE
 
-__all__ = ["STOWPLAN", "PythonPipeline", "is_program", "parsed", "pipelines_of"]
+__all__ = ["STOWPLAN", "PythonPipeline", "is_program", "parsed", "pipelines_of", "steps_of"]
 
 # Whose decorators make a pipeline: ours, and those of the system whose projects come with theirs.
 STOWPLAN: Final = "stowplan"
@@ -54,8 +54,6 @@ def pipelines_of(path: str, module: ast.Module) -> Iterator[PythonPipeline]:
     parts = path.removesuffix(".py").split("/")
     dotted = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
     names = dict(_decorators(module, "pipeline"))
-    steps = dict(_decorators(module, "step"))
-    own = [node.name for node in module.body if isinstance(node, ast.FunctionDef) if _decorator(node, steps)]
     for node in module.body:
         if not isinstance(node, ast.FunctionDef):
             continue
@@ -65,9 +63,15 @@ def pipelines_of(path: str, module: ast.Module) -> Iterator[PythonPipeline]:
             continue
         decorator, system = found
         called = tuple(dict.fromkeys(_calls(node)))
-        yield PythonPipeline(
-            _name(decorator) or node.name, path, source, system, called or tuple(own), _required(node)
-        )
+        yield PythonPipeline(_name(decorator) or node.name, path, source, system, called, _required(node))
+
+
+def steps_of(module: ast.Module) -> Iterator[str]:
+    """The names of the decorated steps at the top of a module."""
+    names = dict(_decorators(module, "step"))
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef) and _decorator(node, names):
+            yield node.name
 
 
 def _decorators(module: ast.Module, wanted: str) -> Iterator[tuple[str, str]]:

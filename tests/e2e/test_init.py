@@ -74,7 +74,7 @@ class Shape:
 _SIX: Final = {"requirements": "requirements.txt"}
 _PROJECT: Final = {"pyproject_path": "pyproject.toml"}
 SHAPES: Final[Mapping[str, Shape]] = {
-    "empty": Shape({}, says="note: name your steps"),
+    "empty": Shape({}, says="note: what the steps run is not known: say it in stowplan.toml\n"),
     "one script": Shape({"train.py": _RUN}, ("train",)),
     "scripts in the order of their stages": Shape(
         {"train.py": _RUN, "evaluate.py": _RUN, "prepare_data.py": _RUN, "report.py": _RUN},
@@ -213,6 +213,11 @@ SHAPES: Final[Mapping[str, Shape]] = {
         ("train",),
         has='# dockerfile = "docker/Dockerfile"\n# build_context_root = "."\n',
     ),
+    "a Dockerfile of a service": Shape(
+        {"api/Dockerfile": "FROM python:2.7\n", "train.py": _RUN, ".python-version": "3.11\n"},
+        ("train",),
+        has='parent_image = "python:3.11-slim"   # as .python-version says',
+    ),
     "a Dockerfile that is broken": Shape({"Dockerfile": "FORM python\n", "train.py": _RUN}, ("train",)),
     "an ignore file": Shape({".dockerignore": "*.csv\n", "train.py": _RUN}, ("train",)),
     "a pipeline in Python": Shape(
@@ -252,7 +257,23 @@ SHAPES: Final[Mapping[str, Shape]] = {
         {"pipe.py": _THEIRS, "requirements.txt": "six==1.16.0\n"},
         ("load", "train"),
         _SIX,
-        has='# "pipe.py" has the pipeline "training", written for zenml.\n',
+        says="note: what the steps run is not known: say it in stowplan.toml\n",
+        has='# "pipe.py" has it, written for zenml.\n',
+    ),
+    "several pipelines for ZenML": Shape(
+        {
+            "pipelines/a.py": _THEIRS.replace("def training", "def first").replace("    n = load()\n", ""),
+            "pipelines/b.py": _THEIRS,
+            "run.py": "from pipelines.b import training\ntraining()\n",
+            "requirements.txt": "six==1.16.0\n",
+        },
+        ("train",),
+        _SIX,
+        says="\n  stowplan plan first\n  stowplan plan training\n",
+        has="""\n
+[pipeline.training.settings.docker]
+parent_image = """,
+        plan=("first",),
     ),
     "a run configuration": Shape(
         {

@@ -60,6 +60,17 @@ def test_pipelines_of_others_are_steps_that_can_be_planned(name: str, file: str,
     assert Pipeline.decode({"name": "p", "steps": table["steps"]}).steps
 
 
+def test_steps_are_what_the_project_decorates(tmp_path: Path) -> None:
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps/all.py").write_text("import zenml\n@zenml.step\ndef train(): ...\n")
+    text = (
+        "from zenml import pipeline as p\nfrom steps.all import train\n@p\ndef a():\n  Client()\n  train()\n"
+    )
+    (tmp_path / "p.py").write_text(text)
+    (found,) = folder_at(tmp_path, {}).pipelines
+    assert found.steps == ("train",)
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [

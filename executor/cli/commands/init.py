@@ -14,7 +14,7 @@ from executor.cli.progress import waiting
 from executor.config.project import find_project, has_project
 from executor.errors import ExecutorError
 from executor.scaffold.folder import Folder
-from executor.scaffold.project_text import described_pipelines, steps_of
+from executor.scaffold.project_text import described_pipelines, written_pipelines
 from executor.workflow.scaffold import Scaffold, scaffold
 
 __all__ = ["COMMANDS"]
@@ -56,16 +56,17 @@ def init(project: Path | None, pyproject: bool, dry_run: bool) -> int:
     return 0
 
 
-def _lines(made: Scaffold, written: tuple[str, ...], project: Path | None) -> Iterator[str]:
+def _lines(made: Scaffold, names: tuple[str, ...], project: Path | None) -> Iterator[str]:
     found = tuple(_found(made.folder))
-    yield f"Found {', '.join(found)}." if found else "Found no scripts, no pipelines and no requirements."
-    yield from (f"Wrote {name}." for name in written)
+    yield "Found:" if found else "Found no scripts, no pipelines and no requirements."
+    yield from (f"  {each}" for each in found)
+    yield from (f"Wrote {name}." for name in names)
     for settings, why in made.installed.refused:
         said = ", ".join(str(value) for value in settings.values())
         yield f"note: {said} is left out: {why}"
-    if not described_pipelines(made.folder) and not made.folder.scripts:
-        steps, _ = steps_of(made.folder)
-        yield f"note: name your steps, and what they run, in {made.file}: it has {', '.join(steps)}"
+    written = written_pipelines(made.folder)
+    if not described_pipelines(made.folder) and not all(each.commands for each in written.values()):
+        yield f"note: what the steps run is not known: say it in {made.file}"
     yield ""
     yield "Next:"
     where = "" if project is None else f" --project {shlex.quote(str(project))}"
@@ -76,25 +77,26 @@ def _lines(made: Scaffold, written: tuple[str, ...], project: Path | None) -> It
 def _plans(folder: Folder) -> Iterator[str]:
     """What `stowplan plan` is given to plan each pipeline."""
     described = described_pipelines(folder)
-    if not described:
-        yield ""
-    for name, each in described.items():
-        chosen = "" if len(described) == 1 else f" {name}"
-        config = next((one.path for one in folder.configurations), "FILE")
-        yield chosen + (f" --config {shlex.quote(config)}" if each.parameters else "")
+    config = next((each.path for each in folder.configurations), "FILE")
+    names = described or written_pipelines(folder)
+    for name in names:
+        chosen = "" if len(names) == 1 else f" {name}"
+        given = name in described and described[name].parameters
+        yield chosen + (f" --config {shlex.quote(config)}" if given else "")
 
 
 def _found(folder: Folder) -> Iterator[str]:
-    yield from (f"the pipeline {each.name} in {each.file}" for each in folder.pipelines)
-    yield from (each.path for each in folder.scripts)
+    yield from (f"pipeline {each.name} ({each.file})" for each in folder.pipelines)
+    if not folder.pipelines:
+        yield from (f"script {each.path}" for each in folder.scripts)
     yield from folder.requirements
     if folder.project or folder.groups:
         yield "pyproject.toml"
     if folder.dockerfile:
         yield folder.dockerfile
-    yield from (f"the run configuration {each.path}" for each in folder.configurations)
+    yield from (f"run configuration {each.path}" for each in folder.configurations)
     if folder.repository:
-        yield f"the remote {folder.repository.name}"
+        yield f"remote {folder.repository.name}"
 
 
 COMMANDS = {"init": init}
