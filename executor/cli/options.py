@@ -204,8 +204,11 @@ def loaded_project(directory: Path | None) -> Project:
     return load_project(project_root(directory))
 
 
-def project_root(directory: Path | None) -> Path:
-    """The directory of the project, whatever its file says. What dead processes left in it is swept."""
+def project_root(directory: Path | None, *, sweeps: bool = True) -> Path:
+    """The directory of the project, whatever its file says.
+
+    What dead processes left in it is swept, unless nothing may be changed there.
+    """
     try:
         root = Path(os.path.realpath(directory)) if directory else find_project(Path.cwd())
     except FileNotFoundError:
@@ -213,7 +216,8 @@ def project_root(directory: Path | None) -> Path:
     if context := click.get_current_context(silent=True):
         # Where the details of what goes wrong are written.
         context.find_root().ensure_object(dict)["root"] = root
-    sweep_scratch(root)
+    if sweeps:
+        sweep_scratch(root)
     return root
 
 

@@ -14,8 +14,15 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from executor.config.yaml import read_yaml
 from executor.observe.checkout import code_state
-from executor.reading import NotRead, read_whole
-from executor.scaffold.python_files import PythonPipeline, is_program, parsed, pipelines_of, steps_of
+from executor.reading import LARGEST_TEXT_BYTES, NotRead, read_whole
+from executor.scaffold.python_files import (
+    LONGEST_PYTHON_BYTES,
+    PythonPipeline,
+    is_program,
+    parsed,
+    pipelines_of,
+    steps_of,
+)
 from executor.scaffold.walk import files_of
 from planner import toml
 from planner.dockerfiles.reading import read
@@ -172,11 +179,9 @@ class _Looking:
             unread=tuple(self.unread),
         )
 
-    def _read(self, path: str, most: int | None = None) -> bytes | None:
+    def _read(self, path: str, most: int = LARGEST_TEXT_BYTES) -> bytes | None:
         """What is in a file; None if it cannot be read, which is noted."""
         try:
-            if most is None:
-                return read_whole(self.root / path)
             return read_whole(self.root / path, most)
         except NotRead as error:
             self.unread.append(f"{path} {error.found}")
@@ -234,7 +239,7 @@ class _Looking:
                 continue
             place, _, name = path.rpartition("/")
             may_run = place in programs and not _NO_STEPS.fullmatch(name.removesuffix(".py"))
-            data = self._read(path) or b""
+            data = self._read(path, LONGEST_PYTHON_BYTES) or b""
             may_be = b"stowplan" in data or b"zenml" in data
             module = parsed(data) if may_run or may_be else None
             if module is None:

@@ -12,12 +12,20 @@ from typing import Final
 from planner.immutable import frozen
 from planner.names import SOURCE
 
-__all__ = ["STOWPLAN", "PythonPipeline", "is_program", "parsed", "pipelines_of", "steps_of"]
+__all__ = [
+    "LONGEST_PYTHON_BYTES",
+    "STOWPLAN",
+    "PythonPipeline",
+    "is_program",
+    "parsed",
+    "pipelines_of",
+    "steps_of",
+]
 
 # Whose decorators make a pipeline: ours, and those of the system whose projects come with theirs.
 STOWPLAN: Final = "stowplan"
 _SYSTEMS: Final = (STOWPLAN, "zenml")
-_FEW_BYTES: Final = 1 << 20
+LONGEST_PYTHON_BYTES: Final = 1 << 20
 
 
 @frozen
@@ -37,9 +45,7 @@ class PythonPipeline:
 
 
 def parsed(data: bytes) -> ast.Module | None:
-    """A file as syntax; None for what is none, or is longer than anybody writes."""
-    if len(data) > _FEW_BYTES:
-        return None
+    """A file as syntax; None for what is none."""
     try:
         with warnings.catch_warnings():
             # What a newer Python would say of its strings is nobody's business here.

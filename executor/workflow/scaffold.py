@@ -23,6 +23,7 @@ from planner import toml
 from planner.errors import Place, PlannerError, Problem
 from planner.files.defaults import DEFAULT_PATTERNS
 from planner.immutable import frozen
+from planner.logins import without_logins
 from planner.pipeline import Pipeline, Step
 from planner.planning import Planning
 from planner.pyproject import PYPROJECT
@@ -151,7 +152,7 @@ def _refusal(root: Path, settings: Mapping[str, Any], environ: Mapping[str, str]
     except (PlannerError, ExecutorError) as error:
         (problem, *_) = error.problems
         where = "" if problem.where.file is None else f"{problem.where}: "
-        return f"{where}{problem.found}; {problem.fix}"
+        return without_logins(f"{where}{problem.found}; {problem.fix}")
     return None
 
 

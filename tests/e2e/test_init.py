@@ -121,6 +121,10 @@ SHAPES: Final[Mapping[str, Shape]] = {
         says="requirements.txt is left out: requirements.txt:1: the local package '-e .'",
         has='# requirements = "requirements.txt"\n#   is not taken: "requirements.txt:1: ',
     ),
+    "requirements with a login": Shape(
+        {"requirements.txt": "--index-url https://me:s3cret@pypi.example.com/simple\nsix==1.16.0\n"},
+        says="note: requirements.txt is left out: ",
+    ),
     "requirements that are broken, and a project": Shape(
         {
             "requirements.txt": "six = 1.16\n",

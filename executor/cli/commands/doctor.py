@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
 import click
 
-from executor.cli.options import FAILED, engine_chooser, options
+from executor.cli.options import FAILED, engine_chooser, options, project_root
 from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
-from executor.config.project import find_project
 from executor.workflow.doctor import examined, works
 
 __all__ = ["COMMANDS"]
@@ -27,8 +25,7 @@ def doctor(project: Path | None, output: str) -> int:
     does not work that the project needs.
     """
     engine_chooser(None)
-    # Not `project_root`, which sweeps: nothing is changed here.
-    root = Path(os.path.realpath(project)) if project else find_project(Path.cwd())
+    root = project_root(project, sweeps=False)
     with waiting("looking at this machine"):
         checks = examined(root)
     fine = works(checks)
