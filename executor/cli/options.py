@@ -179,6 +179,13 @@ def options(*names: str) -> _Decorator:
             callback=_format_or_file,
             help="What to print the build as, or a file (.json, .yaml, .yml) to export it to.",
         ),
+        "html": click.option(
+            "--html",
+            "page",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Also draw it, as a page for a browser, in this file.",
+        ),
         "build": click.option(
             "--build",
             metavar="ID|FILE",

@@ -20,8 +20,9 @@ from planner.image.instructions import (
 from planner.image.plan import Checkout, ImagePlan, NamedSpec
 from planner.image.spec import ExternalImage, ImageSpec
 from planner.immutable import frozen
+from planner.values import Digest
 
-__all__ = ["Seen", "instructions_of", "layer_name", "rebuilt_layers"]
+__all__ = ["Seen", "instructions_of", "layer_keys", "layer_name", "rebuilt_layers"]
 
 
 @frozen
@@ -72,6 +73,12 @@ def rebuilt_layers(old: ImagePlan | NamedSpec | None, new: ImagePlan | NamedSpec
     return names[same:]
 
 
+def layer_keys(image: ImagePlan) -> tuple[object, tuple[object, ...]]:
+    """What an image stands on, and each layer over it: images whose keys begin alike share these layers."""
+    base = _base(image.spec, image.checkout, image.parent)
+    return base, tuple(_content(image.checkout, item) for item in image.built.instructions)
+
+
 def _base(spec: ImageSpec, checkout: Checkout | None, planned: ImagePlan | None) -> object:
     """What the layers stand on: where it is known by its digest, its name does not matter."""
     parent = spec.parent
@@ -115,11 +122,17 @@ def _content(checkout: Checkout | None, item: Instruction) -> object:
         case _ if checkout is None:
             return item
         case CopyFiles():
-            return item, checkout.trees.get(item.tree)
+            return item, _digest(checkout, item.tree)
         case BuildDockerfile():
-            return item, checkout.trees.get(CONTEXT), checkout.image_ids
+            return item, _digest(checkout, CONTEXT), checkout.image_ids
         case SetEnvironment():
             names = sorted({name for value in item.variables.values() for name in value.variables})
-            return item, [checkout.variables.get(name) for name in names]
+            return item, tuple(checkout.variables.get(name) for name in names)
         case _:
             return item
+
+
+def _digest(checkout: Checkout, tree: str) -> Digest | None:
+    """The digest of a tree that is copied, where it is known."""
+    found = checkout.trees.get(tree)
+    return found.digest if found else None

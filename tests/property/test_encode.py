@@ -1,4 +1,4 @@
-"""What foreign text becomes in each output: shown on a terminal, text and code in Markdown, valid JSON."""
+"""What foreign text becomes in each output: on a terminal, in Markdown, in HTML, in JSON."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
 from typing import Final
 
 import pytest
@@ -16,7 +17,21 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from executor.cli.render import encode
-from executor.cli.render.encode import Markdown, bullets, cell, code, document, heading, json_text, terminal
+from executor.cli.render.encode import (
+    Markdown,
+    bullets,
+    cell,
+    code,
+    document,
+    element,
+    heading,
+    html,
+    html_lines,
+    html_words,
+    json_text,
+    page,
+    terminal,
+)
 from planner.logins import without_logins
 from tests.property import strategies as some
 
@@ -186,3 +201,71 @@ def test_nobody_is_mentioned_and_nothing_linked(text: str) -> None:
 
 def test_own_words_keep_their_code() -> None:
     assert cell("write it with `stowplan lock`") == "write it with `stowplan lock`"
+
+
+class Heard(HTMLParser):
+    """What a parser of HTML makes of a text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.said: list[tuple[str, str]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.said += [("start", tag), *((name, value or "") for name, value in attrs)]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.said.append(("end", tag))
+
+    def handle_data(self, data: str) -> None:
+        if self.said and self.said[-1][0] == "text":
+            data = self.said.pop()[1] + data
+        self.said.append(("text", data))
+
+    def handle_comment(self, data: str) -> None:
+        self.said.append(("comment", data))
+
+    def handle_decl(self, decl: str) -> None:
+        self.said.append(("declaration", decl))
+
+
+@some.examples(300)
+@given(foreign)
+@example("</script><script>")
+@example("\0&#0;&nbsp")
+def test_foreign_text_is_text_in_html(text: str) -> None:
+    shown = terminal(text)
+    said = [("text", shown)] if shown else []
+    assert Heard(element("p", html(text))).said == [("start", "p"), *said, ("end", "p")]
+    attribute = [("title", shown)] if text else []
+    assert Heard(element("p", title=text)).said == [("start", "p"), *attribute, ("end", "p")]
+
+
+@some.examples(300)
+@given(foreign)
+def test_words_in_html_have_no_markup_but_code(text: str) -> None:
+    said = Heard(html_words(text)).said
+    assert {item for item in said if item[0] != "text"} <= {("start", "code"), ("end", "code")}
+    words = "".join(data for kind, data in said if kind == "text")
+    assert words.replace("`", "") == terminal(text).replace("`", "")
+
+
+@some.examples(100)
+@given(foreign)
+def test_lines_of_html_are_those_of_the_text(text: str) -> None:
+    shown = "\n".join(terminal(line.expandtabs()) for line in text.split("\n"))
+    assert Heard(html_lines(text)).said == ([("text", shown)] if shown else [])
+
+
+def test_a_style_or_a_script_cannot_end_its_element() -> None:
+    for text in ("a</style>b", "</SCRIPT ", "<!-- "):
+        with pytest.raises(ValueError, match="cannot end it"):
+            page("x", [], style=text, script="")
+        with pytest.raises(ValueError, match="cannot end it"):
+            page("x", [], style="", script=text)
+
+
+def test_logins_are_not_in_html() -> None:
+    assert "s3cr3t" not in html("https://user:s3cr3t@example.org/simple")
+    assert "s3cr3t" not in html_words("see `https://user:s3cr3t@example.org/simple`")

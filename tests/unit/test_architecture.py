@@ -307,13 +307,14 @@ def test_only_one_module_prints() -> None:
     assert len(calls) > 3
 
 
-def test_only_the_encoder_says_that_text_is_markdown() -> None:
+@pytest.mark.parametrize("kind", ["Markdown", "Html"])
+def test_only_the_encoder_says_that_text_was_encoded(kind: str) -> None:
     makers = {
         _named(path)
         for path in EXECUTOR
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Markdown", "encode.Markdown", "cast")
-        if "Markdown" in ast.unparse(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in (kind, f"encode.{kind}", "cast")
+        if kind in ast.unparse(node)
     }
     assert makers == {"executor/cli/render/encode.py"}
 

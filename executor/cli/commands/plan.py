@@ -9,10 +9,12 @@ import click
 from executor.cli.naming import asked_build
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown
+from executor.cli.pages import save_page
 from executor.cli.progress import waiting
 from executor.config.source import chosen
 from executor.engines.names import asked_engine, possible_builders
 from executor.workflow.named import compared
+from executor.workflow.pages import tree_sizes
 from executor.workflow.plans import plan
 from executor.workflow.reports import named_report, report
 
@@ -28,6 +30,7 @@ __all__ = ["COMMANDS"]
     "engine",
     "python",
     "output",
+    "html",
     "locked",
     "frozen",
     "offline",
@@ -42,6 +45,7 @@ def plan_command(
     stack: str | None,
     engine: str | None,
     output: str,
+    page: Path | None,
     locked: bool,
     frozen: bool,
     offline: bool,
@@ -73,6 +77,11 @@ def plan_command(
             made = named_report(planned, compared(named, planned))
         else:
             made = report(loaded, planned, engine_name=asked_engine(engine) or "", offline=offline)
+    if page is not None:
+        from executor.cli.render.page.document import report_page  # noqa: PLC0415  # only what is written
+
+        sizes = tree_sizes(loaded.root, made.plan.images)
+        save_page(page, report_page(made, pipeline.pipeline, sizes), loaded, planned)
     match output:
         case "json":
             from executor.cli.render.data import report_data  # noqa: PLC0415  # only what is printed

@@ -8,12 +8,14 @@ import click
 
 from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_exact, print_json, print_lines, print_markdown
+from executor.cli.pages import save_page
 from executor.cli.progress import waiting
 from executor.config.project import Project
 from executor.config.source import chosen
 from executor.engines.names import asked_engine
 from executor.errors import ExecutorError
 from executor.observe.images import ChooseEngine
+from executor.workflow.pages import tree_sizes
 from executor.workflow.plans import image_spec, plan, unknown_image
 from executor.workflow.reports import report
 from planner.pipeline import Pipeline
@@ -37,7 +39,7 @@ __all__ = ["COMMANDS"]
 @click.option(
     "-0", "null", is_flag=True, help="With --context: end each path with NUL instead of a line end."
 )
-@options("project", "pipeline", "config", "stack", "engine", "python", "output", "frozen", "offline")
+@options("project", "pipeline", "config", "stack", "engine", "python", "output", "html", "frozen", "offline")
 def show(
     image: str,
     part: str | None,
@@ -48,12 +50,15 @@ def show(
     stack: str | None,
     engine: str | None,
     output: str,
+    page: Path | None,
     frozen: bool,
     offline: bool,
 ) -> None:
     """Show one image: its name is that of the pipeline, of one of its steps, or `pipeline/step`."""
     if null and part != "context":
         raise click.UsageError("-0 goes with --context")
+    if page is not None and part is not None:
+        raise click.UsageError(f"--html is of the whole image, and does not go with --{part}")
     loaded = loaded_project(project)
     if part == "dockerfile":
         with waiting(LOOKING):
@@ -66,9 +71,10 @@ def show(
         _settings(loaded, chosen(loaded, pipeline, config).pipeline, image, output)
         return
     with waiting(LOOKING):
+        picked = chosen(loaded, pipeline, config)
         planned = plan(
             loaded,
-            chosen(loaded, pipeline, config),
+            picked,
             loaded.stack(stack),
             engine=engine_chooser(engine),
             frozen=frozen,
@@ -83,6 +89,11 @@ def show(
         print_exact("".join(f"{path}{end}" for path in paths), anywhere=null)
         return
     made = report(loaded, planned, engine_name=asked_engine(engine) or "", offline=offline)
+    if page is not None:
+        from executor.cli.render.page.document import image_page  # noqa: PLC0415  # only what is written
+
+        sizes = tree_sizes(loaded.root, made.plan.images)
+        save_page(page, image_page(made, picked.pipeline, found, sizes), loaded, planned)
     match output:
         case "json":
             from executor.cli.render.data import image_data  # noqa: PLC0415  # only what is printed

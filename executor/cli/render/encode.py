@@ -1,8 +1,8 @@
-"""One encoder for each output: terminal, Markdown, JSON. What is not ours passes through one of them.
+"""One encoder for each output: terminal, Markdown, HTML, JSON. What is not ours passes through one of them.
 
-Owns which characters are shown as text, and how Markdown is kept from being markup. Text that was encoded
-for Markdown has a type of its own, which only this module makes. Logins are masked on the way. Refuses to
-know what is encoded.
+Owns which characters are shown as text, and how Markdown and HTML are kept from being markup. Text that was
+encoded for one of them has a type of its own, which only this module makes. Logins are masked on the way.
+Refuses to know what is encoded.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NewType
 
 __all__ = [
-    "Markdown", "block", "bold", "bullets", "cell", "code", "document", "heading", "joined", "json_text",
-    "table", "terminal", "yaml_text",
+    "Html", "Markdown", "block", "bold", "bullets", "cell", "code", "document", "element", "heading", "html",
+    "html_lines", "html_words", "joined", "json_text", "page", "table", "terminal", "yaml_text",
 ]  # fmt: skip
 
 Markdown = NewType("Markdown", str)
 """Text whose markup is ours."""
+
+Html = NewType("Html", str)
+"""The same for HTML."""
 
 # What moves the cursor, starts a control sequence, ends a line or reorders it (Unicode: Cc, Zl, Zp,
 # Bidi_Control), what nobody sees (Default_Ignorable_Code_Point, tags and variation selectors among them),
@@ -97,15 +100,18 @@ def cell(text: str) -> Markdown:
 
     Only what stands between two backticks, as our own words have it, is code.
     """
-    plain = terminal(text).strip()
-    parts = plain.split("`")
-    if len(parts) % 2 == 0 or not all(map(str.strip, parts[1:-1])):
-        return _plain(plain)
+    parts = _between_backticks(terminal(text).strip())
     return Markdown(
         "".join(
             code(part) if index % 2 else _plain(part, begins=not index) for index, part in enumerate(parts)
         )
     )
+
+
+def _between_backticks(plain: str) -> list[str]:
+    """Encoded text in parts, of which each second is code; one part where backticks do not mean that."""
+    parts = plain.split("`")
+    return [plain] if len(parts) % 2 == 0 or not all(map(str.strip, parts[1:-1])) else parts
 
 
 def _plain(text: str, *, begins: bool = True) -> Markdown:
@@ -175,3 +181,78 @@ def block(title: str, text: str) -> Markdown:
 def document(parts: Iterable[Markdown]) -> Markdown:
     """Parts one after the other, with the line end of the last."""
     return Markdown("\n\n".join(part for part in parts if part) + "\n")
+
+
+_WITHOUT_END: Final = frozenset({"input", "meta"})
+
+
+def html(text: str) -> Html:
+    """Text that stands for itself in HTML, between elements and in the quotes of an attribute."""
+    from html import escape  # noqa: PLC0415  # few outputs are HTML
+
+    return Html(escape(terminal(text)))
+
+
+def html_words(text: str) -> Html:
+    """Words of ours, as `html` has them: what stands between two backticks is code."""
+    parts = map(html, _between_backticks(text))
+    return Html("".join(element("code", part) if index % 2 else part for index, part in enumerate(parts)))
+
+
+def html_lines(text: str) -> Html:
+    """Text of several lines, each as `html` has it; a tab is spaces."""
+    return Html("\n".join(html(line.expandtabs()) for line in text.split("\n")))
+
+
+def element(name: str, /, *content: Html, **attributes: str | bool) -> Html:
+    """An element. Its name and those of its attributes are ours; values are encoded.
+
+    `_` stands for `-` in the name of an attribute, and means nothing at the end of one. True is an attribute
+    without a value; False, and an empty value, is none.
+    """
+    said = "".join(
+        f" {key.strip('_').replace('_', '-')}" + ("" if value is True else f'="{html(str(value))}"')
+        for key, value in attributes.items()
+        if value
+    )
+    end = "" if name in _WITHOUT_END else f"</{name}>"
+    return Html(f"<{name}{said}>{''.join(content)}{end}")
+
+
+def page(title: str, content: Iterable[Html], *, style: str, script: str) -> Html:
+    """A page that loads nothing: its one style and its one script, which are ours, are all that may be in it.
+
+    Whatever else asks to be loaded or run is refused by the browser.
+    """
+    policy = (
+        f"default-src 'none'; style-src '{_source(style)}'; script-src '{_source(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="generator", content="stowplan"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="referrer", content="no-referrer"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", html(title)),
+        element("style", _own(style)),
+    )
+    body = element("body", *content, element("script", _own(script)))
+    return Html(f"<!doctype html>\n{element('html', head, body, lang='en')}\n")
+
+
+def _own(text: str) -> Html:
+    """A style or a script of ours, as it is."""
+    if "</" in text or "<!--" in text:
+        raise ValueError("what stands in an element as it is cannot end it")
+    return Html(text)
+
+
+def _source(text: str) -> str:
+    """A style or a script by its hash, as a Content-Security-Policy names it."""
+    import base64  # noqa: PLC0415  # few outputs are HTML
+    import hashlib  # noqa: PLC0415  # as above
+
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

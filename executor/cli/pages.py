@@ -1,0 +1,27 @@
+"""What the commands that draw a page share: it is written, and the user is told what to know of its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from executor.cli.output import print_lines, print_note
+from executor.cli.render.encode import Html
+from executor.config.project import Project
+from executor.state import STATE_DIRECTORY, state_directory
+from executor.workflow.pages import is_copied, write_page
+from executor.workflow.plans import Planned
+
+__all__ = ["save_page"]
+
+
+def save_page(path: Path, page: Html, project: Project, planned: Planned) -> None:
+    """Write a page, and say so on standard error: standard output has what the command prints."""
+    if path.absolute().parent == project.root.absolute() / STATE_DIRECTORY:
+        state_directory(project.root)
+    write_page(path, page)
+    print_lines([f"wrote {path}"], err=True)
+    if is_copied(planned.facts, project.root, path):
+        print_note(
+            f"{path} is a file that images copy, so that the next plan differs: write it into .stowplan, "
+            "or add it to the ignore file"
+        )

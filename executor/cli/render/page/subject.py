@@ -1,0 +1,115 @@
+"""Parts that the picture and the words of a page share: names, states, sizes, and where a row leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from executor.cli.render.encode import Html, element, html
+from executor.cli.render.page.picture import Layer, Picture, Row, State
+from executor.cli.render.text import amount, count
+from planner.compare.actions import Action
+from planner.compare.report import Report
+from planner.image.instructions import (
+    CONTEXT,
+    BuildDockerfile,
+    CopyFiles,
+    InstallApt,
+    InstallRequirements,
+    SetEnvironment,
+)
+from planner.values import Digest
+
+__all__ = ["Subject", "anchor", "colour", "folded", "name", "note", "state", "tree_of"]
+
+_SYMBOLS: Final = {
+    Action.BUILD: "+",
+    Action.PUSH: "\u2191",
+    Action.REUSE: "=",
+    Action.PARENT: "\u00b7",
+    State.NEW: "+",
+    State.THERE: "=",
+    State.BASE: "\u00b7",
+}
+_COLOURS: Final = {State.NEW: "build", State.THERE: "reuse", State.BASE: "parent"}
+
+
+@frozen(eq=False)
+class Subject:
+    """What a page is about: a report, the picture of it, and the bytes of trees by their digests.
+
+    `whole` is the name of the image whose files are shown too; empty for none.
+    """
+
+    report: Report
+    drawn: Picture
+    sizes: Mapping[Digest, int]
+    whole: str = ""
+
+    def action(self, image: int) -> Action:
+        """What is done about an image, by its number."""
+        return self.report.decisions[self.drawn.images[image].name].action
+
+    def size(self, layer: Layer) -> str:
+        """What is known of how large a layer is."""
+        match layer.item:
+            case InstallRequirements(closure=closure) if closure is not None:
+                size, unknown = closure.size
+                more = " and more" if unknown else ""
+                known = f"{amount(size)}{more} to download" if size else "of unknown size"
+                return f"{count(len(closure.packages), 'package')}, {known}"
+            case InstallApt(packages=packages):
+                return count(len(packages), "package")
+            case CopyFiles() | BuildDockerfile():
+                tree = layer.image.checkout.trees.get(tree_of(layer.item))
+                number = sum(1 for _ in tree.paths()) if tree else 0
+                if tree is None or not number:
+                    return ""
+                size_words = f", {amount(self.sizes[tree.digest])}" if tree.digest in self.sizes else ""
+                return f"{count(number, 'file')}{size_words}"
+            case SetEnvironment(variables=variables):
+                return count(len(variables), "variable")
+            case _:
+                return ""
+
+
+def tree_of(item: CopyFiles | BuildDockerfile) -> str:
+    """The name of the tree that an instruction copies from."""
+    return item.tree if isinstance(item, CopyFiles) else CONTEXT
+
+
+def note(text: str) -> Html:
+    """Words that say more, and less loudly."""
+    return element("span", html(text), class_="more")
+
+
+def name(text: str) -> Html:
+    """A name that is not ours: it may run from right to left, and what is beside it does not."""
+    return element("bdi", html(text), class_="name")
+
+
+def state(of: Action | State) -> Html:
+    """What is done about an image or a layer, by a symbol, a word and a colour."""
+    return element("span", html(f"{_SYMBOLS[of]} {of}"), class_=f"state {colour(of)}")
+
+
+def colour(of: Action | State) -> str:
+    """The class of a colour: layers have those of images."""
+    return _COLOURS[of] if isinstance(of, State) else of.value
+
+
+def folded(names: Sequence[str], noun: str) -> Html:
+    """The name of a row: that of the one thing it is, or how many they are, with the first and the last."""
+    if len(names) == 1:
+        return name(names[0])
+    what = f"{count(len(names), noun)}: "
+    if len(set(names)) == 1:
+        return element("span", html(what), name(names[0]))
+    return element("span", html(what), name(names[0]), html(" \u2026 "), name(names[-1]))
+
+
+def anchor(kind: str, row: Row, number: int) -> str:
+    """Where the words of a row are."""
+    return f"{kind}-{row.members[0] + 1}" if len(row.members) == 1 else f"{kind}s-{number + 1}"
