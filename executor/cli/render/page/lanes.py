@@ -27,6 +27,9 @@ _LEGEND: Final = (
 # Pixels: the height of a row, which the style has too; how far below its top the dot is; the dot; what is
 # between rails; what all rails may take; and what is between two lanes.
 _ROW, _DOT_AT, _DOT, _SPACE, _RAILS, _STRIP = 52, 16, 5, 14, 112, 72
+# So many images a row names by their numbers; and so many lines between two lanes can be followed.
+_NAMED: Final = 5
+_FOLLOWED: Final = 100
 _NEXT: Final = {"step": "image", "image": "layer"}
 
 
@@ -55,11 +58,10 @@ class _Rows:
 
     def step(self, row: Row) -> tuple[Html, ...]:
         drawn = self.drawn
-        images = [_image_words(drawn.of_images[each], each) for each in row.to]
         before = [self._step_words(each) for each in row.before]
         return (
             folded([drawn.steps[number] for number in row.members], "step"),
-            note(f"in {', '.join(images)}" if images else "in no image of this plan"),
+            note(_images([drawn.of_images[each] for each in row.to])),
             _unseen(f"; after {', '.join(before)}" if before else "; comes first"),
         )
 
@@ -93,8 +95,16 @@ class _Rows:
         )
 
 
-def _image_words(row: Row, number: int) -> str:
-    return f"image {row.members[0] + 1}" if len(row.members) == 1 else f"the images of row {number + 1}"
+def _images(rows: Sequence[Row]) -> str:
+    """The images of some rows, by the numbers that they have in the words below the picture."""
+    numbers = sorted(number + 1 for row in rows for number in row.members)
+    if not numbers:
+        return "in no image of this plan"
+    if len(numbers) == 1:
+        return f"in image {numbers[0]}"
+    if len(numbers) <= _NAMED:
+        return f"in images {', '.join(map(str, numbers))}"
+    return f"in {len(numbers)} images"
 
 
 def _unseen(text: str) -> Html:
@@ -176,4 +186,5 @@ def _strip(kind: str, rows: Sequence[Row], others: int) -> Html:
                 )
             )
     height = str(max(len(rows), others, 1) * _ROW)
-    return element("svg", *paths, class_="strip", width=str(_STRIP), height=height, aria_hidden="true")
+    class_ = "strip many" if len(paths) > _FOLLOWED else "strip"
+    return element("svg", *paths, class_=class_, width=str(_STRIP), height=height, aria_hidden="true")

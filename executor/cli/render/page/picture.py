@@ -22,7 +22,7 @@ from planner.values import Digest
 
 __all__ = ["ROWS", "Layer", "Picture", "Row", "State", "picture"]
 
-ROWS: Final = 24
+ROWS: Final = 32
 """More rows than these are folded."""
 
 
