@@ -254,6 +254,38 @@ def test_the_keyboard_reaches_and_opens_everything(browser: Browser, pages: Mapp
     assert browser.ask(opened) is False
 
 
+def test_the_keyboard_goes_along_the_lines_of_the_picture(
+    browser: Browser, pages: Mapping[str, Path]
+) -> None:
+    browser.open(pages["plan"])
+    browser.ask("document.querySelector('.steps a').focus()")
+    passed = [focused(browser)]
+    for key in (Keys.ARROW_DOWN, Keys.ARROW_RIGHT, Keys.ARROW_DOWN, Keys.ARROW_RIGHT, Keys.ARROW_LEFT):
+        browser.press(key)
+        passed.append(focused(browser))
+    assert passed == [
+        "load", "clean", "1training", "2training/train-small", "project", "2training/train-small",
+    ]  # fmt: skip
+
+
+def test_a_line_ends_where_its_rows_are(browser: Browser, pages: Mapping[str, Path]) -> None:
+    for name in ("plan", "large"):
+        browser.open(pages[name])
+        lines = browser.ask("""
+            const row = (key) => document.querySelector(`[data-row="${key}"]`);
+            const dot = (key) => row(key).getBoundingClientRect().top + 16;
+            return [...document.querySelectorAll('.strip path')].map((path) => {
+              const [from, to] = path.dataset.line.split(' ');
+              const top = path.ownerSVGElement.getBoundingClientRect().top;
+              const begin = path.getPointAtLength(0), end = path.getPointAtLength(path.getTotalLength());
+              return [top + begin.y - dot(from), top + end.y - dot(to), begin.x, end.x];
+            });
+        """)
+        assert len(lines) > 10
+        for line in lines:
+            assert line == pytest.approx([0, 0, 0, 72], abs=0.6)
+
+
 def test_the_focus_goes_down_the_page_and_is_seen(browser: Browser, pages: Mapping[str, Path]) -> None:
     browser.open(pages["plan"])
     reachable = browser.ask("return document.querySelectorAll('a, summary, input, [tabindex]').length")

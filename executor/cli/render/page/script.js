@@ -55,8 +55,14 @@ document.addEventListener("keydown", (event) => {
     const others = all(kind).filter((each) => each.checkVisibility());
     others[others.indexOf(at) + (event.key === "ArrowDown" ? 1 : -1)]?.focus();
   } else if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
-    if (!at.matches("summary")) return;
-    at.parentElement.open = event.key === "ArrowRight";
+    const right = event.key === "ArrowRight";
+    const row = at.matches(".row a") ? at.closest(".row") : null;
+    if (row !== null) {
+      const beside = right ? words(row.dataset.to) : leading(row.dataset.row);
+      rows.get(beside[0])?.querySelector("a").focus();
+    } else if (at.matches("summary")) {
+      at.parentElement.open = right;
+    } else return;
   } else return;
   event.preventDefault();
 });
@@ -73,6 +79,11 @@ for (const row of rows.values()) {
 for (const row of rows.values()) {
   if (!row.dataset.row.startsWith("layer")) continue;
   for (const on of words(row.dataset.on)) above.set(on, [...(above.get(on) ?? []), row.dataset.row]);
+}
+
+// The rows of the lane before that lead to one.
+function leading(key) {
+  return (above.get(key) ?? []).filter((each) => each.split("-")[0] !== key.split("-")[0]);
 }
 
 function closure(start, next) {

@@ -40,13 +40,13 @@ _COLOURS: Final = {State.NEW: "build", State.THERE: "reuse", State.BASE: "parent
 class Subject:
     """What a page is about: a report, the picture of it, and the bytes of trees by their digests.
 
-    `whole` is the name of the image whose files are shown too; empty for none.
+    `whole` is the name of the image whose files are shown too; None for none.
     """
 
     report: Report
     drawn: Picture
     sizes: Mapping[Digest, int]
-    whole: str = ""
+    whole: str | None = None
 
     def action(self, image: int) -> Action:
         """What is done about an image, by its number."""
