@@ -287,6 +287,8 @@ def test_the_page_of_one_image_has_its_dockerfile_and_nothing_of_the_others() ->
     assert "apt-get install" in page
     assert "training/right" in page
     assert "training/left" not in page
+    # What is counted is what is drawn.
+    assert "+ build 1" in "".join(Parsed(page).texts)
 
 
 # --- its file

@@ -5,6 +5,7 @@ Owns what is on the page. The same report gives the same bytes. No value of a va
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 
@@ -56,7 +57,7 @@ def _page(subject: Subject, title: str) -> Html:
         title,
         [
             element("a", html("Skip to the images"), href="#images", class_="skip"),
-            _header(subject.report, title),
+            _header(subject, title),
             element("main", *sections),
         ],
         style=assets.joinpath("style.css").read_text(encoding="utf-8"),
@@ -69,15 +70,16 @@ def _section(key: str, title: str, content: Iterable[Html]) -> Html:
     return element("section", heading, *content, id=key, aria_labelledby=f"{key}-title")
 
 
-def _header(report: Report, title: str) -> Html:
-    """What the plan comes to."""
-    plan = report.plan
+def _header(subject: Subject, title: str) -> Html:
+    """What the plan comes to, or what is drawn of it."""
+    plan = subject.report.plan
+    numbers = Counter(map(subject.action, range(len(subject.drawn.images))))
     counts = (
-        element("li", state(action), html(f" {report.count(action)}"))
+        element("li", state(action), html(f" {numbers[action]}"))
         for action in Action
-        if report.count(action) or action is not Action.PARENT
+        if numbers[action] or action is not Action.PARENT
     )
-    facts = [f"plan {plan.hash.short}", lock_words(report.lock)]
+    facts = [f"plan {plan.hash.short}", lock_words(subject.report.lock)]
     if plan.commit:
         facts.append(f"commit {plan.commit[:12]}")
     links = (

@@ -7,7 +7,7 @@ from typing import Final, assert_never
 
 from executor.cli.render.encode import Html, element, html, html_lines, html_words
 from executor.cli.render.page.picture import Layer, Row
-from executor.cli.render.page.subject import Subject, anchor, folded, name, note, state, tree_of
+from executor.cli.render.page.subject import Subject, anchor, folded, name, note, state
 from executor.cli.render.text import amount, code_words, count, other_uses, steps_text
 from planner.image.instructions import (
     BuildDockerfile,
@@ -107,7 +107,7 @@ def _changes(subject: Subject, image: ImagePlan) -> Iterator[Html]:
         for since, change in subject.report.changes
         if change.image == image.name
     ]
-    yield element("ul", *found) if found else element("p", html("Nothing that is known."))
+    yield element("ul", *found) if found else element("p", html("Nothing is known to have changed."))
 
 
 def _layer_link(subject: Subject, number: int) -> Html:
@@ -161,7 +161,7 @@ def _layer(subject: Subject, number: int) -> Html:
             note("; ".join(filter(None, (subject.size(layer), shared)))),
         ),
         *below,
-        *_content(layer),
+        *_content(subject, layer),
         element("h4", html("Images that have it")),
         element("ul", *links, class_="links"),
         id=f"layer-{number + 1}",
@@ -224,7 +224,7 @@ def _text(title: str, text: str) -> Html:
     return element("pre", lines, tabindex="0", role="region", aria_label=title)
 
 
-def _content(layer: Layer) -> Iterator[Html]:
+def _content(subject: Subject, layer: Layer) -> Iterator[Html]:
     """What is in a layer. Of variables only the names: who reads a page need not know their values."""
     match layer.item:
         case None | CopyBootstrap():
@@ -236,7 +236,7 @@ def _content(layer: Layer) -> Iterator[Html]:
         case InstallRequirements():
             yield _packages(layer.item)
         case CopyFiles():
-            yield from _paths(layer, layer.item)
+            yield from _paths(subject, layer)
         case MakeDirectory(destination=destination):
             yield element("p", html(f"makes {destination}, which the code is downloaded into"))
         case InstallProject(command=command):
@@ -245,7 +245,7 @@ def _content(layer: Layer) -> Iterator[Html]:
             yield element("p", html(user))
         case BuildDockerfile(lines=lines):
             yield _text("instructions", "\n".join(lines))
-            yield from _paths(layer, layer.item)
+            yield from _paths(subject, layer)
         case _:
             assert_never(layer.item)
 
@@ -266,12 +266,10 @@ def _packages(item: InstallRequirements) -> Html:
     return element("table", element("thead", element("tr", *heads)), element("tbody", *rows))
 
 
-def _paths(layer: Layer, item: CopyFiles | BuildDockerfile) -> Iterator[Html]:
-    tree = layer.image.checkout.trees.get(tree_of(item))
-    if tree is None:
-        return
-    paths = list(tree.paths())
-    yield _list(paths[:_FILES])
+def _paths(subject: Subject, layer: Layer) -> Iterator[Html]:
+    paths = subject.paths(layer)
+    if paths:
+        yield _list(paths[:_FILES])
     if len(paths) > _FILES:
         command = element("code", html(f"stowplan show {layer.image.name} --context"))
         yield element("p", html(f"and {len(paths) - _FILES} more: "), command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 from attrs import frozen
@@ -22,7 +23,7 @@ from planner.image.instructions import (
 )
 from planner.values import Digest
 
-__all__ = ["Subject", "anchor", "colour", "folded", "name", "note", "state", "tree_of"]
+__all__ = ["Subject", "anchor", "colour", "folded", "name", "note", "state"]
 
 _SYMBOLS: Final = {
     Action.BUILD: "+",
@@ -48,6 +49,19 @@ class Subject:
     sizes: Mapping[Digest, int]
     whole: str | None = None
 
+    @cached_property
+    def _files(self) -> Mapping[Digest, tuple[str, ...]]:
+        """The paths of the files of each tree, by its digest: images share trees of 50,000 files."""
+        trees = {tree.digest: tree for image in self.drawn.images for tree in image.checkout.trees.values()}
+        return {digest: tuple(tree.paths()) for digest, tree in trees.items()}
+
+    def paths(self, layer: Layer) -> tuple[str, ...]:
+        """The paths of the files that a layer copies."""
+        if not isinstance(layer.item, CopyFiles | BuildDockerfile):
+            return ()
+        tree = layer.image.checkout.trees.get(_tree(layer.item))
+        return self._files[tree.digest] if tree else ()
+
     def action(self, image: int) -> Action:
         """What is done about an image, by its number."""
         return self.report.decisions[self.drawn.images[image].name].action
@@ -63,19 +77,19 @@ class Subject:
             case InstallApt(packages=packages):
                 return count(len(packages), "package")
             case CopyFiles() | BuildDockerfile():
-                tree = layer.image.checkout.trees.get(tree_of(layer.item))
-                number = sum(1 for _ in tree.paths()) if tree else 0
-                if tree is None or not number:
+                tree = layer.image.checkout.trees.get(_tree(layer.item))
+                paths = self.paths(layer)
+                if tree is None or not paths:
                     return ""
-                size_words = f", {amount(self.sizes[tree.digest])}" if tree.digest in self.sizes else ""
-                return f"{count(number, 'file')}{size_words}"
+                bytes_ = f", {amount(self.sizes[tree.digest])}" if tree.digest in self.sizes else ""
+                return f"{count(len(paths), 'file')}{bytes_}"
             case SetEnvironment(variables=variables):
                 return count(len(variables), "variable")
             case _:
                 return ""
 
 
-def tree_of(item: CopyFiles | BuildDockerfile) -> str:
+def _tree(item: CopyFiles | BuildDockerfile) -> str:
     """The name of the tree that an instruction copies from."""
     return item.tree if isinstance(item, CopyFiles) else CONTEXT
 
