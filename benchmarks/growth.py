@@ -17,6 +17,7 @@ from typing import Final
 
 from attrs import evolve
 
+from benchmarks.pages import page_images
 from executor.config.project import load_project
 from executor.process import Command, run
 from executor.workflow.locks import check_lock, write_lock
@@ -409,6 +410,7 @@ CASES: Final[dict[str, tuple[Callable[[Path, int], Work], int]]] = {
     "comparing": (comparing, 500),
     "comparing, none the same": (comparing_none, 500),
     "repair": (repairing, 200),
+    "page": (page_images, 200),
     "one line of output": (line_of_output, 4_000_000),
     "output drawn anew": (redrawn_output, 400_000),
     "ignored names": (ignore_names, 1000),

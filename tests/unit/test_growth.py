@@ -33,6 +33,7 @@ SIZES = {
     "comparing": 100,
     "comparing, none the same": 100,
     "repair": 30,
+    "page": 50,
     "ignored by turns": 50,
     "re-included elsewhere": 400,
 }

@@ -104,8 +104,7 @@ def _changes(subject: Subject, image: ImagePlan) -> Iterator[Html]:
     yield element("h4", html("What changed"))
     found = [
         element("li", html_words(change.text), note(f" {_SINCE[since]}"))
-        for since, change in subject.report.changes
-        if change.image == image.name
+        for since, change in subject.changes(image)
     ]
     yield element("ul", *found) if found else element("p", html("Nothing is known to have changed."))
 

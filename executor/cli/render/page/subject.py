@@ -12,6 +12,7 @@ from executor.cli.render.encode import Html, element, html
 from executor.cli.render.page.picture import Layer, Picture, Row, State
 from executor.cli.render.text import amount, count
 from planner.compare.actions import Action
+from planner.compare.change import Change
 from planner.compare.report import Report
 from planner.image.instructions import (
     CONTEXT,
@@ -21,6 +22,7 @@ from planner.image.instructions import (
     InstallRequirements,
     SetEnvironment,
 )
+from planner.image.plan import ImagePlan
 from planner.values import Digest
 
 __all__ = ["Subject", "anchor", "colour", "folded", "name", "note", "state"]
@@ -61,6 +63,17 @@ class Subject:
             return ()
         tree = layer.image.checkout.trees.get(_tree(layer.item))
         return self._files[tree.digest] if tree else ()
+
+    @cached_property
+    def _changes(self) -> Mapping[str, tuple[tuple[str, Change], ...]]:
+        found: dict[str, tuple[tuple[str, Change], ...]] = {}
+        for since, change in self.report.changes:
+            found[change.image] = (*found.get(change.image, ()), (since, change))
+        return found
+
+    def changes(self, image: ImagePlan) -> tuple[tuple[str, Change], ...]:
+        """What changed of an image, each with what it is a change since."""
+        return self._changes.get(image.name, ())
 
     def action(self, image: int) -> Action:
         """What is done about an image, by its number."""
