@@ -8,7 +8,8 @@ from executor.cli.output import print_lines, print_note
 from executor.cli.render.encode import Html
 from executor.config.project import Project
 from executor.state import STATE_DIRECTORY, state_directory
-from executor.workflow.pages import is_copied, write_page
+from executor.workflow.copied import is_copied
+from executor.workflow.pages import write_page
 from executor.workflow.plans import Planned
 
 __all__ = ["save_page"]
@@ -22,6 +23,6 @@ def save_page(path: Path, page: Html, project: Project, planned: Planned) -> Non
     print_lines([f"wrote {path}"], err=True)
     if is_copied(planned.facts, project.root, path):
         print_note(
-            f"{path} is a file that images copy, so that the next plan differs: write it into .stowplan, "
-            "or add it to the ignore file"
+            f"{path} is among the files that are copied into images, so that the next plan differs: write it "
+            f"into {STATE_DIRECTORY}, outside of the project, or add it to .dockerignore"
         )

@@ -13,13 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from executor.errors import ExecutorError, remedy
-from executor.state import STATE_DIRECTORY
-from planner.facts.facts import Facts
-from planner.facts.needs import FileTree
 from planner.image.plan import ImagePlan
 from planner.values import Digest
 
-__all__ = ["is_copied", "tree_sizes", "write_page"]
+__all__ = ["tree_sizes", "write_page"]
 
 # How a page of ours begins: see `executor.cli.render.encode.page`.
 _BEGINNING: Final = (
@@ -38,25 +35,6 @@ def tree_sizes(root: Path, images: Iterable[ImagePlan]) -> Mapping[Digest, int]:
                 with contextlib.suppress(OSError):
                     found[tree.digest] = sum(os.lstat(base / path).st_size for path in tree.paths())
     return found
-
-
-def is_copied(facts: Facts, root: Path, path: Path) -> bool:
-    """Whether a file of this path is part of what images copy: the next plan is another then."""
-    place, project = Path(os.path.realpath(path)), Path(os.path.realpath(root))
-    if not place.is_relative_to(project):
-        return False
-    inside = place.relative_to(project)
-    if STATE_DIRECTORY in inside.parts:
-        return False
-    return any(_takes(need, inside) for need in facts.needs if isinstance(need, FileTree))
-
-
-def _takes(need: FileTree, path: Path) -> bool:
-    if not path.is_relative_to(need.root or "."):
-        return False
-    name = path.relative_to(need.root or ".").as_posix()
-    left_out = name in need.left_out or need.rules.ignores(name)
-    return not left_out and not (need.only is not None and need.only.ignores(name))
 
 
 def write_page(path: Path, text: str) -> None:

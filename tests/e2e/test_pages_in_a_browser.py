@@ -462,7 +462,7 @@ def test_plan_and_show_draw_pages_and_print_as_before(browser: Browser, project:
     assert browser.ask("return document.querySelectorAll('.images .row').length") == 2
     ran = project.run("show", "train", "--offline", "--html", "train.html", "-o", "json")
     assert ran.data["name"] == "training/train"
-    assert "train.html is a file that images copy" in ran.err
+    assert "train.html is among the files that are copied into images" in ran.err
     browser.open(project.root / "train.html")
     assert browser.ask("return document.querySelector('pre').checkVisibility()") is True
     for name in (".stowplan/plan.html", "train.html"):

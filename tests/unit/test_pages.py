@@ -15,7 +15,8 @@ from executor.cli.render.page.document import image_page, report_page
 from executor.cli.render.page.picture import ROWS, Picture, State, picture
 from executor.cli.render.page.rails import Rail, rails
 from executor.errors import ExecutorError
-from executor.workflow.pages import is_copied, tree_sizes, write_page
+from executor.workflow.copied import is_copied
+from executor.workflow.pages import tree_sizes, write_page
 from planner import Pipeline
 from planner.compare.actions import Action, decide
 from planner.compare.change import Change
