@@ -273,11 +273,13 @@ OUTPUTS: Final = ("text", "json", "markdown")
 SHOWING: Final = (
     (0, "plan", "good"),
     (0, "plan", "good", "--stack", "login"),
+    (0, "plan", "good", "--html", ".stowplan/plan.html"),
     (0, "lock", "--stack", "default"),
     (0, "lock", "--stack", "default", "--check"),
     (0, "diff"),
     (0, "apply", "good"),
     (0, "show", "good", "--pipeline", "good"),
+    (0, "show", "good", "--pipeline", "good", "--html", ".stowplan/show.html"),
     (0, "builds", "list"),
     (0, "builds", "list", "--images"),
     (0, "builds", "show"),

@@ -289,6 +289,7 @@ _COMMANDS: Final = (
     ("show", "p", "-o", "json"), ("builds", "list"), ("builds", "list", "--images", "-o", "json"),
     ("builds", "show", "1"), ("builds", "show"), ("builds", "list", "-o", "yaml"), ("builds", "prune", "--dry-run"),
     ("builds", "show", "9223372036854775808"), ("builds", "delete", "1", "--image"), ("outdated",), ("--version",),
+    ("plan", "--html", "page.html"), ("show", "train", "--html", "page.html"),
     ("plan", "--frozen", "-o", "json"), ("plan", "--locked"), ("apply", "--frozen"), ("lock", "--upgrade"), ("--help",),
 )  # fmt: skip
 _FIRST: Final = (("lock", "--allow-unpinned"), ("plan",), ("apply",))
