@@ -18,8 +18,9 @@ from selenium.webdriver.common.keys import Keys
 from executor.cli.render.page.document import image_page, report_page
 from executor.workflow.pages import write_page
 from planner import Pipeline
+from planner.compare.actions import decide
 from planner.compare.change import Change
-from planner.compare.presence import Held, Presence
+from planner.compare.presence import Foreign, Held, Presence
 from planner.compare.report import Report
 from planner.pipeline import Step
 from tests.browser import Browser, Scheme, browsing
@@ -67,6 +68,9 @@ def usual() -> tuple[Report, Pipeline]:
     pipeline = flow(steps, settings)
     plan = plan_of(pipeline.settings, {name: settings.get(name, {}) for name in steps}, world=world)
     report = reported(plan, **{plan.images[0].name: Presence(engine=Held())})
+    large = next(image.name for image in plan.images if "train-large" in image.steps)
+    foreign = Presence(engine=Foreign("it has no label"))
+    report = evolve(report, decisions={**report.decisions, large: decide(plan, {large: foreign})[large]})
     name = plan.images[-1].name
     change = Change(name, "apt_packages", "git", "added", None, "git", "apt_packages: libgomp1 added")
     return evolve(report, since_lock=(change,)), pipeline
@@ -396,6 +400,14 @@ def test_a_page_says_its_rows_in_words(browser: Browser, pages: Mapping[str, Pat
     rows = browser.ask("return [...document.querySelectorAll('.steps .row')].map((each) => each.textContent)")
     assert rows[0] == "loadin image 1; comes first"
     assert rows[6].endswith("; after train-small, train-large")
+    images = browser.ask(
+        "return [...document.querySelectorAll('.images .row')].map((each) => each.textContent)"
+    )
+    assert images[2] == "3training/train-large+ build ! will fail 4 new of 5 layers"
+    layers = browser.ask(
+        "return [...document.querySelectorAll('.layers .row')].map((each) => each.textContent)"
+    )
+    assert layers[3] == "project+ new in 1 image; on files"
 
 
 def test_a_page_is_whole_without_its_script(

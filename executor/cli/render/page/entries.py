@@ -37,7 +37,7 @@ def images(subject: Subject) -> Iterator[Html]:
 
     def group(row: Row) -> tuple[Html, ...]:
         names = [drawn.images[number].name for number in row.members]
-        return folded(names, "image"), html(" "), state(subject.action(row.members[0]))
+        return folded(names, "image"), html(" "), subject.done(row.members[0])
 
     yield from _entries(drawn.of_images, "image", lambda number: _image(subject, number), group)
 
@@ -68,7 +68,7 @@ def _image(subject: Subject, number: int) -> Html:
             element("span", html(str(number + 1)), class_="badge"),
             name(image.name),
             html(" "),
-            state(subject.action(number)),
+            subject.done(number),
             html(" "),
             element("code", html(image.hash.short)),
             html(" "),

@@ -75,7 +75,7 @@ class _Rows:
         layers = {each for number in row.members for each in drawn.layers_of(number)}
         new = sum(drawn.layers[each].state is State.NEW for each in layers)
         badge = str(row.members[0] + 1) if len(names) == 1 else f"{len(names)}\u00d7"
-        action = state(self.subject.action(row.members[0]))
+        action = self.subject.done(row.members[0])
         more = html(f" {new} new of {count(len(layers), 'layer')}")
         return (
             element("span", element("span", html(badge), class_="badge"), folded(names, "image")),

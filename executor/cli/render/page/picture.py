@@ -109,7 +109,7 @@ def picture(report: Report, pipeline: Pipeline, images: Sequence[ImagePlan] | No
     parents = [() if layer.on is None else (layer.on,) for layer in layers]
     layer_of, of_layers = _lane(parents, [()] * len(layers), _alike_layers(layers))
     decisions = [report.decisions[image.name] for image in shown]
-    alike = [(decisions[n].action, decisions[n].code, layer_of[tops[n]]) for n in range(len(shown))]
+    alike = [(each.action, each.code, layer_of[top]) for each, top in zip(decisions, tops, strict=True)]
     image_of, of_images = _lane(
         [()] * len(shown), [(layer_of[top],) for top in tops], alike if len(shown) > ROWS else None
     )

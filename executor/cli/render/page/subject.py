@@ -79,6 +79,14 @@ class Subject:
         """What is done about an image, by its number."""
         return self.report.decisions[self.drawn.images[image].name].action
 
+    def done(self, image: int) -> Html:
+        """What is done about an image, and whether that will fail."""
+        action = state(self.action(image))
+        if self.report.decisions[self.drawn.images[image].name].blocked is None:
+            return action
+        failed = element("span", html("! will fail"), class_="state failed")
+        return element("span", action, html(" "), failed)
+
     def size(self, layer: Layer) -> str:
         """What is known of how large a layer is."""
         match layer.item:
