@@ -96,6 +96,12 @@ def _format_or_file(context: click.Context, parameter: click.Parameter, value: s
     return _remember(context, parameter, value)
 
 
+def _page_file(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
+    if value == Path("-"):
+        raise click.BadParameter("name a file: what the command prints goes to standard output")
+    return value
+
+
 def _work_in(_: click.Context, __: click.Parameter, value: str | None) -> None:
     """Tell whoever asks for the user's Python, which is looked up where the rest of the environment is."""
     if value is not None:
@@ -184,7 +190,8 @@ def options(*names: str) -> _Decorator:
             "page",
             type=click.Path(path_type=Path),
             metavar="FILE",
-            help="Also draw it, as a page for a browser, in this file.",
+            callback=_page_file,
+            help="Also draw it in this file, as a page for a browser.",
         ),
         "build": click.option(
             "--build",

@@ -42,6 +42,8 @@ def write_page(path: Path, text: str) -> None:
 
     ExecutorError if something else has this name, or it cannot be written.
     """
+    if not path.parent.is_dir():
+        raise ExecutorError.of(str(path.parent), "is not a directory", "make it, or name a file elsewhere")
     try:
         _check_replaceable(path)
         new = path.with_name(f".{path.name[:200]}.{os.urandom(8).hex()}")

@@ -488,6 +488,9 @@ def test_a_page_that_cannot_be_written_is_an_error(project: Project) -> None:
     assert ran.code == 1
     assert "stowplan.toml: is not a page that stowplan wrote" in ran.err
     assert (project.root / "stowplan.toml").read_text(encoding="utf-8") == PROJECT
+    ran = project.run("plan", "--offline", "--html", "-")
+    assert (ran.code, (project.root / "-").exists()) == (64, False)
+    assert "name a file" in ran.err
     ran = project.run("show", "train", "--dockerfile", "--html", "x.html")
     assert ran.code == 64
     assert "--html is of the whole image" in ran.err
