@@ -76,17 +76,24 @@ def rebuilt_layers(old: ImagePlan | NamedSpec | None, new: ImagePlan | NamedSpec
 def layer_keys(image: ImagePlan) -> tuple[object, tuple[object, ...]]:
     """What an image stands on, and each layer over it: images whose keys begin alike share these layers."""
     base = _base(image.spec, image.checkout, image.parent)
-    return base, tuple(_content(image.checkout, item) for item in image.built.instructions)
+    contents = (_content(image.checkout, item) for item in image.built.instructions)
+    # Build arguments are of all layers, and no part of what these stand on.
+    on = (_under(image.spec, image.parent), image.checkout.parent_id, image.platform)
+    return on, tuple((base, content) for content in contents)
 
 
 def _base(spec: ImageSpec, checkout: Checkout | None, planned: ImagePlan | None) -> object:
     """What the layers stand on: where it is known by its digest, its name does not matter."""
-    parent = spec.parent
-    under: object = parent.digest or parent.unpinned if isinstance(parent, ExternalImage) else parent.hash
-    if planned is not None:
-        under = planned.hash
+    under = _under(spec, planned)
     local = (checkout.parent_id, checkout.platform) if checkout else None
     return under, local, spec.platform, spec.build_args
+
+
+def _under(spec: ImageSpec, planned: ImagePlan | None) -> object:
+    if planned is not None:
+        return planned.hash
+    parent = spec.parent
+    return parent.digest or parent.unpinned if isinstance(parent, ExternalImage) else parent.hash
 
 
 def layer_name(item: Instruction) -> str:

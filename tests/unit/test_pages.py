@@ -112,6 +112,19 @@ def test_layers_are_shared_up_to_the_first_that_differs() -> None:
     ]
 
 
+def test_a_parent_is_drawn_once_whatever_arguments_are_given_to_what_is_built_on_it() -> None:
+    def built(value: str) -> dict[str, Any]:
+        options = {"build_options": {"build_args": {"A": value}}}
+        return {"parent_image": None, "dockerfile": "Dockerfile", "parent_image_build_config": options}
+
+    steps = {"load": {}, "serve": built("1"), "more": built("2")}
+    world = World(texts={"Dockerfile": f"FROM {PARENT}\nARG A\nRUN echo $A\n"}, entries=(file("train.py"),))
+    plan = plan_of({}, steps, world=world)
+    made = picture(reported(plan), pipeline_of({}, steps))
+    assert [layer.name for layer in made.layers].count(made.layers[0].name) == 1
+    assert [layer.name for layer in made.layers].count("dockerfile") == 2
+
+
 def test_an_image_on_another_of_the_plan_stands_on_its_layers() -> None:
     settings = {"parent_image": None, "dockerfile": "Dockerfile", "requirements": ["six"]}
     world = World(texts={"Dockerfile": f"FROM {PARENT}\nRUN true\n"}, entries=(file("train.py"),))
