@@ -21,6 +21,7 @@ from benchmarks.applying import applying
 from benchmarks.growth import growing
 from benchmarks.logs import masking
 from benchmarks.measure import STOWPLAN, best, run, shell, table
+from benchmarks.pages import opening
 from benchmarks.resolving import resolving
 from benchmarks.running import running
 from executor.observe.facts import observe
@@ -56,6 +57,7 @@ def main() -> None:
         running(Path(directory) / "run", given.runs)
         starting(4 * given.runs)
         masking(given.runs)
+        opening(Path(directory) / "pages", given.runs)
         growing(Path(directory) / "growth")
 
 
