@@ -1,11 +1,10 @@
 """A page of a plan in a real browser: at three widths, in both schemes, with the keyboard, and at full size.
 
-Screenshots of each page are in the temporary directory of the tests, to be looked at.
+Screenshots of a plan are in the temporary directory of the tests, to be looked at.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 import time
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,6 @@ import pytest
 from attrs import evolve
 from selenium.webdriver.common.keys import Keys
 
-from benchmarks.measure import best
 from benchmarks.pages import open_page, page_of_a_thousand
 from executor.cli.render.page.document import image_page, report_page
 from executor.workflow.pages import write_page
@@ -123,13 +121,12 @@ def test_nothing_overflows(
 ) -> None:
     width, scheme = view
     browser.open(pages[name], width=width, scheme=scheme)
-    browser.screenshot(tmp_path / "closed.png")
     for script in ("", OPEN_ALL):
         scrolled, inner, wide = browser.ask(script + TOO_WIDE)
         assert inner == width
         assert scrolled <= width
         assert wide == []
-    if name != "large":
+    if name == "plan":
         browser.screenshot(tmp_path / "open.png")
 
 
@@ -420,16 +417,18 @@ def test_what_is_closed_is_printed(browser: Browser, pages: Mapping[str, Path]) 
     assert browser.ask("return document.querySelector('nav').checkVisibility()") is False
 
 
-@pytest.mark.parametrize("images", [1, 26, 1000])
+@pytest.mark.parametrize("images", [1, 1000])
 def test_a_thousand_steps_open_in_less_than_two_seconds(
     browser: Browser, tmp_path: Path, images: int
 ) -> None:
     page, empty = tmp_path / "page.html", tmp_path / "empty.html"
     write_page(page, page_of_a_thousand(images))
     empty.write_text("<!doctype html><title>empty</title>", encoding="utf-8")
-    works = {each.name: functools.partial(open_page, browser, each) for each in (empty, page)}
-    found = best(5, works)
-    assert found["page.html"] < 2, found
+    found = {}
+    for each in (empty, page):
+        open_page(browser, each)
+        found[each.name] = browser.worked()
+    assert 0 < found["empty.html"] < found["page.html"] < 2, found
 
 
 PROJECT: Final = f"""\
