@@ -140,6 +140,13 @@ def options(*names: str) -> _Decorator:
             type=click.Path(file_okay=False, path_type=Path),
             help="Directory of the project. Default: the nearest one upwards that has a project file.",
         ),
+        "new-project": click.option(
+            "--project",
+            cls=Option,
+            callback=_there,
+            type=click.Path(file_okay=False, path_type=Path),
+            help="The directory to make a project of. Default: the current one.",
+        ),
         "pipeline": click.option(
             "--pipeline",
             metavar="SOURCE",

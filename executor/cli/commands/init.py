@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.options import options
 from executor.cli.output import print_exact, print_lines, print_note
 from executor.cli.progress import waiting
 from executor.config.project import find_project, has_project
@@ -21,11 +22,7 @@ __all__ = ["COMMANDS"]
 
 
 @click.command()
-@click.option(
-    "--project",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The directory to make a project of. Default: the current one.",
-)
+@options("new-project")
 @click.option("--pyproject", is_flag=True, help="Add to pyproject.toml, in place of a stowplan.toml.")
 @click.option("--dry-run", is_flag=True, help="Print the project file, and write nothing.")
 def init(project: Path | None, pyproject: bool, dry_run: bool) -> int:
