@@ -71,7 +71,7 @@ class Command:
 class Completed:
     """How a command ended: its exit code (negative: the signal that killed it) and what it wrote.
 
-    Empty where the lines were given to `on_line`.
+    Empty where that was given to `on_line` or `on_output`.
     """
 
     code: int
@@ -90,6 +90,7 @@ def run(
     stdin: Iterable[bytes] | None = None,
     on_line: Callable[[str], None] | None = None,
     on_error_line: Callable[[str], None] | None = None,
+    on_output: Callable[[bytes], None] | None = None,
     merged: bool = False,
     timeout: float | None = None,
     grace: float | None = None,
@@ -101,11 +102,12 @@ def run(
     ends before it has read everything is no error. `on_line` takes each line of both streams as it
     comes, in this thread: the first 65,536 characters, and of a line that redraws itself with carriage
     returns its last state. With `on_error_line` that takes the lines of standard error, in a thread of its
-    own. With `merged` both streams are in `stdout`. `timeout` is in seconds, and so is
-    `grace`: how long a child that was asked to end may take before it is killed. `stoppable` is handed a
-    function that ends the child from another thread; `run` then returns as usual. Such a child is asked to
-    end (TERM) when this process is killed, too, where `setpriv` can arrange it (Linux). Any exception here,
-    such as KeyboardInterrupt, ends the child. ExecutorError when the program cannot be started,
+    own. `on_output` takes the bytes of standard output instead, as they come, in this thread. With `merged`
+    both streams are in `stdout`. `timeout` is in seconds, and so is `grace`: how long a child that was asked
+    to end may take before it is killed. `stoppable` is handed a function that ends the child from another
+    thread; `run` then returns as usual. Such a child is asked to end (TERM) when this process is killed, too,
+    where `setpriv` can arrange it (Linux). Any exception here, such as KeyboardInterrupt, ends the child.
+    ExecutorError when the program cannot be started,
     ProgramMissing if it is not there, ProgramSilent when it takes longer than `timeout`.
     """
     prefix = _with_parent() if stoppable is not None and shutil.which(command.program) else ()
@@ -124,7 +126,7 @@ def run(
             child.start_thread(child.read_all, child.process.stderr, take_error)
         output: list[bytes] = []
         assert child.process.stdout is not None  # noqa: S101  # it is a pipe
-        take = output.append if on_line is None else Lines(on_line).take
+        take = on_output or output.append if on_line is None else Lines(on_line).take
         child.read_all(child.process.stdout, take)
         code = child.process.wait()
     if child.error is not None:

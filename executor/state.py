@@ -27,17 +27,19 @@ from planner.lock.lock import LOCK_NAME, Lock
 from planner.lock.text import dumps, loads
 
 __all__ = [
+    "LARGEST_LOCK_BYTES",
     "STATE_DIRECTORY",
+    "lock_of_file",
     "lock_text",
     "log_directory",
     "prepare_state",
     "read_lock",
-    "read_lock_file",
     "scratch_directory",
     "scratch_of",
     "state_directory",
     "sweep_scratch",
     "update_lock",
+    "write_file",
 ]
 
 STATE_DIRECTORY: Final = ".stowplan"
@@ -48,7 +50,7 @@ _PREFIX: Final = "stowplan-"
 # What records and lock of a large plan take.
 _ROOM_BYTES: Final = 1024 * 1024
 # A lock of 10,000 images is a few MB.
-_LARGEST_LOCK_BYTES: Final = 64 * 1024 * 1024
+LARGEST_LOCK_BYTES: Final = 64 * 1024 * 1024
 
 
 def state_directory(root: Path) -> Path:
@@ -153,13 +155,19 @@ def read_lock(root: Path) -> Lock | None:
 
 def read_lock_file(path: Path) -> Lock | None:
     """The lock in a file that somebody named; None if it does not exist. Errors name that file."""
-    text = _text(path, str(path))
-    if text is None:
-        return None
     try:
-        return loads(text)
+        data = read_whole(path, LARGEST_LOCK_BYTES)
+    except NotRead as error:
+        raise ExecutorError.of(str(path), error.found, error.fix) from None
+    return None if data is None else lock_of_file(data, str(path))
+
+
+def lock_of_file(data: bytes, name: str) -> Lock:
+    """The lock that a file holds which somebody named. Errors name that file."""
+    try:
+        return loads(data.decode(errors="replace"))
     except PlannerError as error:
-        raise PlannerError(_of_file(problem, path) for problem in error.problems) from None
+        raise PlannerError(_of_file(problem, Path(name)) for problem in error.problems) from None
 
 
 def _of_file(problem: Problem, path: Path) -> Problem:
@@ -189,7 +197,7 @@ def _lock_file(root: Path) -> Path:
 
 def _text(path: Path, name: str) -> str | None:
     try:
-        data = read_whole(path, _LARGEST_LOCK_BYTES)
+        data = read_whole(path, LARGEST_LOCK_BYTES)
     except NotRead as error:
         raise ExecutorError.of(name, error.found, error.fix) from None
     # What is not UTF-8 is damage that a repair can drop: the text around it is still there.
@@ -276,6 +284,23 @@ def _exclusively(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def write_file(root: Path, path: Path, text: str) -> None:
+    """Write a file that somebody named, in the project at `root` or elsewhere: whole or not at all.
+
+    ExecutorError if that fails.
+    """
+    try:
+        if _is_in(path, root):
+            # No build context finds the unfinished file there.
+            _replace(path, text, state_directory(root))
+            return
+        with held(path.parent, f".{_PREFIX}") as scratch:
+            (scratch / "new").write_text(text, encoding="utf-8", newline="\n")
+            (scratch / "new").replace(path)
+    except OSError as error:
+        raise _not_written(str(path), error) from None
 
 
 def _replace(path: Path, text: str, directory: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from executor.config.project import Project
+    from executor.workflow.saved_plans import SavedPlan
     from planner.compare.changes import Change
     from planner.stack import Stack
 
@@ -47,10 +48,12 @@ def made(
     build: str | None,
     prevent_reuse: bool,
     output: str,
+    saved: SavedPlan | None = None,
 ) -> Made:
     """Plan, and have the images made; what goes on is shown. `output` says what the result is printed as.
 
     `build` is what the command line says of a build to take, which goes over what a run configuration says.
+    With a `saved` plan nothing is done unless the plan is exactly that.
     """
     named = asked_build(project, pipeline, build, prevent_reuse=prevent_reuse)
     with waiting(LOOKING):
@@ -64,6 +67,10 @@ def made(
             prevent_reuse=prevent_reuse,
             builders=builders,
         )
+    if saved is not None:
+        from executor.workflow.saved_plans import refuse_moved  # noqa: PLC0415  # few plans are saved
+
+        refuse_moved(saved, planned)
 
     def show_renewed(changes: tuple[Change, ...]) -> None:
         if output not in _DATA:

@@ -31,7 +31,15 @@ from planner.settings.checks import kind_of
 from planner.settings.secrets import Secret, secrets_check, secrets_of_tables
 from planner.stack import Stack
 
-__all__ = ["PROJECT_FILE", "Project", "find_project", "has_project", "has_table", "load_project"]
+__all__ = [
+    "PROJECT_FILE",
+    "Project",
+    "find_project",
+    "has_project",
+    "has_table",
+    "load_project",
+    "load_project_of",
+]
 
 PROJECT_FILE: Final = "stowplan.toml"
 STACK_VARIABLE: Final = "STOWPLAN_STACK"
@@ -139,7 +147,23 @@ def load_project(root: Path) -> Project:
     if not os.path.isdir(root):  # noqa: PTH112  # Path.is_dir raises where it may not look
         raise UsageError.of(str(root), "no such directory", "name the directory of a project with --project")
     # Each is read once: another program may be writing it.
-    data, shared = _read(own), _read(pyproject)
+    project = load_project_of(root, {PROJECT_FILE: _read(own), PYPROJECT: _read(pyproject)})
+    if project is None:
+        raise ExecutorError.of(
+            str(root),
+            f"no {PROJECT_FILE}, and no [tool.stowplan] in a {PYPROJECT}",
+            f"`stowplan init` writes {PROJECT_FILE} for what is there; by hand: {_EXAMPLE}",
+        )
+    return project
+
+
+def load_project_of(root: Path, files: Mapping[str, bytes | None]) -> Project | None:
+    """The project that files at `root` describe, by their names; None if none of them does.
+
+    PlannerError holds every problem, each with its line.
+    """
+    own, pyproject = root / PROJECT_FILE, root / PYPROJECT
+    data, shared = files[PROJECT_FILE], files[PYPROJECT]
     if data is not None and has_table(shared):
         raise ExecutorError.of(
             str(own), f"[tool.stowplan] of {PYPROJECT} describes this project too", "keep one of the two"
@@ -148,11 +172,7 @@ def load_project(root: Path) -> Project:
         return _load(root, own, data, ())
     if shared is not None and has_table(shared):
         return _load(root, pyproject, shared, ("tool", "stowplan"))
-    raise ExecutorError.of(
-        str(root),
-        f"no {PROJECT_FILE}, and no [tool.stowplan] in a {PYPROJECT}",
-        f"`stowplan init` writes {PROJECT_FILE} for what is there; by hand: {_EXAMPLE}",
-    )
+    return None
 
 
 def _read(path: Path) -> bytes | None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from executor.errors import ExecutorError
-from executor.observe.git import Git, GitUnknown, refused, text_of
+from executor.observe.git import Git, GitUnknown
+from executor.observe.objects import Objects
 from executor.state import read_lock
 from planner.errors import Place, PlannerError, Problem
 from planner.lock.lock import LOCK_NAME, Lock
@@ -70,24 +71,9 @@ def _on_branches(git: Git, name: str) -> dict[str, bytes]:
     if "\n" in prefix:
         raise GitUnknown("the path of the project has a line end", "rename its directory")
     by_commit = {commit: branch for branch, commit in reversed(commits)}
-    asked = "".join(f"{commit}:{prefix}{name}\n" for commit in by_commit)
-    done = git.run("cat-file", "--batch", stdin=asked.encode(errors="surrogateescape"))
-    if done.code:
-        raise refused(done, git.directory)
-    rest, found = done.stdout, dict[str, bytes]()
-    seen: set[bytes] = set()
-    for branch in by_commit.values():
-        # A file that is there: `<object> blob <size>`, its content, a line end. Else: `<what> missing`.
-        head, _, rest = rest.partition(b"\n")
-        words = head.split(b" ")
-        if len(words) != 3 or words[1] != b"blob":
-            if not head.endswith(b" missing"):
-                said = text_of(head)
-                raise GitUnknown(f"git cannot read {name} of {branch}: {said}", "see what `git fsck` says")
-            continue
-        size = int(words[2])
-        if words[0] not in seen:
-            found[branch] = rest[:size]
-            seen.add(words[0])
-        rest = rest[size + 1 :]
+    contents = Objects(git).contents([f"{commit}:{prefix}{name}" for commit in by_commit])
+    found: dict[str, bytes] = {}
+    for branch, content in zip(by_commit.values(), contents, strict=True):
+        if content is not None and content not in found.values():
+            found[branch] = content
     return found

@@ -1,10 +1,11 @@
 """What was hashed before, so that files that did not change are not read again.
 
-Owns `.stowplan/cache.sqlite3`, with two tables: `hashes` holds what the files of a directory held, by
-name and stat; `nodes` what a directory came to under some ignore rules, by a signature of the stats of
-all that is in it. Either can be lost at any time at the cost of reading files again, so nothing here
-raises: a cache that cannot be read or written is no cache. Refuses to decide whether a file changed:
-that is up to the walk (`files`), which also leaves out what is too young to be trusted.
+Owns `.stowplan/cache.sqlite3`. Of a checkout `hashes` holds what the files of a directory held, by name and
+stat; `nodes` what a directory came to under some ignore rules, by a signature of the stats of all that is in
+it. Of commits `blobs` holds the SHA-256 of what git has under an ID, and `trees` what a tree of git came to
+under some ignore rules: both never go stale. Each can be lost at any time at the cost of reading files again,
+so nothing here raises: a cache that cannot be read or written is no cache. Refuses to decide whether a file
+changed: that is up to the walk (`files`), which also leaves out what is too young to be trusted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -24,9 +25,13 @@ from executor.state import state_directory
 __all__ = ["CACHE_NAME", "Cache", "Hashed", "Row", "Stamp", "SubDirectory"]
 
 CACHE_NAME: Final = "cache.sqlite3"
-_VERSION: Final = 2
+_VERSION: Final = 3
 # Ignore rules that are remembered at once: one project rarely has more ignore files in use.
 _RULES_KEPT: Final = 16
+# Trees of commits: two that are compared, with a few images of other rules, and those compared before.
+_TREES_KEPT: Final = 16
+# Above this many it is faster to read all IDs than to look each of them up.
+_LOOKED_UP: Final = 500
 _BUSY_SECONDS: Final = 1.0
 # No foreign keys, no joins: each row stands for itself. `saved` orders the rules by their last use.
 _SCHEMA: Final = f"""
@@ -36,6 +41,11 @@ DROP TABLE IF EXISTS rules;
 CREATE TABLE hashes (path TEXT PRIMARY KEY, files TEXT NOT NULL);
 CREATE TABLE nodes (rules BLOB, path TEXT, signature BLOB NOT NULL, node BLOB NOT NULL,
     below TEXT NOT NULL, PRIMARY KEY (rules, path));
+DROP TABLE IF EXISTS blobs;
+DROP TABLE IF EXISTS trees;
+CREATE TABLE blobs (blob BLOB PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE trees (rules BLOB, tree BLOB, packed BLOB NOT NULL, saved INTEGER NOT NULL,
+    PRIMARY KEY (rules, tree));
 CREATE TABLE rules (rules BLOB PRIMARY KEY, saved INTEGER NOT NULL);
 PRAGMA user_version = {_VERSION};
 """
@@ -131,6 +141,38 @@ class Cache:
                     found[name] = Hashed(Stamp(*stamp), bytes.fromhex(digest))
         return found
 
+    def digests(self, blobs: Iterable[str]) -> dict[str, bytes]:
+        """The SHA-256 of what git has under these IDs, as far as it is known."""
+        wanted = set(blobs)
+        if len(wanted) > _LOOKED_UP:
+            rows = self._select("SELECT blob, digest FROM blobs")
+        else:
+            query = "SELECT blob, digest FROM blobs WHERE blob = ?"
+            rows = [row for blob in wanted for row in self._select(query, bytes.fromhex(blob))]
+        return {name: digest for blob, digest in rows if (name := blob.hex()) in wanted}
+
+    def save_digests(self, digests: Mapping[str, bytes]) -> None:
+        """Remember the SHA-256 of what git has under these IDs."""
+        rows = [(bytes.fromhex(blob), digest) for blob, digest in digests.items()]
+        if rows:
+            self._change(lambda each: each.executemany("INSERT OR REPLACE INTO blobs VALUES (?, ?)", rows))
+
+    def tree(self, rules: bytes, tree: str) -> bytes | None:
+        """What `save_tree` was given for a tree of git under some rules."""
+        query = "SELECT packed FROM trees WHERE rules = ? AND tree = ?"
+        return next((packed for (packed,) in self._select(query, rules, bytes.fromhex(tree))), None)
+
+    def save_tree(self, rules: bytes, tree: str, packed: bytes) -> None:
+        """Remember what a tree of git came to under some rules, and forget those of long ago."""
+
+        def write(database: sqlite3.Connection) -> None:
+            row = (rules, bytes.fromhex(tree), packed, time.time_ns())
+            database.execute("INSERT OR REPLACE INTO trees VALUES (?, ?, ?, ?)", row)
+            kept = "SELECT saved FROM trees ORDER BY saved DESC LIMIT ?"
+            database.execute(f"DELETE FROM trees WHERE saved NOT IN ({kept})", (_TREES_KEPT,))  # noqa: S608  # names of ours
+
+        self._change(write)
+
     def save(
         self,
         rules: bytes,
@@ -139,14 +181,8 @@ class Cache:
         gone: Iterable[str],
     ) -> None:
         """Remember rows (None forgets one) and hashes, and forget the directories that are gone."""
-        try:
-            self._write(rules, rows, hashes, list(gone))
-        except sqlite3.OperationalError:
-            pass  # busy, full, read-only: not worth a word
-        except sqlite3.DatabaseError:
-            self._discard()
-            with contextlib.suppress(sqlite3.Error):
-                self._write(rules, rows, hashes, [])
+        forgotten = list(gone)
+        self._change(lambda database: _write(database, rules, rows, hashes, forgotten))
 
     def forget(self, paths: Iterable[str]) -> None:
         """Forget the directories that these files are in: what was remembered of one proved wrong.
@@ -161,13 +197,18 @@ class Cache:
             for table in ("nodes", "hashes"):
                 database.executemany(f"DELETE FROM {table} WHERE path = ?", directories)  # noqa: S608  # two names of ours
 
-    def _write(
-        self,
-        rules: bytes,
-        rows: Mapping[str, Row | None],
-        hashes: Mapping[str, Mapping[str, Hashed]],
-        gone: list[str],
-    ) -> None:
+    def _change(self, change: Callable[[sqlite3.Connection], object]) -> None:
+        """Change what is remembered, all or nothing. What another version remembered is forgotten."""
+        try:
+            self._transact(change)
+        except sqlite3.OperationalError:
+            pass  # busy, full, read-only: not worth a word
+        except sqlite3.DatabaseError:
+            self._discard()
+            with contextlib.suppress(sqlite3.Error):
+                self._transact(change)
+
+    def _transact(self, change: Callable[[sqlite3.Connection], object]) -> None:
         database = self._database
         if database is None:
             return
@@ -175,41 +216,21 @@ class Cache:
             if database.execute("PRAGMA user_version").fetchone() != (_VERSION,):
                 for statement in _SCHEMA.strip().split(";\n"):
                     database.execute(statement)
-            database.executemany(
-                "DELETE FROM nodes WHERE rules = ? AND path = ?",
-                [(rules, path) for path in [*gone, *(path for path, row in rows.items() if row is None)]],
-            )
-            database.executemany("DELETE FROM hashes WHERE path = ?", [(path,) for path in gone])
-            database.executemany(
-                "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, ?, ?)",
-                (
-                    (rules, path, row.signature, row.node, json.dumps(row.below) if row.below else "")
-                    for path, row in rows.items()
-                    if row is not None
-                ),
-            )
-            database.executemany(
-                "INSERT OR REPLACE INTO hashes VALUES (?, ?)",
-                ((path, _dump(files)) for path, files in hashes.items()),
-            )
-            database.execute("INSERT OR REPLACE INTO rules VALUES (?, ?)", (rules, time.time_ns()))
-            kept = "SELECT rules FROM rules ORDER BY saved DESC LIMIT ?"
-            for table in ("nodes", "rules"):
-                database.execute(f"DELETE FROM {table} WHERE rules NOT IN ({kept})", (_RULES_KEPT,))  # noqa: S608  # two names of ours
+            change(database)
 
     def _connect(self) -> None:
         if self._path is not None:
             with contextlib.suppress(sqlite3.Error):
                 self._database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
 
-    def _select(self, query: str, value: bytes | str) -> list[tuple[Any, ...]]:
+    def _select(self, query: str, *values: bytes | str) -> list[tuple[Any, ...]]:
         """The rows of a query; none if the cache cannot be read, or is of another version."""
         if self._database is None:
             return []
         try:
             if self._database.execute("PRAGMA user_version").fetchone() != (_VERSION,):
                 return []
-            return self._database.execute(query, (value,)).fetchall()
+            return self._database.execute(query, values).fetchall()
         except sqlite3.OperationalError:
             self.close()  # busy: waiting again for each directory would take longer than reading its files
             return []
@@ -225,6 +246,36 @@ class Cache:
                 self._path.with_name(f"{CACHE_NAME}-journal").unlink(missing_ok=True)
                 self._path.unlink(missing_ok=True)
                 self._connect()
+
+
+def _write(
+    database: sqlite3.Connection,
+    rules: bytes,
+    rows: Mapping[str, Row | None],
+    hashes: Mapping[str, Mapping[str, Hashed]],
+    gone: list[str],
+) -> None:
+    database.executemany(
+        "DELETE FROM nodes WHERE rules = ? AND path = ?",
+        [(rules, path) for path in [*gone, *(path for path, row in rows.items() if row is None)]],
+    )
+    database.executemany("DELETE FROM hashes WHERE path = ?", [(path,) for path in gone])
+    database.executemany(
+        "INSERT OR REPLACE INTO nodes VALUES (?, ?, ?, ?, ?)",
+        (
+            (rules, path, row.signature, row.node, json.dumps(row.below) if row.below else "")
+            for path, row in rows.items()
+            if row is not None
+        ),
+    )
+    database.executemany(
+        "INSERT OR REPLACE INTO hashes VALUES (?, ?)",
+        ((path, _dump(files)) for path, files in hashes.items()),
+    )
+    database.execute("INSERT OR REPLACE INTO rules VALUES (?, ?)", (rules, time.time_ns()))
+    kept = "SELECT rules FROM rules ORDER BY saved DESC LIMIT ?"
+    for table in ("nodes", "rules"):
+        database.execute(f"DELETE FROM {table} WHERE rules NOT IN ({kept})", (_RULES_KEPT,))  # noqa: S608  # two names of ours
 
 
 @contextlib.contextmanager

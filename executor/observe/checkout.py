@@ -13,6 +13,7 @@ from typing import Final
 
 from attrs import evolve
 
+from executor.observe.commit import Commit
 from executor.observe.git import Git, GitUnknown, refused, text_of
 from executor.state import STATE_DIRECTORY
 from planner.errors import PlannerError, Problem
@@ -22,7 +23,7 @@ from planner.lock.lock import LOCK_NAME
 from planner.logins import without_logins
 from planner.repositories import without_account
 
-__all__ = ["IGNORE_UNTRACKED", "code_state"]
+__all__ = ["IGNORE_UNTRACKED", "code_state", "commit_state"]
 
 IGNORE_UNTRACKED: Final = (
     "STOWPLAN_CODE_REPOSITORY_IGNORE_UNTRACKED_FILES",
@@ -54,6 +55,24 @@ def code_state(root: Path, environ: Mapping[str, str] | None = None) -> CodeStat
         return _state(Git(os.path.realpath(root)), ignores_untracked=ignores_untracked)
     except GitUnknown as error:
         return CodeState(error.found, error.fix)
+
+
+def commit_state(commit: Commit, environ: Mapping[str, str] | None = None) -> CodeState:
+    """The state of a clean checkout of a commit."""
+    git = commit.store.objects.git
+    configuration = _Configuration.of(git)
+    prefix = commit.prefix
+    top = git.directory[: len(git.directory) - len(prefix)] if prefix else git.directory
+    having = git.read("for-each-ref", "--format=%(refname)", f"--contains={commit.id}", "refs/remotes/")
+    return CodeState(
+        commit=commit.id,
+        tree=commit.tree,
+        subdirectory=prefix.removesuffix("/"),
+        remotes=configuration.remotes(top, tuple(having.split())),
+        ignores_untracked=_ignores_untracked(os.environ if environ is None else environ),
+        submodules=tuple(commit.submodules),
+        converted=commit.attributes.archive,
+    )
 
 
 def _ignores_untracked(environ: Mapping[str, str]) -> bool:

@@ -27,7 +27,10 @@ from typing import Final, NamedTuple
 from executor.reading import NotRead, open_regular, read_whole
 from planner.errors import PlannerError, Problem
 
-__all__ = ["Content", "NotSettled", "decoded", "encoded", "hash_file", "is_file", "read_text", "shown"]
+__all__ = [
+    "Content", "NotSettled", "decoded", "encoded", "hash_file", "is_file", "outside", "read_text", "refused",
+    "shown", "text_of",
+]  # fmt: skip
 
 _TRIES: Final = 3
 # Up to here one read is faster than hashlib.file_digest, which sets up a buffer of 256 KiB for each file.
@@ -58,14 +61,16 @@ def read_text(root: Path, path: str) -> str | None:
     top = os.path.realpath(os.fsencode(root))
     real = os.path.realpath(os.path.join(top, encoded(path)))  # noqa: PTH118  # a Path is in the locale's encoding
     if os.path.commonpath([top, real]) != top:
-        fix = "copy the file into the project, and name it by its path from the root"
-        raise _refused(path, f"leads out of the project, to {shown(decoded(real))}", fix)
+        raise outside(path, decoded(real))
     try:
         data = read_whole(real)
     except NotRead as error:
-        raise _refused(path, error.found, error.fix) from None
-    if data is None:
-        return None
+        raise refused(path, error.found, error.fix) from None
+    return None if data is None else text_of(data, path)
+
+
+def text_of(data: bytes, path: str) -> str:
+    """The text of the file at `path` that holds this. PlannerError as `read_text` has it."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
             return data.decode("utf-16")
@@ -137,5 +142,12 @@ def _stamp(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _refused(path: str, found: str, fix: str) -> PlannerError:
+def outside(path: str, where: str) -> PlannerError:
+    """The error about the path of a file that is not in the project."""
+    fix = "copy the file into the project, and name it by its path from the root"
+    return refused(path, f"leads out of the project, to {shown(where)}", fix)
+
+
+def refused(path: str, found: str, fix: str) -> PlannerError:
+    """Why the file at `path` is not read."""
     return PlannerError([Problem.in_file(shown(path), None, found, fix)])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from attrs import Factory, define
@@ -19,8 +19,9 @@ from executor import limits
 from executor.errors import ExecutorError, ProgramMissing
 from executor.process import Command, Completed, run
 from planner.logins import without_logins
+from planner.values import FrozenMapping
 
-__all__ = ["Git", "GitUnknown", "refused", "text_of"]
+__all__ = ["NOT_FETCHED", "Git", "GitUnknown", "refused", "text_of"]
 
 # What says where git finds its configuration and where a repository ends; a user's `safe.directory` may be
 # among it. Any other variable, such as GIT_DIR in a hook, is about another repository, or has git write.
@@ -39,6 +40,11 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
     "LANGUAGE": "C",
     "LC_ALL": "C",
 }
+NOT_FETCHED: Final = (
+    "a file of it is not in this clone, which has only some of them",
+    "use a clone that has all: `git fetch --refetch --no-filter` makes it one",
+)
+"""Why nothing is known of an object, and what to do."""
 _SAFE: Final = (
     "core.fsmonitor=false",
     f"core.hooksPath={os.devnull}",
@@ -62,19 +68,29 @@ class Git:
 
     directory: str
     settings: list[str] = Factory(lambda: list(_SAFE))
+    environ: Mapping[str, str] = FrozenMapping()
+    """Variables that git gets as well: where a repository is, or an index."""
 
-    def run(self, *words: str, stdin: bytes | None = None) -> Completed:
-        """What a command of git writes, however it ends. GitUnknown if git cannot be run."""
+    def run(
+        self,
+        *words: str,
+        stdin: Iterable[bytes] | None = None,
+        on_output: Callable[[bytes], None] | None = None,
+    ) -> Completed:
+        """What a command of git writes, however it ends. GitUnknown if git cannot be run.
+
+        `on_output` takes standard output as it comes; then there is no limit of time, as it may be long.
+        """
         settings = [word for each in self.settings for word in ("-c", each)]
         command = Command(
             ("git", "--no-pager", "--no-optional-locks", *settings, *words),
-            _ENVIRONMENT,
+            {**_ENVIRONMENT, **self.environ},
             self.directory,
             unset=tuple(name for name in os.environ if name.startswith("GIT_") and not _KEPT.fullmatch(name)),
         )
         try:
-            given = None if stdin is None else (stdin,)
-            return run(command, stdin=given, timeout=limits.GIT_SECONDS)
+            seconds = limits.GIT_SECONDS if on_output is None else None
+            return run(command, stdin=stdin, on_output=on_output, timeout=seconds)
         except ProgramMissing:
             raise GitUnknown("git is not installed", "install it") from None
         except ExecutorError as error:
@@ -109,6 +125,8 @@ def refused(done: Completed, directory: str) -> GitUnknown:
         return GitUnknown("the project is in no git checkout", "work in a clone of the repository")
     if "safe.bareRepository" in words:
         return GitUnknown("the project is in a bare repository", "work in a clone of the repository")
+    if "promisor remote" in words:
+        return GitUnknown(*NOT_FETCHED)
     if "unknown option" in words or "unknown switch" in words:
         return GitUnknown(f"this git is too old: {said}", "use git 2.18 or newer")
     return GitUnknown(f"git cannot read the checkout: {said}", "see what `git status` says")

@@ -20,6 +20,7 @@ from attrs import field
 
 from executor.observe.cache import Cache, Hashed, Row, Stamp, SubDirectory
 from executor.observe.files import NotSettled, decoded, encoded, hash_file, shown
+from executor.observe.selection import RENAME, Selection, no_root, unfit
 from executor.state import STATE_DIRECTORY
 from planner.errors import PlannerError, Problem
 from planner.facts.needs import FileTree
@@ -39,9 +40,6 @@ _SPECIAL: Final = {
     stat.S_IFIFO: "a fifo",
     stat.S_IFSOCK: "a socket",
 }
-
-# The layer of an image says by such a name what is gone (OCI Image Format Specification, layer.md).
-_WHITEOUT: Final = ".wh."
 
 # Holds a directory's place in the order of the walk until its files are read.
 _TO_COME: Final = Row(b"", b"", ())
@@ -75,14 +73,12 @@ def _top(root: Path, below: str) -> bytes:
         return top
     place = os.path.join(top, encoded(below))  # noqa: PTH118  # Path cannot
     if os.path.realpath(place) != place:
-        found, fix = "is reached through a link", "name the directory that the link leads to"
-    elif not os.path.exists(place):  # noqa: PTH110  # as above
-        found, fix = "does not exist", "name a directory of the project"
-    elif not os.path.isdir(place):  # noqa: PTH112  # as above
-        found, fix = "is no directory", "name the directory that it is in"
-    else:
-        return place
-    raise PlannerError([Problem.in_file(shown(below), None, found, fix)])
+        raise no_root(below, "link")
+    if not os.path.exists(place):  # noqa: PTH110  # as above
+        raise no_root(below, "missing")
+    if not os.path.isdir(place):  # noqa: PTH112  # as above
+        raise no_root(below, "file")
+    return place
 
 
 def _outputs() -> frozenset[tuple[int, int]]:
@@ -121,19 +117,10 @@ class _Walk:
     def __init__(self, root: bytes, need: FileTree, cache: Cache, tick_ns: int) -> None:
         self.problems: list[Problem] = []
         self._root = root
-        self._rules = need.rules
-        self._only = need.only
         self._below = need.root
         self._cache = cache
-        # marshal in version 2 is a plain framing: newer versions depend on reference counts.
-        which = (need.rules.patterns, need.left_out, need.root, need.only.patterns if need.only else None)
-        self._key = hashlib.sha256(marshal.dumps(which, 2)).digest()
-        self._left_out: dict[str, set[str]] = {}
-        for path in need.left_out:
-            # As the settings name it, which may be `./docker/ignore`, or an absolute path.
-            inside = os.path.relpath(os.path.join(root, encoded(path)), root)  # noqa: PTH118  # Path cannot
-            directory, _, name = decoded(inside).rpartition("/")
-            self._left_out.setdefault(directory, set()).add(name)
+        self._selection = Selection.of(need, root)
+        self._key = self._selection.key
         self._outputs = _outputs()
         self._settled_before = cache.now() - tick_ns
         self._remembered = {
@@ -203,7 +190,7 @@ class _Walk:
 
     def _list(self, path: str) -> list[_Listed]:
         """All that is in a directory, sorted by name."""
-        left_out = self._left_out.get(path, ())
+        left_out = self._selection.left_out.get(path, ())
         listed: list[_Listed] = []
         # By descriptor: a directory that becomes a link meanwhile is not followed, and it is faster.
         directory = os.open(self._place(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -241,24 +228,16 @@ class _Walk:
             stamp = Stamp(*numbers) if numbers else None
             if name in known and known[name].stamp == stamp:
                 draft.hashed[name] = known[name]
-            if self._leaves_out(below, directory=stamp is None):
+            if self._selection.ignores(below, directory=stamp is None):
                 continue
-            if found := _unfit(name):
-                self._refuse(below, found, "rename it, or add it to .dockerignore")
+            if found := unfit(name):
+                self._refuse(below, found, RENAME)
                 draft.doubts.append(name)
             elif stamp is None:
                 draft.below.add(name)
             else:
                 self._sort_in(draft, name, mode, stamp)
         return draft
-
-    def _leaves_out(self, path: str, *, directory: bool) -> bool:
-        """Whether some rules leave out a file, or a directory with all that is below it."""
-        return any(
-            rules.ignores(path) and not (directory and not rules.prunes(path))
-            for rules in (self._rules, self._only)
-            if rules is not None
-        )
 
     def _sort_in(self, draft: _Draft, name: str, mode: int, stamp: Stamp) -> None:
         """One file, link or other thing of a directory."""
@@ -283,7 +262,7 @@ class _Walk:
             target = os.readlink(self._place(below))  # noqa: PTH115  # Path would change a target like `./a`
             target.decode()
         except UnicodeDecodeError:
-            self._refuse(below, "a link whose target is not UTF-8", "rename it, or add it to .dockerignore")
+            self._refuse(below, "a link whose target is not UTF-8", RENAME)
             draft.doubts.append(name)
         except OSError:
             draft.doubts.append(name)
@@ -338,14 +317,3 @@ def _row(draft: _Draft) -> Row:
 
 def _kind(mode: int) -> Kind:
     return Kind.EXECUTABLE if mode & stat.S_IXUSR else Kind.FILE
-
-
-def _unfit(name: str) -> str:
-    """Why an image cannot hold a file or directory of this name; empty if it can."""
-    if name.startswith(_WHITEOUT):
-        return f"a name that starts with {_WHITEOUT}, which deletes a file in an image instead of adding one"
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return "a name that is not UTF-8"
-    return ""

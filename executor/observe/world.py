@@ -35,7 +35,7 @@ from planner.files.tree import Tree
 from planner.immutable import frozen
 from planner.requirements.files import included_files
 
-__all__ = ["WorkingTree", "World", "answer", "requirement_texts"]
+__all__ = ["ComparedTree", "WorkingTree", "World", "answer", "requirement_texts"]
 
 
 class World(Protocol):
@@ -165,3 +165,12 @@ class WorkingTree:
         from executor.observe.checkout import code_state  # noqa: PLC0415  # few projects register a repository
 
         return code_state(self.root, self.environ)
+
+
+@frozen
+class ComparedTree(WorkingTree):
+    """A checkout that is compared with something else: a variable that is not set is empty, and no error."""
+
+    def variable(self, name: str) -> HiddenValue | None:
+        """The value of a variable. PlannerError if it is not UTF-8."""
+        return WorkingTree.variable(self, name) or HiddenValue("")

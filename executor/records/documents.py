@@ -20,7 +20,7 @@ from planner.lock.records import CLASS_OF, KIND_OF, read, write
 from planner.lock.text import of_records
 from planner.values import Digest, ImageRef, thaw
 
-__all__ = ["SCHEMA", "UnreadableBuild", "build_data", "build_of", "specs_data"]
+__all__ = ["SCHEMA", "UnreadableBuild", "build_data", "build_of", "specs_data", "specs_of"]
 
 SCHEMA: Final = "stowplan/build/2"
 
@@ -97,10 +97,16 @@ def build_of(data: object, specs: object = None) -> Build:
         raise UnreadableBuild(str(error)) from error
 
 
-def _specs(build: Build, data: Any) -> PlanSpec:
-    """The specs of a build. PlannerError, ValueError and the like if they are not those of its images."""
+def specs_of(data: Any) -> PlanSpec:
+    """What `specs_data` has written. PlannerError, ValueError and the like if it is something else."""
     lock = of_records(_record(index, record) for index, record in enumerate(data))
     (plan,) = lock.plans
+    return plan
+
+
+def _specs(build: Build, data: Any) -> PlanSpec:
+    """The specs of a build. PlannerError, ValueError and the like if they are not those of its images."""
+    plan = specs_of(data)
     said = {(image.name, image.steps, image.spec) for image in build.images}
     found = {(named.name, named.steps, named.spec.hash): named for named in plan.images}
     more = [named for key, named in found.items() if key not in said]

@@ -24,7 +24,10 @@ from planner.lock.text import of_records
 from planner.settings.build_options import BuildOptions
 from planner.values import Digest
 
-__all__ = ["UnreadableImage", "image_of_text", "image_text", "pack", "trees_of", "unpack"]
+__all__ = [
+    "UnreadableImage", "image_data", "image_of_data", "image_of_text", "image_text", "pack", "trees_of",
+    "unpack",
+]  # fmt: skip
 
 # A lock's specs belong to a stack; those of a record do not need one, and this is only a name.
 _STACK: Final = "record"
@@ -41,7 +44,7 @@ def image_text(image: ImagePlan) -> str:
     lock = Lock((PlanSpec(_pipeline(image.name), _STACK, specs),))
     data = {
         "specs": [[KIND_OF[type(record)], write(record)] for record in records_of(lock)],
-        "images": [_image_data(each) for each in line],
+        "images": [image_data(each) for each in line],
     }
     return json.dumps(data, default=_plain, separators=(",", ":"))
 
@@ -55,7 +58,7 @@ def image_of_text(text: str, trees: Mapping[Digest, Tree]) -> ImagePlan:
         specs = {named.name: named for named in plan.images}
         image: ImagePlan | None = None
         for each in data["images"]:
-            image = _image(each, specs[each["name"]], trees, image)
+            image = image_of_data(each, specs[each["name"]], trees, image)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableImage(str(error)) from error
     if image is None:
@@ -80,7 +83,8 @@ def _pipeline(name: str) -> str:
     return name.partition("/")[0]
 
 
-def _image_data(image: ImagePlan) -> dict[str, Any]:
+def image_data(image: ImagePlan) -> dict[str, Any]:
+    """What is kept of one image, but for its spec, the nodes of its trees, and what it is built on."""
     checkout = image.checkout
     return {
         "name": image.name,
@@ -96,9 +100,10 @@ def _image_data(image: ImagePlan) -> dict[str, Any]:
     }
 
 
-def _image(
+def image_of_data(
     data: Mapping[str, Any], named: NamedSpec, trees: Mapping[Digest, Tree], parent: ImagePlan | None
 ) -> ImagePlan:
+    """The image of such data. LookupError, TypeError or ValueError if they are none."""
     checkout = Checkout(
         data["platform"],
         {name: trees[Digest(digest)] for name, digest in data["trees"].items()},

@@ -18,7 +18,7 @@ from executor.observe.images import ChooseEngine
 from executor.state import lock_text, update_lock
 from executor.workflow.plans import spec, stale
 from planner.compare.changes import Change
-from planner.compare.layers import rebuilt_layers
+from planner.compare.comparison import Comparison, compare
 from planner.errors import Place, PlannerError, Problem, did_you_mean
 from planner.facts.facts import Facts
 from planner.image.plan import BuildPlan, Note, PlanSpec
@@ -31,10 +31,8 @@ from planner.requirements.model import Requirement
 from planner.values import ImageRef
 
 __all__ = [
-    "Comparison",
     "LockCheck",
     "check_lock",
-    "compare",
     "missing_pairs",
     "refuse_unpinned",
     "renew",
@@ -42,45 +40,6 @@ __all__ = [
     "unpinned_reason",
     "write_lock",
 ]
-
-
-@frozen
-class Comparison:
-    """One plan compared with what a lock says of it."""
-
-    pipeline: str
-    stack: str
-    changes: tuple[Change, ...]
-    steps: Mapping[str, tuple[str, ...]]
-    """The steps of each image, by its name."""
-    rebuilt: Mapping[str, tuple[str, ...]]
-    """The layers that are built anew, by image."""
-
-
-def compare(
-    before: Lock, plans: Iterable[PlanSpec], gone: Iterable[tuple[str, str]] = ()
-) -> tuple[Comparison, ...]:
-    """Each plan compared with the one that a lock has of the same pipeline and stack.
-
-    `gone` are the pipelines and stacks that are no more, compared with nothing.
-    """
-    found = []
-    for made in (*plans, *(PlanSpec(pipeline, stack) for pipeline, stack in gone)):
-        old = before.plan(made.pipeline, made.stack)
-        known = {image.name: image for image in old.images} if old else {}
-        changes = stale(before, made)
-        found.append(
-            Comparison(
-                made.pipeline,
-                made.stack,
-                changes,
-                {image.name: image.steps for image in (*known.values(), *made.images)},
-                {image.name: rebuilt_layers(known.get(image.name), image) for image in made.images}
-                if changes
-                else {},
-            )
-        )
-    return tuple(found)
 
 
 def missing_pairs(lock: Lock, plans: Iterable[PlanSpec]) -> tuple[tuple[str, str], ...]:
@@ -105,7 +64,9 @@ class LockCheck:
     @cached_property
     def compared(self) -> tuple[Comparison, ...]:
         """In what each plan differs from the lock."""
-        return compare(self.lock or Lock(), self.plans, self.gone)
+        pairs = {*self.gone, *((made.pipeline, made.stack) for made in self.plans)}
+        known = self.lock.plans if self.lock else ()
+        return compare([each for each in known if (each.pipeline, each.stack) in pairs], self.plans)
 
     @property
     def notes(self) -> tuple[Note, ...]:

@@ -14,7 +14,7 @@ __all__ = ["COMMANDS"]
 
 
 @click.command("apply")
-@click.argument("source", required=False)
+@click.argument("source", required=False, metavar="[SOURCE|FILE]")
 @options(
     "project",
     "config",
@@ -45,12 +45,30 @@ def apply_command(
 
     A stale lock is brought up to date first, as far as this plan goes: --locked refuses it instead, and
     --frozen takes it as it is.
+
+    FILE is a plan that `stowplan plan --out FILE` saved: exactly it is applied. If anything is not as it was
+    when it was planned, what moved is printed, and nothing is done.
     """
     loaded = loaded_project(project)
+    saved = None
+    if source is not None and source.endswith(".json"):
+        from executor.workflow.saved_plans import read_saved_plan  # noqa: PLC0415  # few plans are saved
+
+        given = {
+            "--config": config, "--stack": stack, "--build": build, "--frozen": frozen,
+            "--prevent-build-reuse": prevent_reuse,
+        }  # fmt: skip
+        if names := [name for name, value in given.items() if value]:
+            raise click.UsageError(f"a saved plan has been made without {names[0]}: leave it out")
+        saved = read_saved_plan(Path(source))
+        pipeline, place = saved.chosen(loaded)
+        frozen, prevent_reuse = saved.frozen, saved.prevent_reuse
+    else:
+        pipeline, place = picked(loaded, source, config), loaded.stack(stack)
     result = made(
         loaded,
-        picked(loaded, source, config),
-        loaded.stack(stack),
+        pipeline,
+        place,
         engine=engine_chooser(engine),
         builders=possible_builders(engine),
         jobs=jobs,
@@ -59,6 +77,7 @@ def apply_command(
         build=build,
         prevent_reuse=prevent_reuse,
         output=output,
+        saved=saved,
     )
     return show_made(result, output)
 

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import click
 
-from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
-from executor.cli.output import print_json, print_lines, print_markdown
+from executor.cli.options import CHANGES, LOOKING, engine_chooser, options, project_root
+from executor.cli.output import print_json, print_lines, print_markdown, print_note
 from executor.cli.progress import waiting
-from executor.errors import UsageError
-from executor.state import read_lock_file
-from executor.workflow.locks import Comparison, check_lock, compare, missing_pairs
-from planner.image.plan import PlanSpec
-from planner.lock.lock import Lock
+from executor.state import LARGEST_LOCK_BYTES
+from executor.workflow.comparing import compare_sides
+from executor.workflow.sides import Asked
+from planner.compare.comparison import Comparison
 
 __all__ = ["COMMANDS", "show_comparisons"]
 
 
 @click.command("diff")
-@click.argument("before", required=False, metavar="[A]")
-@click.argument("after", required=False, metavar="[B]")
+@click.argument("before", default="lock", metavar="[A]")
+@click.argument("after", default="now", metavar="[B]")
 @options("project", "pipeline", "config", "all-stacks", "engine", "python", "output", "offline", "detailed")
 def diff_command(
-    before: str | None,
-    after: str | None,
+    before: str,
+    after: str,
     project: Path | None,
     pipeline: str | None,
     config: Path | None,
@@ -35,55 +36,43 @@ def diff_command(
     offline: bool,
     detailed_exitcode: bool,
 ) -> int:
-    """Compare two plans: the lock and now, the lock file A and now, or the lock files A and B."""
-    old = _lock_file(before) if before else None
-    if after:
-        plans: tuple[PlanSpec, ...] = _lock_file(after).plans
-        old = old or Lock()
-    else:
-        loaded = loaded_project(project)
-        with waiting(LOOKING):
-            checked = check_lock(
-                loaded,
-                pipeline,
-                stack,
-                config,
-                asks=not offline,
-                engine=engine_chooser(engine),
-            )
-        plans = checked.plans
-        if pipeline or config:
-            pipeline = checked.chosen[0].pipeline.name
-        old = old or checked.lock or Lock()
-    compared = compare(
-        old,
-        [made for made in plans if _is_named((made.pipeline, made.stack), pipeline, stack)],
-        [pair for pair in missing_pairs(old, plans) if _is_named(pair, pipeline, stack)],
-    )
-    changes = [change for comparison in compared for change in comparison.changes]
-    if output == "json":
-        from executor.cli.render.data import comparison_data  # noqa: PLC0415  # only what is printed
+    """Compare two plans. Without arguments, the lock and the project as it is now.
 
-        print_json({
-            "schema": "stowplan/diff/2",
-            "changes": [change for comparison in compared for change in comparison_data(comparison)],
-        })  # fmt: skip
+    A and B are git revisions (main, HEAD~3, v1.0, a hash), files with a lock or a saved plan, - for standard
+    input, `lock`, or `now`, which is the default of B. Nothing is checked out for a revision.
+    """
+    asked = Asked(
+        partial(project_root, project),
+        _stdin,
+        pipeline,
+        stack,
+        config,
+        asks=not offline,
+        engine=engine_chooser(engine),
+    )
+    with waiting(LOOKING):
+        one, other, compared = compare_sides(before, after, asked)
+    changes = any(comparison.changes for comparison in compared)
+    if output == "json":
+        from executor.cli.render.data import diff_data  # noqa: PLC0415  # only what is printed
+
+        print_json(diff_data((one, other), compared))
+    elif output == "markdown":
+        from executor.cli.render.markdown import diff_markdown  # noqa: PLC0415  # as above
+
+        print_markdown(diff_markdown((one, other), compared))
     else:
+        for note in (*one.notes, *other.notes):
+            print_note(note)
         show_comparisons(compared, output)
         if not changes:
             print_lines(["no changes"])
     return CHANGES if detailed_exitcode and changes else 0
 
 
-def _is_named(pair: tuple[str, str], pipeline: str | None, stack: str | None) -> bool:
-    return (pipeline or pair[0], stack or pair[1]) == pair
-
-
-def _lock_file(name: str) -> Lock:
-    found = read_lock_file(Path(name))
-    if found is None:
-        raise UsageError.of(name, "no such file", "name a lock file")
-    return found
+def _stdin() -> bytes:
+    # One byte more than is taken tells that there is more.
+    return sys.stdin.buffer.read(LARGEST_LOCK_BYTES + 1)
 
 
 def show_comparisons(compared: Iterable[Comparison], output: str) -> None:

@@ -8,7 +8,7 @@ import click
 
 from executor.cli.naming import asked_build
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
-from executor.cli.output import print_json, print_lines, print_markdown
+from executor.cli.output import print_json, print_lines, print_markdown, print_note
 from executor.cli.pages import save_page
 from executor.cli.progress import waiting
 from executor.config.source import chosen
@@ -23,6 +23,12 @@ __all__ = ["COMMANDS"]
 
 @click.command("plan")
 @click.argument("source", required=False)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Save the plan in this .json file: `stowplan apply FILE` applies exactly it, or says what moved.",
+)
 @options(
     "project",
     "config",
@@ -40,6 +46,7 @@ __all__ = ["COMMANDS"]
 )
 def plan_command(
     source: str | None,
+    out: Path | None,
     project: Path | None,
     config: Path | None,
     stack: str | None,
@@ -58,6 +65,8 @@ def plan_command(
     What stowplan.lock pins is not looked up. Only the parent image that it does not pin, and images that
     would be pushed and that nobody here has pushed, are asked for at their registry.
     """
+    if out is not None and build is not None:
+        raise click.UsageError("--build takes a build that is there: there is no plan to save with --out")
     loaded = loaded_project(project)
     with waiting(LOOKING):
         pipeline = chosen(loaded, source, config)
@@ -82,6 +91,10 @@ def plan_command(
 
         sizes = tree_sizes(loaded.root, made.plan.images)
         save_page(page, report_page(made, pipeline.pipeline, sizes), loaded, planned)
+    if out is not None:
+        from executor.workflow.saved_plans import write_plan  # noqa: PLC0415  # few plans are saved
+
+        write_plan(loaded, planned, out, frozen=frozen, prevent_reuse=prevent_reuse, config=config)
     match output:
         case "json":
             from executor.cli.render.data import report_data  # noqa: PLC0415  # only what is printed
@@ -95,6 +108,8 @@ def plan_command(
             from executor.cli.render.text import report_lines  # noqa: PLC0415  # as above
 
             print_lines(report_lines(made))
+    if out is not None:
+        print_note(f"saved in {out}: `stowplan apply {out}` applies exactly this plan")
     return CHANGES if detailed_exitcode and (made.changes or made.acts) else 0
 
 

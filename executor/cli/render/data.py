@@ -21,8 +21,10 @@ from planner.render.dockerfile import context_files, planned_dockerfile
 if TYPE_CHECKING:
     from executor.errors import ExecutorError
     from executor.workflow.builds import Made
-    from executor.workflow.locks import Comparison, LockCheck
+    from executor.workflow.comparing import Side
+    from executor.workflow.locks import LockCheck
     from executor.workflow.outdated import Outdated
+    from planner.compare.comparison import Comparison
     from planner.compare.nearest import Nearest
     from planner.requirements.packages import Package
     from planner.requirements.why import Chain
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "change_data",
     "comparison_data",
+    "diff_data",
     "error_data",
     "image_data",
     "lock_data",
@@ -184,6 +187,17 @@ def comparison_data(comparison: Comparison) -> list[dict[str, Any]]:
         }
         for change in comparison.changes
     ]
+
+
+def diff_data(sides: Iterable[Side], compared: Iterable[Comparison]) -> dict[str, Any]:
+    """The object that `stowplan diff -o json` prints, schema `stowplan/diff/2`."""
+    both = tuple(sides)
+    return {
+        "schema": "stowplan/diff/2",
+        "sides": [{"kind": side.kind.value, "name": side.name, "commit": side.commit} for side in both],
+        "changes": [change for comparison in compared for change in comparison_data(comparison)],
+        "notes": [note for side in both for note in side.notes],
+    }
 
 
 def lock_data(checked: LockCheck, state: str) -> dict[str, Any]:

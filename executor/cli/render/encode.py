@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NewType
 
 __all__ = [
-    "Html", "Markdown", "block", "bold", "bullets", "cell", "code", "document", "element", "heading", "html",
+    "MARKER", "Html", "Markdown", "block", "bold", "bullets", "cell", "code", "document", "element", "heading", "html",
     "html_lines", "html_words", "joined", "json_text", "page", "table", "terminal", "yaml_text",
 ]  # fmt: skip
 
@@ -22,6 +22,9 @@ Markdown = NewType("Markdown", str)
 
 Html = NewType("Html", str)
 """The same for HTML."""
+
+MARKER: Final = Markdown("<!-- stowplan diff -->")
+"""Begins what `stowplan diff` writes, and shows nowhere."""
 
 # What moves the cursor, starts a control sequence, ends a line or reorders it (Unicode: Cc, Zl, Zp,
 # Bidi_Control), what nobody sees (Default_Ignorable_Code_Point, tags and variation selectors among them),
@@ -180,7 +183,7 @@ def block(title: str, text: str) -> Markdown:
 
 def document(parts: Iterable[Markdown]) -> Markdown:
     """Parts one after the other, with the line end of the last."""
-    return Markdown("\n\n".join(part for part in parts if part) + "\n")
+    return Markdown("\n\n".join(part.rstrip("\n") for part in parts if part) + "\n")
 
 
 _WITHOUT_END: Final = frozenset({"input", "meta"})

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from executor.apply.outcome import Outcome
 from executor.cli.render.encode import (
+    MARKER,
     Markdown,
     block,
     bold,
@@ -28,9 +29,10 @@ from executor.cli.render.text import (
     same_on_stacks,
     why,
 )
-from executor.workflow.locks import Comparison
+from executor.workflow.comparing import Side
 from executor.workflow.outdated import Outdated
 from planner.compare.actions import Action
+from planner.compare.comparison import Comparison
 from planner.compare.report import Report
 from planner.image.plan import ImagePlan
 from planner.render.dockerfile import context_files, planned_dockerfile
@@ -38,6 +40,7 @@ from planner.values import Digest
 
 __all__ = [
     "comparisons_markdown",
+    "diff_markdown",
     "facts_markdown",
     "image_markdown",
     "outcome_markdown",
@@ -99,6 +102,24 @@ def _facts(facts: Mapping[str, str]) -> list[Markdown]:
 def table_markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Markdown:
     """A table of texts: what the commands that list say."""
     return table(heads, [[*map(cell, row)] for row in rows])
+
+
+def diff_markdown(sides: Iterable[Side], compared: Iterable[Comparison]) -> Markdown:
+    """What `stowplan diff` says, after a comment that nobody sees: a script finds its earlier words by it."""
+    both, found = tuple(sides), tuple(compared)
+    changed = any(comparison.changes for comparison in found)
+    return document([
+        MARKER,
+        comparisons_markdown(found) if changed else cell("no changes"),
+        joined(" ", [cell("Compared:"), joined(", ", map(_side, both))]),
+        bullets(cell(note) for side in both for note in side.notes),
+    ])  # fmt: skip
+
+
+def _side(side: Side) -> Markdown:
+    if side.commit is None or side.commit.startswith(side.name):
+        return code(side.name)
+    return joined(" ", [code(side.name), cell(f"({side.commit[:12]})")])
 
 
 def comparisons_markdown(compared: Iterable[Comparison]) -> Markdown:

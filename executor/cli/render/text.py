@@ -17,8 +17,8 @@ from planner.render.dockerfile import context_files, planned_dockerfile
 from planner.values import Digest
 
 if TYPE_CHECKING:
-    from executor.workflow.locks import Comparison
     from executor.workflow.outdated import Newer, Outdated
+    from planner.compare.comparison import Comparison
 
 __all__ = [
     "code_words",
