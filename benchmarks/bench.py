@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.applying import applying
+from benchmarks.comparing import comparing
 from benchmarks.growth import growing
 from benchmarks.logs import masking
 from benchmarks.measure import STOWPLAN, best, run, shell, table
@@ -52,6 +53,7 @@ def main() -> None:
         as_installed(Path(directory) / "bytecode")
         observing(Path(directory) / "tree", given.files, given.runs)
         planning(Path(directory) / "demo", 4 * given.runs)
+        comparing(Path(directory) / "compared", given.runs, lambda root: make_tree(root, given.files), GIT)
         resolving(Path(directory) / "resolving", given.runs)
         applying(Path(directory) / "apply", given.runs)
         running(Path(directory) / "run", given.runs)
