@@ -1,4 +1,4 @@
-"""What it costs to compare two revisions of a large repository, beside what git takes to compare its files."""
+"""What it costs to compare two revisions of a large repository, beside what git takes for its files."""
 
 from __future__ import annotations
 

@@ -163,9 +163,14 @@ def refuse_moved(saved: SavedPlan, planned: Planned) -> None:
         for words in _elsewhere(image, there[image.name])
     ]
     if moved:
-        words = (f"something else would be applied than was planned: {each}" for each in moved)
         raise ExecutorError(
-            Problem(Place(file=saved.file), each, f"undo that, or {_AGAIN}", "plan-moved") for each in words
+            Problem(
+                Place(file=saved.file),
+                f"moved since it was planned: {each}",
+                f"undo that, or {_AGAIN}",
+                "plan-moved",
+            )
+            for each in moved
         )
 
 

@@ -120,7 +120,7 @@ def test_what_moved_is_said_and_nothing_is_done(
     state = saved.state()
     ran = saved.run("apply", PLAN)
     assert ran.code == 1
-    first = f"error: {PLAN}: something else would be applied than was planned: {words}"
+    first = f"error: {PLAN}: moved since it was planned: {words}"
     assert first in ran.err
     assert "       undo that, or plan again with `stowplan plan --out`\n" in ran.err
     assert saved.state() == state
@@ -158,7 +158,7 @@ def test_a_frozen_plan_stays_one(saved: Project) -> None:
         "apply", PLAN, env={"STOWPLAN_CONTAINER_ENGINE": "docker", "DOCKER_HOST": "tcp://127.0.0.1:1"}
     )
     assert ran.code == 75
-    assert "something else would be applied" not in ran.err
+    assert "moved since it was planned" not in ran.err
 
 
 def test_no_value_of_a_variable_is_in_it(saved: Project) -> None:
@@ -244,7 +244,7 @@ def test_a_plan_of_another_project_is_refused(saved: Project, tmp_path: Path) ->
     assert "is a plan of 'training' on 'prod', which this project does not have" in ran.err
     # One that calls its pipeline the same has other files.
     other.write({"stowplan.toml": FILE, "x": ""})
-    assert "something else would be applied" in other.run("apply", str(saved.root / PLAN)).err
+    assert "moved since it was planned" in other.run("apply", str(saved.root / PLAN)).err
 
 
 @pytest.mark.parametrize(

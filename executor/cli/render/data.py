@@ -205,7 +205,8 @@ def lock_data(checked: LockCheck, state: str) -> dict[str, Any]:
     repaired = checked.repaired
     return {
         "schema": "stowplan/lock/2",
-        "lock": state,
+        # As a plan says it.
+        "lock": "fresh" if state == "up to date" else state,
         "plans": [
             {"pipeline": made.pipeline, "stack": made.stack, "hash": str(made.hash)} for made in checked.plans
         ],
