@@ -47,6 +47,9 @@ PROGRAM_BYTES: int = 16 << 20
 GIT_SECONDS: float = 60.0
 """One question to git about the checkout that a project is in."""
 
+GIT_CONTENT_SECONDS: float = 1800.0
+"""Reading what files of a commit hold, 10,000 files at a time."""
+
 DESCRIBE_SECONDS: float = 120.0
 """Importing the module of a pipeline, and what it imports, and calling the function of the pipeline."""
 

@@ -79,7 +79,7 @@ class Git:
     ) -> Completed:
         """What a command of git writes, however it ends. GitUnknown if git cannot be run.
 
-        `on_output` takes standard output as it comes; then there is no limit of time, as it may be long.
+        `on_output` takes standard output as it comes, which may take longer.
         """
         settings = [word for each in self.settings for word in ("-c", each)]
         command = Command(
@@ -89,7 +89,7 @@ class Git:
             unset=tuple(name for name in os.environ if name.startswith("GIT_") and not _KEPT.fullmatch(name)),
         )
         try:
-            seconds = limits.GIT_SECONDS if on_output is None else None
+            seconds = limits.GIT_SECONDS if on_output is None else limits.GIT_CONTENT_SECONDS
             return run(command, stdin=stdin, on_output=on_output, timeout=seconds)
         except ProgramMissing:
             raise GitUnknown("git is not installed", "install it") from None

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from unittest.mock import patch
 
 import pytest
@@ -15,14 +15,18 @@ from executor.observe.cache import Cache
 from executor.observe.checkout import code_state, commit_state
 from executor.observe.commit import Commit
 from executor.observe.commit_trees import read_commit_tree
-from executor.observe.git import GitUnknown
+from executor.observe.git import Git, GitUnknown
+from executor.observe.objects import GitObject, Objects, Take
 from executor.observe.revision import GitRevision, unpacked
 from executor.observe.trees import read_tree
 from executor.observe.world import ComparedTree, WorkingTree
+from executor.process import Completed
+from executor.reading import LARGEST_TEXT_BYTES
 from planner.errors import PlannerError
-from planner.facts.needs import FileTree
+from planner.facts.needs import FileTree, ProgramOutput
 from planner.files.defaults import default_rules
 from planner.files.ignore import IgnoreRules
+from planner.requirements.listings import freeze_commands
 from tests.git_situations import BASE_ENVIRONMENT, SITUATIONS, Situation, git
 
 ALL: Final = FileTree(IgnoreRules.parse(".git\n", file="rules"))
@@ -69,6 +73,72 @@ def entries(commit: Commit, need: FileTree = ALL) -> list[str]:
 def test_what_is_no_name_of_a_commit_names_none(top: Path, name: str) -> None:
     committed(top)
     assert Commit.named(top, name) is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 100_000])
+def test_what_git_writes_is_read_in_whatever_pieces_it_comes(top: Path, size: int) -> None:
+    for name, content in (("a", "x" * 70_000), ("b", ""), ("c", "blob 3\n\nmissing\n"), ("link", "")):
+        (top / name).write_text(content)
+    (top / "out").symlink_to("../../outside")
+    tree = committed(top).tree
+
+    class Pieces(Git):
+        def run(self, *words: str, on_output: Any = None, **given: Any) -> Completed:
+            def cut(data: bytes) -> None:
+                for start in range(0, len(data), size):
+                    on_output(data[start : start + size])
+
+            return Git.run(self, *words, on_output=cut, **given)
+
+    names = [f"{tree}:{name}" for name in ("a", "b", "none", "c", "out", "link", "a/b")]
+    taken: dict[int, bytes] = {}
+
+    def start(place: int, _: GitObject) -> Take:
+        taken[place] = b""
+
+        def take(data: bytes) -> None:
+            taken[place] += data
+
+        return take
+
+    found = Objects(Pieces(str(top))).read(names, start)
+    assert [each and each.kind for each in found] == [
+        "blob",
+        "blob",
+        None,
+        "blob",
+        "symlink",
+        "blob",
+        "notdir",
+    ]
+    assert taken == {
+        0: b"x" * 70_000, 1: b"", 3: b"blob 3\n\nmissing\n", 4: b"../../outside", 5: b"",
+        6: f"{tree}:a/b".encode(),
+    }  # fmt: skip
+
+
+def test_programs_that_read_files_read_those_of_the_commit(top: Path) -> None:
+    (top / "sub").mkdir()
+    (top / "sub/list").write_text("six==1.16.0\n")
+    there = world(committed(top))
+    (top / "sub/list").write_text("edited")
+    printed = there.output(ProgramOutput((("cat", "{directory}/list"),), "sub"))
+    assert printed.text == "six==1.16.0\n"
+    assert list((top / ".stowplan/tmp").iterdir()) == []
+
+
+def test_what_an_environment_has_is_in_no_commit(top: Path) -> None:
+    there = world(committed(top))
+    with pytest.raises(PlannerError, match="commit a lock that has them"):
+        there.output(ProgramOutput(freeze_commands(True)))
+
+
+def test_a_large_file_is_no_text(top: Path) -> None:
+    (top / "large").write_bytes(bytes(LARGEST_TEXT_BYTES + 1))
+    there = world(committed(top))
+    assert there.is_file("large")
+    with pytest.raises(PlannerError, match="is larger than 16 MiB"):
+        there.text("large")
 
 
 def test_a_commit_has_each_name_that_git_resolves(top: Path) -> None:
