@@ -69,6 +69,13 @@ class Commit:
             return None
         return cls(root, name, commit.id, tree.id if tree and tree.kind == "tree" else None, Store(objects))
 
+    @staticmethod
+    def names(root: Path) -> tuple[str, ...]:
+        """The names of branches and tags. GitUnknown if git cannot tell."""
+        kinds = ("refs/heads/", "refs/remotes/", "refs/tags/")
+        git = Git(os.path.realpath(root))
+        return tuple(git.read("for-each-ref", "--format=%(refname:short)", *kinds).splitlines())
+
     def content(self, path: str) -> bytes | None:
         """What is in a file, by its path from the root of the project; None if there is none.
 

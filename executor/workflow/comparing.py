@@ -23,6 +23,7 @@ from executor.reading import NotRead, read_whole
 from executor.state import LARGEST_LOCK_BYTES, lock_of_file, read_lock
 from executor.workflow.sides import Asked, SidePlanner
 from planner.compare.comparison import AnyPlan, Comparison, compare
+from planner.errors import did_you_mean
 from planner.image.plan import BuildPlan, ImagePlan, PlanSpec
 from planner.immutable import frozen
 from planner.lock.lock import Lock
@@ -217,7 +218,10 @@ def _named(name: str, here: _Here) -> _Named:
         return _Named(Kind.REVISION, name, here, whole=True, commit=commit)
     if is_file:
         return _of_file(path, here)
-    raise UsageError.of("command line", f"there is no revision and no file {name!r}", _HOW)
+    from executor.observe.commit import Commit  # noqa: PLC0415  # as in `_commit`, which had no answer
+
+    fix = did_you_mean(name, ("lock", "now", *Commit.names(here.root)), _HOW)
+    raise UsageError.of("command line", f"there is no revision and no file {name!r}", fix)
 
 
 def _commit(name: str, here: _Here, *, only: bool) -> Commit | None:

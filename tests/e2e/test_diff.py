@@ -151,6 +151,14 @@ def piped(project: Project, text: str, *argv: str) -> subprocess.CompletedProces
     ("sides", "words"),
     [
         (["nosuch"], "error: command line: there is no revision and no file 'nosuch'\n"),
+        (
+            ["mian"],
+            "error: command line: there is no revision and no file 'mian'\n       did you mean 'main'?\n",
+        ),
+        (
+            ["nwo"],
+            "error: command line: there is no revision and no file 'nwo'\n       did you mean 'now'?\n",
+        ),
         (["HEAD~9"], "error: command line: there is no revision and no file 'HEAD~9'\n"),
         (["old:train.py"], "error: command line: there is no revision and no file 'old:train.py'\n"),
         (["--", "--help"], "error: command line: there is no revision and no file '--help'\n"),
@@ -175,6 +183,17 @@ def test_what_names_no_side_is_said(history: Project, sides: Sequence[str], word
     ran = history.run("diff", *sides)
     assert ran.code == 64
     assert ran.err.startswith(words)
+
+
+def test_two_files_need_no_project(history: Project, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    lock = git(history.root, "show", "old:stowplan.lock")
+    (elsewhere / "a.lock").write_text(lock)
+    (elsewhere / "b.lock").write_text((history.root / "stowplan.lock").read_text())
+    ran = history.run("diff", "a.lock", "b.lock", cwd=elsewhere)
+    assert (ran.code, "environment: + LEVEL=1" in ran.out) == (0, True)
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["a.lock", "b.lock"]
 
 
 def test_a_revision_outside_of_a_checkout(project: Project) -> None:

@@ -117,7 +117,10 @@ def test_what_git_writes_is_read_in_whatever_pieces_it_comes(top: Path, size: in
     }  # fmt: skip
 
 
-def test_programs_that_read_files_read_those_of_the_commit(top: Path) -> None:
+def test_programs_that_read_files_read_those_of_the_commit(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
     (top / "sub").mkdir()
     (top / "sub/list").write_text("six==1.16.0\n")
     there = world(committed(top))
@@ -151,6 +154,27 @@ def test_a_commit_has_each_name_that_git_resolves(top: Path) -> None:
         "@": second, second: second, "refs/heads/main": second, "HEAD@{0}": second,
     }.items():  # fmt: skip
         assert head(top, name).id == expected, name
+
+
+def test_a_repository_of_longer_hashes_is_read(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "--object-format=sha256")
+    (tmp_path / "a").write_text("a")
+    commit = committed(tmp_path)
+    assert len(commit.id) == 64
+    for _ in range(2):
+        assert entries(commit) == ["a"]
+    assert world(commit).text("a") == "a"
+
+
+def test_a_linked_worktree_has_the_commits_of_its_repository(top: Path, tmp_path: Path) -> None:
+    submodule(top)
+    commit = committed(top)
+    git(top, "worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"))
+    linked = head(tmp_path / "linked", "main")
+    rules = FileTree(IgnoreRules.parse("**/.git\n", file="rules"))
+    assert linked.id == commit.id
+    # Its submodules are not checked out: their objects are where the repository keeps them.
+    assert entries(linked, rules) == entries(commit, rules)
 
 
 def test_outside_of_a_checkout_git_cannot_tell(tmp_path: Path) -> None:
@@ -395,7 +419,8 @@ def hash_object(top: Path, kind: str, data: bytes) -> str:
     return subprocess.run(words, cwd=top, input=data, capture_output=True, check=True).stdout.decode().strip()
 
 
-def test_files_are_unpacked_as_a_checkout_has_them(top: Path) -> None:
+def test_files_are_unpacked_as_a_checkout_has_them(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
     (top / "sub").mkdir()
     (top / "sub/run").write_text("x")
     (top / "sub/run").chmod(0o755)
