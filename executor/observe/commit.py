@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,8 @@ __all__ = ["Attributes", "Commit", "Store"]
 # Read at once with the first file that is asked for: each question is a process.
 _USUAL: Final = ("stowplan.toml", "pyproject.toml", LOCK_NAME, ".dockerignore", "requirements.txt")
 _ATTRIBUTES: Final = ("filter", "ident", "eol", "working-tree-encoding", "export-ignore", "export-subst")
+# A part that is empty, `.`, `..` or `.git`: a checkout would be written over, or left.
+_NO_PATH: Final = re.compile(r"(?:^|/)(?:\.{0,2}|\.git)(?:/|$)", re.IGNORECASE)
 _UNSET: Final = ("unspecified", "unset")
 
 
@@ -187,11 +190,11 @@ class Commit:
 
     def _files_of(self, store: Store, tree: str) -> Iterator[tuple[Store, Listed]]:
         for each in store.objects.files(tree):
-            path = posixpath.join(store.path, each.path)
-            if any(part in ("", ".", "..") or part.lower() == ".git" for part in path.split("/")):
+            path = f"{store.path}/{each.path}" if store.path else each.path
+            if _NO_PATH.search(each.path):
                 found = f"its tree has a path that no checkout can have: {shown(path)}"
                 raise GitUnknown(found, "see what `git fsck` says")
-            yield store, each._replace(path=path)
+            yield store, each._replace(path=path) if store.path else each
             if each.mode == COMMIT and (below := self._submodule(store, each, path)) is not None:
                 yield from self._files_of(below, each.id)
 

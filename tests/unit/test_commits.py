@@ -400,7 +400,13 @@ def test_a_clone_that_lacks_contents_says_so(top: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "tree", ["100644 blob {a}\t../evil\n", "100644 blob {a}\t.git\n", "100644 blob {a}\tx/.GIT/y\n"]
+    "tree",
+    [
+        "100644 blob {a}\t../evil\n",
+        "100644 blob {a}\t.git\n",
+        "100644 blob {a}\tx/.GIT/y\n",
+        "100644 blob {a}\tx/.\n",
+    ],
 )
 def test_a_path_that_no_checkout_has_is_refused(top: Path, tree: str) -> None:
     blob = hash_object(top, "blob", b"evil")
