@@ -301,6 +301,23 @@ def test_a_pipeline_in_python_is_that_of_the_revision(project: Project) -> None:
     assert list((project.root / ".stowplan").glob("tmp/*")) == []
 
 
+def test_a_run_configuration_is_that_of_the_revision(history: Project) -> None:
+    for user in ("1", "2"):
+        history.write({"run.yaml": f"settings:\n  docker:\n    user: '{user}'\n"})
+        commit(history, f"User {user}")
+    history.write({"run.yaml": "settings: {docker: {user: '3'}}\n"})
+    ran = history.ok("diff", "HEAD~1", "HEAD", "--config", "run.yaml", "--offline")
+    assert "user: 1 → 2" in ran.out
+    assert "user: 2 → 3" in history.ok("diff", "HEAD", "--config", "run.yaml", "--offline").out
+    # One that a lock names is found in its own commit, too.
+    history.ok("lock", "training", "--config", "run.yaml")
+    commit(history, "User 3")
+    assert said(history, "HEAD") == []
+    assert "user: none → 3" in history.ok("diff", "HEAD~1", "HEAD", "--offline").out
+    missing = history.run("diff", "old", "HEAD", "--config", "run.yaml", "--offline")
+    assert (missing.code, missing.err.splitlines()[0]) == (1, "error: old:run.yaml: does not exist")
+
+
 def test_variables_that_are_not_set_are_equal(history: Project) -> None:
     assert "MODE" not in history.ok("diff", "old", "main").out
     history.write({"stowplan.toml": EDITED.replace("${MODE}", "${OTHER}")})
