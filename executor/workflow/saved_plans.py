@@ -23,12 +23,11 @@ from executor.reading import NotRead, read_whole
 from executor.records.documents import specs_data, specs_of
 from executor.records.images import image_data, image_of_data
 from executor.state import LARGEST_LOCK_BYTES, STATE_DIRECTORY, write_file
+from executor.workflow.copied import is_copied
 from executor.workflow.plans import Planned
 from executor.workflow.sides import Asked
 from planner.compare.changes import diff
 from planner.errors import Place, PlannerError, Problem
-from planner.facts.needs import FileTree
-from planner.files.paths import inside
 from planner.files.tree import Entry, Kind, Tree
 from planner.image.plan import BuildPlan, ImagePlan
 from planner.immutable import frozen
@@ -95,24 +94,13 @@ def write_plan(
     if config is not None and planned.source.config is None:
         found = f"the run configuration {config} is outside of the project, where `apply` does not find it"
         raise UsageError.of("--out", found, "copy it into the project")
-    _refuse_copied(project, planned, path)
+    if is_copied(planned.facts, project.root, path):
+        found = f"{path} is among the files that are copied into an image, and so would change the plan"
+        fix = f"write it into {STATE_DIRECTORY}, outside of the project, or add it to .dockerignore"
+        raise UsageError.of("--out", found, fix)
     data = _data(planned.plan, planned.source, frozen=frozen, prevent_reuse=prevent_reuse)
     text = json.dumps({**data, "digest": _digest(data)}, indent=1, ensure_ascii=False)
     write_file(project.root, path, text + "\n")
-
-
-def _refuse_copied(project: Project, planned: Planned, path: Path) -> None:
-    """UsageError for a file that would be copied into an image: the plan would be another with it there."""
-    relative = os.path.relpath(os.path.realpath(path), os.path.realpath(project.root))
-    if Path(relative).parts[0] in {os.pardir, STATE_DIRECTORY}:
-        return
-    for need in planned.facts.needs:
-        if not isinstance(need, FileTree) or (below := inside(relative, need.root)) is None:
-            continue
-        if not any(rules.ignores(below) for rules in (need.rules, need.only) if rules is not None):
-            found = f"{path} is among the files that are copied into an image, and so would change the plan"
-            fix = f"write it into {STATE_DIRECTORY}, outside of the project, or add it to .dockerignore"
-            raise UsageError.of("--out", found, fix)
 
 
 def read_saved_plan(path: Path) -> SavedPlan:
