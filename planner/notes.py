@@ -146,7 +146,7 @@ def assumed_pythons(images: Iterable[ImagePlan | NamedSpec]) -> Iterator[Note]:
         resolved = image.spec.resolved
         if resolved is not None and resolved.python.assumed:
             external = image.spec.external
-            parent = "scratch" if external.is_empty else external.reference.familiar
+            parent = external.name
             unknown = "C library" if resolved.python.given else "Python"
             told = (
                 f"lock where an engine can run {parent} (`stowplan lock --upgrade-image {parent}` asks anew)"

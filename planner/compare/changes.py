@@ -187,13 +187,14 @@ def _parent(old: ImageSpec, new: ImageSpec, seen: Seen) -> Iterator[Change]:
     digests = [str(each.digest) if each.digest else None for each in (before, after)]
     if before.reference != after.reference:
         same = " (the same digest)" if before.digest and before.digest == after.digest else ""
-        text = f"parent image: {before.reference.familiar} → {after.reference.familiar}{same}"
-        yield Change("", "parent_image", None, "changed", str(before.reference), str(after.reference), text)
+        text = f"parent image: {before.name} → {after.name}{same}"
+        words = ["scratch" if each.is_empty else str(each.reference) for each in (before, after)]
+        yield Change("", "parent_image", None, "changed", *words, text)
         return
     name = str(after.reference)
     if before.digest and after.digest and before.digest != after.digest:
         short = f"{before.digest.short} → {after.digest.short}"
-        text = f"parent image: digest of {after.reference.familiar} moved ({short})"
+        text = f"parent image: digest of {after.name} moved ({short})"
         yield Change("", "parent_image", name, "moved", digests[0], digests[1], text)
     elif before.digest != after.digest:
         words = "digest is now known" if after.digest else "digest is no longer known"
@@ -201,7 +202,7 @@ def _parent(old: ImageSpec, new: ImageSpec, seen: Seen) -> Iterator[Change]:
         yield Change("", "parent_image", name, code, digests[0], digests[1], f"parent image: {words}")
     elif seen.old and seen.new and seen.old.parent_id != seen.new.parent_id:
         ids = [each.short if each else "none" for each in (seen.old.parent_id, seen.new.parent_id)]
-        text = f"parent image: {after.reference.familiar} was rebuilt ({ids[0]} → {ids[1]})"
+        text = f"parent image: {after.name} was rebuilt ({ids[0]} → {ids[1]})"
         yield Change("", "parent_image", name, "rebuilt", ids[0], ids[1], text)
 
 

@@ -50,6 +50,11 @@ class ExternalImage:
         return self.reference == _SCRATCH
 
     @property
+    def name(self) -> str:
+        """What people call it, without a digest: `python:3.11-slim`, and `scratch`."""
+        return "scratch" if self.is_empty else self.reference.familiar
+
+    @property
     def base(self) -> ImageRef:
         """The reference to build on: by digest where it is known."""
         return self.reference.pinned(self.digest) if self.digest else self.reference

@@ -182,6 +182,18 @@ def test_a_stage_that_is_left_out_moves_the_numbers_of_those_after_it() -> None:
     )
 
 
+def test_the_empty_image_is_called_scratch_in_what_changed() -> None:
+    empty, python = (
+        plan_of(ALONE, world=world(f"FROM {name}\nCOPY other.txt /\n"))
+        for name in ("scratch", "python:3.11-slim")
+    )
+    changes = [
+        (each.before, each.after, each.text) for each in diff(empty, python) if each.field == "parent_image"
+    ]
+    after = "docker.io/library/python:3.11-slim"
+    assert changes == [("scratch", after, "parent image: scratch → python:3.11-slim")]
+
+
 def test_only_what_can_be_copied_is_part_of_the_context() -> None:
     image = only()
     assert tuple(image.checkout.trees["context"].paths()) == ("conf/x.toml", "src/a.py")
