@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 STATE_DIRECTORY: Final = ".stowplan"
+_NO_LOCK: Final = "name a file that `stowplan lock` wrote, or restore this one from version control"
 _SCRATCH: Final = "tmp"
 _LOGS: Final = "logs"
 # What is in a directory that others use too says whose it is.
@@ -175,9 +176,7 @@ def _of_file(problem: Problem, path: Path) -> Problem:
     if problem.where.file != LOCK_NAME:
         return problem
     # What `stowplan lock` repairs is the project's own.
-    fix = (
-        problem.fix if problem.fix != RESTORE or path.name == LOCK_NAME else "restore it from version control"
-    )
+    fix = problem.fix if problem.fix != RESTORE or path.name == LOCK_NAME else _NO_LOCK
     return evolve(problem, where=evolve(problem.where, file=str(path)), fix=fix)
 
 

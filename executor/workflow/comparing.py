@@ -6,7 +6,9 @@ them: a lock does not. Refuses to print.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +25,7 @@ from executor.reading import NotRead, read_whole
 from executor.state import LARGEST_LOCK_BYTES, lock_of_file, read_lock
 from executor.workflow.sides import Asked, SidePlanner
 from planner.compare.comparison import AnyPlan, Comparison, compare
-from planner.errors import did_you_mean
+from planner.errors import PlannerError, did_you_mean
 from planner.image.plan import BuildPlan, ImagePlan, PlanSpec
 from planner.immutable import frozen
 from planner.lock.lock import Lock
@@ -207,7 +209,7 @@ def _named(name: str, here: _Here) -> _Named:
     if name == STDIN:
         return _of_data(here.asked.stdin(), "standard input", here)
     path = Path(name)
-    if name.startswith(("./", "../", "/")) or path.suffix in {".lock", ".json"}:
+    if name.startswith(("./", "../", "/")) or (path.suffix in {".lock", ".json"} and ":" not in name):
         return _of_file(path, here)
     is_file = os.path.isfile(name)  # noqa: PTH113  # Path.is_file raises for a name that is too long
     commit = _commit(name, here, only=not is_file)
@@ -218,10 +220,29 @@ def _named(name: str, here: _Here) -> _Named:
         return _Named(Kind.REVISION, name, here, whole=True, commit=commit)
     if is_file:
         return _of_file(path, here)
+    raise UsageError.of("command line", *_nothing(name, here))
+
+
+def _nothing(name: str, here: _Here) -> tuple[str, str]:
+    """What is wrong with a name that is no side, and what to write for what was most likely meant."""
+    if os.path.isdir(name):  # noqa: PTH112  # as for files
+        return f"{name!r} is a directory", "`now` is the project as it is, and --project says where it is"
+    one, dots, other = name.partition("..")
+    if dots:
+        since = other.startswith(".")
+        one, other = (shlex.quote(each or "HEAD") for each in (one, other.removeprefix(".")))
+        first = f"$(git merge-base {one} {other})" if since else one
+        return f"{name!r} is a range of revisions", f"name its two ends: `stowplan diff {first} {other}`"
+    revision, colon, _ = name.partition(":")
+    if revision and colon:
+        return f"{name!r} is a file of a revision", f"name the revision alone: {revision}"
     from executor.observe.commit import Commit  # noqa: PLC0415  # as in `_commit`, which had no answer
 
     fix = did_you_mean(name, ("lock", "now", *Commit.names(here.root)), _HOW)
-    raise UsageError.of("command line", f"there is no revision and no file {name!r}", fix)
+    with contextlib.suppress(ExecutorError, PlannerError):
+        if name in {*here.project.pipelines, *here.project.sources}:
+            fix = f"for a pipeline, write `--pipeline {name}`"
+    return f"there is no revision and no file {name!r}", fix
 
 
 def _commit(name: str, here: _Here, *, only: bool) -> Commit | None:

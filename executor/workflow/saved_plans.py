@@ -89,7 +89,9 @@ def write_plan(
     """Save a plan. UsageError where it could not be applied again; ExecutorError if it is not written."""
     if not is_plan_file(path.name):
         raise UsageError.of(
-            "--out", f"the name of a saved plan ends with .json, not {path.name!r}", "rename it"
+            "--out",
+            f"the name of a saved plan ends with .json, not {path.name!r}",
+            f"write --out {path}.json",
         )
     if config is not None and planned.source.config is None:
         found = f"the run configuration {config} is outside of the project, where `apply` does not find it"

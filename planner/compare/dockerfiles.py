@@ -129,8 +129,7 @@ def _short(line: str, other: str | None = None) -> str:
 
 def _images(old: BuildDockerfile, new: BuildDockerfile) -> Iterator[Change]:
     before, after = (
-        {(each.image.name, each.platform): each.image.digest for each in item.images}
-        for item in (old, new)
+        {(each.image.name, each.platform): each.image.digest for each in item.images} for item in (old, new)
     )
     for name, platform in sorted(before.keys() & after.keys(), key=str):
         was, now = before[name, platform], after[name, platform]

@@ -160,7 +160,41 @@ def piped(project: Project, text: str, *argv: str) -> subprocess.CompletedProces
             "error: command line: there is no revision and no file 'nwo'\n       did you mean 'now'?\n",
         ),
         (["HEAD~9"], "error: command line: there is no revision and no file 'HEAD~9'\n"),
-        (["old:train.py"], "error: command line: there is no revision and no file 'old:train.py'\n"),
+        (
+            ["old:stowplan.lock"],
+            (
+                "error: command line: 'old:stowplan.lock' is a file of a revision\n"
+                "       name the revision alone: old\n"
+            ),
+        ),
+        (
+            ["old..main"],
+            (
+                "error: command line: 'old..main' is a range of revisions\n"
+                "       name its two ends: `stowplan diff old main`\n"
+            ),
+        ),
+        (
+            ["main..."],
+            (
+                "error: command line: 'main...' is a range of revisions\n"
+                "       name its two ends: `stowplan diff $(git merge-base main HEAD) HEAD`\n"
+            ),
+        ),
+        (
+            ["."],
+            (
+                "error: command line: '.' is a directory\n"
+                "       `now` is the project as it is, and --project says where it is\n"
+            ),
+        ),
+        (
+            ["training"],
+            (
+                "error: command line: there is no revision and no file 'training'\n"
+                "       for a pipeline, write `--pipeline training`\n"
+            ),
+        ),
         (["--", "--help"], "error: command line: there is no revision and no file '--help'\n"),
         (["--", "-x", "HEAD"], "error: command line: there is no revision and no file '-x'\n"),
         ([""], "error: command line: there is no revision and no file ''\n"),
