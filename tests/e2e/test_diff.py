@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -23,9 +24,17 @@ EDITED: Final = FILE.replace('MODE = "', 'LEVEL = "1", MODE = "')
 
 
 @pytest.fixture
-def history(project: Project) -> Project:
+def history(project: Project, unchanged: Project) -> Project:
     """A project with three commits: an edit of the code, and one of a setting. `old` is the first."""
-    project.write({"stowplan.toml": FILE, "train.py": "1\n", ".gitignore": ".stowplan/\n"})
+    shutil.copytree(unchanged.root, project.root, dirs_exist_ok=True)
+    return project
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same, for tests that change nothing in it. A file and a branch of it are called `both`."""
+    project = Project(tmp_path_factory.mktemp("history"))
+    project.write({"stowplan.toml": FILE, "train.py": "1\n", "both": "", ".gitignore": ".stowplan/\n"})
     git(project.root, "init", "--quiet")
     project.ok("lock")
     commit(project, "First")
@@ -36,6 +45,7 @@ def history(project: Project) -> Project:
     project.write({"stowplan.toml": EDITED})
     project.ok("lock")
     commit(project, "Setting")
+    git(project.root, "branch", "both")
     return project
 
 
@@ -77,8 +87,8 @@ BOTH: Final = ["environment", "files"]
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
-def test_each_way_to_name_a_side(history: Project, sides: Sequence[str], expected: list[str]) -> None:
-    assert said(history, *sides) == expected
+def test_each_way_to_name_a_side(unchanged: Project, sides: Sequence[str], expected: list[str]) -> None:
+    assert said(unchanged, *sides) == expected
 
 
 def test_a_hash_and_a_part_of_one_name_a_revision(history: Project) -> None:
@@ -211,10 +221,8 @@ def piped(project: Project, text: str, *argv: str) -> subprocess.CompletedProces
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_names_no_side_is_said(history: Project, sides: Sequence[str], words: str) -> None:
-    git(history.root, "branch", "both")
-    (history.root / "both").write_text("")
-    ran = history.run("diff", *sides)
+def test_what_names_no_side_is_said(unchanged: Project, sides: Sequence[str], words: str) -> None:
+    ran = unchanged.run("diff", *sides)
     assert ran.code == 64
     assert ran.err.startswith(words)
 
