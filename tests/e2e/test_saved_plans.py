@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,9 +32,17 @@ PLAN: Final = ".stowplan/plan.json"
 
 
 @pytest.fixture
-def saved(project: Project) -> Project:
+def saved(project: Project, made: Project) -> Project:
     """A project whose plan is saved."""
-    project.env["TOKEN"] = SECRET
+    project.env |= made.env
+    shutil.copytree(made.root, project.root, dirs_exist_ok=True)
+    return project
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same, which each test has a copy of."""
+    project = Project(tmp_path_factory.mktemp("saved"), {"TOKEN": SECRET})
     project.write({"stowplan.toml": FILE, "train.py": "1\n", "data/x": ""})
     project.ok("lock")
     ran = project.ok("plan", "--out", PLAN)
