@@ -188,8 +188,8 @@ def _parent(old: ImageSpec, new: ImageSpec, seen: Seen) -> Iterator[Change]:
     if before.reference != after.reference:
         same = " (the same digest)" if before.digest and before.digest == after.digest else ""
         text = f"parent image: {before.name} → {after.name}{same}"
-        words = ["scratch" if each.is_empty else str(each.reference) for each in (before, after)]
-        yield Change("", "parent_image", None, "changed", *words, text)
+        names = ["scratch" if each.is_empty else str(each.reference) for each in (before, after)]
+        yield Change("", "parent_image", None, "changed", names[0], names[1], text)
         return
     name = str(after.reference)
     if before.digest and after.digest and before.digest != after.digest:

@@ -181,7 +181,14 @@ def test_no_value_of_a_variable_is_in_it(saved: Project) -> None:
 def test_what_a_saved_plan_says_is_not_said_again(saved: Project, option: list[str]) -> None:
     ran = saved.run("apply", PLAN, *option)
     assert ran.code == 64
-    assert f"a saved plan has been made without {option[0]}: leave it out" in ran.err
+    assert f"{option[0]} is part of the saved plan: leave it out" in ran.err
+
+
+def test_variables_that_stand_for_options_say_nothing_of_a_saved_plan(saved: Project) -> None:
+    (saved.root / "train.py").write_text("2\n")
+    asked = {"STOWPLAN_FROZEN": "1", "STOWPLAN_STACK": "prod", "STOWPLAN_LOCKED": ""}
+    ran = saved.run("apply", PLAN, env=asked)
+    assert (ran.code, "files: 1 changed (train.py)" in ran.err) == (1, True)
 
 
 def sealed(known: Mapping[str, Any]) -> str:

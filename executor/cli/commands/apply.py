@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
+from click.core import ParameterSource
 
 from executor.cli.making import made, picked, show_made
 from executor.cli.options import engine_chooser, loaded_project, options
 from executor.engines.names import possible_builders
 
 __all__ = ["COMMANDS"]
+
+# What was asked for when a plan was saved.
+_SAVED: Final = frozenset({"config", "stack", "build", "frozen", "prevent_reuse"})
 
 
 @click.command("apply")
@@ -54,15 +59,10 @@ def apply_command(
     if source is not None and source.endswith(".json"):
         from executor.workflow.saved_plans import read_saved_plan  # noqa: PLC0415  # few plans are saved
 
-        given = {
-            "--config": config, "--stack": stack, "--build": build, "--frozen": frozen,
-            "--prevent-build-reuse": prevent_reuse,
-        }  # fmt: skip
-        if names := [name for name, value in given.items() if value]:
-            raise click.UsageError(f"a saved plan has been made without {names[0]}: leave it out")
+        _refuse_asked_again()
         saved = read_saved_plan(Path(source))
         pipeline, place = saved.chosen(loaded)
-        frozen, prevent_reuse = saved.frozen, saved.prevent_reuse
+        frozen, prevent_reuse, build = saved.frozen, saved.prevent_reuse, None
     else:
         pipeline, place = picked(loaded, source, config), loaded.stack(stack)
     result = made(
@@ -80,6 +80,15 @@ def apply_command(
         saved=saved,
     )
     return show_made(result, output)
+
+
+def _refuse_asked_again() -> None:
+    """UsageError for an option that says what a saved plan says. A variable says it of all other commands."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in _SAVED and source is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[-1]} is part of the saved plan: leave it out")
 
 
 COMMANDS = {"apply": apply_command}
