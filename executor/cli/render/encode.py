@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NewType
 
 __all__ = [
-    "MARKER", "Html", "Markdown", "block", "bold", "bullets", "cell", "code", "document", "element", "heading", "html",
-    "html_lines", "html_words", "joined", "json_text", "page", "table", "terminal", "yaml_text",
+    "MARKER", "Html", "Markdown", "block", "bold", "bullets", "cell", "code", "document", "element",
+    "heading", "html", "html_lines", "html_words", "joined", "json_text", "page", "table", "terminal",
+    "yaml_text",
 ]  # fmt: skip
 
 Markdown = NewType("Markdown", str)
