@@ -152,6 +152,7 @@ class _Version:
         for name in (
             *("init", "doctor"),
             *("plan", "lock", "diff", "apply", "build", "run", "show", "why", "export", "outdated"),
+            "impact",
             *("builds", "runs"),
             *("integrations", "stack"),
         )

@@ -177,6 +177,7 @@ def test_every_schema_has_an_example() -> None:
     first = (
         *(
             "why",
+            "impact",
             "outdated",
             "records",
             "record",
