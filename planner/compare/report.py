@@ -49,6 +49,12 @@ class Report:
         pairs = [(since, change) for change, since in merged.items()]
         return tuple(sorted(pairs, key=lambda pair: order.get(pair[1].image, len(order))))
 
+    @cached_property
+    def gone(self) -> tuple[Change, ...]:
+        """The changes of images that the plan no longer has."""
+        names = {image.name for image in self.plan.images}
+        return tuple(change for _, change in self.changes if change.image not in names)
+
     def count(self, action: Action) -> int:
         """How many images something is done about."""
         return sum(decision.action is action for decision in self.decisions.values())

@@ -35,6 +35,7 @@ STEPS: Mapping[str, Mapping[str, Any]] = {
     "right": {"apt_packages": ["curl"]},
     "join": {},
 }
+GIT = {"apt_packages": ["git"]}
 FILES = World(entries=(file("load.py", "12345"), file("src/é.py")))
 
 
@@ -303,6 +304,46 @@ def test_the_page_of_one_image_has_its_dockerfile_and_nothing_of_the_others() ->
     assert "training/left" not in page
     # What is counted is what is drawn.
     assert "+ build 1" in "".join(Parsed(page).texts)
+
+
+def test_a_step_of_one_image_does_not_come_first_because_it_is_alone() -> None:
+    steps = [Step(name="load", after=()), Step(name="train", after=("load",), settings={"docker": GIT})]
+    pipeline = Pipeline(name="training", steps=steps, settings={"docker": {"parent_image": PARENT}})
+    plan = plan_of({}, {"load": {}, "train": GIT}, world=FILES)
+    texts = "".join(Parsed(image_page(reported(plan), pipeline, plan.images[1], {})).texts)
+    assert "; after load" in texts
+    assert "comes first" not in texts
+
+
+def test_the_legend_is_of_what_is_on_the_page() -> None:
+    pipeline, plan = pipeline_of(SETTINGS, STEPS), plan_of(SETTINGS, STEPS, world=FILES)
+    new = "".join(Parsed(report_page(reported(plan), pipeline, {})).texts)
+    assert "an image to build" in new
+    assert "an image to push" not in new
+    assert "an image that exists" not in new
+    held = {image.name: Presence(engine=Held()) for image in plan.images}
+    there = "".join(Parsed(report_page(reported(plan, **held), pipeline, {})).texts)
+    assert "an image that exists" in there
+    assert "an image to build" not in there
+
+
+def test_a_parent_is_called_what_people_call_it_and_said_in_full_below() -> None:
+    made = drawn()
+    assert made.layers[0].name == "python:3.11-slim"
+    pipeline, plan = pipeline_of(SETTINGS, STEPS), plan_of(SETTINGS, STEPS, world=FILES)
+    page = Parsed(report_page(reported(plan), pipeline, {}))
+    assert str(plan.images[0].spec.external) in page.texts
+    by_digest = {"parent_image": f"python@sha256:{'0' * 64}"}
+    plan = plan_of(by_digest, world=FILES)
+    assert picture(reported(plan), pipeline_of(by_digest)).layers[0].name == "python@000000000000"
+
+
+def test_images_that_are_no_longer_in_the_plan_are_named() -> None:
+    pipeline, plan = pipeline_of(SETTINGS, STEPS), plan_of(SETTINGS, STEPS, world=FILES)
+    change = Change("training/old", "image", None, "removed", "a", None, "image removed")
+    report = evolve(reported(plan), since_lock=(change,))
+    assert "training/old: image removed" in "".join(Parsed(report_page(report, pipeline, {})).texts)
+    assert "training/old" not in image_page(report, pipeline, plan.images[0], {})
 
 
 # --- its file

@@ -51,11 +51,9 @@ def report_lines(report: Report) -> Iterator[str]:
         yield from (f"          {line}" for line in why(report, image.name))
         if words := code_words(image):
             yield f"          code: {words}"
-    names = {image.name for image in plan.images}
-    gone = [change for _, change in report.changes if change.image not in names]
-    if gone:
+    if report.gone:
         yield ""
-        yield from (f"  {change.image}: {change.text}" for change in gone)
+        yield from (f"  {change.image}: {change.text}" for change in report.gone)
     if plan.notes:
         yield ""
         yield from (f"note: {note}" for note in plan.notes)

@@ -28,6 +28,8 @@ __all__ = ["images", "layers", "steps"]
 # Of a tree of 50,000 files, a page is not the place to read all.
 _FILES: Final = 200
 _LINKS: Final = 20
+# So many steps an image names beside its own name.
+_STEPS: Final = 5
 _SINCE: Final = {"lock": "since the lock", "build": "since its last build"}
 
 
@@ -40,6 +42,12 @@ def images(subject: Subject) -> Iterator[Html]:
         return folded(names, "image"), html(" "), subject.done(row.members[0])
 
     yield from _entries(drawn.of_images, "image", lambda number: _image(subject, number), group)
+    if subject.whole is None and subject.report.gone:
+        yield element("h3", html("No longer in the plan"))
+        lines = (
+            element("li", name(change.image), html_words(f": {change.text}")) for change in subject.report.gone
+        )
+        yield element("ul", *lines, class_="changes")
 
 
 def _image(subject: Subject, number: int) -> Html:
@@ -59,8 +67,8 @@ def _image(subject: Subject, number: int) -> Html:
         *_why(subject, image),
         element("h4", html("Layers, the lowest first")),
         element("ol", *stack, class_="stack"),
-        _facts(facts),
     )
+    right = element("div", *_changes(subject, image), element("h4", html("Details")), _facts(facts))
     return element(
         "details",
         element(
@@ -74,7 +82,7 @@ def _image(subject: Subject, number: int) -> Html:
             html(" "),
             note(uses or "parent of other images"),
         ),
-        element("div", left, element("div", *_changes(subject, image), class_="diff"), class_="two"),
+        element("div", left, right, class_="two"),
         *(_whole(image) if image.name == subject.whole else ()),
         id=f"image-{number + 1}",
         class_="entry",
@@ -86,8 +94,8 @@ def _steps(names: Sequence[str]) -> str:
     """The steps of an image; of many, the first few."""
     if not names:
         return ""
-    more = f" and {len(names) - _LINKS} more" if len(names) > _LINKS else ""
-    return f"{steps_text(names[:_LINKS])}{more}"
+    more = f" and {len(names) - _STEPS} more" if len(names) > _STEPS else ""
+    return f"{steps_text(names[:_STEPS])}{more}"
 
 
 def _why(subject: Subject, image: ImagePlan) -> Iterator[Html]:
@@ -106,7 +114,7 @@ def _changes(subject: Subject, image: ImagePlan) -> Iterator[Html]:
         element("li", html_words(change.text), note(f" {_SINCE[since]}"))
         for since, change in subject.changes(image)
     ]
-    yield element("ul", *found) if found else element("p", html("Nothing is known to have changed."))
+    yield element("ul", *found, class_="changes") if found else element("p", html("No changes found."))
 
 
 def _layer_link(subject: Subject, number: int) -> Html:
@@ -226,8 +234,10 @@ def _text(title: str, text: str) -> Html:
 def _content(subject: Subject, layer: Layer) -> Iterator[Html]:
     """What is in a layer. Of variables only the names: who reads a page need not know their values."""
     match layer.item:
-        case None | CopyBootstrap():
-            return
+        case None:
+            yield element("p", html(str(layer.image.spec.external)))
+        case CopyBootstrap():
+            yield element("p", html("the program that starts steps, and that downloads code the image lacks"))
         case SetEnvironment(variables=variables):
             yield _list(variables)
         case InstallApt(packages=packages):

@@ -18,11 +18,12 @@ from planner.compare.actions import Action
 __all__ = ["lanes"]
 
 _LEGEND: Final = (
-    (Action.BUILD, "it is made anew"),
-    (Action.PUSH, "it was built here, and goes to the registry"),
-    (Action.REUSE, "it is there"),
-    (State.THERE, "the layer is there, or as it was in the last build"),
-    (Action.PARENT, "an image from outside, used as it is"),
+    (Action.BUILD, "an image to build"),
+    (Action.PUSH, "an image that was built here, to push"),
+    (Action.REUSE, "an image that exists"),
+    (State.NEW, "a layer to build"),
+    (State.THERE, "a layer that exists, or that the last build had"),
+    (State.BASE, "an image that is not built here"),
 )
 # Pixels: the height of a row, which the style has too; how far below its top the dot is; the dot; what is
 # between rails; what all rails may take; and what is between two lanes.
@@ -36,7 +37,9 @@ _NEXT: Final = {"step": "image", "image": "layer"}
 def lanes(subject: Subject) -> Iterator[Html]:
     """The legend, and the three lanes."""
     drawn = subject.drawn
-    terms = (element("li", state(action), html(f" {text}")) for action, text in _LEGEND)
+    actions = map(subject.action, range(len(drawn.images)))
+    seen: set[Action | State] = {*actions, *(layer.state for layer in drawn.layers)}
+    terms = (element("li", state(of), html(f" {text}")) for of, text in _LEGEND if of in seen)
     yield element("ul", *terms, class_="legend", aria_label="Legend")
     said = _Rows(subject)
     yield element(
@@ -58,7 +61,8 @@ class _Rows:
 
     def step(self, row: Row) -> tuple[Html, ...]:
         drawn = self.drawn
-        before = [self._step_words(each) for each in row.before]
+        # One that comes after what is not drawn does not come first.
+        before = [self._step_words(each) for each in row.before] or drawn.after[drawn.steps[row.members[0]]]
         return (
             folded([drawn.steps[number] for number in row.members], "step"),
             note(_images([drawn.of_images[each] for each in row.to])),
@@ -86,7 +90,7 @@ class _Rows:
         layers = [self.drawn.layers[number] for number in row.members]
         images = {image for layer in layers for image in layer.images}
         size = self.subject.size(layers[0]) if len(layers) == 1 else ""
-        more = "; ".join(filter(None, (size, f"in {count(len(images), 'image')}")))
+        more = "; ".join(filter(None, (f"in {count(len(images), 'image')}", size)))
         on = [self.drawn.layers[self.drawn.of_layers[each].members[0]].name for each in row.before]
         return (
             folded([layer.name for layer in layers], "layer"),

@@ -70,7 +70,8 @@ class Row:
 class Picture:
     """Three lanes, of which each leads to the next, and what their rows stand for.
 
-    `steps` are the names of the steps in the order of their data; `after` has those that each comes after.
+    `steps` are the names of the steps in the order of their data; `after` has those that each comes after,
+    drawn or not.
     """
 
     images: tuple[ImagePlan, ...]
@@ -104,7 +105,7 @@ def picture(report: Report, pipeline: Pipeline, images: Sequence[ImagePlan] | No
     after = pipeline.after
     steps = tuple(step for step in pipeline.order if images is None or step in in_images)
     place = {step: number for number, step in enumerate(steps)}
-    known_after = {step: tuple(name for name in after[step] if name in place) for step in steps}
+    come_after = {step: tuple(after[step]) for step in steps}
 
     parents = [() if layer.on is None else (layer.on,) for layer in layers]
     layer_of, of_layers = _lane(parents, [()] * len(layers), _alike_layers(layers))
@@ -114,9 +115,9 @@ def picture(report: Report, pipeline: Pipeline, images: Sequence[ImagePlan] | No
         [()] * len(shown), [(layer_of[top],) for top in tops], alike if len(shown) > ROWS else None
     )
     to = [tuple(dict.fromkeys(image_of[image] for image in in_images.get(step, ()))) for step in steps]
-    before = [tuple(sorted(place[name] for name in known_after[step])) for step in steps]
+    before = [tuple(sorted(place[name] for name in after[step] if name in place)) for step in steps]
     _, of_steps = _lane(before, to, _alike_steps(before, to))
-    return Picture(shown, steps, known_after, layers, of_steps, of_images, of_layers, tops)
+    return Picture(shown, steps, come_after, layers, of_steps, of_images, of_layers, tops)
 
 
 def _layers(report: Report, images: Sequence[ImagePlan]) -> tuple[tuple[Layer, ...], tuple[int, ...]]:
@@ -201,7 +202,11 @@ def _in_tree_order(
 def _parent(image: ImagePlan) -> str:
     """The image from outside that it is built on, as people read it."""
     parent = image.spec.external
-    return f"{parent.reference}@{parent.digest.short}" if parent.digest else str(parent.reference)
+    if parent.is_empty:
+        return "scratch"
+    # What has no tag is known by its digest alone.
+    digest = f"@{parent.digest.short}" if parent.digest and parent.reference.tag is None else ""
+    return f"{parent.reference.familiar}{digest}"
 
 
 def _alike_layers(layers: Sequence[Layer]) -> list[Hashable] | None:
