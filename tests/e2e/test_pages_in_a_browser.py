@@ -325,8 +325,8 @@ def test_a_row_of_the_picture_lights_up_what_belongs_to_it(
     )
     names = browser.ask(lit)
     assert names[:2] == ["train-small", "2training/train-small"]
-    assert [name.split("@")[0] for name in names[2:]] == [
-        "docker.io/library/python:3.11-slim", "requirements", "files", "project",
+    assert names[2:] == [
+        "python:3.11-slim", "requirements", "files", "project",
     ]  # fmt: skip
     browser.ask("document.activeElement.blur()")
     assert browser.ask(lit) == []

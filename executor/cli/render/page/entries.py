@@ -45,7 +45,8 @@ def images(subject: Subject) -> Iterator[Html]:
     if subject.whole is None and subject.report.gone:
         yield element("h3", html("No longer in the plan"))
         lines = (
-            element("li", name(change.image), html_words(f": {change.text}")) for change in subject.report.gone
+            element("li", name(change.image), html_words(f": {change.text}"))
+            for change in subject.report.gone
         )
         yield element("ul", *lines, class_="changes")
 
