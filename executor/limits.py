@@ -104,6 +104,9 @@ SETPRIV_SECONDS: float = 5.0
 ENDING_SECONDS: float = 5.0
 """A program that was asked to end (TERM), until it is made to (KILL); none for a credential helper."""
 
+KEPT_LOGS: int = 50
+"""How many logs of builds and of runs are kept in `.stowplan/logs`: the newest."""
+
 STOP_SECONDS: float = 10.0
 """A step that was asked to end (TERM), until it is made to (KILL)."""
 

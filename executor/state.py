@@ -67,15 +67,16 @@ def state_directory(root: Path) -> Path:
     return directory
 
 
-def log_directory(root: Path, run: str) -> Path:
-    """The directory with the logs of a run, made if it does not exist."""
+def log_directory(root: Path, run: str | None = None) -> Path:
+    """The directory with the logs of builds, or that of a run in it, made if it does not exist."""
     logs = state_directory(root) / _LOGS
+    wanted = logs if run is None else logs / run
     try:
-        for directory in (logs, logs / run):
+        for directory in dict.fromkeys((logs, wanted)):
             _make(directory)
     except OSError as error:
         raise _not_written(str(logs), error) from None
-    return logs / run
+    return wanted
 
 
 def scratch_of(root: Path, name: str) -> Path:

@@ -6,10 +6,13 @@ decide anything.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
+
+from attrs import evolve
 
 from executor.ahead import load_ahead
 from executor.apply.outcome import Event, EventKind, OnEvent, Outcome, Result
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from executor.engines.protocol import Engine, ImageInfo, OnLine
 
 __all__ = ["ImageBuilder"]
+
+_OTHER: Final = "built-something-else"
 
 
 @frozen
@@ -79,14 +84,15 @@ class ImageBuilder:
         job = BuildJob(image, lambda: files(image, self.root), arguments, self.root, secrets, network)
         if image.destination.push:
             load_ahead("tomlkit", "filelock")  # for the ledger, which says what was pushed
-        made = self.engine.build(job, self._on_line(image))
-        # Only what was planned gets the planned tag.
-        if found := difference(image, made, variables, self._parent(image)):
-            self.engine.remove(made.id)
-            found = f"what {self.engine.name} built is not what was planned: {found}"
-            raise BuildFailed([
-                Problem(Place(file=image.name), found, "see the lines above", "built-something-else")
-            ])  # fmt: skip
+        with self._logged(image) as on_line:
+            made = self.engine.build(job, on_line)
+            # Only what was planned gets the planned tag.
+            if found := difference(image, made, variables, self._parent(image)):
+                self.engine.remove(made.id)
+                found = f"what {self.engine.name} built is not what was planned: {found}"
+                raise BuildFailed([
+                    Problem(Place(file=image.name), found, "look into what the builder wrote", _OTHER)
+                ])  # fmt: skip
         self.engine.tag(made.id, image.reference)
 
     def _parent(self, image: ImagePlan) -> ImageInfo | None:
@@ -120,6 +126,35 @@ class ImageBuilder:
         found = in_registry([image])[image.name]
         _refuse(image, found)
         return found.digest if isinstance(found, Registered) and not rebuilt else pushed, True
+
+    @contextlib.contextmanager
+    def _logged(self, image: ImagePlan) -> Iterator[OnLine]:
+        """Pass lines of a build on, say which layer they are about, and keep them in a log.
+
+        What fails inside says where the log is.
+        """
+        from executor.engines.layers import Layers  # noqa: PLC0415  # planning builds nothing
+        from executor.log_file import LogFile  # noqa: PLC0415  # as above
+
+        layers = Layers(image)
+        # A log that cannot be written stops no build, and nobody misses one of a build that went well.
+        lost: list[str] = []
+        log = LogFile(self.root, image.hash.short, lost.append)
+
+        def on_line(line: str) -> None:
+            log.write(line)
+            if begun := layers.begun(line):
+                self.on_event(Event(image.name, EventKind.LAYER, begun))
+            self.on_event(Event(image.name, EventKind.LINE, line))
+
+        try:
+            yield on_line
+        except BuildFailed as error:
+            where = f"log: {log.name}" if log.name and not lost else f"no log: {', '.join(lost)}"
+            problems = [evolve(each, fix=f"{each.fix}\n{where}") for each in error.problems]
+            raise BuildFailed(problems, error.failure) from None
+        finally:
+            log.close()
 
     def _on_line(self, image: ImagePlan) -> OnLine:
         return lambda line: self.on_event(Event(image.name, EventKind.LINE, line))

@@ -34,6 +34,8 @@ class EventKind(StrEnum):
     WAITING = "waiting"
     """Another stowplan works on the image."""
     BUILDING = "building"
+    LAYER = "layer"
+    """A layer begins: its number and its name, `[3/6] requirements`."""
     PUSHING = "pushing"
     LINE = "line"
     """A line of the engine's output."""

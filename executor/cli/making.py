@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from executor.apply.outcome import exit_code
+from executor.cli.look import look
 from executor.cli.naming import asked_build
 from executor.cli.options import FAILED, LOOKING
 from executor.cli.output import print_error, print_json, print_lines, print_markdown, print_note, print_yaml
@@ -116,7 +117,7 @@ def show_made(result: Made, output: str) -> int:
                     name,
                 ):
                     print_note(f"{name}: closest to it was {closest}")
-            print_lines(outcome_lines(outcomes))
+            print_lines(outcome_lines(outcomes, verbose=look.verbose))
     if output not in _DATA:
         for item in outcomes:
             if item.error is not None:

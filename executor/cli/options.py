@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import click
 from click.core import ParameterSource
 
+from executor.cli.look import Loudness, look
 from executor.config.project import Project, find_project, load_project
 from executor.engines.names import asked_engine
 from executor.errors import ExecutorError
@@ -36,6 +37,7 @@ __all__ = [
 FAILED: Final = 1
 CHANGES: Final = 2
 LOOKING: Final = "looking at files and registries"
+_EVERYWHERE: Final = ("color",)
 _Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -108,6 +110,22 @@ def _work_in(_: click.Context, __: click.Parameter, value: str | None) -> None:
         os.environ["STOWPLAN_PYTHON"] = value
 
 
+def _color(_: click.Context, __: click.Parameter, value: str) -> None:
+    """Say to whoever prints whether it is in colour."""
+    look.color = value
+
+
+def _loudness(loudness: Loudness) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """Say to whoever prints how much is printed."""
+
+    def say(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value and context.obj.setdefault("loudness", loudness) is not loudness:
+            raise click.UsageError("--quiet and --verbose contradict: leave out one of them")
+        look.loudness = context.obj.get("loudness", Loudness.USUAL)
+
+    return say
+
+
 def _output(*formats: str) -> _Decorator:
     return click.option(
         "-o",
@@ -131,8 +149,34 @@ def _flag(name: str, text: str) -> _Decorator:
 
 
 def options(*names: str) -> _Decorator:
-    """The options of these names, each declared once for all commands."""
+    """The options of these names, each declared once for all commands, and those that all commands have."""
     known: dict[str, _Decorator] = {
+        "color": click.option(
+            "--color",
+            type=click.Choice(["auto", "always", "never"]),
+            default="auto",
+            show_default=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_color,
+            help="When to print in colour; auto: on a terminal, unless $NO_COLOR is set.",
+        ),
+        "quiet": click.option(
+            "-q",
+            "--quiet",
+            is_flag=True,
+            expose_value=False,
+            callback=_loudness(Loudness.QUIET),
+            help="Print results and errors only.",
+        ),
+        "verbose": click.option(
+            "-v",
+            "--verbose",
+            is_flag=True,
+            expose_value=False,
+            callback=_loudness(Loudness.VERBOSE),
+            help="Print more: what engines say, and whole references.",
+        ),
         "project": click.option(
             "--project",
             cls=Option,
@@ -216,7 +260,7 @@ def options(*names: str) -> _Decorator:
         "detailed": _flag("--detailed-exitcode", "Exit with 2 if there are changes."),
         "unpinned": _flag("--allow-unpinned", "Go on when the digest of a parent image is not known."),
     }
-    decorators = [known[name] for name in reversed(names)]
+    decorators = [known[name] for name in reversed((*names, *_EVERYWHERE))]
     return lambda command: functools.reduce(lambda made, decorate: decorate(made), decorators, command)
 
 

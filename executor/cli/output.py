@@ -7,66 +7,71 @@ before, by the one module that makes it. Refuses to be passed by: a test looks t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from attrs import evolve
 
+from executor.cli.look import look
 from executor.cli.render.encode import Markdown, json_text, terminal, yaml_text
+from executor.cli.render.line import Line, Part, Style, broken, cells, note, padded, parts_of
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from executor.errors import ExecutorError
     from planner.errors import PlannerError, Problem
 
 __all__ = [
-    "live_console", "print_error", "print_exact", "print_json", "print_lines",
+    "live_console", "live_text", "print_error", "print_exact", "print_json", "print_lines",
     "print_markdown", "print_note", "print_progress", "print_table", "print_usage", "print_yaml",
 ]  # fmt: skip
 
-_STYLES: Final = {
-    "build": "yellow",
-    "push": "yellow",
-    "reuse": "green",
-    "parent": "green",
-    "built": "green",
-    "built,": "green",
-    "pushed": "green",
-    "reused": "green",
-    "failed": "red",
-    "interrupted": "red",
-    "note:": "cyan",
-    "✓": "green",
-    "!": "yellow",
-    "✗": "red",
+# A colour, and whether it is strong: names that click and rich both know. Never is a colour all that says it.
+_LOOKS: Final[Mapping[Style, Mapping[str, Any]]] = {
+    Style.GOOD: {"fg": "green"},
+    Style.TODO: {"fg": "yellow"},
+    Style.BAD: {"fg": "red", "bold": True},
+    Style.NOTE: {"fg": "cyan"},
+    Style.STRONG: {"bold": True},
+    Style.FAINT: {"dim": True},
 }
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
-_NO_TERMINAL_COLUMNS: Final = 1000
-# Variables that give the size of a terminal, and how many digits one can have.
-_SIZES: Final = ("COLUMNS", "LINES")
-_SIZE_DIGITS: Final = 5
 
 
-def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
-    """Print lines, the first word of each in its colour."""
+def print_lines(lines: Iterable[Line], *, err: bool = False) -> None:
+    """Print lines, each part in its style; on a terminal they are broken between words to fit."""
+    stream = sys.stderr if err else sys.stdout
+    width = look.columns(stream)
+    paint = look.in_color(stream)
     for line in lines:
-        click.echo(_coloured(terminal(line)), err=err)
+        parts = tuple(evolve(part, text=terminal(part.text)) for part in parts_of(line))
+        for shown in (parts,) if width is None else broken(parts, width):
+            if err and _drawn:
+                # What is drawn again and again is below.
+                _drawn[-1].print(live_text(shown), soft_wrap=True)
+                continue
+            text = "".join(_painted(part) if paint else part.text for part in shown)
+            # click would look at the terminal again, and take the colours out.
+            click.echo(text, err=err, color=True)
 
 
-def _coloured(line: str) -> str:
-    """An encoded line with its first word in colour, which click drops where there is no terminal."""
-    word = line.split(maxsplit=1)[0] if line.strip() else ""
-    return line.replace(word, click.style(word, fg=_STYLES[word]), 1) if word in _STYLES else line
+def _painted(part: Part) -> str:
+    """Encoded text in its style."""
+    return part.text if part.style is None else click.style(part.text, **_LOOKS[part.style])
 
 
 def print_note(text: str) -> None:
-    """Print a note to standard error."""
-    print_lines([f"note: {text}"], err=True)
+    """Print a note to standard error, unless only results and errors are asked for."""
+    if not look.quiet:
+        print_lines([note(text)], err=True)
 
 
 def print_progress(image: str, text: str) -> None:
@@ -74,8 +79,13 @@ def print_progress(image: str, text: str) -> None:
 
     It is one write: what is said of images that are built side by side does not mix.
     """
+    lines = [f"[{image}] {line.expandtabs()}" for line in text.split("\n")]
+    if _drawn or look.in_color(sys.stderr):
+        head = f"[{image}] "
+        print_lines([(Part(head, Style.NOTE), line.removeprefix(head)) for line in lines], err=True)
+        return
     # Not through click, which takes ten times as long for a line, and there can be millions.
-    sys.stderr.write("".join(terminal(f"[{image}] {line.expandtabs()}") + "\n" for line in text.split("\n")))
+    sys.stderr.write("".join(f"{terminal(line)}\n" for line in lines))
     sys.stderr.flush()
 
 
@@ -94,17 +104,16 @@ def print_error(error: PlannerError | ExecutorError, *, as_json: bool = False) -
 
 def _print_problem(problem: Problem) -> None:
     where = f"{problem.where}: " if str(problem.where) else ""
-    fix = "\n       ".join(terminal(line.expandtabs()) for line in problem.fix.split("\n"))
-    click.echo(f"{_error_word()}: {terminal(where + problem.found)}\n       {fix}", err=True)
+    fix = [f"       {line.expandtabs()}" for line in problem.fix.split("\n")]
+    print_lines([(_ERROR, f": {where}{problem.found}"), *fix], err=True)
 
 
 def print_usage(message: str, command: str) -> None:
     """Say what is wrong with a command line."""
-    click.echo(f"{_error_word()}: {terminal(message)}\nSee `{command} --help`.", err=True)
+    print_lines([(_ERROR, f": {message}"), f"See `{command} --help`."], err=True)
 
 
-def _error_word() -> str:
-    return click.style("error", fg="red", bold=True)
+_ERROR: Final = Part("error", Style.BAD)
 
 
 def print_json(data: Mapping[str, Any]) -> None:
@@ -138,40 +147,69 @@ def print_exact(text: str, *, anywhere: bool = False) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequence[str] = ()) -> None:
-    """Print a table, cut to a terminal's width and never where there is none.
+    """Print a table. Where it does not fit on a terminal, columns that are `spare` go, one after the other.
 
-    On a terminal that is too narrow, columns that are `spare` are left out, one after the other.
+    No word is cut: what still does not fit is broken as other lines are.
     """
-    from rich.table import Table  # noqa: PLC0415  # only tables need it
-    from rich.text import Text  # noqa: PLC0415  # see above
-
-    console = _console(width=None if sys.stdout.isatty() else _NO_TERMINAL_COLUMNS)
-    texts = [[Text(terminal(item)) for item in row] for row in rows]
+    # Encoded here, since what is shown is measured; encoding it again changes nothing.
+    texts = [[terminal(item) for item in row] for row in rows]
     widths = {
-        head: max(len(head), *(row[index].cell_len for row in texts)) + 2 for index, head in enumerate(heads)
+        head: max(cells(head), *(cells(row[index]) for row in texts)) for index, head in enumerate(heads)
     }
+    width = look.columns(sys.stdout)
     for head in spare:
-        if sum(widths.values()) - 2 <= console.width:
+        if width is None or sum(widths.values()) + _GAP * (len(widths) - 1) <= width:
             break
         del widths[head]
-    shown = Table(box=None, pad_edge=False)
-    for head in widths:
-        shown.add_column(head, no_wrap=True)
-    for row in texts:
-        shown.add_row(*(item for head, item in zip(heads, row, strict=True) if head in widths))
-    console.print(shown)
+
+    def line(items: Sequence[str], style: Style | None = None) -> Iterator[str | Part]:
+        shown = [(item, widths[head]) for head, item in zip(heads, items, strict=True) if head in widths]
+        for item, room in shown[:-1]:
+            yield from padded(Part(item, style), room + _GAP)
+        yield Part(shown[-1][0], style)
+
+    print_lines(
+        tuple(line(items, style)) for items, style in [(heads, Style.STRONG), *((row, None) for row in texts)]
+    )
 
 
-def live_console() -> Console:
-    """Where what goes on is redrawn: standard error. Whoever draws on it encodes what is drawn."""
-    return _console(stderr=True)
+_GAP: Final = 2
 
 
-def _console(*, width: int | None = None, stderr: bool = False) -> Console:
-    from rich.console import Console  # noqa: PLC0415  # see print_table
+@contextlib.contextmanager
+def live_console() -> Iterator[Console]:
+    """Where what goes on is redrawn: standard error. What is printed there meanwhile goes above.
 
-    # rich takes any number for a size, and Python no number of more than 4,300 digits.
-    environ = {
-        name: value for name, value in os.environ.items() if name not in _SIZES or len(value) <= _SIZE_DIGITS
-    }
-    return Console(width=width, stderr=stderr, _environ=environ)
+    Whoever draws on it takes `live_text` for what is drawn.
+    """
+    from rich.console import Console  # noqa: PLC0415  # only a terminal needs it
+
+    # Its size is that of `look`; rich takes any number for one.
+    environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    console = Console(
+        stderr=True,
+        width=look.columns(sys.stderr),
+        no_color=not look.in_color(sys.stderr),
+        highlight=False,
+        _environ=environ,
+    )
+    _drawn.append(console)
+    try:
+        yield console
+    finally:
+        _drawn.remove(console)
+
+
+_drawn: Final[list[Console]] = []
+
+
+def live_text(line: Line) -> Text:
+    """A line for `live_console`, encoded and in its styles."""
+    from rich.text import Text  # noqa: PLC0415  # as above
+
+    made = Text(no_wrap=True, overflow="crop")
+    for part in parts_of(line):
+        how = _LOOKS[part.style] if part.style else {}
+        words = [str(how["fg"])] if "fg" in how else []
+        made.append(terminal(part.text), " ".join(words + [name for name in ("bold", "dim") if name in how]))
+    return made

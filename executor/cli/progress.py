@@ -10,12 +10,12 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
-from typing import Final
 
-from executor.apply.outcome import Event, EventKind, OnEvent, Result
+from executor.apply.outcome import Event, EventKind, OnEvent
 from executor.cli.live import live_lines
-from executor.cli.output import live_console, print_note, print_progress
-from executor.cli.render.encode import terminal
+from executor.cli.look import look
+from executor.cli.output import print_note, print_progress
+from executor.cli.render.text import RESULTS
 from planner.image.plan import BuildPlan
 
 __all__ = ["progress", "waiting"]
@@ -52,7 +52,7 @@ def waiting(words: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _status(words: str) -> Iterator[None]:
-    if not sys.stderr.isatty():
+    if not look.is_live(sys.stderr):
         yield
         return
     over = threading.Event()
@@ -60,7 +60,8 @@ def _status(words: str) -> Iterator[None]:
     def show() -> None:
         if over.wait(_PATIENCE_SECONDS):
             return
-        with live_console().status(words):
+        with live_lines([words], "") as lines:
+            lines.going(words, "")
             over.wait()
 
     thread = threading.Thread(target=show, daemon=True)
@@ -75,44 +76,50 @@ def _status(words: str) -> Iterator[None]:
 @contextlib.contextmanager
 def progress(plan: BuildPlan) -> Iterator[OnEvent]:
     """Show what happens to the images of a plan, for as long as the context lasts."""
-    with _retries(), _live(plan) if sys.stderr.isatty() else contextlib.nullcontext(_plain) as on_event:
+    with _retries(), _shown(plan) as on_event:
         yield on_event
 
 
-# Nothing happened to these, and the result says so.
-_NOTHING_DONE: Final = (Result.REUSED, Result.PARENT)
+def _shown(plan: BuildPlan) -> contextlib.AbstractContextManager[OnEvent]:
+    if look.quiet:
+        return contextlib.nullcontext(lambda _: None)
+    return _live(plan) if look.is_live(sys.stderr) else contextlib.nullcontext(_plain)
 
 
 def _plain(event: Event) -> None:
-    if event.result in _NOTHING_DONE or (event.kind is EventKind.LINE and not event.text.strip()):
+    """A line for each thing that begins. How images ended is the result, which comes after."""
+    if event.kind is EventKind.LINE and not (look.verbose and event.text.strip()):
         return
-    print_progress(event.image, _words(event))
+    if event.kind is not EventKind.ENDED:
+        print_progress(event.image, _words(event))
 
 
 def _words(event: Event) -> str:
+    """What an event says: `building`, `[3/6] requirements`, `waiting for …`, a line of the engine."""
     match event.kind:
-        case EventKind.LINE:
+        case EventKind.LINE | EventKind.LAYER:
             return event.text
+        case EventKind.WAITING:
+            return f"waiting {event.text}"
+        case EventKind.BUILDING | EventKind.PUSHING:
+            return str(event.kind)
         case EventKind.ENDED:
-            return f"{event.result} {event.text}"
-        case EventKind.BUILDING | EventKind.PUSHING | EventKind.WAITING:
-            return f"{event.kind} {event.text}"
+            return str(event.result)
 
 
 @contextlib.contextmanager
 def _live(plan: BuildPlan) -> Iterator[OnEvent]:
-    with live_lines([image.name for image in plan.images], "waiting") as (shown, tasks):
+    with live_lines([image.name for image in plan.images], "waiting") as lines:
 
         def on_event(event: Event) -> None:
-            task = tasks[event.image]
             match event.kind:
                 case EventKind.ENDED:
-                    shown.update(task, description=str(event.result), completed=1)
-                case EventKind.LINE | EventKind.WAITING:
-                    shown.start_task(task)
-                    shown.update(task, description=terminal(event.text.expandtabs()))
-                case EventKind.BUILDING | EventKind.PUSHING:
-                    shown.start_task(task)
-                    shown.update(task, description=str(event.kind))
+                    assert event.result is not None  # noqa: S101  # what ended has a result
+                    lines.ended(event.image, _words(event), RESULTS[event.result])
+                case EventKind.LINE:
+                    if look.verbose:
+                        print_progress(event.image, event.text)
+                case _:
+                    lines.going(event.image, _words(event))
 
         yield on_event

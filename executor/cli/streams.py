@@ -1,12 +1,13 @@
 """Standard output and standard error as the command line writes to them.
 
 Owns what happens when they cannot be written: nothing, until the command is over. A full disk, a closed
-terminal or a reader that has gone stops no build and loses no outcome. Characters that a terminal does not
-have are written as escapes.
+terminal or a reader that has gone stops no build and loses no outcome. Characters that the encoding does not
+have are written as escapes, and our own symbols as ASCII.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import io
 import os
@@ -17,9 +18,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ["Output", "open_streams"]
+__all__ = ["SYMBOLS", "Output", "open_streams"]
 
 _STREAMS: Final = (0, 1, 2)
+# Symbols of our own words. Spinners have other ones where these are needed.
+_IN_ASCII: Final = {"→": "->", "↑": "^", "…": "...", "✓": "+", "✗": "x", "·": "-"}
+SYMBOLS: Final = "stowplan-symbols"
+"""The name of the handler of what an encoding does not have."""
 
 
 class Output(io.RawIOBase):
@@ -78,5 +83,15 @@ def _text(before: object, raw: Output) -> io.TextIOWrapper:
             before.flush()
     encoding = getattr(before, "encoding", None) or "utf-8"
     return io.TextIOWrapper(
-        io.BufferedWriter(raw), encoding, "backslashreplace", line_buffering=raw.isatty() or raw.fileno() == 2
+        io.BufferedWriter(raw), encoding, SYMBOLS, line_buffering=raw.isatty() or raw.fileno() == 2
     )
+
+
+def _replaced(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What is written instead of a character that an encoding does not have: the handler of a codec."""
+    if isinstance(error, UnicodeEncodeError) and (symbol := _IN_ASCII.get(error.object[error.start])):
+        return symbol, error.start + 1
+    return codecs.backslashreplace_errors(error)
+
+
+codecs.register_error(SYMBOLS, _replaced)

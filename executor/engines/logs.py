@@ -32,8 +32,9 @@ from planner.immutable import frozen
 from planner.mask import Mask
 from planner.render.dockerfile import instruction_at
 from planner.render.installers import NO_PYTHON
+from planner.requirements.names import SETTING_OF
 
-__all__ = ["NO_IMAGE", "UNTOLD", "Log", "build_failed"]
+__all__ = ["NO_IMAGE", "STEP", "UNTOLD", "Log", "Step", "build_failed", "steps_of"]
 
 UNTOLD: Final = "the builder ended without an image"
 NO_IMAGE: Final = "the builder says that it is done, and there is no image"
@@ -66,7 +67,7 @@ _BUILDKIT_ERROR: Final = re.compile(r"#(\d+) ERROR: (.*)")
 _BUILDKIT_LINE: Final = re.compile(rf"{re.escape(DOCKERFILE)}:(\d+)")
 _BUILDKIT_OUTPUT: Final = re.compile(r"#(\d+) \d+\.\d+ (.*)")
 # The classic builder's `Step 3/4 : RUN …`, Podman's `STEP 3/4: RUN …` (with `[2/3] ` before later stages).
-_STEP: Final = re.compile(r"(\[\d+/\d+\] )?(?:Step|STEP) (\d+)/\d+ ?: (.*)")
+STEP: Final = re.compile(r"(\[\d+/\d+\] )?(?:Step|STEP) (\d+)/\d+ ?: (.*)")
 # What the classic builder says of containers and layers of its own.
 _CLASSIC_NOTE: Final = re.compile(r" ---> .*")
 # The end of three builders' ways to say that a command failed, each of which repeats the command.
@@ -81,7 +82,7 @@ def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
     the log.
     """
     lines = list(log.lines)
-    steps = tuple(_steps(image))
+    steps = tuple(steps_of(image))
     step, instruction, output = _failed_step(steps, lines)
     line = step.line if step else None
     if reason == UNTOLD:
@@ -90,12 +91,13 @@ def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
         # Podman repeats the whole instruction, which says how it would be said.
         no_python = any(text.rstrip().endswith(NO_PYTHON) for text in output)
         reason = _no_python(image) if no_python else f"exit code {exit_code[1]}"
-    said = _said(image, line, instruction, reason)
-    shown = [text for text in output if text.strip() and not _CLASSIC_NOTE.fullmatch(text)][-_SHOWN_LINES:]
-    fix = "\n    ".join(["the last lines of its output:", *shown]) if shown else "it wrote nothing"
+    setting, said = _said(image, line, instruction, reason)
     where = Place(file=f"Dockerfile of {image.name}", line=line)
-    if step is not None and step.place is not None:
+    if setting:
+        where = Place((setting,), image.name)
+    elif step is not None and step.place is not None:
         where = step.place
+    fix = "\n".join(_cause(output)) or "it wrote nothing"
     # Only a parent and a frontend come from a registry: what a command says is about something else.
     later = instruction.startswith(("FROM ", "# syntax=")) and passes(reason)
     kind = Failure.REGISTRY_UNAVAILABLE if later else Failure.BUILD_FAILED
@@ -115,25 +117,43 @@ def _no_python(image: ImagePlan) -> str:
     return "the parent image has no python"
 
 
-def _said(image: ImagePlan, line: int | None, instruction: str, reason: str) -> str:
-    """What failed, in the words of the settings where one of them asked for it."""
+def _said(image: ImagePlan, line: int | None, instruction: str, reason: str) -> tuple[str, str]:
+    """The setting that asked for what failed, if one did, and what failed."""
     if not instruction:
-        return reason
+        return "", reason
     match instruction_at(image.built, line) if line else None:
         case InstallApt():
-            return f"apt_packages cannot be installed: {reason}"
+            return "apt_packages", f"cannot be installed: {reason}"
         case InstallRequirements() as item:
-            return f"{item.source} cannot be installed: {reason}"
+            return SETTING_OF.get(item.source, item.source), f"cannot be installed: {reason}"
         case InstallProject() as item:
-            return f"local_project_install_command `{_cut(item.command)}` failed: {reason}"
+            return "local_project_install_command", f"`{_cut(item.command)}` failed: {reason}"
         case SetUser() as item:
-            return f"the parent image does not have the user {item.user}: {reason}"
+            return "user", f"the parent image does not have the user {item.user}: {reason}"
         case _:
-            return f"`{_cut(instruction)}` failed: {reason}"
+            return "", f"`{_cut(instruction)}` failed: {reason}"
+
+
+# What apt, pip, uv and most programs begin the line with that says what is wrong.
+_CAUSE: Final = re.compile(
+    r"\s*(?:E: |\u00d7|(?:[\w.]+: )?(?:fatal|(?i:error)): |[\w.]+(?:Error|Exception): )"
+)
+
+
+def _cause(output: list[str]) -> list[str]:
+    """The last lines of what a command wrote, from the first of them on that says what is wrong."""
+    shown = [text for text in output if text.strip() and not _is_builders(text)][-_SHOWN_LINES:]
+    start = next((number for number, text in enumerate(shown) if _CAUSE.match(text)), 0)
+    return shown[start:]
+
+
+def _is_builders(text: str) -> bool:
+    """Whether a line is a builder's own, about a layer or about the exit code that is said already."""
+    return bool(_CLASSIC_NOTE.fullmatch(text) or (_ERROR.fullmatch(text) and _EXIT.search(text)))
 
 
 @frozen
-class _Step:
+class Step:
     """One instruction of a Dockerfile: its first line, counted from 1, its text, and where it was written."""
 
     line: int
@@ -141,16 +161,16 @@ class _Step:
     place: Place | None = None
 
 
-def _steps(image: ImagePlan) -> Iterator[_Step]:
+def steps_of(image: ImagePlan) -> Iterator[Step]:
     """The instructions of the Dockerfile that an image is built from."""
     item = image.spec.dockerfile
     if item is None:
-        yield from (_Step(line, text) for line, text in _instructions(whole_dockerfile(image)))
+        yield from (Step(line, text) for line, text in _instructions(whole_dockerfile(image)))
         return
     line = 1
     numbers: Iterable[int | None] = item.numbers or repeat(None)
     for text, number in zip(pinned_lines(image.spec), numbers, strict=False):
-        yield _Step(
+        yield Step(
             line,
             " ".join(text.split("\n")[0].split()),
             Place(file=item.file, line=number) if number else None,
@@ -158,7 +178,7 @@ def _steps(image: ImagePlan) -> Iterator[_Step]:
         line += text.count("\n") + 1
 
 
-def _failed_step(steps: tuple[_Step, ...], lines: list[str]) -> tuple[_Step | None, str, list[str]]:
+def _failed_step(steps: tuple[Step, ...], lines: list[str]) -> tuple[Step | None, str, list[str]]:
     """The instruction that failed and its text, as far as the log tells, and what it wrote."""
     for text in reversed(lines):
         if match := _BUILDKIT_LINE.fullmatch(text):
@@ -168,7 +188,7 @@ def _failed_step(steps: tuple[_Step, ...], lines: list[str]) -> tuple[_Step | No
             )
             return step, step.text if step else "", _buildkit_output(lines)
     for index in reversed(range(len(lines))):
-        if match := _STEP.fullmatch(lines[index]):
+        if match := STEP.fullmatch(lines[index]):
             # The numbers of several stages are told apart by their texts, where these differ.
             said = " ".join(match[3].split())
             named = [each for each in steps if each.text == said]

@@ -16,9 +16,9 @@ from attrs import evolve
 from executor.artifacts.store import ArtifactStore
 from executor.engines.exchange import empty_exchange
 from executor.errors import ExecutorError, Failure
+from executor.log_file import LogFile
 from executor.records.database import now
 from executor.run.code import Code
-from executor.run.logs import StepLog
 from executor.run.outcome import StepOutcome, StepStatus, StoredOutput
 from executor.run.places import BOOTSTRAP, Place
 from executor.run.results import Result, StepError, left_by, sha256_of
@@ -63,7 +63,7 @@ class Runner:
         """Run a step after those whose outputs it takes. What goes wrong with it is an outcome."""
         assert step.entrypoint is not None  # noqa: S101  # who schedules has looked
         notes: list[str] = []
-        log = StepLog(self.root, self.run, step.name, notes.append)
+        log = LogFile(self.root, step.name, notes.append, run=self.run)
         lock = threading.Lock()
 
         def on_output(line: str, _: Stream) -> None:

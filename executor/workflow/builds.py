@@ -11,17 +11,19 @@ from attrs import evolve
 from executor.apply.outcome import OnEvent, Outcome, Result
 from executor.apply.scheduler import apply
 from executor.config.project import Project
-from executor.errors import ExecutorError
+from executor.errors import BuildFailed, ExecutorError
 from executor.records.database import now
 from executor.records.store import Records
 from executor.workflow.locks import renew
 from executor.workflow.named import compared, take_build
 from executor.workflow.plans import Planned
 from executor.workflow.reports import MISSED, closest_to
+from executor.workflow.settings import settings_of
 from planner.build import Build, BuiltImage, build_id, included_code
 from planner.compare.actions import Action
 from planner.compare.changes import Change
 from planner.compare.nearest import Nearest
+from planner.errors import Problem
 from planner.image.plan import BuildPlan, Note
 from planner.immutable import frozen
 from planner.values import FrozenMapping
@@ -86,6 +88,7 @@ def make_build(
     outcomes = apply(
         planned.plan, planned.facts, root=project.root, engine=engine, jobs=jobs, on_event=on_event
     )
+    outcomes = tuple(_located(project, planned, item) for item in outcomes)
     seconds = round(time.monotonic() - started, 3)
     missed = {item.name for item in outcomes if item.action is Action.BUILD and item.code in MISSED}
     images = [image for image in planned.plan.images if image.name in missed]
@@ -100,6 +103,24 @@ def make_build(
         return evolve(made, build=records.note_build(build, again=again))
     except ExecutorError as error:
         return evolve(made, error=error)
+
+
+def _located(project: Project, planned: Planned, outcome: Outcome) -> Outcome:
+    """An outcome whose error names file and line of the setting that it is about."""
+    error, image = outcome.error, planned.plan.image(outcome.name)
+    if not isinstance(error, BuildFailed) or image is None or planned.pipeline is None:
+        return outcome
+    name = image.steps[0] if image.steps else planned.pipeline.name
+    _, said = settings_of(project, planned.pipeline, name)
+
+    def located(problem: Problem) -> Problem:
+        where = problem.where
+        if where.file != image.name or not where.path:
+            return problem
+        found = (each.where for each in said if each.where is not None and each.path[:1] == where.path)
+        return evolve(problem, where=next(found, where))
+
+    return evolve(outcome, error=BuildFailed(map(located, error.problems), error.failure))
 
 
 def build_from(plan: BuildPlan, outcomes: Sequence[Outcome], *, seconds: float) -> Build:

@@ -47,12 +47,13 @@ WRITE_IT: Final = "write it with `stowplan lock`"
 
 @frozen
 class Planned:
-    """A plan, the facts it was made from, the lock as it was, and how the pipeline was named."""
+    """A plan, the facts it was made from, the lock as it was, the pipeline, and how it was named."""
 
     plan: BuildPlan
     facts: Facts
     lock: Lock | None
     source: PipelineSource = PipelineSource()
+    pipeline: Pipeline | None = None
 
 
 def plan(
@@ -92,7 +93,11 @@ def plan(
     notes = tuple(evolve(note, where=project.located(note.where)) for note in made.notes)
     images = map(_built_anew, made.images) if prevent_reuse else made.images
     return Planned(
-        evolve(made, images=tuple(images), notes=(*given.notes, *notes)), facts, lock, given.source
+        evolve(made, images=tuple(images), notes=(*given.notes, *notes)),
+        facts,
+        lock,
+        given.source,
+        given.pipeline,
     )
 
 

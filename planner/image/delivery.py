@@ -62,11 +62,11 @@ class Delivery:
     def __str__(self) -> str:
         match self.kind:
             case Way.REPOSITORY:
-                return f"downloaded from {self.repository}, so that an edit builds nothing"
+                return f"downloaded from {self.repository}"
             case Way.ARTIFACT_STORE:
-                return "downloaded from the artifact store, so that an edit builds nothing"
+                return "downloaded from the artifact store"
             case Way.IMAGE:
-                return "copied into the image, which an edit builds anew"
+                return "copied into the image"
             case Way.NONE:
                 return "none but what the image has"
             case _:

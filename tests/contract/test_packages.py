@@ -108,7 +108,7 @@ def test_a_file_that_is_not_the_one_that_was_resolved_fails_the_build(
     index.tampered["beta-1.0-py3-none-any.whl"] = wheel("beta", "1.0", text="tampered")[1]
     with pytest.raises(BuildFailed) as failed:
         engine.build(job(image, tmp_path), quiet)
-    assert failed.value.problems[0].found.startswith("requirements cannot be installed: exit code")
+    assert failed.value.problems[0].found.startswith("cannot be installed: exit code")
     assert words in str(failed.value)
 
 
@@ -120,7 +120,7 @@ def test_a_path_without_a_python_is_named(
     with pytest.raises(BuildFailed) as failed:
         engine.build(job(planned(tmp_path, asked), tmp_path), quiet)
     assert failed.value.problems[0].found == (
-        "requirements cannot be installed: environment sets PATH to '/opt/bin:$PATH', and no python is "
+        "cannot be installed: environment sets PATH to '/opt/bin:$PATH', and no python is "
         "there; write {parent} in it to keep the PATH of the parent image"
     )
 

@@ -149,7 +149,7 @@ def test_the_value_of_a_variable_is_written_nowhere(training: Project, engine: s
         {"stowplan.toml": text + 'local_project_install_command = "echo said $TOKEN; env; exit 3"\n'}
     )
     said = [training.run(*argv) for argv in (
-        ["plan"], ["plan", "-o", "json"], ["plan", "-o", "markdown"], ["lock"], ["diff"], ["apply"],
+        ["plan"], ["plan", "-o", "json"], ["plan", "-o", "markdown"], ["lock"], ["diff"], ["apply", "-v"],
         ["apply", "-o", "json"], ["apply", "-o", "markdown"], ["show", "train"], ["show", "train", "-o", "json"], ["show", "train", "--dockerfile"],
         ["builds", "list", "-o", "json"], ["builds", "list", "--images", "-o", "json"], ["builds", "show"], ["builds", "show", "-o", "yaml"], ["builds", "show", "1"], ["builds", "show", "2", "-o", "json"],
     )]  # fmt: skip
@@ -263,7 +263,7 @@ def building(training: Project, seconds: int) -> tuple[subprocess.Popen[str], st
     training.write({"stowplan.toml": text + f'local_project_install_command = "{command}"\n'})
     training.ok("lock")
     process = subprocess.Popen(
-        training.command("apply"),
+        training.command("apply", "-v"),
         cwd=training.root,
         env=training.environment(),
         stderr=subprocess.PIPE,

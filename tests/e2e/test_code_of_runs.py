@@ -100,7 +100,7 @@ def clone(project: Project, engine: str, origin: Repo) -> Project:
 
 def built(ran: Ran) -> bool:
     """Whether an image was built."""
-    return any("] building " in line for line in ran.err.splitlines())
+    return any("] building" in line for line in ran.err.splitlines())
 
 
 def answer(ran: Ran, factor: int) -> bool:

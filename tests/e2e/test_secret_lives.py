@@ -135,7 +135,7 @@ def test_two_steps_have_a_secret_of_one_name_from_two_places(using: Project, tag
     assert missing.code == 1
     assert [f"variable {name} is not set" in missing.err for name in ("FIRST", "SECOND")] == [True, True]
     env = {"FIRST": "first-of-all", "SECOND": "second-to-none"}
-    failed = using.run("apply", "-o", "json", env=env)
+    failed = using.run("apply", "-v", "-o", "json", env=env)
     assert failed.code == 1
     assert "***" in failed.err
     for value in env.values():

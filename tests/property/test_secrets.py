@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from executor.cli.render.data import image_data, report_data
 from executor.cli.render.encode import json_text
+from executor.cli.render.line import text_of
 from executor.cli.render.markdown import image_markdown, report_markdown
 from executor.cli.render.text import image_lines, report_lines
 from executor.records.images import image_text
@@ -86,7 +87,7 @@ def _said(pipeline: Pipeline, facts: Facts) -> Iterator[str]:
     for decisions in (decide(plan, {}), decide(plan, {image.name: Presence() for image in plan.images})):
         report = Report(plan, decisions, since_lock=changes)
         yield repr(report)
-        yield from report_lines(report)
+        yield from map(text_of, report_lines(report))
         yield report_markdown(report)
         yield repr(report_data(report))
         for image in plan.images:

@@ -371,7 +371,7 @@ def _text(file: IO[bytes]) -> str:
 
 def _stage(said: str, code: int | None) -> str:
     """How far an apply came, by what it said."""
-    for word, stage in (("[p] built", "after the build"), ("[p] building", "while building")):
+    for word, stage in (("built  ", "after the build"), ("[p] building", "while building")):
         if word in said:
             return f"{stage}, exit {code}"
     return f"before the build, exit {code}"

@@ -12,6 +12,7 @@ import uv
 
 from executor import limits
 from executor.cli.render.doctor import doctor_lines
+from executor.cli.render.line import broken, parts_of, text_of
 from executor.doctor.check import Check, Look, State, look_at_all
 from executor.doctor.engines import settled
 from executor.doctor.machine import room
@@ -129,7 +130,7 @@ def test_a_machine_without_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_lines_say_what_mends() -> None:
     checks = [FINE, Check("b", "Beta", State.FAILED, "gone", "fetch it")]
-    assert list(doctor_lines(checks)) == [
+    assert list(map(text_of, doctor_lines(checks))) == [
         "✓ ok       A     fine",
         "✗ failed   Beta  gone",
         "           fix: fetch it",
@@ -140,9 +141,11 @@ def test_lines_say_what_mends() -> None:
 
 def test_lines_fit_a_terminal_and_no_word_is_cut() -> None:
     words = "a registry that asks for a login, and does not say what else it may want of anybody who asks it"
-    check = Check("b", "registry registry.example.com:5000", State.FAILED, words, words)
-    lines = list(doctor_lines([FINE, check], width=60))
-    assert max(map(len, lines)) <= 60
+    check = Check("b", "registry example.com", State.FAILED, words, words)
+    lines = [text_of(shown) for line in doctor_lines([FINE, check]) for shown in broken(parts_of(line), 80)]
+    assert max(map(len, lines)) <= 80
     assert " ".join(" ".join(lines).split()).count(words) == 2
-    assert "x" * 100 in "".join(doctor_lines([Check("c", "x" * 100, State.OK, "fine")], width=20))
-    assert next(doctor_lines([FINE], symbols=False)) == "ok         A  fine"
+    # What follows stands below the column that it belongs to.
+    (at,) = {line.index("a registry") for line in lines if "✗" in line}
+    assert lines[2][:at].isspace()
+    assert not lines[2][at].isspace()

@@ -14,6 +14,7 @@ from executor.engines.platforms import platform
 from executor.engines.protocol import HASH_LABEL
 from executor.engines.references import image_id, named, only_digest, parsed, references
 from executor.errors import BuildFailed, ExecutorError
+from planner.errors import Place
 from planner.mask import Mask
 from planner.render.installers import NO_PYTHON
 from planner.values import Digest, ImageRef
@@ -117,12 +118,9 @@ Error: building at STEP "RUN one &&     two": while running runtime: exit status
 def test_three_builders_say_which_command_failed(log: str, reason: str) -> None:
     error = build_failed(IMAGE, logged(log, A="hunter22"), reason)
     (problem,) = error.problems
-    assert problem.where.file == f"Dockerfile of {IMAGE.name}"
-    assert problem.where.line == 4
-    assert problem.found == "apt_packages cannot be installed: exit code 3"
-    first, *output = problem.fix.split("\n    ")
-    assert first == "the last lines of its output:"
-    assert output[:2] == ["first", "last ***"]
+    assert problem.where == Place(("apt_packages",), IMAGE.name)
+    assert problem.found == "cannot be installed: exit code 3"
+    assert problem.fix.split("\n")[:2] == ["first", "last ***"]
     assert "hunter22" not in repr(error)
 
 
@@ -136,7 +134,7 @@ def test_podman_repeats_what_a_command_would_say_and_that_is_not_said() -> None:
     ):
         log = logged(f"STEP 3/4: {text}\n{said}\n{repeated}\n")
         (problem,) = build_failed(IMAGE, log, "exit status 1").problems
-        assert problem.found == f"apt_packages cannot be installed: {found}"
+        assert problem.found == f"cannot be installed: {found}"
 
 
 def test_what_no_setting_asked_for_is_said_as_it_stands() -> None:
@@ -149,7 +147,8 @@ def test_a_command_is_named_by_its_setting() -> None:
     image = image_of({"local_project_install_command": "make it"})
     line = whole_dockerfile(image).splitlines().index("WORKDIR /app") + 2
     (problem,) = build_failed(image, logged(f"Dockerfile.stowplan:{line}\n"), "exit code: 2").problems
-    assert problem.found == "local_project_install_command `make it` failed: exit code 2"
+    assert problem.where == Place(("local_project_install_command",), image.name)
+    assert problem.found == "`make it` failed: exit code 2"
     assert image.hash.hex not in str(problem)
 
 
@@ -168,8 +167,25 @@ def test_a_builder_that_says_nothing() -> None:
 def test_only_the_last_lines_are_shown() -> None:
     text = CLASSIC + "".join(f"line {number}\n" for number in range(2000))
     (problem,) = build_failed(IMAGE, logged(text), "exit code 1").problems
-    assert problem.fix.count("\n") == 15
+    assert problem.fix.count("\n") == 14
     assert problem.fix.endswith("line 1999")
+
+
+@pytest.mark.parametrize(
+    ("before", "cause"),
+    [
+        (["Reading package lists..."], ["E: Unable to locate package nope"]),
+        (["Collecting"], ["ERROR: No matching distribution found", "hint"]),
+        (["Using Python 3.11"], ["  \u00d7 No solution found:", "  ╰─▶ Because there is no version of six"]),
+        (["Traceback", '  File "x.py"'], ["ValueError: no"]),
+        ([], ["make: *** [all] Error 1"]),
+        ([], ["one", "two errors found"]),
+    ],
+)
+def test_the_cause_begins_with_the_line_that_says_it(before: list[str], cause: list[str]) -> None:
+    text = "\n".join(["Step 4/4 : RUN x", *before, *cause])
+    (problem,) = build_failed(IMAGE, logged(text), "exit code 1").problems
+    assert problem.fix.split("\n") == cause
 
 
 def test_a_later_stage_of_podman_is_shown_without_a_line() -> None:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from collections.abc import Mapping
 
 import click
 import pytest
 
 from executor.apply.outcome import Event, EventKind, Result
-from executor.cli.output import live_console, print_error, print_note, print_table, print_usage
+from executor.cli.look import Loudness, look
+from executor.cli.output import (
+    live_console,
+    print_error,
+    print_lines,
+    print_note,
+    print_table,
+    print_usage,
+)
 from executor.cli.progress import progress
+from executor.cli.render.line import Line, Part, Style
 from executor.cli.render.markdown import outdated_markdown
+from executor.cli.streams import SYMBOLS
 from executor.errors import ExecutorError
 from executor.workflow.outdated import Newer, Outdated
 from planner import BuildPlan, Place, Problem
@@ -32,18 +44,26 @@ def test_a_reason_is_in_no_column_of_a_version() -> None:
     assert outdated_markdown(Outdated((), found.unknown)).splitlines() == rest[1:]
 
 
-def test_progress_says_one_thing_a_line(plan: BuildPlan, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress(plan) as on_event:
-        on_event(Event("training", EventKind.BUILDING, "localhost/x:1"))
-        on_event(Event("training", EventKind.LINE, "\x1b[2Ja\tb\rc"))
-        on_event(Event("training", EventKind.LINE, "  "))
-        on_event(Event("training", EventKind.ENDED, "no\n  [other] built\x07", Result.FAILED))
-    assert capsys.readouterr().err.splitlines() == [
-        "[training] building localhost/x:1",
-        "[training] \\x1b[2Ja   b\\rc",
-        "[training] failed no",
-        "[training]   [other] built\\x07",
-    ]
+def test_progress_says_one_thing_a_line(
+    plan: BuildPlan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: dict[Loudness, list[str]] = {}
+    for loudness in Loudness:
+        monkeypatch.setattr(look, "loudness", loudness)
+        with progress(plan) as on_event:
+            on_event(Event("training", EventKind.BUILDING, "localhost/x:1"))
+            on_event(Event("training", EventKind.LAYER, "[1/2] a\n[other] b\x07"))
+            on_event(Event("training", EventKind.LINE, "\x1b[2Ja\tb\rc"))
+            on_event(Event("training", EventKind.LINE, "  "))
+            # The result says so, and nothing is printed twice.
+            on_event(Event("training", EventKind.ENDED, "no", Result.FAILED))
+        said[loudness] = capsys.readouterr().err.splitlines()
+    usual = ["[training] building", "[training] [1/2] a", "[training] [other] b\\x07"]
+    assert said == {
+        Loudness.QUIET: [],
+        Loudness.USUAL: usual,
+        Loudness.VERBOSE: [*usual, "[training] \\x1b[2Ja   b\\rc"],
+    }
 
 
 def test_an_error_is_one_error_however_it_reads(capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +99,8 @@ def test_a_table_does_not_care_for_a_size_that_no_terminal_has(
     monkeypatch.setenv(name, "9" * 5000)
     print_table(["id"], [["1"]])
     assert capsys.readouterr().out.split() == ["id", "1"]
-    assert live_console().size.width > 0
+    with live_console() as console:
+        assert console.size.width > 0
 
 
 @pytest.mark.parametrize(
@@ -103,3 +124,92 @@ def test_a_narrow_terminal_shows_the_columns_that_matter_whole(
     head, row = (click.unstyle(line).rstrip() for line in capsys.readouterr().out.splitlines())
     assert head == heads
     assert row.startswith("g123456789  training")
+
+
+PARTS: tuple[Line, ...] = (
+    ("  ", Part("+ build", Style.TODO), "  training  steps load, report"),
+    "  a-word-that-no-narrow-terminal-has-room-for-at-all and more",
+    (Part("note:", Style.NOTE), " ünïcode ↑ → …"),
+)
+PLAIN = (
+    "  + build  training  steps load, report",
+    "  a-word-that-no-narrow-terminal-has-room-for-at-all and more",
+    "note: ünïcode ↑ → …",
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (80, PLAIN),
+        (
+            30,
+            (
+                "  + build  training  steps",
+                "           load, report",
+                "  a-word-that-no-narrow-terminal-has-room-for-at-all",
+                "    and more",
+                "note: ünïcode ↑ → …",
+            ),
+        ),
+    ],
+)
+def test_lines_are_broken_between_words_on_a_terminal_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int, shown: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "dumb")
+    print_lines(PARTS)
+    assert capsys.readouterr().out.splitlines() == list(PLAIN)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_lines(PARTS)
+    assert capsys.readouterr().out.splitlines() == list(shown)
+
+
+COLOURED = "  \x1b[33m+ build\x1b[0m  training  steps load, report"
+
+
+@pytest.mark.parametrize(
+    ("color", "is_terminal", "variables", "painted"),
+    [
+        ("auto", True, {}, True),
+        ("auto", False, {}, False),
+        ("auto", True, {"NO_COLOR": "1"}, False),
+        ("auto", True, {"NO_COLOR": ""}, True),
+        ("auto", True, {"TERM": "dumb"}, False),
+        ("auto", True, {"CLICOLOR": "0"}, False),
+        ("auto", False, {"FORCE_COLOR": "1"}, True),
+        ("auto", False, {"CLICOLOR_FORCE": "1"}, True),
+        ("auto", False, {"FORCE_COLOR": "0"}, False),
+        ("auto", True, {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ("auto", True, {"FORCE_COLOR": "1", "TERM": "dumb"}, True),
+        ("always", False, {"NO_COLOR": "1"}, True),
+        ("always", False, {"TERM": "dumb"}, True),
+        ("never", True, {"FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_what_decides_about_colour(
+    monkeypatch: pytest.MonkeyPatch,
+    color: str,
+    is_terminal: bool,
+    variables: Mapping[str, str],
+    painted: bool,
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm", "COLUMNS": "80", **variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(look, "color", color)
+    written = io.StringIO()
+    monkeypatch.setattr(written, "isatty", lambda: is_terminal)
+    monkeypatch.setattr(sys, "stdout", written)
+    print_lines(PARTS[:1])
+    assert written.getvalue() == (COLOURED if painted else PLAIN[0]) + "\n"
+
+
+def test_symbols_have_a_form_in_ascii() -> None:
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, "ascii", SYMBOLS)
+    stream.write("↑ a → b… é\n")
+    stream.flush()
+    assert written.getvalue() == b"^ a -> b... \\xe9\n"

@@ -32,6 +32,8 @@ _SAVED: Final = frozenset({"config", "stack", "build", "frozen", "prevent_reuse"
     "frozen",
     "build",
     "prevent-reuse",
+    "quiet",
+    "verbose",
 )
 def apply_command(
     source: str | None,

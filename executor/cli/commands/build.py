@@ -29,6 +29,8 @@ __all__ = ["COMMANDS"]
     "locked",
     "frozen",
     "prevent-reuse",
+    "quiet",
+    "verbose",
 )
 def build(
     source: str | None,

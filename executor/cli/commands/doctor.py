@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 
 import click
@@ -41,10 +39,7 @@ def doctor(project: Path | None, output: str) -> int:
         case _:
             from executor.cli.render.doctor import doctor_lines  # noqa: PLC0415  # as above
 
-            # Elsewhere than on a terminal a line is a line.
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            symbols = (sys.stdout.encoding or "").lower().startswith("utf")
-            print_lines(doctor_lines(checks, width=width, symbols=symbols))
+            print_lines(doctor_lines(checks))
     return 0 if fine else FAILED
 
 

@@ -55,7 +55,7 @@ __all__ = ["COMMANDS"]
     is_flag=True,
     help="Drop what the lock knows of pushed images: the registries are asked again.",
 )
-@options("project", "config", "all-stacks", "engine", "python", "output", "unpinned")
+@options("project", "config", "all-stacks", "engine", "python", "output", "unpinned", "quiet")
 def lock(
     source: str | None,
     check: bool,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.look import look
 from executor.cli.naming import asked_build
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown, print_note
@@ -43,6 +44,8 @@ __all__ = ["COMMANDS"]
     "detailed",
     "build",
     "prevent-reuse",
+    "quiet",
+    "verbose",
 )
 def plan_command(
     source: str | None,
@@ -107,7 +110,7 @@ def plan_command(
         case _:
             from executor.cli.render.text import report_lines  # noqa: PLC0415  # as above
 
-            print_lines(report_lines(made))
+            print_lines(report_lines(made, notes=not look.quiet, verbose=look.verbose))
     if out is not None:
         print_note(f"saved in {out}: `stowplan apply {out}` applies exactly this plan")
     return CHANGES if detailed_exitcode and (made.changes or made.acts) else 0

@@ -41,6 +41,8 @@ _BUILD_JOBS: Final = 2
     "frozen",
     "build",
     "prevent-reuse",
+    "quiet",
+    "verbose",
 )
 def run_command(
     source: str | None,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import asdict
 
-from executor.cli.render.encode import Markdown, cell, code, document, table, terminal
+from executor.cli.render.encode import Markdown, cell, code, document, table
+from executor.cli.render.line import Line, Part, Style, cells, padded
 from executor.doctor.check import Check, State
 
 __all__ = ["doctor_data", "doctor_lines", "doctor_markdown"]
@@ -20,34 +20,26 @@ _SYMBOLS: Final[Mapping[State, str]] = {
     State.FAILED: "✗",
     State.SKIPPED: "-",
 }
+_STYLES: Final[Mapping[State, Style]] = {
+    State.OK: Style.GOOD,
+    State.WARNING: Style.TODO,
+    State.FAILED: Style.BAD,
+    State.SKIPPED: Style.FAINT,
+}
 _WIDEST: Final = 24
 _INDENT: Final = 11
 
 
-def doctor_lines(checks: Sequence[Check], *, width: int | None = None, symbols: bool = True) -> Iterator[str]:
-    """A line for each thing, and below it what mends it; `width` is that of a terminal, in columns."""
-    subjects = min(max((len(check.subject) for check in checks), default=0), _WIDEST)
+def doctor_lines(checks: Sequence[Check]) -> Iterator[Line]:
+    """A line for each thing, and below it what mends it."""
+    subjects = min(max((cells(check.subject) for check in checks), default=0), _WIDEST)
     for check in checks:
-        head = f"{_SYMBOLS[check.state]} {check.state:<7}" if symbols else f"{check.state:<7}  "
-        yield from _wrapped(f"{head}  {check.subject:<{subjects}}  {check.found}", _INDENT, width)
+        head = padded(Part(f"{_SYMBOLS[check.state]} {check.state}", _STYLES[check.state]), _INDENT)
+        yield *head, *padded(check.subject, subjects), f"  {check.found}"
         if check.fix:
-            yield from _wrapped(f"{'':<{_INDENT}}fix: {check.fix}", _INDENT + 5, width)
+            yield f"{'':<{_INDENT}}fix: {check.fix}"
     yield ""
     yield _counts(checks)
-
-
-def _wrapped(line: str, indent: int, width: int | None) -> Iterator[str]:
-    """A line in parts that fit, none of which ends within a word."""
-    if width is None:
-        yield line
-    else:
-        yield from textwrap.wrap(
-            terminal(line),
-            width,
-            subsequent_indent=" " * indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
 
 
 def _counts(checks: Sequence[Check]) -> str:

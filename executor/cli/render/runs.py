@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from attrs import asdict
 
 from executor.cli.render.data import error_data
+from executor.cli.render.line import Line, Part, Style, cells, padded
 from executor.records.runs import RunRecord
 from executor.run.outcome import StepOutcome, StepStatus
 from executor.run.places import place_words
 from executor.workflow.runs import Ran
 
-__all__ = ["ran_data", "ran_lines", "record_data", "record_lines"]
+__all__ = ["ran_data", "ran_lines", "record_data", "record_lines", "status_part"]
 
 
-def ran_lines(ran: Ran) -> Iterator[str]:
+_STATUSES: Final[Mapping[StepStatus, Style]] = {
+    StepStatus.SUCCEEDED: Style.GOOD,
+    StepStatus.FAILED: Style.BAD,
+    StepStatus.INTERRUPTED: Style.BAD,
+    StepStatus.SKIPPED: Style.TODO,
+}
+
+
+def ran_lines(ran: Ran) -> Iterator[Line]:
     """What `stowplan run` says: a line for each step, then the counts."""
-    width = max(len(item.step) for item in ran.outcomes)
+    width = max(cells(item.step) for item in ran.outcomes)
     for item in ran.outcomes:
         time = "before" if item.kept else f"{item.seconds:.1f} s" if item.started else ""
-        yield f"{item.status:<11} {item.step:<{width}}  {time}".rstrip()
+        status = padded(status_part(item.status), 12)
+        yield *status, *(padded(item.step, width + 2) if time else (item.step,)), time
     record = ran.record
     where = place_words(record.engine)
     yield f"Run {record.id} {where}: {_counts(ran.outcomes)} in {record.seconds:.1f} s."
+
+
+def status_part(status: StepStatus) -> Part:
+    """How a step ended, in its style."""
+    return Part(status.value, _STATUSES[status])
 
 
 def _counts(outcomes: Sequence[StepOutcome]) -> str:
@@ -81,7 +96,7 @@ def record_data(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def record_lines(record: RunRecord) -> Iterator[str]:
+def record_lines(record: RunRecord) -> Iterator[Line]:
     """What `stowplan runs show` says."""
     facts = {
         "run": record.id,
@@ -98,7 +113,7 @@ def record_lines(record: RunRecord) -> Iterator[str]:
     yield from (f"{name:<9} {value}" for name, value in facts.items() if value)
     for item in record.steps:
         yield ""
-        yield f"{item.status} {item.step}  {item.seconds:.1f} s"
+        yield status_part(item.status), f" {item.step}  {item.seconds:.1f} s"
         if item.image:
             yield f"  image   {item.image}"
         yield from (

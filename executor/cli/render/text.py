@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from executor.apply.outcome import Outcome, Result
+from executor.cli.render.line import Line, Part, Style, cells, faint, note, padded
 from planner.compare.actions import Action, Decision
 from planner.compare.nearest import Nearest
 from planner.compare.report import LockState, Report
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from planner.compare.comparison import Comparison
 
 __all__ = [
+    "RESULTS",
     "code_words",
     "count",
     "image_facts",
@@ -39,27 +41,56 @@ __all__ = [
 ]
 
 
-def report_lines(report: Report) -> Iterator[str]:
-    """What `stowplan plan` says."""
+_SYMBOLS: Final[Mapping[Action, str]] = {
+    Action.BUILD: "+",
+    Action.PUSH: "↑",
+    Action.REUSE: "=",
+    Action.PARENT: "=",
+}
+_STYLES: Final[Mapping[Action, Style]] = {
+    Action.BUILD: Style.TODO,
+    Action.PUSH: Style.TODO,
+    Action.REUSE: Style.GOOD,
+    Action.PARENT: Style.GOOD,
+}
+# So far in stands what is said of an image.
+_BELOW: Final = " " * 11
+
+
+def report_lines(report: Report, *, notes: bool = True, verbose: bool = False) -> Iterator[Line]:
+    """What `stowplan plan` says: a block for each image, the reason first, and the counts last.
+
+    Notes can be left out; what is `verbose` has whole references.
+    """
     plan = report.plan
-    yield f"{plan.pipeline} on {plan.stack}: {count(len(plan.images), 'image')}"
-    width = max((len(image.name) for image in plan.images), default=0)
+    yield Part(f"{plan.pipeline} on {plan.stack}", Style.STRONG), f": {count(len(plan.images), 'image')}"
+    width = max((cells(image.name) for image in plan.images), default=0)
     for image in plan.images:
         yield ""
-        action = report.decisions[image.name].action
-        yield f"  {action:<7} {image.name:<{width}}  {image.hash.short}  {uses_text(image)}"
-        yield from (f"          {line}" for line in why(report, image.name))
+        name = padded(Part(image.name, Style.STRONG), width)
+        yield "  ", *_action(report.decisions[image.name]), *name, f"  {image.hash.short}  {uses_text(image)}"
+        yield from (f"{_BELOW}{line}" for line in why(report, image.name))
         if words := code_words(image):
-            yield f"          code: {words}"
+            yield f"{_BELOW}code: {words}"
+        if verbose:
+            yield f"{_BELOW}reference: {image.reference}"
     if report.gone:
         yield ""
         yield from (f"  {change.image}: {change.text}" for change in report.gone)
-    if plan.notes:
+    if notes and plan.notes:
         yield ""
-        yield from (f"note: {note}" for note in plan.notes)
+        yield from (note(str(each)) for each in plan.notes)
     yield ""
-    yield f"plan {plan.hash.short}; {lock_words(report.lock)}"
+    yield faint(f"plan {plan.hash.short}"), f"; {lock_words(report.lock)}"
     yield plan_counts(report)
+
+
+def _action(decision: Decision) -> tuple[Part, str]:
+    """What is done about an image, as a symbol and a word; red where `apply` will fail."""
+    symbol, style = _SYMBOLS[decision.action], _STYLES[decision.action]
+    if decision.blocked is not None:
+        symbol, style = "!", Style.BAD
+    return padded(Part(f"{symbol} {decision.action}", style), 9)
 
 
 def code_words(image: ImagePlan) -> str:
@@ -210,15 +241,35 @@ def _block(title: str, text: str) -> Iterator[str]:
     yield from (f"  {line.expandtabs()}" for line in text.removesuffix("\n").split("\n"))
 
 
-def outcome_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """What `stowplan apply` says: a line for each image, then the counts."""
-    width = max((len(item.name) for item in outcomes), default=0)
+RESULTS: Final[Mapping[Result, Style]] = {
+    Result.BUILT: Style.GOOD,
+    Result.PUSHED: Style.GOOD,
+    Result.REUSED: Style.GOOD,
+    Result.PARENT: Style.GOOD,
+    Result.FAILED: Style.BAD,
+    Result.INTERRUPTED: Style.BAD,
+}
+"""The style of each result."""
+
+
+def outcome_lines(outcomes: Sequence[Outcome], *, verbose: bool = False) -> Iterator[Line]:
+    """What `stowplan apply` says: a line for each image, then the counts. Verbose lines have references."""
+    width = max((cells(item.name) for item in outcomes), default=0)
     for item in outcomes:
         also = ", pushed" if item.pushed and item.result is Result.BUILT else ""
         doubt = "  not verified" if not item.verified else ""
-        word = f"{item.result}{also}"
-        yield f"{word:<13} {item.name:<{width}}  {item.reference}  {item.seconds:.1f} s{doubt}"
+        result = padded(Part(f"{item.result}{also}", RESULTS[item.result]), 15)
+        time = "" if item.result in (Result.REUSED, Result.PARENT) else f"  {item.seconds:.1f} s"
+        where = item.reference if verbose else _repository(item)
+        yield *result, *padded(item.name, width), f"  {item.hash.short}{time}  {where}{doubt}"
     yield result_counts(outcomes)
+
+
+def _repository(outcome: Outcome) -> str:
+    """Where an image is: with its hash, a tag is known. A parent has one of its own."""
+    if outcome.result is Result.PARENT:
+        return outcome.reference.partition("@")[0]
+    return outcome.reference.rpartition(":")[0]
 
 
 def result_counts(outcomes: Iterable[Outcome]) -> str:
