@@ -12,15 +12,23 @@ from typing import Any
 
 import click
 
+from executor.cli.command import Examples, write_examples
+
 __all__ = ["Group"]
 
 
 class Group(click.Group):
     """Commands by their whole names, each with the module whose COMMANDS has it."""
 
-    def __init__(self, homes: Mapping[str, str], **settings: Any) -> None:
+    def __init__(self, homes: Mapping[str, str], *, examples: Examples = (), **settings: Any) -> None:
         super().__init__(**settings)
         self._homes = homes
+        self.examples = tuple(examples)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples below the commands."""
+        write_examples(self.examples, formatter)
+        super().format_epilog(ctx, formatter)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of the commands, in the order they were given."""

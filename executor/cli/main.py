@@ -155,8 +155,14 @@ class _Version:
             "impact",
             *("builds", "runs"),
             *("integrations", "stack"),
+            "man",
         )
     },
+    examples=(
+        ("stowplan init", "Make a project of this directory."),
+        ("stowplan plan", "Say what would be built, and why."),
+        ("stowplan apply", "Build it."),
+    ),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option(

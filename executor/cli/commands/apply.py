@@ -8,6 +8,7 @@ from typing import Final
 import click
 from click.core import ParameterSource
 
+from executor.cli.command import Command
 from executor.cli.making import made, picked, show_made
 from executor.cli.options import engine_chooser, loaded_project, options
 from executor.engines.names import possible_builders
@@ -18,7 +19,15 @@ __all__ = ["COMMANDS"]
 _SAVED: Final = frozenset({"config", "stack", "build", "frozen", "prevent_reuse"})
 
 
-@click.command("apply")
+@click.command(
+    "apply",
+    cls=Command,
+    examples=(
+        ("stowplan apply", "Build what is not there yet."),
+        ("stowplan apply --stack prod --locked", "Push what was reviewed, and nothing else."),
+        ("stowplan apply plan.json", "Apply a saved plan."),
+    ),
+)
 @click.argument("source", required=False, metavar="[SOURCE|FILE]")
 @options(
     "project",

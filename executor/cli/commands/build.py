@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.making import made, picked, show_made
 from executor.cli.options import engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_yaml
@@ -16,7 +17,13 @@ from executor.workflow.build_files import is_build_file, write_build
 __all__ = ["COMMANDS"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        ("stowplan build", "Build, and print the id of the build."),
+        ("stowplan build -o build.json", "Export it for another machine."),
+    ),
+)
 @click.argument("source", required=False)
 @options(
     "project",

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from attrs import asdict
 
+from executor.cli.command import Command
 from executor.cli.group import Group
 from executor.cli.options import options, project_root
 from executor.cli.output import print_json, print_lines, print_markdown, print_table, print_yaml
@@ -31,7 +32,11 @@ def builds() -> None:
     """What was built of this project."""
 
 
-@click.command("list")
+@click.command(
+    "list",
+    cls=Command,
+    examples=(("stowplan builds list --since 7d", "The builds of the last week."),),
+)
 @click.option(
     "--pipeline",
     metavar="NAME",
@@ -158,7 +163,11 @@ def _show_table(
         print_lines(["nothing was built yet" if everything else "nothing matches"])
 
 
-@click.command("show")
+@click.command(
+    "show",
+    cls=Command,
+    examples=(("stowplan builds show", "The newest build."),),
+)
 @click.argument("build", required=False)
 @options("project", "output-data")
 def builds_show(build: str | None, project: Path | None, output: str) -> None:
@@ -240,7 +249,11 @@ def _word(value: object) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-@click.command("export")
+@click.command(
+    "export",
+    cls=Command,
+    examples=(("stowplan builds export 1f2e3d build.json", "Name a build in other clones."),),
+)
 @click.argument("build")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @options("project")

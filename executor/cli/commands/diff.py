@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, options, project_root
 from executor.cli.output import print_json, print_lines, print_markdown, print_note
 from executor.cli.progress import waiting
@@ -20,7 +21,15 @@ from planner.compare.comparison import Comparison
 __all__ = ["COMMANDS", "show_comparisons"]
 
 
-@click.command("diff")
+@click.command(
+    "diff",
+    cls=Command,
+    examples=(
+        ("stowplan diff", "What has changed since the lock."),
+        ("stowplan diff main", "What this branch changes."),
+        ("stowplan diff v1.0 v1.1 -o markdown", "Two releases, as a table."),
+    ),
+)
 @click.argument("before", default="lock", metavar="[A]")
 @click.argument("after", default="now", metavar="[B]")
 @options("project", "pipeline", "config", "all-stacks", "engine", "python", "output", "offline", "detailed")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.options import FAILED, engine_chooser, options, project_root
 from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
@@ -14,7 +15,13 @@ from executor.workflow.doctor import examined, works
 __all__ = ["COMMANDS"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        ("stowplan doctor", "What does not work here, and what mends it."),
+        ("stowplan doctor -o markdown", "The same as a table, for an issue."),
+    ),
+)
 @options("project", "python", "output")
 def doctor(project: Path | None, output: str) -> int:
     """Look at engines, builders, registries, logins, git, uv, disks, the project and its lock.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_exact
 from executor.cli.progress import waiting
@@ -16,7 +17,13 @@ from executor.workflow.plans import image_spec
 __all__ = ["COMMANDS"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        ("stowplan export training", "A requirements file with hashes."),
+        ("stowplan export training --format pylock", "A pylock.toml."),
+    ),
+)
 @click.argument("image")
 @click.option(
     "--format",

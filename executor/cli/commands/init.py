@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.options import options
 from executor.cli.output import print_exact, print_lines, print_note
 from executor.cli.progress import waiting
@@ -21,7 +22,13 @@ from executor.workflow.scaffold import Scaffold, scaffold
 __all__ = ["COMMANDS"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        ("stowplan init", "Write a stowplan.toml for this directory."),
+        ("stowplan init --dry-run", "Look at it first."),
+    ),
+)
 @options("new-project")
 @click.option("--pyproject", is_flag=True, help="Add to pyproject.toml, in place of a stowplan.toml.")
 @click.option("--dry-run", is_flag=True, help="Print the project file, and write nothing.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.group import Group
 from executor.cli.options import options, project_root
 from executor.cli.output import print_json, print_lines, print_markdown, print_table
@@ -23,7 +24,11 @@ def integrations() -> None:
     """What can stand in required_integrations, and what it installs."""
 
 
-@click.command("list")
+@click.command(
+    "list",
+    cls=Command,
+    examples=(("stowplan integrations list", "All integrations that can be required."),),
+)
 @options("project", "output")
 def integrations_list(project: Path | None, output: str) -> None:
     """List the known integrations, and those of the project."""
@@ -48,7 +53,11 @@ def integrations_list(project: Path | None, output: str) -> None:
             print_table(heads, rows)
 
 
-@click.command("show")
+@click.command(
+    "show",
+    cls=Command,
+    examples=(("stowplan integrations show sklearn", "What one of them installs."),),
+)
 @click.argument("name")
 @options("project", "output")
 def integrations_show(name: str, project: Path | None, output: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.options import FAILED, LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_note
 from executor.cli.progress import waiting
@@ -29,7 +30,14 @@ from planner.values import ImageRef
 __all__ = ["COMMANDS"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        ("stowplan lock", "Write the lock, or bring it up to date."),
+        ("stowplan lock --check", "Fail if it is stale, as a CI job does."),
+        ("stowplan lock --upgrade-package numpy", "Move one package."),
+    ),
+)
 @click.argument("source", required=False)
 @click.option("--check", is_flag=True, help="Write nothing, and fail if the lock is stale. Needs no network.")
 @click.option("--upgrade", is_flag=True, help="Look up everything that the lock pins anew.")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.options import CHANGES, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
@@ -16,7 +17,14 @@ from executor.workflow.plans import required_lock
 __all__ = ["COMMANDS"]
 
 
-@click.command("outdated")
+@click.command(
+    "outdated",
+    cls=Command,
+    examples=(
+        ("stowplan outdated", "What is newer than what the lock pins."),
+        ("stowplan outdated --exit-code", "Exit with 2 if anything is."),
+    ),
+)
 @click.option("--exit-code", is_flag=True, help="Exit with 2 if something newer is there.")
 @options("project", "output")
 def outdated_command(exit_code: bool, project: Path | None, output: str) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.look import look
 from executor.cli.naming import asked_build
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
@@ -22,7 +23,15 @@ from executor.workflow.reports import named_report, report
 __all__ = ["COMMANDS"]
 
 
-@click.command("plan")
+@click.command(
+    "plan",
+    cls=Command,
+    examples=(
+        ("stowplan plan", "What would be built, and why."),
+        ("stowplan plan training --stack prod", "For one pipeline on one stack."),
+        ("stowplan plan --html plan.html", "As a page for a browser."),
+    ),
+)
 @click.argument("source", required=False)
 @click.option(
     "--out",

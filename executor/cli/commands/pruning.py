@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.options import engine_chooser, options, project_root
 from executor.cli.output import print_error, print_json, print_lines, print_markdown
 from executor.cli.render.pruning import pruned_data, pruned_lines, pruned_markdown
@@ -24,7 +25,11 @@ from planner.build import Build
 __all__ = ["COMMANDS"]
 
 
-@click.command("delete")
+@click.command(
+    "delete",
+    cls=Command,
+    examples=(("stowplan builds delete 1f2e3d --image", "Forget a build, and remove its images."),),
+)
 @click.argument("build", nargs=-1, required=True)
 @click.option(
     "--image", "with_image", is_flag=True, help="Remove the images from their engine, or that of --engine."
@@ -60,7 +65,14 @@ def _named(records: Records, name: str) -> Build | Record:
     return next(iter(records.find(name)), None) or named_build(records, name)
 
 
-@click.command("prune")
+@click.command(
+    "prune",
+    cls=Command,
+    examples=(
+        ("stowplan builds prune --dry-run", "What would be removed."),
+        ("stowplan builds prune --keep 2w --yes", "Remove it, without a question."),
+    ),
+)
 @click.option(
     "--keep",
     "before",

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from executor.ahead import ask_ahead, load_ahead
+from executor.cli.command import Command
 from executor.cli.making import made, picked, show_made
 from executor.cli.options import engine_chooser, loaded_project, options
 from executor.cli.output import print_error, print_json, print_lines, print_note
@@ -23,7 +24,15 @@ _INTERRUPTED: Final = 130
 _BUILD_JOBS: Final = 2
 
 
-@click.command("run")
+@click.command(
+    "run",
+    cls=Command,
+    examples=(
+        ("stowplan run", "Run the only pipeline in containers."),
+        ("stowplan run --rerun-failed", "Carry on where the newest run failed."),
+        ("stowplan run --local", "Run it without containers."),
+    ),
+)
 @click.argument("source", required=False)
 @click.option("--local", is_flag=True, help="Run the steps in the active environment, in no containers.")
 @click.option(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.group import Group
 from executor.cli.options import options, project_root
 from executor.cli.output import print_json, print_lines, print_markdown, print_table
@@ -21,7 +22,11 @@ def runs() -> None:
     """What ran of this project."""
 
 
-@click.command("list")
+@click.command(
+    "list",
+    cls=Command,
+    examples=(("stowplan runs list --limit 5", "The five newest runs."),),
+)
 @click.option("--pipeline", metavar="NAME", help="Only the runs of this pipeline.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many, newest first.")
 @options("project", "output")
@@ -49,7 +54,11 @@ def runs_list(pipeline: str | None, limit: int | None, project: Path | None, out
         print_lines(["nothing ran yet"])
 
 
-@click.command("show")
+@click.command(
+    "show",
+    cls=Command,
+    examples=(("stowplan runs show", "The newest run, with its outputs and logs."),),
+)
 @click.argument("run", required=False)
 @options("project", "output")
 def runs_show(run: str | None, project: Path | None, output: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_exact, print_json, print_lines, print_markdown
 from executor.cli.pages import save_page
@@ -24,7 +25,13 @@ from planner.render.dockerfile import dockerfile
 __all__ = ["COMMANDS"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(
+        ("stowplan show training --dockerfile", "The Dockerfile of an image."),
+        ("stowplan show train --settings", "Each setting, and where it comes from."),
+    ),
+)
 @click.argument("image")
 @click.option("--dockerfile", "part", flag_value="dockerfile", help="Print the Dockerfile and nothing else.")
 @click.option(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.group import Group
 from executor.cli.options import loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown, print_table
@@ -21,7 +22,11 @@ def stack() -> None:
     """Where images go, and what runs pipelines: the stacks of the project."""
 
 
-@click.command("list")
+@click.command(
+    "list",
+    cls=Command,
+    examples=(("stowplan stack list", "All stacks, and which is active."),),
+)
 @options("project", "output")
 def stack_list(project: Path | None, output: str) -> None:
     """List the stacks. The active one is that of commands without --stack."""
@@ -43,7 +48,11 @@ def stack_list(project: Path | None, output: str) -> None:
     print_table(heads, rows)
 
 
-@click.command("show")
+@click.command(
+    "show",
+    cls=Command,
+    examples=(("stowplan stack show prod", "The components of a stack."),),
+)
 @click.argument("name", required=False)
 @options("project", "output")
 def stack_show(name: str | None, project: Path | None, output: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
 from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
@@ -18,7 +19,10 @@ from planner.requirements.why import Chain, chains
 __all__ = ["COMMANDS"]
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=(("stowplan why training numpy", "Who wants numpy."),),
+)
 @click.argument("image")
 @click.argument("package")
 @options("project", "pipeline", "config", "stack", "engine", "output", "offline")
