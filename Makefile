@@ -63,6 +63,10 @@ format: $(STAMP) ## Format the code and repair what can be repaired by itself
 golden: $(STAMP) ## Write the golden files anew; review and commit what changes
 	$(VENV)/bin/python -m pytest tests/unit/test_fixtures.py tests/unit/test_dockerfile_fixtures.py tests/unit/test_run_configuration_fixtures.py --update-golden $(ARGS)
 
+.PHONY: still
+still: $(STAMP) ## Draw the terminal of README.md anew, from what the commands print
+	$(VENV)/bin/python -m pytest tests/e2e/test_docs.py -k still --update-golden $(ARGS)
+
 .PHONY: engines-up
 engines-up: ## Bring up the engines and registries that the tests use (as root)
 	@scripts/engines.sh up

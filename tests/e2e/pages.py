@@ -48,7 +48,7 @@ from attrs import define, field, frozen
 from executor.records.store import Records
 from planner.build import BUILD_ID
 
-__all__ = ["Block", "Page", "Reader", "commands", "matches", "same_keys", "shape"]
+__all__ = ["Block", "Page", "Reader", "commands", "masked", "matches", "same_keys", "shape"]
 
 _FENCE: Final = re.compile(r"^(?P<indent> *)(?P<fence>`{3,})(?P<language>[\w-]*)$")
 _COMMENT: Final = re.compile(r"^ *<!-- *(?P<kind>needs|project|file|output)(?:: *(?P<value>.*?))? *-->$")
@@ -281,9 +281,7 @@ class Reader:
         """Output as a page has it: with its own names for those of this machine, hashes and times hidden."""
         for old, new in self.replaced.items():
             output = output.replace(new, old)
-        for pattern, shown in _MASKS:
-            output = re.sub(pattern, shown, output)
-        return "\n".join(line.rstrip() for line in output.strip("\n").splitlines())
+        return masked(output)
 
     def _python(self, block: Block) -> None:
         # The line numbers of errors are those of the page.
@@ -338,6 +336,13 @@ def _built(project: Path) -> Iterator[tuple[str, str]]:
     for record in Records(project).all():
         if record.status == "built" and shutil.which(record.engine):
             yield record.engine, record.reference
+
+
+def masked(output: str) -> str:
+    """Output with its hashes, times and ids hidden."""
+    for pattern, shown in _MASKS:
+        output = re.sub(pattern, shown, output)
+    return "\n".join(line.rstrip() for line in output.strip("\n").splitlines())
 
 
 def matches(expected: str, found: str) -> bool:

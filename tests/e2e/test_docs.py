@@ -23,7 +23,8 @@ from executor.observe.python import host_platform
 from planner.settings.build_options import BuildConfig, BuildOptions
 from planner.settings.docker import DockerSettings
 from tests.contract.conftest import variable
-from tests.e2e.pages import Block, Page, Reader, matches, same_keys, shape
+from tests.e2e.pages import Block, Page, Reader, masked, matches, same_keys, shape
+from tests.e2e.still import said, still
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -39,6 +40,31 @@ NEEDS = {
 REGISTRY = "localhost:5000"
 PLATFORM = "linux/amd64"
 HOST = "models.example.com"
+STILL = ROOT / "docs/terminal.svg"
+SHOP = """\
+from stowplan import DockerSettings, pipeline, step
+
+
+@step
+def load() -> list[int]:
+    return [120, 130, 125]
+
+
+@step(settings={"docker": DockerSettings(requirements=["humanize==4.12.2"])})
+def train(orders: list[int]) -> float:
+    return sum(orders) / len(orders)
+
+
+@step
+def report(size: float) -> None:
+    print(f"the next order: about {size:.0f}")
+
+
+@pipeline(settings={"docker": DockerSettings(parent_image="python:3.11-slim")})
+def forecast() -> None:
+    report(train(load()))
+"""
+SHOWN = ("stowplan init", "stowplan plan", "stowplan apply")
 
 
 def names(path: Path) -> str:
@@ -64,6 +90,31 @@ def test_the_examples_run(path: Path, tmp_path: Path, update_golden: bool) -> No
         path.write_text(page.with_blocks(right), encoding="utf-8")
     elif right:
         pytest.fail(_difference(page, right), pytrace=False)
+
+
+def test_the_still_is_what_the_commands_print(tmp_path: Path, update_golden: bool) -> None:
+    variable(NEEDS["docker"])
+    printed = []
+    with Reader.at(tmp_path, {}) as reader:
+        # A line that no other project has: nobody else has these images.
+        (reader.project / "shop.py").write_text(f"{SHOP}# {uuid.uuid4().hex}\n", encoding="utf-8")
+        reader.type("unset NO_COLOR; export FORCE_COLOR=1")
+        for command in SHOWN:
+            code, output = reader.type(f"{command} 2>/dev/null")
+            assert code == 0, f"$ {command}\nfails with {code}:\n{output}"
+            printed.append(f"\x1b[1m$ {command}\x1b[0m\n{output}")
+    drawn = still("\n".join(printed))
+    if update_golden:
+        STILL.write_text(drawn, encoding="utf-8")
+    assert masked(said(STILL.read_text(encoding="utf-8"))) == masked(said(drawn))
+
+
+def test_a_still_has_the_text_that_was_printed() -> None:
+    text = "$ a <b> {c} & 100% \u2192\n\n  d"
+    drawn = still(text.replace("<b>", "\x1b[32m<b>\x1b[0m") + "\n")
+    assert said(drawn) == text
+    assert ">&lt;b&gt;</text>" in drawn
+    assert "http" not in drawn.replace("http://www.w3.org/2000/svg", "")
 
 
 def _difference(page: Page, right: dict[int, str]) -> str:
