@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import ClassVar, Final
 
-from planner.errors import Place, PlannerError, Problem
+from planner.errors import Place, PlannerError, Problem, StowplanError
 from planner.immutable import frozen
 
 __all__ = [
@@ -102,8 +102,8 @@ def exit_code(failures: Iterable[Failure]) -> int:
     return codes.pop() if len(codes) == 1 else int(bool(codes))
 
 
-class ExecutorError(Exception):
-    """The base of all errors of the executor. `problems` holds all that went wrong.
+class ExecutorError(StowplanError):
+    """The base of all errors of the executor: the world did not do as asked.
 
     `failure` is its kind, by default that of its class.
     """
@@ -111,9 +111,8 @@ class ExecutorError(Exception):
     kind: ClassVar[Failure] = Failure.FAILED
 
     def __init__(self, problems: Iterable[Problem], failure: Failure | None = None) -> None:
-        self.problems: tuple[Problem, ...] = tuple(problems)
         self.failure = failure or self.kind
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(problems)
 
     @property
     def exit_code(self) -> int:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from planner.compare.report import Report
     from planner.components import Component
     from planner.entrypoint import Command, Function, Output
-    from planner.errors import Place, PlannerError, Problem
+    from planner.errors import Place, PlannerError, Problem, StowplanError
     from planner.facts.answers import HiddenValue, ImageId, ImagePython, Pin, Printed
     from planner.facts.facts import Facts
     from planner.facts.needs import (
@@ -78,7 +78,7 @@ _NAMES: Final = {
     "planner.compare.report": "Report",
     "planner.components": "Component",
     "planner.entrypoint": "Command Function Output",
-    "planner.errors": "Place PlannerError Problem",
+    "planner.errors": "Place PlannerError Problem StowplanError",
     "planner.facts.answers": "HiddenValue ImageId ImagePython Pin Printed",
     "planner.facts.facts": "Facts",
     "planner.facts.needs": (
@@ -113,8 +113,8 @@ __all__ = [
     "NamedSpec", "Need", "Note", "Output", "Pin", "Pins", "Pipeline", "Place", "PlanSpec", "PlannerError",
     "Presence", "Printed", "Problem", "ProgramOutput", "ProjectFiles", "Pushed", "PythonOf",
     "PythonPackageInstaller", "PythonVersion", "Report", "RequirementsFile", "Resolution", "Resolve",
-    "Secret", "Stack", "Step", "Tree", "Variable", "context_files", "decide", "diff", "dockerfile",
-    "dumps", "loads", "make_plan", "make_spec", "needs", "rebuilt_layers",
+    "Secret", "Stack", "Step", "StowplanError", "Tree", "Variable", "context_files", "decide", "diff",
+    "dockerfile", "dumps", "loads", "make_plan", "make_spec", "needs", "rebuilt_layers",
 ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Errors of the planner: each says where, what was found, and what to do.
 
-Owns `Place`, `Problem` and the one base class `PlannerError`, which carries every problem of an
+Owns `Place`, `Problem` and the one base class `StowplanError`, which carries every problem of an
 input at once. Refuses to print, to log, or to hold the value of a secret.
 """
 
@@ -15,7 +15,16 @@ from attrs import evolve, field
 from planner.immutable import frozen
 from planner.logins import without_logins
 
-__all__ = ["KnownNames", "Place", "PlannerError", "Problem", "did_you_mean", "first_few", "line_of"]
+__all__ = [
+    "KnownNames",
+    "Place",
+    "PlannerError",
+    "Problem",
+    "StowplanError",
+    "did_you_mean",
+    "first_few",
+    "line_of",
+]
 
 _COMPARED: Final = 100
 _LONGEST: Final = 200
@@ -86,12 +95,16 @@ class Problem:
         return f"{where}: {self.found}: {self.fix}" if where else f"{self.found}: {self.fix}"
 
 
-class PlannerError(ValueError):
-    """The input cannot be planned. `problems` holds all that is wrong with it, not just the first."""
+class StowplanError(Exception):
+    """The base of all errors of stowplan. `problems` holds all that is wrong, not just the first."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PlannerError(StowplanError, ValueError):
+    """The input cannot be planned."""
 
 
 def line_of(lines: Mapping[tuple[str | int, ...], int], path: Sequence[str | int]) -> int | None:

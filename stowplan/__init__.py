@@ -1,13 +1,13 @@
-"""stowplan as a library: what pipelines are written with, and the names of the planner and the executor.
+"""stowplan for programs: `load` gives a project, whose methods are the commands.
 
->>> from stowplan import Pipeline, Stack, make_plan, observe
->>> pipeline = Pipeline(name="report", steps=["write"], settings={"docker": {
-...     "parent_image": "python@sha256:" + "0" * 64, "requirements": ["six==1.16.0"],
-...     "allow_including_files_in_images": False}})
->>> facts = observe(pipeline, Stack())
->>> plan = make_plan(pipeline, Stack(), facts)
->>> plan.images[0].builds
-True
+    project = stowplan.load(".")
+    plan = project.plan("training", stack="prod")
+    for image in plan.images:
+        print(image.action, image.name, image.reason)
+    plan.apply(engine="podman").check()
+
+`DockerSettings`, `pipeline` and `step` are what pipelines are written with. The other names are those of the
+planner, which is pure, and of the executor, for programs that observe, plan and apply for themselves.
 
 `import stowplan` loads nothing: each name is loaded when it is first used.
 """
@@ -23,37 +23,52 @@ if TYPE_CHECKING:
     from executor.apply.outcome import Event, Outcome, Result
     from executor.apply.scheduler import apply
     from executor.bootstrap.decorators import pipeline, step
-    from executor.config.project import Project, load_project
     from executor.errors import ExecutorError
+    from executor.library.project import Project, load, load_project
+    from executor.library.results import Applied, LockResult, Plan, PlannedImage, RunResult
     from executor.observe.facts import observe
     from executor.records.store import Record, Records
+    from executor.run.outcome import StepEvent, StepOutcome
+    from executor.workflow.locks import Comparison
     from planner import *  # noqa: F403  # the door to all of its public names
+    from planner.build import Build, BuiltImage
 
-_HOMES: Final = {
-    "Event": "executor.apply.outcome",
-    "ExecutorError": "executor.errors",
-    "Outcome": "executor.apply.outcome",
-    "Project": "executor.config.project",
-    "Record": "executor.records.store",
-    "Records": "executor.records.store",
-    "Result": "executor.apply.outcome",
-    "apply": "executor.apply.scheduler",
-    "load_project": "executor.config.project",
-    "observe": "executor.observe.facts",
-    "pipeline": "executor.bootstrap.decorators",
-    "step": "executor.bootstrap.decorators",
+_NAMES: Final = {
+    "executor.apply.outcome": "Event Outcome Result",
+    "executor.apply.scheduler": "apply",
+    "executor.bootstrap.decorators": "pipeline step",
+    "executor.errors": "ExecutorError",
+    "executor.library.project": "Project load load_project",
+    "executor.library.results": "Applied LockResult Plan PlannedImage RunResult",
+    "executor.observe.facts": "observe",
+    "executor.records.store": "Record Records",
+    "executor.run.outcome": "StepEvent StepOutcome",
+    "executor.workflow.locks": "Comparison",
+    "planner.build": "Build BuiltImage",
 }
+_HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
 
 __all__ = [  # noqa: PLE0604  # names of the planner are strings too
     *planner.__all__,
+    "Applied",
+    "Build",
+    "BuiltImage",
+    "Comparison",
     "Event",
     "ExecutorError",
+    "LockResult",
     "Outcome",
+    "Plan",
+    "PlannedImage",
     "Project",
     "Record",
     "Records",
     "Result",
+    "RunResult",
+    "StepEvent",
+    "StepOutcome",
     "apply",
+    "load",
     "load_project",
     "observe",
     "pipeline",

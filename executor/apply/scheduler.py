@@ -49,14 +49,14 @@ def apply(
     facts: Facts,
     *,
     root: Path | str = ".",
-    engine: Engine | Callable[[], Engine] | None = None,
+    engine: Engine | Callable[[], Engine] | str | None = None,
     jobs: int = 2,
     on_event: OnEvent = lambda _: None,
 ) -> tuple[Outcome, ...]:
     """Build and push every image of a plan that no registry, engine or ledger has.
 
     `facts` are those that the plan was made from; they hold the values of the variables. `engine` is
-    the engine to use, by default the one that `choose` finds, and only when one is needed. At most
+    the engine to use, or its name; by default the one that `choose` finds, only when one is needed. At most
     `jobs` images are built side by side. Outcomes come in the order of the plan's images; a failure is
     an outcome with its error. Records and the lock's ledger are written as each image ends.
 
@@ -69,7 +69,7 @@ def apply(
 class _Chosen:
     """The engine, chosen when it is first needed: what is in a registry needs none."""
 
-    def __init__(self, given: Engine | Callable[[], Engine] | None) -> None:
+    def __init__(self, given: Engine | Callable[[], Engine] | str | None) -> None:
         self._given = given
         self._lock = threading.Lock()
         self._engine: Engine | None = None
@@ -90,10 +90,10 @@ class _Chosen:
             return self._engine
 
     def _choose(self) -> Engine:
-        if self._given is None:
+        if self._given is None or isinstance(self._given, str):
             from executor.engines.select import choose  # noqa: PLC0415  # planning needs no engine
 
-            return choose()
+            return choose(self._given)
         return self._given() if callable(self._given) else self._given
 
     @property

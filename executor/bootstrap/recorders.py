@@ -64,11 +64,15 @@ class PythonPackageInstaller(str, enum.Enum):  # StrEnum came with Python 3.11
     PIP = "pip"
 
 
-class PlannerError(ValueError):
+class StowplanError(Exception):
     """What scripts catch around `training.run()`, which is raised where stowplan is installed."""
 
 
-class ExecutorError(Exception):
+class PlannerError(StowplanError, ValueError):
+    """As above."""
+
+
+class ExecutorError(StowplanError):
     """As above."""
 
 
@@ -83,6 +87,7 @@ STAND_INS = {
         PlannerError,
         PythonPackageInstaller,
         Secret,
+        StowplanError,
     )
 }
 """By the names that `stowplan` has for them."""

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from executor.apply.outcome import exit_code
 from executor.cli.look import look
-from executor.cli.naming import asked_build
 from executor.cli.options import FAILED, LOOKING
 from executor.cli.output import print_error, print_json, print_lines, print_markdown, print_note, print_yaml
 from executor.cli.progress import progress, waiting
 from executor.config.source import Chosen, chosen
 from executor.workflow.builds import Made, make_build
+from executor.workflow.named import asked_build
 from executor.workflow.plans import locating, plan
 from planner.lock.lock import LOCK_NAME
 

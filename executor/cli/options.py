@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -17,7 +16,7 @@ from click.core import ParameterSource
 
 from executor.cli.look import Loudness, look
 from executor.config.project import Project, find_project, load_project
-from executor.engines.names import asked_engine
+from executor.engines.chooser import engine_chooser
 from executor.errors import ExecutorError
 from executor.state import sweep_scratch
 from planner.errors import PlannerError
@@ -284,36 +283,6 @@ def project_root(directory: Path | None, *, sweeps: bool = True) -> Path:
     if sweeps:
         sweep_scratch(root)
     return root
-
-
-def engine_chooser(name: str | None) -> Callable[[], Any]:
-    """Choose the engine when it is first asked for: planning seldom needs one.
-
-    UsageError at once for a name that is none.
-    """
-    asked_engine(name)
-
-    @functools.cache
-    def found() -> Any:
-        from executor.engines.select import choose  # noqa: PLC0415  # most commands need no engine
-
-        # Kept too: to find out that an engine hangs takes a while.
-        try:
-            return choose(name)
-        except ExecutorError as error:
-            return error
-
-    # Whoever asks while another still looks, as planning does that gave up, waits for what that finds.
-    lock = threading.Lock()
-
-    def chosen() -> Any:
-        with lock:
-            engine = found()
-        if isinstance(engine, ExecutorError):
-            raise engine
-        return engine
-
-    return chosen
 
 
 def known_error(error: Exception) -> PlannerError | ExecutorError | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executor import limits
+from executor.engines.chooser import engine_chooser
 from executor.observe.images import ChooseEngine, Images, any_engine
 from executor.observe.world import WorkingTree, World, answer
 from planner.errors import PlannerError, Problem
@@ -33,7 +34,7 @@ def observe(
     frozen: bool = False,
     checkout: bool = True,
     asks: bool = True,
-    engine: ChooseEngine | ImageStore | None = any_engine,
+    engine: ChooseEngine | ImageStore | str | None = any_engine,
     environ: Mapping[str, str] | None = None,
     timeout: float | None = None,
     facts: Facts = Facts(),  # noqa: B008  # frozen
@@ -43,10 +44,10 @@ def observe(
 
     What `pins` hold is not looked up. The digest of any other image comes from its registry, else from
     the engine's own image; with `asks=False` it stays unknown. `engine` is only wanted where no registry
-    tells, so it can be a function that finds one; by default it is the one that `apply` would build with,
-    and with None no engine is asked. Looking for images ends after `timeout` seconds in the registries,
-    and an engine that leaves one question open for as long is not asked another. `world` is by default
-    the working tree at `root`. PlannerError with all that could not be answered.
+    tells, so it can be a name, or a function that finds one; by default it is the one that `apply` would
+    build with, and with None no engine is asked. Looking for images ends after `timeout` seconds in the
+    registries, and an engine that leaves one question open for as long is not asked another. `world` is by
+    default the working tree at `root`. PlannerError with all that could not be answered.
     """
     planning = Planning(pipeline, stack, pins=pins, frozen=frozen, checkout=checkout, hashes=False)
     return answered(
@@ -67,7 +68,7 @@ def answered(
     *,
     root: Path | str,
     asks: bool,
-    engine: ChooseEngine | ImageStore | None,
+    engine: ChooseEngine | ImageStore | str | None,
     environ: Mapping[str, str] | None = None,
     timeout: float | None = None,
     world: World | None = None,
@@ -90,9 +91,11 @@ def answered(
     return facts
 
 
-def _chooser(engine: ChooseEngine | ImageStore | None) -> ChooseEngine | None:
+def _chooser(engine: ChooseEngine | ImageStore | str | None) -> ChooseEngine | None:
     if engine is None or callable(engine):
         return engine
+    if isinstance(engine, str):
+        return engine_chooser(engine)
     chosen = engine
     return lambda: chosen
 

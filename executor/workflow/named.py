@@ -10,6 +10,7 @@ from attrs import evolve
 from executor import limits
 from executor.apply.outcome import Outcome, Result
 from executor.config.project import Project
+from executor.config.source import Chosen
 from executor.errors import ExecutorError, UsageError
 from executor.records.database import now
 from executor.records.documents import UnreadableBuild, build_of
@@ -26,9 +27,22 @@ from planner.values import ImageRef
 if TYPE_CHECKING:
     from executor.engines.protocol import Engine
 
-__all__ = ["compared", "given_build", "take_build"]
+__all__ = ["asked_build", "compared", "given_build", "take_build"]
 
 _OTHER: Final = "make a build with `stowplan build`, or name another: see `stowplan builds list`"
+
+
+def asked_build(
+    project: Project, pipeline: Chosen, build: str | None, *, prevent_reuse: bool
+) -> Build | None:
+    """The build that a command or its run configuration names. UsageError where nothing is to be reused."""
+    given = build or pipeline.build
+    if given is None:
+        return None
+    if prevent_reuse:
+        found = "names a build and prevents that one is reused"
+        raise UsageError.of("command line", found, "leave out --build, or --prevent-build-reuse")
+    return given_build(project, given)
 
 
 def given_build(project: Project, given: str | Mapping[str, Any]) -> Build:

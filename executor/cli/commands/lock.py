@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -12,7 +10,6 @@ from executor.cli.command import Command
 from executor.cli.options import FAILED, LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_note
 from executor.cli.progress import waiting
-from executor.errors import UsageError
 from executor.workflow.locks import (
     LockCheck,
     check_lock,
@@ -22,10 +19,8 @@ from executor.workflow.locks import (
     write_lock,
 )
 from executor.workflow.plans import refuse_unresolved
-from planner.errors import PlannerError
+from executor.workflow.upgrades import newest_time, released_image, upgraded_package
 from planner.lock.lock import LOCK_NAME
-from planner.requirements.model import Requirement
-from planner.values import ImageRef
 
 __all__ = ["COMMANDS"]
 
@@ -95,10 +90,10 @@ def lock(
             config,
             asks=not check,
             repairs=not check,
-            released=map(_reference, upgrade_image),
+            released=map(released_image, upgrade_image),
             all_released=upgrade,
-            upgrades=[_package(text) for text in upgrade_package],
-            exclude_newer=None if exclude_newer is None else _time(exclude_newer),
+            upgrades=[upgraded_package(text) for text in upgrade_package],
+            exclude_newer=None if exclude_newer is None else newest_time(exclude_newer),
             engine=engine_chooser(engine),
         )
     if check:
@@ -110,39 +105,6 @@ def lock(
     written = write_lock(loaded, checked, forget_pushed=forget_pushed)
     _show(checked, output, "written" if written else "up to date")
     return 0
-
-
-def _reference(text: str) -> ImageRef:
-    try:
-        return ImageRef.parse(text)
-    except ValueError as error:
-        raise UsageError.of("--upgrade-image", str(error), "write it like python:3.11-slim") from None
-
-
-def _package(text: str) -> Requirement:
-    fix = "write a name, or a name with a version, like numpy or numpy==2.1.0"
-    try:
-        found = Requirement.parse(text)
-    except PlannerError as error:
-        raise UsageError.of("--upgrade-package", error.problems[0].found, fix) from None
-    if found.url or found.marker or found.extras:
-        raise UsageError.of("--upgrade-package", f"more than a package and its version: {text!r}", fix)
-    return found
-
-
-def _time(text: str) -> str:
-    """A time in UTC, to the second: of a day its end, and of `none` nothing."""
-    if text == "none":
-        return ""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        fix = "write a day or a time, like 2026-05-31 or 2026-05-31T12:00:00Z"
-        raise UsageError.of("--exclude-newer", f"not a date: {text!r}", fix) from None
-    if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        found = found.replace(hour=23, minute=59, second=59)
-    known = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return known.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _show(checked: LockCheck, output: str, state: str) -> None:

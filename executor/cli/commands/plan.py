@@ -8,14 +8,13 @@ import click
 
 from executor.cli.command import Command
 from executor.cli.look import look
-from executor.cli.naming import asked_build
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown, print_note
 from executor.cli.pages import save_page
 from executor.cli.progress import waiting
 from executor.config.source import chosen
 from executor.engines.names import asked_engine, possible_builders
-from executor.workflow.named import compared
+from executor.workflow.named import asked_build, compared
 from executor.workflow.pages import tree_sizes
 from executor.workflow.plans import plan
 from executor.workflow.reports import named_report, report
