@@ -81,5 +81,9 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     if name in planner.__all__:
-        return getattr(planner, name)
+        found = getattr(planner, name)
+        if not hasattr(found, "settable"):
+            return found
+        # For `help`. The planner reads no files, not even its own.
+        return import_module("executor.library.texts").documented(found)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
