@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from executor.bootstrap.decorators import pipeline, step
     from executor.errors import ExecutorError
     from executor.library.project import Project, load, load_project
-    from executor.library.results import Applied, LockResult, Plan, PlannedImage, RunResult
+    from executor.library.results import Applied, DiffResult, LockResult, Plan, PlannedImage, RunResult
     from executor.observe.facts import observe
     from executor.records.store import Record, Records
     from executor.run.outcome import StepEvent, StepOutcome
-    from executor.workflow.locks import Comparison
     from planner import *  # noqa: F403  # the door to all of its public names
     from planner.build import Build, BuiltImage
+    from planner.compare.comparison import Comparison
 
 _NAMES: Final = {
     "executor.apply.outcome": "Event Outcome Result",
@@ -39,12 +39,12 @@ _NAMES: Final = {
     "executor.bootstrap.decorators": "pipeline step",
     "executor.errors": "ExecutorError",
     "executor.library.project": "Project load load_project",
-    "executor.library.results": "Applied LockResult Plan PlannedImage RunResult",
+    "executor.library.results": "Applied DiffResult LockResult Plan PlannedImage RunResult",
     "executor.observe.facts": "observe",
     "executor.records.store": "Record Records",
     "executor.run.outcome": "StepEvent StepOutcome",
-    "executor.workflow.locks": "Comparison",
     "planner.build": "Build BuiltImage",
+    "planner.compare.comparison": "Comparison",
 }
 _HOMES: Final = {name: home for home, names in _NAMES.items() for name in names.split()}
 
@@ -54,6 +54,7 @@ __all__ = [  # noqa: PLE0604  # names of the planner are strings too
     "Build",
     "BuiltImage",
     "Comparison",
+    "DiffResult",
     "Event",
     "ExecutorError",
     "LockResult",

@@ -18,7 +18,8 @@ from executor.config.project import load_project as described
 from executor.config.source import Chosen, chosen
 from executor.engines.chooser import engine_chooser
 from executor.engines.names import asked_engine, possible_builders
-from executor.library.results import Applied, LockResult, Making, Plan, RunResult
+from executor.errors import UsageError
+from executor.library.results import Applied, DiffResult, LockResult, Making, Plan, RunResult
 from executor.records.store import Records
 from executor.state import sweep_scratch
 from executor.workflow.locks import check_lock, refuse_unpinned, write_lock
@@ -122,6 +123,7 @@ class Project:
         planned, making = self._planned(
             self._chosen(pipeline, config),
             stack,
+            config=_path(config),
             engine=engine,
             locked=locked,
             frozen=frozen,
@@ -158,6 +160,7 @@ class Project:
         planned, making = self._planned(
             self._chosen(pipeline, config),
             stack,
+            config=_path(config),
             engine=engine,
             locked=locked,
             frozen=frozen,
@@ -165,6 +168,60 @@ class Project:
             prevent_reuse=prevent_reuse,
         )
         return Applied.of(making.make(self.described, planned, jobs=jobs, on_event=on_event))
+
+    def saved_plan(self, file: str | os.PathLike[str], *, engine: str | None = None) -> Plan:
+        """The plan in a file that `Plan.save` or `stowplan plan --out` wrote, to be applied as it is.
+
+        ExecutorError if anything is not as it was when it was made: it says what moved.
+        """
+        from executor.workflow.saved_plans import (  # noqa: PLC0415  # few plans are saved
+            read_saved_plan,
+            refuse_moved,
+        )
+
+        saved = read_saved_plan(Path(file))
+        given, on = saved.chosen(self.described)
+        planned, making = self._planned(
+            given,
+            on.name,
+            engine=engine,
+            locked=False,
+            frozen=saved.frozen,
+            build=None,
+            prevent_reuse=saved.prevent_reuse,
+        )
+        refuse_moved(saved, planned)
+        found = report(self.described, planned, engine_name=asked_engine(engine) or "")
+        return Plan(found, self.described, planned, making)
+
+    def diff(
+        self,
+        before: str | os.PathLike[str] = "lock",
+        after: str | os.PathLike[str] = "now",
+        *,
+        pipeline: str | None = None,
+        stack: str | None = None,
+        config: str | os.PathLike[str] | None = None,
+        engine: str | None = None,
+        offline: bool = False,
+    ) -> DiffResult:
+        """Compare two plans, as `stowplan diff`: git revisions, files with a lock or a plan, `lock`, `now`.
+
+        For `now` the project file is read anew.
+        """
+        from executor.workflow.comparing import compare_sides  # noqa: PLC0415  # few programs compare
+        from executor.workflow.sides import Asked  # noqa: PLC0415  # as above
+
+        asked = Asked(
+            lambda: self.root,
+            _no_stdin,
+            pipeline,
+            stack,
+            _path(config),
+            asks=not offline,
+            engine=engine_chooser(engine),
+        )
+        return DiffResult(*compare_sides(os.fspath(before), os.fspath(after), asked))
 
     def lock(
         self,
@@ -248,6 +305,7 @@ class Project:
             planned, making = self._planned(
                 given,
                 stack,
+                config=_path(config),
                 engine=engine,
                 locked=locked,
                 frozen=frozen,
@@ -283,6 +341,7 @@ class Project:
         pipeline: Chosen,
         stack: str | None,
         *,
+        config: Path | None = None,
         engine: str | None,
         locked: bool,
         frozen: bool,
@@ -304,7 +363,11 @@ class Project:
             prevent_reuse=prevent_reuse,
             builders=possible_builders(engine),
         )
-        return planned, Making(choose, not (frozen or locked), named)
+        return planned, Making(choose, locked, frozen, prevent_reuse, config, named)
+
+
+def _no_stdin() -> bytes:
+    raise UsageError.of("-", "a program has no standard input to compare", "name a file")
 
 
 def _path(given: str | os.PathLike[str] | None) -> Path | None:

@@ -5,8 +5,10 @@ All are values. Refuses to raise for what failed, unless `check` is called.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from attrs import field
@@ -14,15 +16,16 @@ from attrs import field
 from executor.apply.outcome import OnEvent, Outcome
 from executor.config.project import Project as Described
 from executor.engines.chooser import engine_chooser
-from executor.errors import ExecutorError
+from executor.errors import ExecutorError, UsageError
 from executor.records.runs import RunRecord
 from executor.run.outcome import StepOutcome
 from executor.workflow.builds import Made, make_build
-from executor.workflow.locks import Comparison
+from executor.workflow.comparing import Side
 from executor.workflow.plans import Planned, locating
 from planner.build import Build
 from planner.compare.actions import Action
 from planner.compare.changes import Change
+from planner.compare.comparison import Comparison
 from planner.compare.report import Report
 from planner.errors import Problem
 from planner.image.plan import ImagePlan, Note
@@ -32,7 +35,7 @@ from planner.values import Digest
 if TYPE_CHECKING:
     from executor.engines.protocol import Engine
 
-__all__ = ["Applied", "LockResult", "Making", "Plan", "PlannedImage", "RunResult"]
+__all__ = ["Applied", "DiffResult", "LockResult", "Making", "Plan", "PlannedImage", "RunResult"]
 
 
 @frozen
@@ -61,13 +64,16 @@ class PlannedImage:
 
 @frozen
 class Making:
-    """How the images of a plan are made: with which engine, and whether the lock is brought up to date.
+    """How a plan was asked for: with which engine, lock and run configuration.
 
     A build that is `named` is taken as it is.
     """
 
     engine: Callable[[], Engine]
-    renews: bool = True
+    locked: bool = False
+    frozen: bool = False
+    prevent_reuse: bool = False
+    config: Path | None = None
     named: Build | None = None
 
     def make(
@@ -86,7 +92,7 @@ class Making:
                 planned,
                 engine=self.engine if engine is None else engine_chooser(engine),
                 jobs=jobs,
-                renews=self.renews,
+                renews=not (self.frozen or self.locked),
                 named=self.named,
                 on_event=on_event,
             )
@@ -172,6 +178,26 @@ class Plan:
         made = self._making.make(self._project, self._planned, engine=engine, jobs=jobs, on_event=on_event)
         return Applied.of(made)
 
+    def save(self, file: str | os.PathLike[str]) -> None:
+        """Write the plan into a .json file, as `stowplan plan --out`: `Project.saved_plan` reads it.
+
+        UsageError where it could not be applied again; ExecutorError if it is not written.
+        """
+        from executor.workflow.saved_plans import write_plan  # noqa: PLC0415  # few plans are saved
+
+        making = self._making
+        if making.named is not None:
+            found = f"takes the build {making.named.id} as it is"
+            raise UsageError.of("the plan", found, "there is no plan to save: name that build again")
+        write_plan(
+            self._project,
+            self._planned,
+            Path(file),
+            frozen=making.frozen,
+            prevent_reuse=making.prevent_reuse,
+            config=making.config,
+        )
+
     def __repr__(self) -> str:
         counts = ", ".join(f"{self.report.count(action)} to {action}" for action in list(Action)[:3])
         return f"<Plan of {self.pipeline} on {self.stack}: {counts}>"
@@ -209,6 +235,20 @@ class Applied:
         if errors:
             raise ExecutorError.joined(errors)
         return self
+
+
+@frozen
+class DiffResult:
+    """Two sides compared: what each is, and the changes of each pipeline on each stack."""
+
+    before: Side
+    after: Side
+    compared: tuple[Comparison, ...]
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """All that is different."""
+        return tuple(change for each in self.compared for change in each.changes)
 
 
 @frozen

@@ -15,6 +15,7 @@ import pytest
 
 import stowplan
 from planner.image.plan import ImagePlan
+from tests.git_situations import git
 
 ROOT = Path(__file__).parents[2]
 DIGEST = "0" * 64
@@ -118,6 +119,41 @@ def test_a_plan_has_the_changes_of_each_image(root: Path) -> None:
     assert not checked.written
 
 
+def test_sides_are_compared(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = stowplan.load(root)
+    assert [each.stack for each in project.diff(offline=True).compared] == ["default", "prod"]
+    project.lock()
+    assert project.diff().changes == ()
+    git(root, "init", "--quiet", "--initial-branch", "main")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message", "one")
+    (root / "stowplan.toml").write_text(TEXT.replace('"curl"', '"jq"'))
+    found = project.diff("HEAD", stack="prod")
+    assert (found.before.kind, found.after.kind) == ("revision", "now")
+    assert [change.text for change in found.changes] == ["apt: + jq", "apt: - curl"]
+    assert project.diff("HEAD", root / "stowplan.lock").changes == ()
+    with pytest.raises(stowplan.StowplanError, match="no standard input"):
+        project.diff("-")
+    monkeypatch.chdir(root)
+    with pytest.raises(stowplan.StowplanError, match="'HAED'"):
+        project.diff("HAED")
+
+
+def test_a_plan_is_saved_and_is_that_plan_again_or_an_error(root: Path) -> None:
+    project = stowplan.load(root)
+    plan = project.plan("report", "prod", offline=True)
+    file = root / ".stowplan" / "plan.json"
+    plan.save(file)
+    again = project.saved_plan(str(file))
+    assert (again.hash, again.pipeline, again.stack) == (plan.hash, "report", "prod")
+    (root / "stowplan.toml").write_text(TEXT.replace('"curl"', '"jq"'))
+    with pytest.raises(stowplan.StowplanError, match="moved since it was planned") as raised:
+        stowplan.load(root).saved_plan(file)
+    assert {problem.code for problem in raised.value.problems} == {"plan-moved"}
+    with pytest.raises(stowplan.StowplanError, match=r"ends with \.json"):
+        plan.save(root / "plan.txt")
+
+
 def test_what_is_wrong_is_one_kind_of_error_with_all_problems(root: Path) -> None:
     project = stowplan.load(root)
     with pytest.raises(stowplan.StowplanError) as raised:
@@ -198,6 +234,8 @@ def _program(root: Path) -> None:
     assert_type(project.apply().check().build, stowplan.Build | None)
     assert_type(project.lock(upgrade_packages=["six"]).changes, tuple[stowplan.Change, ...])
     assert_type(project.run(local=True).outcomes, tuple[stowplan.StepOutcome, ...])
+    assert_type(project.diff("main", Path("plan.json")).changes, tuple[stowplan.Change, ...])
+    assert_type(project.saved_plan("plan.json"), stowplan.Plan)
     assert_type(project.builds, tuple[stowplan.Build, ...])
     project.plan(stck="prod")  # type: ignore[call-arg]
     project.plan(engine=1)  # type: ignore[arg-type]
