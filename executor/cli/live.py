@@ -38,6 +38,7 @@ class _State:
     style: Style | None = None
     since: float | None = None
     seconds: float | None = None
+    expected: float | None = None
 
 
 @define
@@ -47,11 +48,12 @@ class Live:
     _states: dict[str, _State]
     _lock: threading.Lock = field(factory=threading.Lock)
 
-    def going(self, name: str, words: str) -> None:
-        """Say what goes on with a name: its time runs from the first call."""
+    def going(self, name: str, words: str, *, expected: float | None = None) -> None:
+        """Say what goes on with a name: its time runs from the first call; `expected` is a forecast of it."""
         with self._lock:
             state = self._states[name]
             state.words = words
+            state.expected = state.expected if expected is None else expected
             state.since = time.monotonic() if state.since is None else state.since
 
     def ended(self, name: str, words: str, style: Style) -> None:
@@ -82,6 +84,8 @@ class Live:
         if passed is None and state.since is not None:
             passed = now - state.since
         shown_time = "" if passed is None else f"  {duration(passed if state.seconds else int(passed))}"
+        if state.expected is not None and state.seconds is None and passed is not None:
+            shown_time += f" of about {duration(state.expected)}"
         symbol = " " if passed is None else _frame(now, encoding)
         if state.style is not None:
             symbol = {Style.BAD: "✗", Style.GOOD: "✓"}.get(state.style, "·")

@@ -12,6 +12,7 @@ from executor.cli.output import print_error, print_json, print_lines, print_mark
 from executor.cli.progress import progress, waiting
 from executor.config.source import Chosen, chosen
 from executor.workflow.builds import Made, make_build
+from executor.workflow.forecast import Forecasts
 from executor.workflow.named import asked_build
 from executor.workflow.plans import locating, plan
 from planner.lock.lock import LOCK_NAME
@@ -79,7 +80,8 @@ def made(
             for change in changes:
                 print_note(f"  {change.image}: {change.text}")
 
-    with locating(project), progress(planned.plan) as on_event:
+    forecasts = Forecasts(project.root, planned.plan)
+    with locating(project), progress(planned.plan, forecasts.of) as on_event:
         return make_build(
             project,
             planned,

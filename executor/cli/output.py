@@ -184,11 +184,13 @@ def live_console() -> Iterator[Console]:
     """
     from rich.console import Console  # noqa: PLC0415  # only a terminal needs it
 
-    # Its size is that of `look`; rich takes any number for one.
+    # A size that the user names is that of `look`: rich takes any number. Else the terminal is asked anew each
+    # time it is drawn on.
+    named = "COLUMNS" in os.environ
     environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     console = Console(
         stderr=True,
-        width=look.columns(sys.stderr),
+        width=look.columns(sys.stderr) if named else None,
         no_color=not look.in_color(sys.stderr),
         highlight=False,
         _environ=environ,

@@ -9,18 +9,26 @@ import contextlib
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final, TypeAlias
 
 from executor.apply.outcome import Event, EventKind, OnEvent
 from executor.cli.live import live_lines
 from executor.cli.look import look
 from executor.cli.output import print_note, print_progress
-from executor.cli.render.text import RESULTS
+from executor.cli.render.line import duration
+from executor.cli.render.text import RESULTS, amount
+from executor.workflow.forecast import Forecast
 from planner.image.plan import BuildPlan
 
 __all__ = ["progress", "waiting"]
 
-_PATIENCE_SECONDS = 1.0
+_PATIENCE_SECONDS: Final = 1.0
+UNKNOWN: Final = Forecast(None, 0)
+"""Where nothing is known of earlier builds."""
+
+OnForecast: TypeAlias = Callable[[str], Forecast]
 
 
 class _Notes(logging.Handler):
@@ -74,24 +82,38 @@ def _status(words: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def progress(plan: BuildPlan) -> Iterator[OnEvent]:
-    """Show what happens to the images of a plan, for as long as the context lasts."""
-    with _retries(), _shown(plan) as on_event:
+def progress(plan: BuildPlan, forecast: OnForecast = lambda _: UNKNOWN) -> Iterator[OnEvent]:
+    """Show what happens to the images of a plan, for as long as the context lasts.
+
+    `forecast` is asked about an image that begins to be built, by its name.
+    """
+    with _retries(), _shown(plan, forecast) as on_event:
         yield on_event
 
 
-def _shown(plan: BuildPlan) -> contextlib.AbstractContextManager[OnEvent]:
+def _shown(plan: BuildPlan, forecast: OnForecast) -> contextlib.AbstractContextManager[OnEvent]:
     if look.quiet:
         return contextlib.nullcontext(lambda _: None)
-    return _live(plan) if look.is_live(sys.stderr) else contextlib.nullcontext(_plain)
+    if look.is_live(sys.stderr):
+        return _live(plan, forecast)
+    return contextlib.nullcontext(partial(_plain, forecast))
 
 
-def _plain(event: Event) -> None:
+def _plain(forecast: OnForecast, event: Event) -> None:
     """A line for each thing that begins. How images ended is the result, which comes after."""
-    if event.kind is EventKind.LINE and not (look.verbose and event.text.strip()):
-        return
-    if event.kind is not EventKind.ENDED:
-        print_progress(event.image, _words(event))
+    match event.kind:
+        case EventKind.ENDED:
+            return
+        case EventKind.LINE if not (look.verbose and event.text.strip()):
+            return
+        case EventKind.BUILDING:
+            expected = forecast(event.image)
+            time = f"about {duration(expected.seconds)}" if expected.seconds is not None else ""
+            size = f"up to {amount(expected.size)} to download" if expected.size else ""
+            words = ", ".join(filter(None, (time, size)))
+            print_progress(event.image, f"building: {words}" if words else "building")
+        case _:
+            print_progress(event.image, _words(event))
 
 
 def _words(event: Event) -> str:
@@ -108,7 +130,7 @@ def _words(event: Event) -> str:
 
 
 @contextlib.contextmanager
-def _live(plan: BuildPlan) -> Iterator[OnEvent]:
+def _live(plan: BuildPlan, forecast: OnForecast) -> Iterator[OnEvent]:
     with live_lines([image.name for image in plan.images], "waiting") as lines:
 
         def on_event(event: Event) -> None:
@@ -119,6 +141,8 @@ def _live(plan: BuildPlan) -> Iterator[OnEvent]:
                 case EventKind.LINE:
                     if look.verbose:
                         print_progress(event.image, event.text)
+                case EventKind.BUILDING:
+                    lines.going(event.image, _words(event), expected=forecast(event.image).seconds)
                 case _:
                     lines.going(event.image, _words(event))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -248,6 +248,23 @@ class Records:
             return int(number)
 
         return self._planning(look, 0)
+
+    def build_seconds(self, image: str, most: int) -> tuple[float, ...]:
+        """How long the last builds of an image of this name took, newest first."""
+        query = "SELECT seconds FROM builds WHERE image = ? AND status = ? ORDER BY id DESC LIMIT ?"
+        return self._seconds(query, (image, Result.BUILT.value, most))
+
+    def seconds_of(self, records: Iterable[int]) -> tuple[float, ...]:
+        """How long the builds of these records took; of those that are records of a build."""
+        numbers = tuple(records)
+        marks = ", ".join("?" * len(numbers))
+        query = f"SELECT seconds FROM builds WHERE status = ? AND id IN ({marks})"  # only marks
+        return self._seconds(query, (Result.BUILT.value, *numbers))
+
+    def _seconds(self, query: str, values: Sequence[object]) -> tuple[float, ...]:
+        return self._planning(
+            lambda database: tuple(float(number) for (number,) in database.execute(query, values)), ()
+        )
 
     def delete(self, number: int) -> bool:
         """Forget one build; whether there was one. Trees that no other record needs go with it.

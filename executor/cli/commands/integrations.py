@@ -50,7 +50,7 @@ def integrations_list(project: Path | None, output: str) -> None:
 
             print_markdown(table_markdown(heads, rows))
         case _:
-            print_table(heads, rows)
+            print_table(heads, rows, spare=["from"])
 
 
 @click.command(

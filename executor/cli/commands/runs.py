@@ -49,7 +49,8 @@ def runs_list(pipeline: str | None, limit: int | None, project: Path | None, out
 
         print_markdown(table_markdown(heads, rows))
     elif found:
-        print_table(heads, rows)
+        # What a narrow terminal can do without, first what matters least.
+        print_table(heads, rows, spare=["seconds", "steps", "engine", "stack", "started"])
     else:
         print_lines(["nothing ran yet"])
 

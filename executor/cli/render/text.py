@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RESULTS",
+    "amount",
     "code_words",
     "count",
     "image_facts",
