@@ -184,8 +184,8 @@ def live_console() -> Iterator[Console]:
     """
     from rich.console import Console  # noqa: PLC0415  # only a terminal needs it
 
-    # A size that the user names is that of `look`: rich takes any number. Else the terminal is asked anew each
-    # time it is drawn on.
+    # A width that the user names is that of `look`, since rich takes any number; else the terminal is asked
+    # each time that it is drawn on.
     named = "COLUMNS" in os.environ
     environ = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     console = Console(

@@ -69,9 +69,9 @@ def test_a_project_comes_to_its_golden_files(name: str, tmp_path: Path, update_g
 
 
 def test_every_golden_file_is_of_a_project() -> None:
-    # Those of Dockerfiles and of run configurations are in directories of their own.
+    # Those of Dockerfiles, run configurations and screens are in directories of their own.
     assert {path.name for path in (FIXTURES / "expected").iterdir()} == {
-        *PROJECTS, "dockerfiles", "run_configurations",
+        *PROJECTS, "dockerfiles", "run_configurations", "screens",
     }  # fmt: skip
 
 

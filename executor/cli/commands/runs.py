@@ -39,8 +39,8 @@ def runs_list(pipeline: str | None, limit: int | None, project: Path | None, out
     heads = ["id", "started", "status", "pipeline", "stack", "engine", "steps", "seconds"]
     rows = [
         [
-            record.id, record.started, record.status, record.pipeline, record.stack, record.engine,
-            str(len(record.steps)), f"{record.seconds:.1f}",
+            record.id, record.started.replace("+00:00", "Z"), record.status, record.pipeline, record.stack,
+            record.engine, str(len(record.steps)), f"{record.seconds:.1f}",
         ]
         for record in found
     ]  # fmt: skip
