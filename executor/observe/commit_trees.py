@@ -61,7 +61,9 @@ def read_commit_tree(commit: Commit, need: FileTree, cache: Cache) -> CommitTree
     kept = {joined(need.root, path) for path, *_ in walk.kept}
     converted = tuple(path for path in commit.attributes.checkout if path in kept)
     if not walk.missing and commit.tree is not None:
-        cache.save_tree(selection.key, commit.tree, json.dumps(converted).encode() + b"\0" + pack(tree))
+        cache.save_tree(
+            selection.key, commit.tree, json.dumps(converted).encode() + b"\0" + pack(tree, level=0)
+        )
     return CommitTree(tree, converted, tuple(walk.missing))
 
 

@@ -131,13 +131,17 @@ def _plain(value: object) -> dict[str, Any]:
     raise TypeError(f"not for a record: {type(value).__name__}")
 
 
-def pack(tree: Tree) -> bytes:
-    """The nodes of a tree: paths and nodes, each with its length in front."""
+def pack(tree: Tree, level: int = 1) -> bytes:
+    """The nodes of a tree: paths and nodes, each with its length in front.
+
+    Digests, which are most of it, cannot be compressed: level 0 takes a third more space, and a tenth of the
+    time to unpack.
+    """
     parts = []
     for path, node in tree.nodes.items():
         name = path.encode()
         parts.append(b"%d:%d:%s%s" % (len(name), len(node), name, node))
-    return zlib.compress(b"".join(parts), level=1)
+    return zlib.compress(b"".join(parts), level=level)
 
 
 def unpack(data: bytes) -> Tree:

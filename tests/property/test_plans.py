@@ -258,6 +258,16 @@ def test_the_order_of_the_entries_of_a_tree_means_nothing(items: tuple[Any, ...]
     assert tree.changed_paths(tree) == ()
 
 
+@some.examples(100)
+@given(some.entries(), some.entries())
+def test_the_changed_paths_of_trees_are_those_of_their_entries(
+    before: tuple[Any, ...], after: tuple[Any, ...]
+) -> None:
+    one, other = Tree.of(before), Tree.of(after)
+    differing = {entry.path for entry in {*one.entries()} ^ {*other.entries()}}
+    assert set(one.changed_paths(other)) == differing
+
+
 @some.examples(30)
 @given(some.requirement_files(), st.integers(0, 9))
 def test_the_order_of_the_lines_of_a_requirements_file_means_nothing(
