@@ -195,6 +195,11 @@ def options(*names: str) -> _Decorator:
             metavar="SOURCE",
             help="The pipeline: a name of the project file, or module:object. Default: the only one.",
         ),
+        "all-pipelines": click.option(
+            "--pipeline",
+            metavar="SOURCE",
+            help="Only this pipeline: a name of the project file, or module:object. Default: all of them.",
+        ),
         "config": click.option(
             "--config",
             cls=Option,

@@ -32,7 +32,17 @@ __all__ = ["COMMANDS", "show_comparisons"]
 )
 @click.argument("before", default="lock", metavar="[A]")
 @click.argument("after", default="now", metavar="[B]")
-@options("project", "pipeline", "config", "all-stacks", "engine", "python", "output", "offline", "detailed")
+@options(
+    "project",
+    "all-pipelines",
+    "config",
+    "all-stacks",
+    "engine",
+    "python",
+    "output",
+    "offline",
+    "detailed",
+)
 def diff_command(
     before: str,
     after: str,
