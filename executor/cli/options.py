@@ -152,6 +152,7 @@ def options(*names: str) -> _Decorator:
     known: dict[str, _Decorator] = {
         "color": click.option(
             "--color",
+            cls=Option,
             type=click.Choice(["auto", "always", "never"]),
             default="auto",
             show_default=True,

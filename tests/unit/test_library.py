@@ -38,6 +38,12 @@ apt_packages = ["curl"]
 container_registry = {{ uri = "localhost:1/team" }}
 """
 
+LOCAL = """
+[pipeline.local]
+steps = ["a", "b"]
+step.a.command = "echo done"
+step.b.command = "test -e there"
+"""
 DAILY = f"""
 from stowplan import DockerSettings, pipeline, step
 
@@ -186,6 +192,29 @@ def test_a_decorated_pipeline_of_this_process_is_planned(root: Path, monkeypatch
     finally:
         sys.modules.pop("daily_of_test", None)
     assert (plan.pipeline, [image.steps for image in plan.images]) == ("daily", [("load",)])
+
+
+def test_a_run_without_images_is_a_value_and_is_carried_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STOWPLAN_PYTHON", sys.executable)
+    (tmp_path / "stowplan.toml").write_text(LOCAL)
+    project = stowplan.load(tmp_path)
+    kinds: list[str] = []
+    # As in a program whose main thread does something else.
+    with ThreadPoolExecutor(1) as pool:
+        ran = pool.submit(project.run, on_step_event=lambda event: kinds.append(event.kind)).result()
+    assert [(item.step, str(item.status)) for item in ran.outcomes] == [("a", "succeeded"), ("b", "failed")]
+    assert (ran.succeeded, ran.applied, ran.record.status) == (False, None, "failed")
+    assert set(kinds) == {"started", "line", "ended"}
+    with pytest.raises(stowplan.StowplanError) as raised:
+        ran.check()
+    assert len(raised.value.problems) == 1
+    (tmp_path / "there").touch()
+    again = project.run(rerun_failed=True)
+    assert (again.id, again.check().succeeded) == (ran.id, True)
+    assert [item.kept for item in again.outcomes] == [True, False]
+    assert capfd.readouterr() == ("", "")
 
 
 def test_threads_share_a_project_and_this_process_stays_as_it_is(

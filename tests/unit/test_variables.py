@@ -47,6 +47,12 @@ def test_variables_stand_for_options(
     monkeypatch.setenv("STOWPLAN_DETAILED_EXITCODE", "1")
     assert run(["plan"]) == 2
     assert json.loads(capfd.readouterr().out)["pipeline"] == "report"
+    monkeypatch.setenv("STOWPLAN_OUTPUT", "text")
+    monkeypatch.setenv("STOWPLAN_COLOR", "always")
+    assert run(["plan"]) == 2
+    assert "\x1b[" in capfd.readouterr().out
+    monkeypatch.setenv("STOWPLAN_COLOR", "never")
+    monkeypatch.setenv("STOWPLAN_OUTPUT", "json")
     monkeypatch.setenv("STOWPLAN_LOCKED", "yes")
     assert run(["plan"]) == 1
     assert "no-lock" in capfd.readouterr().out
@@ -83,6 +89,7 @@ def test_an_empty_variable_and_one_that_says_no_are_none(
         ("apply", "STOWPLAN_JOBS=0", "0 is not in the range"),
         ("run", "STOWPLAN_JOBS=many", "'many' is not a valid integer"),
         ("lock", "STOWPLAN_ALLOW_UNPINNED=2", "'2' is neither"),
+        ("plan", "STOWPLAN_COLOR=pink", "'pink' is not one of 'auto', 'always', 'never'"),
     ],
 )
 @pytest.mark.usefixtures("project")
@@ -117,13 +124,11 @@ def _options(command: click.Command) -> Iterator[click.Option]:
 def test_an_option_of_several_commands_has_the_same_variable_in_all() -> None:
     said: dict[str, set[str | None]] = {}
     for option in _options(cli):
-        if option.name == "project" and "make a project" in (option.help or ""):
-            continue  # where `init` makes a project is not where the job has one
         said.setdefault(option.opts[-1], set()).add(option.envvar if isinstance(option.envvar, str) else None)
     assert {name: found for name, found in said.items() if len(found) > 1} == {}
     assert {name for name, found in said.items() if found != {None}} >= {
         *("--project", "--config", "--output", "--jobs", "--locked", "--frozen", "--offline"),
-        *("--detailed-exitcode", "--allow-unpinned"),
+        *("--detailed-exitcode", "--allow-unpinned", "--color"),
     }
 
 
