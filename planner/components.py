@@ -18,7 +18,7 @@ from planner.immutable import frozen
 from planner.logins import quoted
 from planner.names import name_check
 from planner.settings.checked import declared, decoded, of_kind
-from planner.settings.checks import kind_of, matching, optional, text
+from planner.settings.checks import kind_of, matching, optional, saying, text, written
 from planner.settings.dependencies import Dependencies
 from planner.values import FrozenMapping
 
@@ -75,6 +75,11 @@ class Component(Dependencies):
     )
 
 
+# A URL with its scheme, or a path, in which a colon after a word would be read as one.
+_ADDRESS: Final = r"[a-z][a-z0-9+.-]*://\S+|(?![^/]*:)\S(?:.*\S)?"
+
+
+@saying(written(_ADDRESS))
 def _address(value: object) -> Iterator[Problem]:
     """The URL or the directory of an artifact store, without a login."""
     problems = tuple(text(value))
@@ -82,10 +87,6 @@ def _address(value: object) -> Iterator[Problem]:
     if not problems and not re.fullmatch(_ADDRESS, str(value)):
         fix = "write a URL, like s3://bucket/path, or a directory"
         yield Problem.at((), f"not where artifacts can be: {quoted(str(value))}", fix)
-
-
-# A URL with its scheme, or a path, in which a colon after a word would be read as one.
-_ADDRESS: Final = r"[a-z][a-z0-9+.-]*://\S+|(?![^/]*:)\S(?:.*\S)?"
 
 
 @frozen(kw_only=True)
@@ -129,6 +130,14 @@ def _component(kind: object, item: object) -> Iterator[Problem]:
         yield from of_kind(class_of(kind))(item)
 
 
+@saying(
+    {
+        "type": "object",
+        "propertyNames": _KIND.schema,
+        "properties": {kind: {"$ref": of} for kind, of in _CLASSES.items()},
+        "additionalProperties": {"$ref": Component},
+    }
+)
 def components_check(value: object) -> Iterator[Problem]:
     """A check: components by their kinds."""
     if not isinstance(value, Mapping):

@@ -16,7 +16,7 @@ from planner.identity import NOT_COUNTED
 from planner.immutable import frozen
 from planner.names import name_check
 from planner.settings.checked import Checked, declared
-from planner.settings.checks import kind_of, list_of, unencodable
+from planner.settings.checks import Schema, kind_of, list_of, saying, unencodable
 from planner.values import FrozenMapping, freeze
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Json",
     "Output",
     "entrypoint_check",
+    "entrypoint_schema",
     "resolved",
     "written_entrypoint",
 ]
@@ -49,6 +50,7 @@ class Output(Checked):
         return self.step if self.name == "output" else f"{self.step}.{self.name}"
 
 
+@saying({"type": "string", "pattern": r"^[^\s:]+:[^\s:]+$", "examples": ["train:main"]})
 def _source(value: object) -> Iterator[Problem]:
     """`module:name`, both of Python identifiers with dots between them."""
     parts = value.split(":") if isinstance(value, str) else []
@@ -57,6 +59,7 @@ def _source(value: object) -> Iterator[Problem]:
         yield Problem.at((), f"not the source of a function: {found}", "write module:name, like 'train:main'")
 
 
+@saying({"type": "object"})
 def _inputs(value: object) -> Iterator[Problem]:
     if not isinstance(value, Mapping):
         yield Problem.at((), f"expected a table, found {kind_of(value)}", 'write { parameter = "step" }')
@@ -93,6 +96,7 @@ def _json(value: Any) -> Iterator[Problem]:
             yield Problem.at((), f"no value that JSON has: {kind_of(value)}", fix)
 
 
+@saying({**list_of(name_check).schema, "uniqueItems": True})
 def _outputs(value: object) -> Iterator[Problem]:
     problems = tuple(list_of(name_check)(value))
     yield from problems
@@ -117,6 +121,7 @@ class Function(Checked):
     )
 
 
+@saying({"type": "array", "items": {"type": "string"}, "minItems": 1})
 def _argv(value: object) -> Iterator[Problem]:
     if not isinstance(value, tuple) or not value:
         found = "an empty command" if value == () else f"expected a command, found {kind_of(value)}"
@@ -141,6 +146,7 @@ class Command(Checked):
 Entrypoint: TypeAlias = Function | Command
 
 
+@saying({"anyOf": [{"$ref": Function}, {"$ref": Command}, {"type": "null"}]})
 def entrypoint_check(value: object) -> Iterator[Problem]:
     """A check: a function, a command, or nothing."""
     if value is not None and not isinstance(value, Function | Command):
@@ -150,6 +156,19 @@ def entrypoint_check(value: object) -> Iterator[Problem]:
 
 ENTRYPOINT_NAMES: Final = ("command", "function", "inputs", "outputs")
 """What a table of a project file says of an entrypoint."""
+
+
+def entrypoint_schema() -> Schema:
+    """The JSON Schemas of these names, by name."""
+    # A table among the inputs is a value, and says so.
+    value: Schema = {"type": "object", "required": ["value"], "maxProperties": 1}
+    plain: Schema = {"type": ["string", "number", "boolean", "array", "null"]}
+    return {
+        "command": {"anyOf": [_argv.schema, {"type": "string", "pattern": r"\S"}]},
+        "function": _source.schema,
+        "inputs": {"type": "object", "additionalProperties": {"anyOf": [plain, value]}},
+        "outputs": _outputs.schema,
+    }
 
 
 def written_entrypoint(table: Mapping[str, Any]) -> tuple[Entrypoint | None, list[Problem]]:

@@ -15,4 +15,10 @@ name_check: Final = matching(NAME, "a name", "training")
 _PART: Final = r"[^\W\d]\w*"
 SOURCE: Final = rf"{_PART}(?:\.{_PART})*:{_PART}(?:\.{_PART})*"
 """A pipeline in Python: `module:object`, as it is imported from the source root."""
-source_check: Final = matching(SOURCE, "a pipeline in Python", "training.pipelines:train")
+source_check: Final = matching(
+    SOURCE,
+    "a pipeline in Python",
+    "training.pipelines:train",
+    # Letters of any alphabet, of which ECMA-262 has no class that all programs know.
+    {"type": "string", "pattern": r"^[^\s:.]+(\.[^\s:.]+)*:[^\s:.]+(\.[^\s:.]+)*$"},
+)

@@ -16,6 +16,7 @@ from planner.entrypoint import (
     Entrypoint,
     Function,
     entrypoint_check,
+    entrypoint_schema,
     resolved,
     written_entrypoint,
 )
@@ -26,8 +27,8 @@ from planner.integrations import Integration
 from planner.names import name_check
 from planner.order import after_of, order_problems, ordered
 from planner.repositories import CodeRepository, repositories_check, repositories_of_tables
-from planner.settings.checked import Checked, declared, decoded, each_decoded, of_kind
-from planner.settings.checks import kind_of, list_of, mapping_of, optional
+from planner.settings.checked import Checked, declared, decoded, each_decoded, keyed, of_kind
+from planner.settings.checks import Schema, kind_of, list_of, mapping_of, optional, saying
 from planner.settings.dependencies import Dependencies
 from planner.settings.docker import DockerSettings
 from planner.settings.secrets import Secret, secrets_check, secrets_of_tables
@@ -71,6 +72,14 @@ def _decode_settings(value: object) -> DockerSettings:
     return settled
 
 
+def _settings_schema(**others: type[Checked]) -> Schema:
+    """The schema of `settings`: those of images, and others."""
+    kinds = {"docker": DockerSettings, **others}
+    properties = {name: {"$ref": kind} for name, kind in kinds.items()}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+@saying(_settings_schema())
 def _is_settings(value: object) -> Iterator[Problem]:
     try:
         _decode_settings(value)
@@ -78,6 +87,7 @@ def _is_settings(value: object) -> Iterator[Problem]:
         yield from error.problems
 
 
+@saying({"anyOf": [name_check.schema, {"type": "boolean"}]})
 def operator_check(value: object) -> Iterator[Problem]:
     """A check: the name of a step operator; or whether the one of the stack runs a step."""
     return iter(()) if isinstance(value, bool) else name_check(value)
@@ -115,6 +125,16 @@ class Step(Checked):
         return tuple(settings for settings in layers if settings.given)
 
     @classmethod
+    def schema(cls) -> Schema:
+        """As a project file has it, with what the step runs under names of its own."""
+        found = keyed(super().schema())
+        fields = {name: each for name, each in found["properties"].items() if name in _OF_STEP}
+        apart: Schema = {"not": {"required": ["command", "function"]}}
+        wanting = {name: ["function"] for name in ("inputs", "outputs")}
+        properties = {**fields, **entrypoint_schema()}
+        return {**found, "properties": properties, **apart, "dependentRequired": wanting}
+
+    @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
         """The table of a project file, whose `function` or `command` becomes the entrypoint."""
         entrypoint, problems = written_entrypoint(data)
@@ -147,6 +167,7 @@ def _step(item: Any) -> Any:
         return item
 
 
+@saying(name_check.schema)
 def _is_step(value: object) -> Iterator[Problem]:
     if isinstance(value, str):
         yield from name_check(value)
@@ -258,6 +279,23 @@ class Pipeline(Checked):
             return ()
         settings = DockerSettings(secrets=self.secrets)
         return (WrittenSettings(settings, Place(path=("secret",)), table="secrets"),)
+
+    @classmethod
+    def schema(cls) -> Schema:
+        """As a project file has it, with tables of steps."""
+        found = keyed(super().schema())
+        fields = {name: each for name, each in found["properties"].items() if name not in _WRITTEN}
+        properties = {
+            **fields,
+            "steps": {**fields["steps"], "minItems": 1, "uniqueItems": True},
+            "settings": _settings_schema(deployment=DeploymentSettings),
+            "step": {
+                "type": "object",
+                "propertyNames": name_check.schema,
+                "additionalProperties": {"$ref": Step},
+            },
+        }
+        return {**found, "properties": properties, "required": [*found["required"], "steps"]}
 
     @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:

@@ -17,8 +17,17 @@ from planner.identity import NOT_COUNTED
 from planner.immutable import frozen
 from planner.logins import quoted, without_logins
 from planner.names import name_check
-from planner.settings.checked import Checked, declared, each_decoded, of_kind
-from planner.settings.checks import mapping_of, matching, one_of, optional, text, without_login
+from planner.settings.checked import Checked, declared, each_decoded, keyed, of_kind
+from planner.settings.checks import (
+    Schema,
+    mapping_of,
+    matching,
+    one_of,
+    optional,
+    saying,
+    text,
+    without_login,
+)
 from planner.settings.secrets import SECRET_NAME
 
 __all__ = ["Address", "CodeRepository", "repositories_check", "repositories_of_tables", "without_account"]
@@ -116,6 +125,7 @@ def without_account(url: str) -> str:
     return without_logins(bare)
 
 
+@saying({"type": "string", "minLength": 1, "pattern": r"^[^\s?#]*$", "examples": [_EXAMPLE]})
 def _url(value: object) -> Iterator[Problem]:
     problems = tuple(text(value))
     yield from problems
@@ -150,6 +160,11 @@ class CodeRepository(Checked):
         ),
     )
     secret: str | None = field(default=None, metadata=declared(optional(_secret), NOT_COUNTED))
+
+    @classmethod
+    def schema(cls) -> Schema:
+        """As a project file has it."""
+        return keyed(super().schema())
 
     def check_together(self) -> Iterator[Problem]:
         """A container reaches it, and GitHub and GitLab have owners."""
@@ -197,6 +212,7 @@ def repositories_of_tables(value: Any) -> Any:
     return each_decoded(CodeRepository, named)
 
 
+@saying(_check.schema)
 def repositories_check(value: object) -> Iterator[Problem]:
     """A check: repositories by their names."""
     yield from _check(value)

@@ -27,7 +27,7 @@ from planner.immutable import frozen
 from planner.logins import holds_login, quoted
 from planner.names import name_check
 from planner.settings.checked import Checked, declared, decoded, of_kind
-from planner.settings.checks import kind_of, matching, optional
+from planner.settings.checks import Schema, kind_of, matching, optional, saying, written
 from planner.values import PATH_PATTERN, FrozenMapping, ImageRef
 
 __all__ = ["ContainerRegistry", "Stack"]
@@ -37,6 +37,7 @@ DEFAULT_REPOSITORY = "stowplan"
 LOCAL_REGISTRY = "localhost"
 
 
+@saying({**written(r"\S+"), "not": {"pattern": "@|://"}, "examples": ["localhost:5000/team"]})
 def _uri(value: object) -> Iterator[Problem]:
     if not isinstance(value, str):
         yield Problem.at((), f"expected a string, found {kind_of(value)}", "put it in quotes")
@@ -109,6 +110,13 @@ class Stack(Checked):
         converter=decoded_components,
         metadata=declared(components_check, COUNTED),
     )
+
+    @classmethod
+    def schema(cls) -> Schema:
+        """As it is written: components also by their kinds."""
+        found = super().schema()
+        kinds = {kind: {"$ref": class_of(kind)} for kind in KINDS}
+        return {**found, "properties": {**found["properties"], **kinds}}
 
     @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:

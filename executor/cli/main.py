@@ -156,6 +156,7 @@ class _Version:
             *("builds", "runs"),
             *("integrations", "stack"),
             "man",
+            "schema",
         )
     },
     examples=(

@@ -26,20 +26,20 @@ from planner.settings.deprecated import migrated
 from planner.settings.docker import DockerSettings
 from planner.settings.written import WrittenSettings
 
-__all__ = ["load_run_configuration", "read_run_configuration"]
+__all__ = ["PASSED_OVER", "PASSED_OVER_OF_STEP", "load_run_configuration", "read_run_configuration"]
 
 # What is read of a run configuration, and of a step in one.
 _READ: Final = ("build", "parameters", "settings", "steps")
 _READ_OF_STEP: Final = ("parameters", "settings", "step_operator")
 # What else the reference has there, in any of its releases.
-_PASSED_OVER: Final = (
+PASSED_OVER: Final = (
     *("cache_policy", "cleanup_hook_source", "enable_artifact_metadata", "enable_artifact_visualization"),
     *("enable_cache", "enable_heartbeat", "enable_pipeline_logs", "enable_step_logs", "end_hook_source"),
     *("environment", "execution_mode", "extra", "failure_hook_source", "init_hook_kwargs"),
     *("init_hook_source", "model", "name", "retry", "run_name", "schedule", "secrets", "start_hook_source"),
     *("substitutions", "success_hook_source", "tags"),
 )
-_PASSED_OVER_OF_STEP: Final = (
+PASSED_OVER_OF_STEP: Final = (
     *("cache_policy", "caching_parameters", "enable_artifact_metadata", "enable_artifact_visualization"),
     *("enable_cache", "enable_heartbeat", "enable_step_logs", "environment", "experiment_tracker", "extra"),
     *("external_input_artifacts", "failure_hook_source", "group", "heartbeat_healthy_threshold", "inputs"),
@@ -88,7 +88,7 @@ class _Reading:
 
     def configuration(self) -> RunConfiguration:
         data = self._table(self.yaml.data, ())
-        self._names(data, (), _READ, _PASSED_OVER)
+        self._names(data, (), _READ, PASSED_OVER)
         settings = self._table(data.get("settings"), ("settings",))
         kinds = self._kinds(settings, ("settings",), ("docker", "deployment"))
         layer = self._layer(kinds.get("docker"), ("settings", "docker"))
@@ -115,7 +115,7 @@ class _Reading:
 
     def _step(self, value: object, path: tuple[str, ...]) -> StepConfiguration:
         table = self._table(value, path)
-        self._names(table, path, _READ_OF_STEP, _PASSED_OVER_OF_STEP)
+        self._names(table, path, _READ_OF_STEP, PASSED_OVER_OF_STEP)
         settings = self._table(table.get("settings"), (*path, "settings"))
         kinds = self._kinds(settings, (*path, "settings"), ("docker",))
         operator = table.get("step_operator")

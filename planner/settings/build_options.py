@@ -18,7 +18,9 @@ from planner.logins import quoted
 from planner.requirements.credentials import PRIVATE_INDEX
 from planner.settings.checked import Layer, Unset, decoded, of_kind, setting
 from planner.settings.checks import (
+    ANYTHING,
     Check,
+    Schema,
     boolean,
     image_ref,
     kind_of,
@@ -27,6 +29,7 @@ from planner.settings.checks import (
     matching,
     optional,
     project_path,
+    saying,
     text,
     without_login,
 )
@@ -46,8 +49,14 @@ PLATFORM: Final = r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?"
 TARGET: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 
 env_name = matching(ENV_NAME, "the name of an environment variable", "MODEL_DIR")
+_label = matching(LABEL_NAME, "a label's name", "org.example.team")
 
 
+_WORD: Final[Schema] = {"type": ["string", "integer"]}
+
+
+# In TOML, which has no null, true is a bare flag.
+@saying({"anyOf": [_WORD, {"enum": [True, None]}, {"type": "array", "items": _WORD}]})
 def _argument(value: object) -> Iterator[Problem]:
     """A value of an option: nothing (a bare flag), text, a number, or a list of texts and numbers."""
     if isinstance(value, tuple):
@@ -61,6 +70,7 @@ _public = without_login(text, "leave them out: the image's history shows labels 
 _argument_text = without_login(text, PRIVATE_INDEX)
 
 
+@saying(_WORD)
 def _word(value: object) -> Iterator[Problem]:
     """Text or a number; a flag in a list would be neither repeated nor written down."""
     if isinstance(value, str):
@@ -75,6 +85,7 @@ _arguments = mapping_of(matching(OPTION_NAME, "an option's name", "timeout"), _a
 
 
 # What is read back from a lock is checked with it as well.
+@saying(_arguments.schema)
 def check_arguments(value: object) -> Iterator[Problem]:
     """A table of options of an installer, each under one spelling of its name."""
     yield from _arguments(value)
@@ -86,6 +97,7 @@ def check_arguments(value: object) -> Iterator[Problem]:
                 )
 
 
+@saying({**env_name.schema, "not": {"pattern": "^(STOWPLAN_.*|SOURCE_DATE_EPOCH)$"}})
 def _argument_name(value: object) -> Iterator[Problem]:
     """The name of a build argument that is the user's to set."""
     yield from env_name(value)
@@ -93,6 +105,7 @@ def _argument_name(value: object) -> Iterator[Problem]:
         yield Problem.at((), "stowplan sets this build argument itself", "choose another name")
 
 
+@saying({**_label.schema, "not": {"pattern": r"^dev\.stowplan\."}})
 def _label_name(value: object) -> Iterator[Problem]:
     """The name of a label that is the user's to set."""
     yield from _label(value)
@@ -159,8 +172,9 @@ def _named(counts: bool) -> Check:
     """A table of options that have no field of their own, and that count, or do not."""
     table, others = ("other", "tuning") if counts else ("tuning", "other")
 
+    @saying({"type": "object"})
     def check(value: object) -> Iterator[Problem]:
-        yield from mapping_of(text, lambda _: iter(()))(value)
+        yield from mapping_of(text, ANYTHING)(value)
         for given, item in value.items() if isinstance(value, Mapping) else ():
             name = _ours(given)
             if found := _misplaced(name, (table, str(given))):
@@ -175,6 +189,7 @@ def _named(counts: bool) -> Check:
     return check
 
 
+@saying({"type": ["integer", "string"], "minimum": 1, "pattern": "^[1-9][0-9]*[bkmgBKMG]?$"})
 def _size(value: object) -> Iterator[Problem]:
     """A number of bytes, or a number with one of docker's units."""
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
@@ -187,11 +202,18 @@ def _size(value: object) -> Iterator[Problem]:
 
 # The fields that hold options by name.
 _TABLES: Final = ("other", "tuning")
-_label = matching(LABEL_NAME, "a label's name", "org.example.team")
 _SPELLINGS: Final[Mapping[str, str]] = {
     **FIELD_SPELLINGS,
     **{spelling: option.name for option in OPTIONS.values() for spelling in option.also},
 }
+
+
+def _with_dashes(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {**properties, **{name.replace("_", "-"): each for name, each in properties.items()}}
+
+
+def _table(properties: Mapping[str, Any]) -> Schema:
+    return {"type": "object", "properties": properties, "required": [], "additionalProperties": False}
 
 
 @frozen(kw_only=True)
@@ -250,6 +272,19 @@ class BuildOptions(Layer):
         return super().gives(path) or any(
             path[:1] == (name,) for table in _TABLES for name in self.value(table)
         )
+
+    @classmethod
+    def schema(cls) -> Schema:
+        """As they are written: each option in each of its spellings, and the tables that they may be in."""
+        fields = {name: each for name, each in super().schema()["properties"].items() if name not in _TABLES}
+        options = {
+            name: {**option.shape.schema, "description": option.doc} for name, option in OPTIONS.items()
+        }
+        limits = {name: options[name] for name in CONTAINER_LIMITS}
+        known = {**fields, **options}
+        spelled = {other: known[name] for other, name in _SPELLINGS.items()}
+        known = _with_dashes({**known, **spelled, "container_limits": _table(_with_dashes(limits))})
+        return _table({**known, **{name: {"type": "object"} for name in _TABLES}})
 
     @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:

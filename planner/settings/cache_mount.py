@@ -11,7 +11,7 @@ from typing import Final
 
 from planner.errors import Problem
 from planner.immutable import frozen
-from planner.settings.checks import text
+from planner.settings.checks import saying, text
 
 __all__ = ["CacheMount", "cache_mount"]
 
@@ -72,6 +72,7 @@ class CacheMount:
         return cls(target, mount_id, sharing, **owner)
 
 
+@saying({"type": "string", "pattern": "^/|=", "examples": ["/root/.cache/uv"]})
 def cache_mount(value: object) -> Iterator[Problem]:
     """A check: an absolute path, or a mount specification of a cache."""
     problems = tuple(text(value))

@@ -17,10 +17,21 @@ from attrs import field
 from planner.errors import PlannerError, Problem, did_you_mean
 from planner.identity import Counts
 from planner.immutable import frozen, of_class
-from planner.settings.checks import Check, kind_of
+from planner.settings.checks import Check, Schema, kind_of, saying
 from planner.values import FrozenMapping, freeze
 
-__all__ = ["UNSET", "Checked", "Layer", "Unset", "declared", "decoded", "each_decoded", "of_kind", "setting"]
+__all__ = [
+    "UNSET",
+    "Checked",
+    "Layer",
+    "Unset",
+    "declared",
+    "decoded",
+    "each_decoded",
+    "keyed",
+    "of_kind",
+    "setting",
+]
 
 _CHECK: Final = "stowplan.check"
 _DEFAULT: Final = "stowplan.default"
@@ -106,9 +117,35 @@ class Checked:
         return value
 
     @classmethod
+    def schema(cls) -> Schema:
+        """The JSON Schema of what `decode` takes, as far as one can say it, without texts."""
+        fields = {name: declaration[_CHECK] for name, declaration in _declarations(cls).items()}
+        needed = [name for name, check in fields.items() if any(check(_ungiven(cls, name)))]
+        return {
+            "type": "object",
+            "properties": {name: check.schema for name, check in fields.items()},
+            "required": needed,
+            "additionalProperties": False,
+        }
+
+    @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
         """`data` under the names of the fields, and what is wrong with the names in it."""
         return data, []
+
+
+def _ungiven(cls: type[Checked], name: str) -> Any:
+    """What a field is that is not given; of a setting its default."""
+    declaration = _declarations(cls)[name]
+    if _DEFAULT in declaration:
+        return declaration[_DEFAULT]
+    default: Any = attrs.fields_dict(cls)[name].default
+    return default.factory() if hasattr(default, "factory") else default
+
+
+def keyed(schema: Schema) -> Schema:
+    """The schema of a table that has its name from where it stands, and need not say it."""
+    return {**schema, "required": [name for name in schema["required"] if name != "name"]}
 
 
 @of_class
@@ -186,6 +223,7 @@ def each_decoded(kind: type[C], value: Any) -> Any:
 def of_kind(kind: type[Checked]) -> Check:
     """A check that a value is of a Checked class; of a table it says why it could not be decoded."""
 
+    @saying({"$ref": kind})
     def check(value: object) -> Iterator[Problem]:
         if isinstance(value, kind):
             return

@@ -1,6 +1,6 @@
 """The small checks that settings are declared with: what a value may be, and what to write instead.
 
-Refuses to coerce: `"false"` is not False.
+Each says the same as a JSON Schema, as far as one can say it. Refuses to coerce: `"false"` is not False.
 """
 
 from __future__ import annotations
@@ -8,18 +8,53 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from planner.errors import Problem, did_you_mean
+from planner.immutable import frozen
 from planner.logins import holds_login, quoted
 from planner.values import ImageRef
 
 __all__ = [
-    "APT_PACKAGE", "Check", "apt_package", "boolean", "image_ref", "kind_of", "list_of", "mapping_of",
-    "matching", "member_of", "one_of", "optional", "project_path", "text", "unencodable", "without_login",
+    "ANYTHING", "APT_PACKAGE", "Check", "Schema", "apt_package", "boolean", "image_ref", "kind_of", "list_of",
+    "mapping_of", "matching", "member_of", "one_of", "optional", "project_path", "saying", "text",
+    "unencodable", "without_login", "written",
 ]  # fmt: skip
 
-Check = Callable[[Any], Iterator[Problem]]
+Schema: TypeAlias = Mapping[str, Any]
+"""A JSON Schema (2020-12). A class as the value of `$ref` stands for the schema of the class."""
+_Problems: TypeAlias = Callable[[Any], Iterator[Problem]]
+
+
+@frozen
+class Check:
+    """What a value may be: called with one, it yields what is wrong with it.
+
+    `schema` says the same of a value as it is written, for programs that know nothing of stowplan. It may
+    take what the check refuses, and never refuses what the check takes.
+    """
+
+    problems: _Problems
+    schema: Schema
+
+    def __call__(self, value: Any) -> Iterator[Problem]:
+        """The problems of a value."""
+        return self.problems(value)
+
+
+def saying(schema: Schema) -> Callable[[_Problems], Check]:
+    """A check of a function that yields problems, with its schema."""
+    return lambda problems: Check(problems, schema)
+
+
+def written(pattern: str) -> Schema:
+    """The schema of a string that matches a whole pattern, whose groups lose their names."""
+    return {"type": "string", "pattern": f"^(?:{re.sub(r'[(][?]P<[^>]*>', '(', pattern)})$"}
+
+
+ANYTHING: Final = Check(lambda _: iter(()), {})
+"""The check of what may be anything."""
+_LINE: Final[Schema] = {"type": "string", "pattern": r"^[^\r\n\u0000]*$"}
 
 
 def kind_of(value: object) -> str:
@@ -47,6 +82,7 @@ def _problem(found: str, fix: str) -> Problem:
     return Problem.at((), found, fix)
 
 
+@saying({"type": "boolean"})
 def boolean(value: object) -> Iterator[Problem]:
     """True or False."""
     if not isinstance(value, bool):
@@ -55,6 +91,7 @@ def boolean(value: object) -> Iterator[Problem]:
         )
 
 
+@saying(_LINE)
 def text(value: object) -> Iterator[Problem]:
     """A string on one line: no line end and no NUL, which a Dockerfile could not hold; and no login."""
     if not isinstance(value, str):
@@ -70,6 +107,7 @@ def text(value: object) -> Iterator[Problem]:
 def without_login(check: Check, fix: str) -> Check:
     """What `check` takes; `fix` says what to write in place of a login."""
 
+    @saying(check.schema)
     def check_login(value: object) -> Iterator[Problem]:
         if isinstance(value, str) and holds_login(value):
             yield _credentials(value, fix)
@@ -88,9 +126,10 @@ def unencodable(value: str) -> bool:
     return re.search("[\ud800-\udfff]", value) is not None
 
 
-def matching(pattern: str, what: str, example: str) -> Check:
-    """A string that matches the whole pattern."""
+def matching(pattern: str, what: str, example: str, schema: Schema | None = None) -> Check:
+    """A string that matches the whole pattern; `schema` where that is none of ECMA-262."""
 
+    @saying({**(schema or written(pattern)), "examples": [example]})
     def check(value: object) -> Iterator[Problem]:
         problems = tuple(text(value))
         if problems:
@@ -113,6 +152,7 @@ apt_package: Final[Check] = matching(APT_PACKAGE, "an apt package", "libgomp1")
 def one_of(*known: str) -> Check:
     """One of some texts, or members of a StrEnum; `convert=member_of(…)` makes it one of its value."""
 
+    @saying({"enum": [str(name) for name in known]})
     def check(value: object) -> Iterator[Problem]:
         if value not in known:
             found = quoted(value) if isinstance(value, str) else kind_of(value)
@@ -128,12 +168,16 @@ def member_of(names: type[Enum]) -> Callable[[Any], Any]:
 
 def optional(check: Check) -> Check:
     """Nothing, or what `check` takes."""
-    return lambda value: iter(()) if value is None else check(value)
+    schema: Schema = {"anyOf": [check.schema, {"type": "null"}]}
+    if isinstance(check.schema.get("type"), str) and "not" not in check.schema:
+        schema = {**check.schema, "type": [check.schema["type"], "null"]}
+    return Check(lambda value: iter(()) if value is None else check(value), schema)
 
 
 def list_of(check: Check) -> Check:
     """A list whose every item `check` takes."""
 
+    @saying({"type": "array", "items": check.schema})
     def check_items(value: object) -> Iterator[Problem]:
         if not isinstance(value, tuple):
             yield _problem(f"expected a list, found {kind_of(value)}", 'write it as a list: ["…"]')
@@ -147,6 +191,7 @@ def list_of(check: Check) -> Check:
 def mapping_of(check_key: Check, check: Check) -> Check:
     """A table whose every name `check_key` takes and whose every value `check` takes."""
 
+    @saying({"type": "object", "propertyNames": check_key.schema, "additionalProperties": check.schema})
     def check_items(value: object) -> Iterator[Problem]:
         if not isinstance(value, Mapping):
             yield _problem(f"expected a table, found {kind_of(value)}", 'write it as { NAME = "value" }')
@@ -157,6 +202,7 @@ def mapping_of(check_key: Check, check: Check) -> Check:
     return check_items
 
 
+@saying({"type": "string", "minLength": 1, "pattern": r"^\S*$", "examples": ["python:3.11-slim"]})
 def _image_ref(value: object) -> Iterator[Problem]:
     """The name of an image."""
     if not isinstance(value, str):
@@ -171,6 +217,7 @@ def _image_ref(value: object) -> Iterator[Problem]:
 image_ref: Final[Check] = without_login(_image_ref, "leave them to `docker login` or `podman login`")
 
 
+@saying({**_LINE, "minLength": 1, "not": {"pattern": r"(^|/)\.\.(/|$)"}})
 def project_path(value: object) -> Iterator[Problem]:
     """The path of something in the project: it may not climb out of the project's root."""
     yield from text(value)

@@ -11,12 +11,13 @@ from planner.identity import COUNTED
 from planner.immutable import frozen
 from planner.requirements.lists import parse_list
 from planner.settings.checked import Checked, declared
-from planner.settings.checks import apt_package, list_of, text
+from planner.settings.checks import apt_package, list_of, saying, text
 from planner.values import freeze
 
 __all__ = ["Dependencies"]
 
 
+@saying(list_of(text).schema)
 def _requirements(value: object) -> Iterator[Problem]:
     """A list of requirements, and of nothing else: files belong to the settings of a pipeline."""
     problems = tuple(list_of(text)(value))

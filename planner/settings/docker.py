@@ -30,6 +30,7 @@ from planner.settings.checks import (
     one_of,
     optional,
     project_path,
+    saying,
     text,
     without_login,
 )
@@ -58,6 +59,7 @@ _plain_variables = mapping_of(
 _INDEX_VARIABLE: Final = re.compile(r"(?:UV|PIP)_(?:\w*INDEX(?:_URL)?|FIND_LINKS)")
 
 
+@saying({**_plain_variables.schema, "additionalProperties": {"type": ["string", "number", "boolean"]}})
 def _variables(value: object) -> Iterator[Problem]:
     """Variables with their values. With a login, an index belongs elsewhere: what is here is in the image."""
     for problem in _plain_variables(value):
@@ -88,6 +90,7 @@ def _as_text(value: object) -> Any:
     )
 
 
+@saying({"anyOf": [project_path.schema, list_of(text).schema]})
 def _requirements(value: object) -> Iterator[Problem]:
     if not isinstance(value, str):
         yield from list_of(without_login(text, PRIVATE_INDEX))(value)
@@ -104,6 +107,7 @@ def _requirements(value: object) -> Iterator[Problem]:
 _group: Final = matching(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", "a name of a group", "train")
 
 
+@saying(project_path.schema)
 def _pyproject(value: object) -> Iterator[Problem]:
     from planner.pyproject import PYPROJECT, is_pylock  # noqa: PLC0415  # as above
 
@@ -116,6 +120,7 @@ def _pyproject(value: object) -> Iterator[Problem]:
             yield Problem.at((), found, 'write "pyproject.toml"; a requirements file belongs in requirements')
 
 
+@saying({"anyOf": [boolean.schema, one_of(*_FREEZE_METHODS).schema, list_of(text).schema]})
 def _freeze_method(value: object) -> Iterator[Problem]:
     """True, the name of a method, or a command (the reference has had all three)."""
     if isinstance(value, str):

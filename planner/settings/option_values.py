@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from planner.errors import Problem
 from planner.immutable import frozen
-from planner.settings.checks import Check, boolean, kind_of, list_of, matching, one_of
+from planner.settings.checks import Check, Schema, boolean, kind_of, list_of, matching, one_of, saying
 
 __all__ = [
     "ADDRESSES", "CAPABILITIES", "CPUS", "FLAG", "HOSTS", "LIMITS", "Shape", "choice", "size", "whole",
@@ -23,11 +23,20 @@ __all__ = [
 
 @frozen
 class Shape:
-    """What a value is called in the reference, the check of its canonical form, and what makes it that."""
+    """What a value is called in the reference, the check of its canonical form, and what makes it that.
+
+    `also` are schemas of what is read as the canonical form.
+    """
 
     name: str
     check: Check
     read: Callable[[Any], Any] = lambda value: value
+    also: tuple[Schema, ...] = ()
+
+    @property
+    def schema(self) -> Schema:
+        """The JSON Schema of a value as it is written."""
+        return {"anyOf": [self.check.schema, *self.also]} if self.also else self.check.schema
 
 
 # The largest number that every builder reads.
@@ -49,7 +58,9 @@ def _bytes(value: Any) -> Any:
 
 def _number(least: int, most: int = _MOST, *, also: int | None = None) -> Check:
     """A whole number from `least` to `most`, or the one `also`."""
+    schema = {"type": "integer", "minimum": least, "maximum": most}
 
+    @saying(schema if also is None else {"anyOf": [schema, {"const": also}]})
     def check(value: object) -> Iterator[Problem]:
         if isinstance(value, bool) or not isinstance(value, int):
             found = repr(value) if isinstance(value, str) else kind_of(value)
@@ -97,6 +108,7 @@ def _pairs(joint: str, change: Callable[[str], str], key: Callable[[str], str]) 
 def _once(check: Check) -> Check:
     """A list of `name=value` that says one thing of each name."""
 
+    @saying(check.schema)
     def check_items(value: object) -> Iterator[Problem]:
         problems = tuple(check(value))
         yield from problems
@@ -148,26 +160,33 @@ _CAPABILITIES: Final = (
     )),
 )  # fmt: skip
 
-FLAG: Final = Shape("boolean", boolean, _flag)
+_TEXT: Final[Schema] = {"type": "string"}
+# As one text, and as a list whose items have other spellings.
+_TEXTS: Final[tuple[Schema, ...]] = (_TEXT, {"type": "array", "items": _TEXT})
+
+FLAG: Final = Shape("boolean", boolean, _flag, ({"enum": [0, 1, None]},))
 HOSTS: Final = Shape(
     "table, or list of `name:address`",
     list_of(matching(rf"{_HOST}:{_ADDRESS}", "a host and its address", "registry.example:10.0.0.1")),
     _pairs(":", _host, _host_name),
+    (*_TEXTS, {"type": "object", "additionalProperties": _TEXT}),
 )
 LIMITS: Final = Shape(
     "table, or list of `name=soft:hard`",
     _once(list_of(matching(_ULIMIT, "a limit", "nofile=1024:2048"))),
     _pairs("=", _limit, str),
+    (*_TEXTS, {"type": "object", "additionalProperties": {"type": ["string", "integer"]}}),
 )
-CAPABILITIES: Final = Shape("list of strings", list_of(one_of(*_CAPABILITIES)), _each(_capability))
+CAPABILITIES: Final = Shape("list of strings", list_of(one_of(*_CAPABILITIES)), _each(_capability), _TEXTS)
 CPUS: Final = Shape(
     "string",
     matching(r"[0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*", "a set of numbers", "0-3,5"),
     lambda value: str(value) if type(value) is int else value,
+    ({"type": "integer", "minimum": 0},),
 )
 # The first one that answers is taken: their order means something.
 ADDRESSES: Final = Shape(
-    "list of strings", list_of(matching(_ADDRESS, "an address", "10.0.0.1")), _each(key=None)
+    "list of strings", list_of(matching(_ADDRESS, "an address", "10.0.0.1")), _each(key=None), (_TEXT,)
 )
 
 
@@ -178,18 +197,24 @@ def choice(*known: str) -> Shape:
 
 def whole(least: int, most: int = _MOST) -> Shape:
     """A whole number, which may be written as text."""
-    return Shape("number", _number(least, most), _digits)
+    return Shape("number", _number(least, most), _digits, ({"type": "string", "pattern": "^[0-9]{1,18}$"},))
+
+
+_SIZE: Final[Schema] = {"type": "string", "pattern": "^(-1|[0-9]{1,18}[bkmgBKMG]?[bB]?)$"}
 
 
 def size(least: int, *, also: int | None = None) -> Shape:
     """A number of bytes, or a text with a unit; `also` is one that means something else."""
-    return Shape("bytes, or string with `b`, `k`, `m` or `g`", _number(least, also=also), _bytes)
+    return Shape("bytes, or string with `b`, `k`, `m` or `g`", _number(least, also=also), _bytes, (_SIZE,))
 
 
 def words(pattern: str, what: str, example: str, *, ordered: bool = False) -> Shape:
     """A list of texts, or one."""
     return Shape(
-        "list of strings", list_of(matching(pattern, what, example)), _each(key=None if ordered else str)
+        "list of strings",
+        list_of(matching(pattern, what, example)),
+        _each(key=None if ordered else str),
+        (_TEXT,),
     )
 
 

@@ -18,7 +18,7 @@ from planner.immutable import frozen
 from planner.requirements.addresses import INDEX_NAME, INDEX_URL
 from planner.requirements.credentials import PRIVATE_INDEX
 from planner.settings.checked import Checked, declared, decoded, of_kind
-from planner.settings.checks import Check, kind_of, list_of, matching, optional, without_login
+from planner.settings.checks import Check, kind_of, list_of, matching, optional, saying, without_login
 from planner.settings.secrets import SECRET_NAME
 from planner.values import freeze
 
@@ -27,7 +27,13 @@ __all__ = ["PackageIndex", "index_key", "index_of", "indexes_check", "indexes_of
 _EXAMPLE: Final = '[{ name = "corp", url = "https://pypi.example.com/simple", packages = ["corp-*"] }]'
 _name: Final = matching(INDEX_NAME, "the name of an index", "corp")
 _url: Final = without_login(
-    matching(INDEX_URL, "the URL of an index", "https://download.pytorch.org/whl/cu126"), PRIVATE_INDEX
+    matching(
+        INDEX_URL,
+        "the URL of an index",
+        "https://download.pytorch.org/whl/cu126",
+        {"type": "string", "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://\S+$"},
+    ),
+    PRIVATE_INDEX,
 )
 _secret: Final = matching(SECRET_NAME, "the name of a secret", "pypi")
 _pattern: Final = matching(
@@ -46,6 +52,7 @@ def _patterns(value: object) -> Any:
 def _given(check: Check, example: str) -> Check:
     """What `check` takes; nothing at all is not given."""
 
+    @saying(check.schema)
     def check_given(value: object) -> Iterator[Problem]:
         if value == "":
             yield Problem.at((), "is not given", f'write one: "{example}"')
@@ -118,6 +125,7 @@ def indexes_of_tables(value: object) -> Any:
     return tuple(map(decoded(PackageIndex), made)) if isinstance(made, tuple) else made
 
 
+@saying({"type": "array", "items": {"$ref": PackageIndex}})
 def indexes_check(value: object) -> Iterator[Problem]:
     """A check: a list of indexes, each with a name of its own."""
     if not isinstance(value, tuple):

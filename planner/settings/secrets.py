@@ -18,7 +18,7 @@ from planner.identity import COUNTED, NOT_COUNTED
 from planner.immutable import frozen
 from planner.settings.build_options import ENV_NAME
 from planner.settings.checked import Checked, declared, each_decoded, of_kind
-from planner.settings.checks import kind_of, mapping_of, matching, optional, text
+from planner.settings.checks import Schema, kind_of, mapping_of, matching, optional, saying, text, written
 from planner.values import FrozenMapping
 
 __all__ = [
@@ -49,6 +49,7 @@ _EXAMPLE: Final = '{ env = "PYPI_TOKEN" }, or { file = "~/.netrc" }'
 _name: Final = matching(SECRET_NAME, "the name of a secret", "pypi")
 
 
+@saying(written(ENV_NAME))
 def _variable(value: object) -> Iterator[Problem]:
     """The name of an environment variable. What else stands there may be the secret: it is not shown."""
     problems = tuple(text(value))
@@ -59,6 +60,7 @@ def _variable(value: object) -> Iterator[Problem]:
         yield Problem.at((), "looks like a secret, and not like the name of a variable", f"write {_EXAMPLE}")
 
 
+@saying({**text.schema, "minLength": 1})
 def _path(value: object) -> Iterator[Problem]:
     """The path of a file of this machine: absolute, from `~`, or from the root of the project."""
     problems = tuple(text(value))
@@ -69,6 +71,7 @@ def _path(value: object) -> Iterator[Problem]:
         yield Problem.at((), "looks like a secret, and not like a path", f"write {_EXAMPLE}")
 
 
+@saying({"type": "integer", "minimum": 1, "maximum": 10**9 - 1})
 def _version(value: object) -> Iterator[Problem]:
     if type(value) is not int:
         yield Problem.at((), f"expected an integer, found {kind_of(value)}", "write version = 2")
@@ -93,6 +96,11 @@ class Secret(Checked):
     file: str | None = field(default=None, metadata=declared(optional(_path), NOT_COUNTED))
     version: int = field(default=1, metadata=declared(_version, COUNTED))
 
+    @classmethod
+    def schema(cls) -> Schema:
+        """As that of any class, with the value in one place."""
+        return {**super().schema(), "oneOf": [{"required": [name]} for name in ("env", "file")]}
+
     def check_together(self) -> Iterator[Problem]:
         """The value is in one place."""
         if self.env is None and self.file is None:
@@ -114,6 +122,7 @@ def secrets_of_tables(value: Any) -> Any:
     return each_decoded(Secret, value)
 
 
+@saying({"type": "object", "propertyNames": _name.schema, "additionalProperties": {"$ref": Secret}})
 def secrets_check(value: object) -> Iterator[Problem]:
     """A check: secrets by their names."""
     if isinstance(value, str | list | tuple):
@@ -124,6 +133,7 @@ def secrets_check(value: object) -> Iterator[Problem]:
     yield from mapping_of(_name, _secret)(value)
 
 
+@saying({"$ref": Secret})
 def _secret(value: object) -> Iterator[Problem]:
     if isinstance(value, str):
         yield Problem.at((), "a secret is not written here, only where it is found", f"write {_EXAMPLE}")

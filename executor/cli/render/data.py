@@ -6,20 +6,35 @@ Every reason, change, note and error has a stable code and what it is about, bes
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
-
-from attrs import asdict
+from typing import TYPE_CHECKING
 
 from planner.compare.actions import Action
 from planner.compare.changes import Change
 from planner.compare.report import Report
 from planner.errors import PlannerError, Problem
-from planner.image.delivery import Delivery
+from planner.image.delivery import Delivery, RepositoryCode
 from planner.image.plan import ImagePlan, Note
 from planner.render.dockerfile import context_files, planned_dockerfile
 
 if TYPE_CHECKING:
     from executor.errors import ExecutorError
+    from executor.schemas.printed import (
+        ApplyObject,
+        ChangeObject,
+        DeliveryObject,
+        DiffObject,
+        ImageObject,
+        LockObject,
+        NearestObject,
+        NoteObject,
+        OutdatedObject,
+        PlanChangeObject,
+        PlannedImageObject,
+        PlanObject,
+        ProblemObject,
+        RepositoryObject,
+        WhyObject,
+    )
     from executor.workflow.builds import Made
     from executor.workflow.comparing import Side
     from executor.workflow.locks import LockCheck
@@ -45,7 +60,7 @@ __all__ = [
 ]
 
 
-def report_data(report: Report) -> dict[str, Any]:
+def report_data(report: Report) -> PlanObject:
     """The object that `stowplan plan -o json` prints, schema `stowplan/plan/2`."""
     plan = report.plan
     return {
@@ -62,7 +77,7 @@ def report_data(report: Report) -> dict[str, Any]:
     }
 
 
-def _summary(report: Report, image: ImagePlan) -> dict[str, Any]:
+def _summary(report: Report, image: ImagePlan) -> PlannedImageObject:
     """What a report says of one image."""
     decision = report.decisions[image.name]
     return {
@@ -88,18 +103,31 @@ def _summary(report: Report, image: ImagePlan) -> dict[str, Any]:
     }
 
 
-def _delivery_data(delivery: Delivery | None) -> dict[str, Any] | None:
+def _delivery_data(delivery: Delivery | None) -> DeliveryObject | None:
     """How the code reaches the containers of an image; None for one that no step runs in."""
     if delivery is None:
         return None
     return {
         "kind": delivery.kind.value,
         "reason": delivery.reason,
-        "repository": asdict(delivery.repository) if delivery.repository else None,
+        "repository": _repository_data(delivery.repository) if delivery.repository else None,
     }
 
 
-def _nearest_data(closest: Nearest | None) -> dict[str, Any] | None:
+def _repository_data(code: RepositoryCode) -> RepositoryObject:
+    return {
+        "name": code.name,
+        "type": code.type,
+        "url": code.url,
+        "commit": code.commit,
+        "tree": code.tree,
+        "subdirectory": code.subdirectory,
+        "secret": code.secret,
+        "branch": code.branch,
+    }
+
+
+def _nearest_data(closest: Nearest | None) -> NearestObject | None:
     """What was there and is closest to an image."""
     if closest is None:
         return None
@@ -112,7 +140,7 @@ def _nearest_data(closest: Nearest | None) -> dict[str, Any] | None:
     }
 
 
-def image_data(report: Report, image: ImagePlan) -> dict[str, Any]:
+def image_data(report: Report, image: ImagePlan) -> ImageObject:
     """One image, schema `stowplan/image/2`: what the report says of it, and what is in it."""
     return {
         "schema": "stowplan/image/2",
@@ -127,7 +155,7 @@ def image_data(report: Report, image: ImagePlan) -> dict[str, Any]:
     }
 
 
-def why_data(package: Package, chains: Iterable[Chain]) -> dict[str, Any]:
+def why_data(package: Package, chains: Iterable[Chain]) -> WhyObject:
     """Who wants a package, schema `stowplan/why/1`."""
     return {
         "schema": "stowplan/why/1",
@@ -141,12 +169,20 @@ def why_data(package: Package, chains: Iterable[Chain]) -> dict[str, Any]:
     }
 
 
-def change_data(change: Change) -> dict[str, Any]:
+def change_data(change: Change) -> ChangeObject:
     """One change."""
-    return asdict(change)
+    return {
+        "image": change.image,
+        "field": change.field,
+        "key": change.key,
+        "code": change.code,
+        "before": change.before,
+        "after": change.after,
+        "text": change.text,
+    }
 
 
-def note_data(note: Note) -> dict[str, Any]:
+def note_data(note: Note) -> NoteObject:
     """One note."""
     return {
         "code": note.code,
@@ -157,7 +193,7 @@ def note_data(note: Note) -> dict[str, Any]:
     }
 
 
-def problem_data(problem: Problem) -> dict[str, Any]:
+def problem_data(problem: Problem) -> ProblemObject:
     """One problem."""
     return {
         "code": problem.code,
@@ -170,12 +206,12 @@ def problem_data(problem: Problem) -> dict[str, Any]:
     }
 
 
-def error_data(error: ExecutorError | PlannerError | None) -> list[dict[str, Any]] | None:
+def error_data(error: ExecutorError | PlannerError | None) -> list[ProblemObject] | None:
     """The problems of what went wrong; None if nothing did."""
     return None if error is None else [problem_data(problem) for problem in error.problems]
 
 
-def comparison_data(comparison: Comparison) -> list[dict[str, Any]]:
+def comparison_data(comparison: Comparison) -> list[PlanChangeObject]:
     """The changes of one plan, each with its plan, the steps that use its image, and what is built anew."""
     return [
         {
@@ -189,7 +225,7 @@ def comparison_data(comparison: Comparison) -> list[dict[str, Any]]:
     ]
 
 
-def diff_data(sides: Iterable[Side], compared: Iterable[Comparison]) -> dict[str, Any]:
+def diff_data(sides: Iterable[Side], compared: Iterable[Comparison]) -> DiffObject:
     """The object that `stowplan diff -o json` prints, schema `stowplan/diff/2`."""
     both = tuple(sides)
     return {
@@ -200,7 +236,7 @@ def diff_data(sides: Iterable[Side], compared: Iterable[Comparison]) -> dict[str
     }
 
 
-def lock_data(checked: LockCheck, state: str) -> dict[str, Any]:
+def lock_data(checked: LockCheck, state: str) -> LockObject:
     """The object that `stowplan lock -o json` prints, schema `stowplan/lock/2`."""
     repaired = checked.repaired
     return {
@@ -217,7 +253,7 @@ def lock_data(checked: LockCheck, state: str) -> dict[str, Any]:
     }
 
 
-def outcome_data(made: Made) -> dict[str, Any]:
+def outcome_data(made: Made) -> ApplyObject:
     """The object that `stowplan apply -o json` prints, schema `stowplan/apply/2`."""
     plan = made.planned.plan
     return {
@@ -250,10 +286,21 @@ def outcome_data(made: Made) -> dict[str, Any]:
     }
 
 
-def outdated_data(found: Outdated) -> dict[str, Any]:
+def outdated_data(found: Outdated) -> OutdatedObject:
     """The object that `stowplan outdated -o json` prints, schema `stowplan/outdated/1`."""
     return {
         "schema": "stowplan/outdated/1",
-        "outdated": [asdict(item) for item in found.newer],
+        "outdated": [
+            {
+                "name": item.name,
+                "kind": item.kind,
+                "before": item.before,
+                "after": item.after,
+                "images": item.images,
+                "platform": item.platform,
+                "same_manifest": item.same_manifest,
+            }
+            for item in found.newer
+        ],
         "unknown": [{"name": name, "reason": reason} for name, reason in found.unknown],
     }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
-
-from attrs import asdict
+from typing import TYPE_CHECKING, Final
 
 from executor.cli.render.encode import Markdown, cell, code, document, table
 from executor.cli.render.line import Line, Part, Style, cells, padded
 from executor.doctor.check import Check, State
+
+if TYPE_CHECKING:
+    from executor.schemas.printed import DoctorObject
 
 __all__ = ["doctor_data", "doctor_lines", "doctor_markdown"]
 
@@ -47,13 +48,20 @@ def _counts(checks: Sequence[Check]) -> str:
     return ", ".join(f"{counted[state]} {state}" for state in State) + "."
 
 
-def doctor_data(checks: Sequence[Check], *, works: bool) -> dict[str, Any]:
+def doctor_data(checks: Sequence[Check], *, works: bool) -> DoctorObject:
     """The object that `stowplan doctor -o json` prints, schema `stowplan/doctor/1`."""
     return {
         "schema": "stowplan/doctor/1",
         "works": works,
         "checks": [
-            {**asdict(check), "state": check.state.value, "fix": check.fix or None} for check in checks
+            {
+                "code": check.code,
+                "subject": check.subject,
+                "state": check.state.value,
+                "found": check.found,
+                "fix": check.fix or None,
+            }
+            for check in checks
         ],
     }
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from executor.cli.render.encode import Markdown, cell, code, document, heading, table
 from executor.cli.render.text import count, steps_text
 from planner.compare.impact import Reach, Reading, Through
+
+if TYPE_CHECKING:
+    from executor.schemas.printed import ImpactObject, ReachObject
 
 __all__ = ["impact_data", "impact_lines", "impact_markdown"]
 
@@ -72,7 +75,7 @@ def impact_markdown(readings: Sequence[Reading]) -> Markdown:
     return document(parts)
 
 
-def impact_data(name: str, readings: Sequence[Reading]) -> dict[str, Any]:
+def impact_data(name: str, readings: Sequence[Reading]) -> ImpactObject:
     """The same as an object, schema `stowplan/impact/1`."""
     return {
         "schema": "stowplan/impact/1",
@@ -88,7 +91,7 @@ def impact_data(name: str, readings: Sequence[Reading]) -> dict[str, Any]:
     }
 
 
-def _reach_data(reach: Reach) -> dict[str, Any]:
+def _reach_data(reach: Reach) -> ReachObject:
     return {
         "pipeline": reach.pipeline,
         "stack": reach.stack,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from executor.cli.render.data import error_data
 from executor.cli.render.encode import Markdown
@@ -11,6 +11,7 @@ from executor.cli.render.markdown import table_markdown
 from executor.cli.render.text import amount, count
 
 if TYPE_CHECKING:
+    from executor.schemas.printed import PruneObject
     from executor.workflow.pruning import Pruned
 
 __all__ = ["pruned_data", "pruned_lines", "pruned_markdown"]
@@ -48,7 +49,7 @@ def pruned_lines(found: Pruned, *, dry_run: bool) -> Iterator[str]:
         yield f"Kept: {', '.join(reasons)}."
 
 
-def pruned_data(found: Pruned, locks: tuple[str, ...], *, dry_run: bool) -> dict[str, Any]:
+def pruned_data(found: Pruned, locks: tuple[str, ...], *, dry_run: bool) -> PruneObject:
     """The object that `stowplan builds prune -o json` prints, schema `stowplan/prune/1`."""
     return {
         "schema": "stowplan/prune/1",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
-
-from attrs import asdict
+from typing import TYPE_CHECKING, Final
 
 from executor.cli.render.data import error_data
 from executor.cli.render.line import Line, Part, Style, cells, padded
 from executor.records.runs import RunRecord
-from executor.run.outcome import StepOutcome, StepStatus
+from executor.run.outcome import StepOutcome, StepStatus, StoredOutput
 from executor.run.places import place_words
 from executor.workflow.runs import Ran
+
+if TYPE_CHECKING:
+    from executor.schemas.printed import AnyRunObject, OutputObject, RecordedRunObject, RunObject
 
 __all__ = ["ran_data", "ran_lines", "record_data", "record_lines", "status_part"]
 
@@ -50,7 +51,7 @@ def _counts(outcomes: Sequence[StepOutcome]) -> str:
     return ", ".join(f"{counts[each]} {each}" for each in shown)
 
 
-def ran_data(ran: Ran) -> dict[str, Any]:
+def ran_data(ran: Ran) -> RunObject:
     """The object that `stowplan run -o json` prints, schema `stowplan/run/1`."""
     return {
         "schema": "stowplan/run/1",
@@ -64,7 +65,7 @@ def ran_data(ran: Ran) -> dict[str, Any]:
                 "seconds": item.seconds,
                 "image": item.image or None,
                 "exit_code": item.code,
-                "outputs": [asdict(each) for each in item.outputs],
+                "outputs": list(map(_output_data, item.outputs)),
                 "log": item.log or None,
                 "notes": list(item.notes),
                 "error": error_data(item.error),
@@ -75,7 +76,7 @@ def ran_data(ran: Ran) -> dict[str, Any]:
     }
 
 
-def record_data(record: RunRecord) -> dict[str, Any]:
+def record_data(record: RunRecord) -> RecordedRunObject:
     """One run, as `stowplan runs list -o json` and `runs show -o json` have it."""
     return {
         **_head(record),
@@ -87,7 +88,7 @@ def record_data(record: RunRecord) -> dict[str, Any]:
                 "seconds": item.seconds,
                 "image": item.image or None,
                 "exit_code": item.code,
-                "outputs": [asdict(each) for each in item.outputs],
+                "outputs": list(map(_output_data, item.outputs)),
                 "log": item.log or None,
                 "error": item.error,
             }
@@ -125,7 +126,18 @@ def record_lines(record: RunRecord) -> Iterator[Line]:
             yield f"  log     {item.log}"
 
 
-def _head(record: RunRecord) -> dict[str, Any]:
+def _output_data(output: StoredOutput) -> OutputObject:
+    return {
+        "name": output.name,
+        "object": output.object,
+        "serializer": output.serializer,
+        "type": output.type,
+        "sha256": output.sha256,
+        "bytes": output.bytes,
+    }
+
+
+def _head(record: RunRecord) -> AnyRunObject:
     return {
         "run": record.id,
         "pipeline": record.pipeline,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from executor.cli.render.encode import Markdown, cell, code, document, heading, table
 from planner.settings.explained import Said
+
+if TYPE_CHECKING:
+    from executor.schemas.printed import SettingsObject
 
 __all__ = ["settings_data", "settings_lines", "settings_markdown"]
 
@@ -34,7 +37,7 @@ def settings_markdown(title: str, settings: Sequence[Said]) -> Markdown:
     return document([heading(title), table(["setting", "value", "from"], rows)])
 
 
-def settings_data(pipeline: str, step: str | None, settings: Sequence[Said]) -> dict[str, Any]:
+def settings_data(pipeline: str, step: str | None, settings: Sequence[Said]) -> SettingsObject:
     """The settings of a step, or of a pipeline, schema `stowplan/settings/1`."""
     return {
         "schema": "stowplan/settings/1",

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from planner.components import Component
 from planner.settings.plain import plain
 from planner.stack import Stack
 
+if TYPE_CHECKING:
+    from executor.schemas.printed import AnyStackObject, ComponentObject
+
 __all__ = ["stack_data", "stack_facts", "stack_row"]
 
 
-def stack_data(stack: Stack, *, active: bool) -> dict[str, Any]:
+def stack_data(stack: Stack, *, active: bool) -> AnyStackObject:
     """One stack: its name, whether it is the active one, and its components by their kinds."""
-    components = []
+    components: list[ComponentObject] = []
     for kind, part in stack.parts.items():
         said = plain(part)
-        fields = {name: said.get(name) for name in ("flavor", "name", "uri", "default_repository")}
-        packages = {name: list(getattr(part, name)) for name in ("requirements", "apt_packages")}
-        components.append({"kind": kind, **fields, **packages})
+        components.append({
+            "kind": kind,
+            "flavor": said.get("flavor"),
+            "name": said.get("name"),
+            "uri": said.get("uri"),
+            "default_repository": said.get("default_repository"),
+            "requirements": list(part.requirements),
+            "apt_packages": list(part.apt_packages),
+        })  # fmt: skip
     return {"name": stack.name, "active": active, "components": components}
 
 

@@ -1,0 +1,1 @@
+"""JSON Schemas of what people write and of what `-o json` prints, made from the code."""
