@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from executor.cli.completion import VARIABLE, completed
 from executor.cli.group import Group
 from executor.cli.streams import Output, open_streams
 
@@ -35,6 +36,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
     # A command makes many values that live to its end: looking for cycles among them that often takes a
     # tenth of the time of a plan.
     gc.set_threshold(100_000)
+    if VARIABLE in os.environ:
+        sys.exit(completed(cli))
     output = open_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     warnings.showwarning = _warn
@@ -157,6 +160,7 @@ class _Version:
             *("integrations", "stack"),
             "man",
             "schema",
+            "completion",
         )
     },
     examples=(

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 import click
 from click.core import ParameterSource
 
+from executor.cli.completion import names_of
 from executor.cli.look import Loudness, look
 from executor.config.project import Project, find_project, load_project
 from executor.engines.chooser import engine_chooser
@@ -194,6 +195,7 @@ def options(*names: str) -> _Decorator:
         "pipeline": click.option(
             "--pipeline",
             metavar="SOURCE",
+            shell_complete=names_of("pipeline"),
             help="The pipeline: a name of the project file, or module:object. Default: the only one.",
         ),
         "all-pipelines": click.option(
@@ -212,9 +214,15 @@ def options(*names: str) -> _Decorator:
         "stack": click.option(
             "--stack",
             metavar="NAME",
+            shell_complete=names_of("stack"),
             help="The stack. Default: $STOWPLAN_STACK, `default`, or the only one.",
         ),
-        "all-stacks": click.option("--stack", metavar="NAME", help="Only this stack. Default: all of them."),
+        "all-stacks": click.option(
+            "--stack",
+            metavar="NAME",
+            shell_complete=names_of("stack"),
+            help="Only this stack. Default: all of them.",
+        ),
         "python": click.option(
             "--python",
             metavar="PYTHON",
@@ -227,6 +235,7 @@ def options(*names: str) -> _Decorator:
         "engine": click.option(
             "--engine",
             metavar="NAME",
+            shell_complete=names_of("engine"),
             help="docker or podman. Default: $STOWPLAN_CONTAINER_ENGINE, or the first that works.",
         ),
         "output": _output("text", "json", "markdown"),
@@ -252,6 +261,7 @@ def options(*names: str) -> _Decorator:
         "build": click.option(
             "--build",
             metavar="ID|FILE",
+            shell_complete=names_of("build"),
             help="Take this build as it is, and build nothing: its id, or a file that it was exported to.",
         ),
         "prevent-reuse": click.option(

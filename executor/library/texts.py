@@ -6,9 +6,9 @@ Python keeps no documentation of attributes: it is read from the source, when it
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, is_typeddict
 
 from planner.immutable import of_class
 
@@ -27,7 +27,7 @@ def attribute_texts(kind: type[Any]) -> Mapping[str, str]:
     import inspect  # noqa: PLC0415  # as above
 
     texts: dict[str, str] = {}
-    for each in reversed(kind.__mro__[:-1]):
+    for each in _lineage(kind):
         try:
             (tree,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
         except (OSError, SyntaxError, TypeError):
@@ -43,6 +43,22 @@ def attribute_texts(kind: type[Any]) -> Mapping[str, str]:
                 case _:
                     pass
     return texts
+
+
+def _lineage(kind: type[Any]) -> Iterator[type[Any]]:
+    """A class and its bases, the bases first. The type of an object keeps none: its source names them."""
+    if not is_typeddict(kind):
+        yield from reversed(kind.__mro__[:-1])
+        return
+    import inspect  # noqa: PLC0415  # as above
+    import re  # noqa: PLC0415  # as above
+
+    above = re.match(r"class \w+\(([\w, ]+)\):", inspect.getsource(kind))
+    known = vars(inspect.getmodule(kind))
+    for name in above[1].split(", ") if above else ():
+        if is_typeddict(base := known.get(name)):
+            yield from _lineage(base)
+    yield kind
 
 
 def documented(kind: C) -> C:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, Final
 
-from executor.schemas.texts import attribute_texts
+from executor.library.texts import attribute_texts
 from planner.settings.checked import Checked, Layer
 from planner.settings.checks import Schema
 from planner.settings.plain import plain

@@ -8,8 +8,8 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
+from executor.library.texts import attribute_texts
 from executor.schemas.definitions import DIALECT
-from executor.schemas.texts import attribute_texts
 
 __all__ = ["object_schema", "schema_name"]
 

@@ -16,8 +16,8 @@ from jsonschema import Draft202012Validator
 
 from executor.cli.main import run
 from executor.config.project import load_project
+from executor.library.texts import attribute_texts
 from executor.schemas.known import SCHEMAS
-from executor.schemas.texts import attribute_texts
 from planner import DockerSettings
 from planner.errors import PlannerError
 from planner.settings.build_options import BuildOptions

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.making import made, picked, show_made
 from executor.cli.options import engine_chooser, loaded_project, options
 from executor.engines.names import possible_builders
@@ -28,7 +29,7 @@ _SAVED: Final = frozenset({"config", "stack", "build", "frozen", "prevent_reuse"
         ("stowplan apply plan.json", "Apply a saved plan."),
     ),
 )
-@click.argument("source", required=False, metavar="[SOURCE|FILE]")
+@click.argument("source", required=False, shell_complete=names_of("pipeline"), metavar="[SOURCE|FILE]")
 @options(
     "project",
     "config",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.making import made, picked, show_made
 from executor.cli.options import engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_yaml
@@ -24,7 +25,7 @@ __all__ = ["COMMANDS"]
         ("stowplan build -o build.json", "Export it for another machine."),
     ),
 )
-@click.argument("source", required=False)
+@click.argument("source", required=False, shell_complete=names_of("pipeline"))
 @options(
     "project",
     "config",

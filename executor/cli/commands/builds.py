@@ -9,6 +9,7 @@ import click
 from attrs import asdict
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.group import Group
 from executor.cli.options import options, project_root
 from executor.cli.output import print_json, print_lines, print_markdown, print_table, print_yaml
@@ -168,7 +169,7 @@ def _show_table(
     cls=Command,
     examples=(("stowplan builds show", "The newest build."),),
 )
-@click.argument("build", required=False)
+@click.argument("build", required=False, shell_complete=names_of("build"))
 @options("project", "output-data")
 def builds_show(build: str | None, project: Path | None, output: str) -> None:
     """Show a build by its id, or the start of it; or the record of an image, by its number or image hash.
@@ -254,7 +255,7 @@ def _word(value: object) -> str:
     cls=Command,
     examples=(("stowplan builds export 1f2e3d build.json", "Name a build in other clones."),),
 )
-@click.argument("build")
+@click.argument("build", shell_complete=names_of("build"))
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @options("project")
 def builds_export(build: str, file: Path, project: Path | None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_exact
 from executor.cli.progress import waiting
@@ -24,7 +25,7 @@ __all__ = ["COMMANDS"]
         ("stowplan export training --format pylock", "A pylock.toml."),
     ),
 )
-@click.argument("image")
+@click.argument("image", shell_complete=names_of("image"))
 @click.option(
     "--format",
     "format_",

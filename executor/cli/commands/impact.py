@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
@@ -14,8 +16,15 @@ from executor.workflow.impact import impact_of
 __all__ = ["COMMANDS"]
 
 
-@click.command()
-@click.argument("name")
+@click.command(
+    cls=Command,
+    examples=(
+        ("stowplan impact numpy", "Which images a new version of numpy builds."),
+        ("stowplan impact src/model.py", "Which images an edit of a file builds."),
+        ("stowplan impact python:3.11-slim", "What stands on a parent image."),
+    ),
+)
+@click.argument("name", shell_complete=names_of("package", "parent", "secret", "own-integration", "setting"))
 @options("project", "pipeline", "config", "stack", "engine", "python", "output", "offline")
 def impact(
     name: str,

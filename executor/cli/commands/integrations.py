@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.group import Group
 from executor.cli.options import options, project_root
 from executor.cli.output import print_json, print_lines, print_markdown, print_table
@@ -58,7 +59,7 @@ def integrations_list(project: Path | None, output: str) -> None:
     cls=Command,
     examples=(("stowplan integrations show sklearn", "What one of them installs."),),
 )
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("integration"))
 @options("project", "output")
 def integrations_show(name: str, project: Path | None, output: str) -> None:
     """Show what an integration installs."""

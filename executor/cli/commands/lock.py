@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.options import FAILED, LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_note
 from executor.cli.progress import waiting
@@ -33,7 +34,7 @@ __all__ = ["COMMANDS"]
         ("stowplan lock --upgrade-package numpy", "Move one package."),
     ),
 )
-@click.argument("source", required=False)
+@click.argument("source", required=False, shell_complete=names_of("pipeline"))
 @click.option("--check", is_flag=True, help="Write nothing, and fail if the lock is stale. Needs no network.")
 @click.option("--upgrade", is_flag=True, help="Look up everything that the lock pins anew.")
 @click.option(

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.look import look
 from executor.cli.options import CHANGES, LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown, print_note
@@ -32,7 +33,7 @@ __all__ = ["COMMANDS"]
         ("stowplan plan --out .stowplan/plan.json", "Saved, for `stowplan apply` of exactly it."),
     ),
 )
-@click.argument("source", required=False)
+@click.argument("source", required=False, shell_complete=names_of("pipeline"))
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),

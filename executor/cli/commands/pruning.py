@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.options import engine_chooser, options, project_root
 from executor.cli.output import print_error, print_json, print_lines, print_markdown
 from executor.cli.render.pruning import pruned_data, pruned_lines, pruned_markdown
@@ -30,7 +31,7 @@ __all__ = ["COMMANDS"]
     cls=Command,
     examples=(("stowplan builds delete 1f2e3d --image", "Forget a build, and remove its images."),),
 )
-@click.argument("build", nargs=-1, required=True)
+@click.argument("build", nargs=-1, required=True, shell_complete=names_of("build"))
 @click.option(
     "--image", "with_image", is_flag=True, help="Remove the images from their engine, or that of --engine."
 )

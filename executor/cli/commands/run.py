@@ -9,6 +9,7 @@ import click
 
 from executor.ahead import ask_ahead, load_ahead
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.making import made, picked, show_made
 from executor.cli.options import engine_chooser, loaded_project, options
 from executor.cli.output import print_error, print_json, print_lines, print_note
@@ -33,7 +34,7 @@ _BUILD_JOBS: Final = 2
         ("stowplan run --local", "Run it without containers."),
     ),
 )
-@click.argument("source", required=False)
+@click.argument("source", required=False, shell_complete=names_of("pipeline"))
 @click.option("--local", is_flag=True, help="Run the steps in the active environment, in no containers.")
 @click.option(
     "--rerun-failed", is_flag=True, help="Carry on the newest run: what had succeeded does not run again."

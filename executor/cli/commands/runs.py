@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.group import Group
 from executor.cli.options import options, project_root
 from executor.cli.output import print_json, print_lines, print_markdown, print_table
@@ -60,7 +61,7 @@ def runs_list(pipeline: str | None, limit: int | None, project: Path | None, out
     cls=Command,
     examples=(("stowplan runs show", "The newest run, with its outputs and logs."),),
 )
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=names_of("run"))
 @options("project", "output")
 def runs_show(run: str | None, project: Path | None, output: str) -> None:
     """Show a run by its id, or the newest: its steps, their outputs and logs."""

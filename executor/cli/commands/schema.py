@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.options import options
 from executor.cli.output import print_json, print_lines
 from executor.errors import UsageError
@@ -12,8 +14,14 @@ from planner.errors import did_you_mean
 __all__ = ["COMMANDS"]
 
 
-@click.command()
-@click.argument("name", required=False)
+@click.command(
+    cls=Command,
+    examples=(
+        ("stowplan schema project", "The schema of stowplan.toml, for editors."),
+        ("stowplan schema plan", "The schema of what `plan -o json` prints."),
+    ),
+)
+@click.argument("name", required=False, shell_complete=names_of("schema"))
 @options()
 def schema(name: str | None) -> None:
     """Print the JSON Schema of what NAME is, or the names that there are.

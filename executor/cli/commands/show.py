@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_exact, print_json, print_lines, print_markdown
 from executor.cli.pages import save_page
@@ -32,7 +33,7 @@ __all__ = ["COMMANDS"]
         ("stowplan show train --settings", "Each setting, and where it comes from."),
     ),
 )
-@click.argument("image")
+@click.argument("image", shell_complete=names_of("image"))
 @click.option("--dockerfile", "part", flag_value="dockerfile", help="Print the Dockerfile and nothing else.")
 @click.option(
     "--context", "part", flag_value="context", help="Print the paths of the files that go into the image."

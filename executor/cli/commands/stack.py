@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.group import Group
 from executor.cli.options import loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown, print_table
@@ -53,7 +54,7 @@ def stack_list(project: Path | None, output: str) -> None:
     cls=Command,
     examples=(("stowplan stack show prod", "The components of a stack."),),
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=names_of("stack"))
 @options("project", "output")
 def stack_show(name: str | None, project: Path | None, output: str) -> None:
     """Show the components of a stack: the one of a name, or the active one."""

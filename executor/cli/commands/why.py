@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from executor.cli.command import Command
+from executor.cli.completion import names_of
 from executor.cli.options import LOOKING, engine_chooser, loaded_project, options
 from executor.cli.output import print_json, print_lines, print_markdown
 from executor.cli.progress import waiting
@@ -23,8 +24,8 @@ __all__ = ["COMMANDS"]
     cls=Command,
     examples=(("stowplan why training numpy", "Who wants numpy."),),
 )
-@click.argument("image")
-@click.argument("package")
+@click.argument("image", shell_complete=names_of("image"))
+@click.argument("package", shell_complete=names_of("package"))
 @options("project", "pipeline", "config", "stack", "engine", "output", "offline")
 def why(
     image: str,
