@@ -56,7 +56,8 @@ def _lineage(kind: type[Any]) -> Iterator[type[Any]]:
     above = re.match(r"class \w+\(([\w, ]+)\):", inspect.getsource(kind))
     known = vars(inspect.getmodule(kind))
     for name in above[1].split(", ") if above else ():
-        if is_typeddict(base := known.get(name)):
+        base = known.get(name)
+        if base is not None and is_typeddict(base):
             yield from _lineage(base)
     yield kind
 
