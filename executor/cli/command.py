@@ -5,12 +5,13 @@ Owns how examples are written down and shown. Refuses to know any command.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import click
 
-__all__ = ["Command", "Examples", "write_examples"]
+__all__ = ["Command", "Examples", "summary", "write_examples"]
 
 Examples: TypeAlias = Sequence[tuple[str, str]]
 """What is typed, and what it does."""
@@ -36,3 +37,9 @@ def write_examples(examples: Examples, formatter: click.HelpFormatter) -> None:
     if examples:
         with formatter.section("Examples"):
             formatter.write_dl(examples, col_max=_COLUMN)
+
+
+def summary(command: click.Command) -> str:
+    """The first sentence of what a command does, without its stop."""
+    paragraph = " ".join(inspect.cleandoc(command.help or "").partition("\n\n")[0].split())
+    return paragraph.partition(". ")[0].rstrip(".")

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from executor.cli.command import Examples, write_examples
+from executor.cli.command import Examples, summary, write_examples
 
 __all__ = ["Group"]
 
@@ -24,6 +24,12 @@ class Group(click.Group):
         super().__init__(**settings)
         self._homes = homes
         self.examples = tuple(examples)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, each with a whole sentence: click would cut it."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary(command)) for name, command in found if command is not None])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples below the commands."""

@@ -57,6 +57,13 @@ def test_help_ends_with_the_examples(arguments: list[str], capsys: pytest.Captur
     assert section.startswith(f"  {' '.join(typed)} " if len(typed) > 1 else "  stowplan init ")
 
 
+def test_help_has_a_whole_sentence_for_each_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    text = capsys.readouterr().out
+    assert "  doctor " in text
+    assert ".." not in text.replace("[ARGS]...", "")
+
+
 def test_the_manual_page_has_each_command_option_and_example() -> None:
     page = manual(cli, "1.2.3").replace(r"\-", "-")
     for words, command in _commands(cli):

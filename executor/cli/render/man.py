@@ -14,6 +14,8 @@ from typing import Final, TypeAlias
 
 import click
 
+from executor.cli.command import summary
+
 __all__ = ["manual"]
 
 _Record: TypeAlias = tuple[str, str]
@@ -35,7 +37,7 @@ def manual(root: click.Group, version: str) -> str:
             # Words are not taken apart: an option has to be found in one piece.
             *(".nh", ".ad l"),
             ".SH NAME",
-            rf"stowplan \- {_escaped(_words(root).rstrip('.'))}",
+            rf"stowplan \- {_escaped(summary(root))}",
             ".SH SYNOPSIS",
             ".B stowplan",
             _escaped("COMMAND [OPTIONS] [ARGUMENTS]"),
@@ -96,11 +98,6 @@ def _prose(command: click.Command) -> Iterator[str]:
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         yield ".PP"
         yield _escaped(" ".join(paragraph.split()))
-
-
-def _words(command: click.Command) -> str:
-    """The first paragraph of what it does."""
-    return " ".join(inspect.cleandoc(command.help or "").partition("\n\n")[0].split())
 
 
 def _option(record: _Record) -> Iterator[str]:
