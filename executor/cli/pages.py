@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from executor.cli.output import print_lines, print_note
+from executor.cli.output import print_note
 from executor.cli.render.encode import Html
 from executor.config.project import Project
 from executor.state import STATE_DIRECTORY, state_directory
@@ -16,11 +16,11 @@ __all__ = ["save_page"]
 
 
 def save_page(path: Path, page: Html, project: Project, planned: Planned) -> None:
-    """Write a page, and say so on standard error: standard output has what the command prints."""
+    """Write a page, and say so in a note: standard output has what the command prints."""
     if path.absolute().parent == project.root.absolute() / STATE_DIRECTORY:
         state_directory(project.root)
     write_page(path, page)
-    print_lines([f"wrote {path}"], err=True)
+    print_note(f"wrote {path}: open it in a browser")
     if is_copied(planned.facts, project.root, path):
         print_note(
             f"{path} is among the files that are copied into images, so that the next plan differs: write it "

@@ -444,7 +444,8 @@ def test_plan_and_show_draw_pages_and_print_as_before(browser: Browser, project:
     project.env["TOKEN"] = "not-to-be-seen"
     ran = project.run("plan", "--offline", "--html", ".stowplan/plan.html")
     assert (ran.code, ran.out) == (0, project.run("plan", "--offline").out)
-    assert "wrote .stowplan/plan.html\n" in ran.err
+    assert "note: wrote .stowplan/plan.html: open it in a browser\n" in ran.err
+    assert project.run("plan", "--offline", "--quiet", "--html", ".stowplan/plan.html").err == ""
     browser.open(project.root / ".stowplan/plan.html")
     assert browser.ask("return document.title") == "training on default"
     assert browser.ask("return document.querySelectorAll('.images .row').length") == 2

@@ -29,7 +29,7 @@ __all__ = ["COMMANDS"]
     examples=(
         ("stowplan plan", "What would be built, and why."),
         ("stowplan plan training --stack prod", "For one pipeline on one stack."),
-        ("stowplan plan --html plan.html", "As a page for a browser."),
+        ("stowplan plan --html .stowplan/plan.html", "As a page for a browser."),
         ("stowplan plan --out .stowplan/plan.json", "Saved, for `stowplan apply` of exactly it."),
     ),
 )
