@@ -315,6 +315,21 @@ def test_a_step_of_one_image_does_not_come_first_because_it_is_alone() -> None:
     assert "comes first" not in texts
 
 
+def test_steps_of_a_row_are_said_to_run_in_their_own_images_and_in_no_others() -> None:
+    steps = {f"s{number}": {"environment": {"A": str(number)}} for number in range(64)}
+    pipeline = Pipeline(
+        name="training",
+        steps=[Step(name=name, settings={"docker": each}) for name, each in steps.items()],
+        settings={"docker": {"parent_image": PARENT}},
+    )
+    report = reported(plan_of({}, steps, world=FILES))
+    # The images are one row, and each row of steps leads to it.
+    assert [len(row.members) for row in picture(report, pipeline).of_images] == [64]
+    texts = Parsed(report_page(report, pipeline, {})).texts
+    said = [text for text in texts if text.startswith("in images ")]
+    assert said == [f"in images {number}, {number + 1}" for number in range(1, 64, 2)]
+
+
 def test_the_legend_is_of_what_is_on_the_page() -> None:
     pipeline, plan = pipeline_of(SETTINGS, STEPS), plan_of(SETTINGS, STEPS, world=FILES)
     new = "".join(Parsed(report_page(reported(plan), pipeline, {})).texts)

@@ -180,17 +180,13 @@ def _layer(subject: Subject, number: int) -> Html:
 def steps(subject: Subject) -> Iterator[Html]:
     """Each step: what it comes after, and the image that it runs in."""
     drawn = subject.drawn
-    runs_in: dict[str, list[int]] = {}
-    for number, image in enumerate(drawn.images):
-        for step in image.steps:
-            runs_in.setdefault(step, []).append(number)
 
     def one(number: int) -> Html:
         step = drawn.steps[number]
         after = drawn.after[step]
         parts = [element("dt", name(step))]
         parts.append(element("dd", html(f"after {', '.join(after)}" if after else "comes first")))
-        for each in runs_in.get(step, ()):
+        for each in drawn.runs_in.get(step, ()):
             link = element("a", name(drawn.images[each].name), href=f"#image-{each + 1}")
             parts.append(element("dd", html("runs in "), link))
         return element("dl", *parts, id=f"step-{number + 1}", class_="entry step")

@@ -6,7 +6,7 @@ the lines need no script; on a narrow screen the lanes are below each other, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 from executor.cli.render.encode import Html, element, html
@@ -61,11 +61,12 @@ class _Rows:
 
     def step(self, row: Row) -> tuple[Html, ...]:
         drawn = self.drawn
+        names = [drawn.steps[number] for number in row.members]
         # One that comes after what is not drawn does not come first.
-        before = [self._step_words(each) for each in row.before] or drawn.after[drawn.steps[row.members[0]]]
+        before = [self._step_words(each) for each in row.before] or drawn.after[names[0]]
         return (
-            folded([drawn.steps[number] for number in row.members], "step"),
-            note(_images([drawn.of_images[each] for each in row.to])),
+            folded(names, "step"),
+            note(_images({each for name in names for each in drawn.runs_in.get(name, ())})),
             _unseen(f"; after {', '.join(before)}" if before else "; comes first"),
         )
 
@@ -99,9 +100,9 @@ class _Rows:
         )
 
 
-def _images(rows: Sequence[Row]) -> str:
-    """The images of some rows, by the numbers that they have in the words below the picture."""
-    numbers = sorted(number + 1 for row in rows for number in row.members)
+def _images(images: Collection[int]) -> str:
+    """Some images, by the numbers that they have in the words below the picture."""
+    numbers = sorted(number + 1 for number in images)
     if not numbers:
         return "in no image of this plan"
     if len(numbers) == 1:

@@ -77,6 +77,8 @@ class Picture:
     images: tuple[ImagePlan, ...]
     steps: tuple[str, ...]
     after: Mapping[str, tuple[str, ...]]
+    runs_in: Mapping[str, tuple[int, ...]]
+    """The numbers of the images that each step runs in."""
     layers: tuple[Layer, ...]
     of_steps: tuple[Row, ...]
     of_images: tuple[Row, ...]
@@ -98,12 +100,12 @@ def picture(report: Report, pipeline: Pipeline, images: Sequence[ImagePlan] | No
     """The picture of a report, or of some images of it, which are in the order of the plan."""
     shown = tuple(report.plan.images if images is None else images)
     layers, tops = _layers(report, shown)
-    in_images: dict[str, list[int]] = {}
+    runs_in: dict[str, tuple[int, ...]] = {}
     for number, image in enumerate(shown):
         for step in image.steps:
-            in_images.setdefault(step, []).append(number)
+            runs_in[step] = (*runs_in.get(step, ()), number)
     after = pipeline.after
-    steps = tuple(step for step in pipeline.order if images is None or step in in_images)
+    steps = tuple(step for step in pipeline.order if images is None or step in runs_in)
     place = {step: number for number, step in enumerate(steps)}
     come_after = {step: tuple(after[step]) for step in steps}
 
@@ -114,10 +116,10 @@ def picture(report: Report, pipeline: Pipeline, images: Sequence[ImagePlan] | No
     image_of, of_images = _lane(
         [()] * len(shown), [(layer_of[top],) for top in tops], alike if len(shown) > ROWS else None
     )
-    to = [tuple(dict.fromkeys(image_of[image] for image in in_images.get(step, ()))) for step in steps]
+    to = [tuple(dict.fromkeys(image_of[image] for image in runs_in.get(step, ()))) for step in steps]
     before = [tuple(sorted(place[name] for name in after[step] if name in place)) for step in steps]
     _, of_steps = _lane(before, to, _alike_steps(before, to))
-    return Picture(shown, steps, come_after, layers, of_steps, of_images, of_layers, tops)
+    return Picture(shown, steps, come_after, runs_in, layers, of_steps, of_images, of_layers, tops)
 
 
 def _layers(report: Report, images: Sequence[ImagePlan]) -> tuple[tuple[Layer, ...], tuple[int, ...]]:
