@@ -102,11 +102,27 @@ def compare_sides(before: str, after: str, asked: Asked) -> tuple[Side, Side, tu
 
     one, other = wanted(one), wanted(other)
     if not one.plans and not other.plans and (asked.pipeline or asked.stack):
-        what = f"the pipeline {asked.pipeline!r}" if asked.pipeline else f"the stack {asked.stack!r}"
-        raise UsageError.of("command line", f"neither {before} nor {after} has {what}", "see what they have")
+        raise UsageError.of("command line", *_neither(before, after, here))
     unset = _unset(one, other) if hashes and kinds & _LIVE else frozenset()
     plans = [[_without(each, unset) for each in side.plans] for side in (one, other)]
     return one, other, compare(*plans)
+
+
+def _neither(before: str, after: str, here: _Here) -> tuple[str, str]:
+    """What is wrong where no side has what was asked for, and what there is now."""
+    asked = {"pipeline": here.asked.pipeline, "stack": here.asked.stack}
+    what = " on ".join(f"the {kind} {name!r}" for kind, name in asked.items() if name)
+    fix = "leave it out to compare all"
+    with contextlib.suppress(ExecutorError, PlannerError):
+        project = here.project
+        known = {"pipeline": {*project.pipelines, *project.sources}, "stack": {*project.stacks}}
+        wrong = (
+            did_you_mean(name, known[kind])
+            for kind, name in asked.items()
+            if name and name not in known[kind]
+        )
+        fix = next(wrong, fix)
+    return f"neither {before} nor {after} has {what}", fix
 
 
 def _unset(*sides: Side) -> frozenset[str]:

@@ -214,10 +214,16 @@ def piped(project: Project, text: str, *argv: str) -> subprocess.CompletedProces
         (["-", "-"], "error: command line: both sides are standard input\n"),
         (["both"], "error: command line: 'both' is a file and a revision\n       write ./both for the file"),
         (
-            ["old", "main", "--pipeline", "nosuch"],
-            "error: command line: neither old nor main has the pipeline",
+            ["old", "main", "--pipeline", "trainig"],
+            (
+                "error: command line: neither old nor main has the pipeline 'trainig'\n"
+                "       did you mean 'training'?\n"
+            ),
         ),
-        (["old", "main", "--stack", "nosuch"], "error: command line: neither old nor main has the stack"),
+        (
+            ["old", "main", "--pipeline", "training", "--stack", "prod"],
+            ("error: command line: neither old nor main has the pipeline 'training' on the stack 'prod'\n"),
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

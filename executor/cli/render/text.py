@@ -314,12 +314,12 @@ def same_on_stacks(compared: Iterable[Comparison]) -> Iterator[tuple[str, Compar
         yield f"{pipeline} on {stacks}", comparisons[0]
 
 
-def comparison_lines(title: str, comparison: Comparison) -> Iterator[str]:
+def comparison_lines(title: str, comparison: Comparison) -> Iterator[Line]:
     """The changes of one plan, those of an image together, with its steps and the layers built anew."""
-    yield f"{title}:"
+    yield Part(title, Style.STRONG), ":"
     for name, lines in by_image(comparison).items():
         steps = comparison.steps.get(name, ())
-        yield f"  {name}" + (f" ({steps_text(steps)})" if steps else "")
+        yield "  ", Part(name, Style.STRONG), f" ({steps_text(steps)})" if steps else ""
         yield from (f"    {line}" for line in lines)
 
 
