@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from statistics import median
 from typing import Final
 
 from executor.errors import ExecutorError
-from executor.records.store import Records
 from planner.compare.layers import layer_name
 from planner.image.plan import BuildPlan, ImagePlan
 from planner.immutable import frozen
@@ -36,11 +34,15 @@ class Forecasts:
     """Forecasts of the images of a plan, each looked up when it is asked for."""
 
     def __init__(self, root: Path, plan: BuildPlan) -> None:
+        from executor.records.store import Records  # noqa: PLC0415  # commands that build nothing have none
+
         self._records = Records(root, on_warning=lambda _: None)
         self._plan = plan
 
     def of(self, name: str) -> Forecast:
         """The forecast of one image."""
+        from statistics import median  # noqa: PLC0415  # as above
+
         image = self._plan.image(name)
         if image is None:
             return Forecast(None, 0)
