@@ -8,12 +8,15 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
 
 from executor.cli.main import cli, run
 from executor.cli.render.man import manual
+
+REFERENCE = Path(__file__).parents[2] / "docs/reference.md"
 
 
 def _commands(
@@ -49,6 +52,11 @@ def test_an_example_is_one_of_its_command(words: tuple[str, ...], typed: str) ->
     command.make_context("stowplan", arguments[1:], obj={})
 
 
+def test_each_command_has_examples() -> None:
+    commands = {words for words, command in _commands(cli) if not isinstance(command, click.Group)}
+    assert {words for words, _ in _EXAMPLES} >= commands
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["plan", "--help"], ["builds", "prune", "--help"]])
 def test_help_ends_with_the_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 0
@@ -76,6 +84,13 @@ def test_the_manual_page_has_each_command_option_and_example() -> None:
                 assert re.search(rf"(^|[ ,]){re.escape(option.opts[-1])}\b", section, re.MULTILINE), words
         for typed, _ in getattr(command, "examples", ()):
             assert f"\n$ {typed}\n" in section
+
+
+def test_the_manual_page_has_the_exit_codes_of_the_reference() -> None:
+    section = manual(cli, "1").partition("\n.SH EXIT STATUS\n")[2]
+    said = re.findall(r"^\.TP\n\.B (\d+)$", section, re.MULTILINE)
+    table = REFERENCE.read_text("utf-8").partition("\n## Exit codes\n")[2].split("\n\n")[0]
+    assert said == re.findall(r"^\| (\d+) \|", table, re.MULTILINE)
 
 
 def _groff(page: str) -> str:

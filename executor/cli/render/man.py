@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import click
@@ -22,6 +22,16 @@ _Record: TypeAlias = tuple[str, str]
 """How an option is written, and what it means."""
 # From so many commands on, what an option says is said once.
 _COMMON: Final = 3
+_EXIT_CODES: Final[Mapping[int, str]] = {
+    0: "All is fine.",
+    1: "Something failed; or the lock is stale, with `--check` or `--locked`.",
+    2: "There are changes, with `--detailed-exitcode`; or something newer, with `--exit-code`.",
+    64: "The command line is wrong.",
+    70: "A defect of stowplan. The error names a file with the details.",
+    74: "Standard output could not be written.",
+    75: "Trying again later may help with all that failed.",
+    130: "It was interrupted.",
+}
 
 
 def manual(root: click.Group, version: str) -> str:
@@ -35,7 +45,7 @@ def manual(root: click.Group, version: str) -> str:
         for line in (
             f'.TH STOWPLAN 1 "" "stowplan {_escaped(version)}" "User Commands"',
             # Words are not taken apart: an option has to be found in one piece.
-            *(".nh", ".ad l"),
+            *(".nr HY 0", ".nh", ".ad l"),
             ".SH NAME",
             rf"stowplan \- {_escaped(summary(root))}",
             ".SH SYNOPSIS",
@@ -47,6 +57,8 @@ def manual(root: click.Group, version: str) -> str:
             ".SH COMMON OPTIONS",
             "What these mean is the same in each command that has them.",
             *(line for record in common for line in _option(record)),
+            ".SH EXIT STATUS",
+            *(line for code, meaning in _EXIT_CODES.items() for line in _option((str(code), meaning))),
         )
     )
 
