@@ -10,6 +10,7 @@ from executor.cli.look import look
 from executor.cli.options import FAILED, LOOKING
 from executor.cli.output import print_error, print_json, print_lines, print_markdown, print_note, print_yaml
 from executor.cli.progress import progress, waiting
+from executor.cli.render.line import Part, Style
 from executor.config.source import Chosen, chosen
 from executor.workflow.builds import Made, make_build
 from executor.workflow.forecast import Forecasts
@@ -123,7 +124,7 @@ def show_made(result: Made, output: str) -> int:
     if output not in _DATA:
         for item in outcomes:
             if item.error is not None:
-                print_lines([f"{item.name}:"], err=True)
+                print_lines([(Part(item.name, Style.STRONG), ":")], err=True)
                 print_error(item.error)
         if result.error is not None:
             print_error(result.error)

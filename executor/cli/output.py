@@ -42,6 +42,10 @@ _LOOKS: Final[Mapping[Style, Mapping[str, Any]]] = {
     Style.NOTE: {"fg": "cyan"},
     Style.STRONG: {"bold": True},
     Style.FAINT: {"dim": True},
+    Style.FIRST: {"fg": "cyan"},
+    Style.SECOND: {"fg": "magenta"},
+    Style.THIRD: {"fg": "blue"},
+    Style.FOURTH: {"fg": "bright_black"},
 }
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
@@ -74,15 +78,15 @@ def print_note(text: str) -> None:
         print_lines([note(text)], err=True)
 
 
-def print_progress(image: str, text: str) -> None:
-    """Print what happens to an image to standard error, each line of it with the image's name.
+def print_progress(image: str, text: str, style: Style = Style.FAINT) -> None:
+    """Print what happens to an image, or a step, to standard error, each line of it with its name in a style.
 
     It is one write: what is said of images that are built side by side does not mix.
     """
     lines = [f"[{image}] {line.expandtabs()}" for line in text.split("\n")]
     if _drawn or look.in_color(sys.stderr):
         head = f"[{image}] "
-        print_lines([(Part(head, Style.NOTE), line.removeprefix(head)) for line in lines], err=True)
+        print_lines([(Part(head, style), line.removeprefix(head)) for line in lines], err=True)
         return
     # Not through click, which takes ten times as long for a line, and there can be millions.
     sys.stderr.write("".join(f"{terminal(line)}\n" for line in lines))

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import cycle
 
 from executor.cli.live import live_lines
 from executor.cli.look import look
 from executor.cli.output import print_progress
-from executor.cli.render.line import Style
+from executor.cli.render.line import VOICES, Style
 from executor.run.outcome import OnStepEvent, StepEvent, StepEventKind
 
 __all__ = ["running"]
@@ -28,25 +30,28 @@ def running(steps: Sequence[str]) -> Iterator[OnStepEvent]:
 def _shown(steps: Sequence[str]) -> contextlib.AbstractContextManager[OnStepEvent]:
     if look.quiet:
         return contextlib.nullcontext(lambda _: None)
-    return _live(steps) if look.is_live(sys.stderr) else contextlib.nullcontext(_plain)
+    voices = dict(zip(steps, cycle(VOICES), strict=False))
+    if look.is_live(sys.stderr):
+        return _live(voices)
+    return contextlib.nullcontext(partial(_plain, voices))
 
 
-def _plain(event: StepEvent) -> None:
+def _plain(voices: Mapping[str, Style], event: StepEvent) -> None:
     """What steps write, and that they begin. How they ended is the result, which comes after."""
     match event.kind:
         case StepEventKind.LINE:
-            print_progress(event.step, event.text)
+            print_progress(event.step, event.text, voices[event.step])
         case StepEventKind.STARTED:
-            print_progress(event.step, "started")
+            print_progress(event.step, "started", voices[event.step])
         case StepEventKind.ENDED:
             pass
 
 
 @contextlib.contextmanager
-def _live(steps: Sequence[str]) -> Iterator[OnStepEvent]:
+def _live(voices: Mapping[str, Style]) -> Iterator[OnStepEvent]:
     from executor.cli.render.runs import status_part  # noqa: PLC0415  # loaded while an engine works
 
-    with live_lines(steps, "waiting") as lines:
+    with live_lines(voices, "waiting") as lines:
 
         def on_event(event: StepEvent) -> None:
             match event.kind:
@@ -58,6 +63,6 @@ def _live(steps: Sequence[str]) -> Iterator[OnStepEvent]:
                     words = "succeeded before" if event.outcome.kept else status.text
                     lines.ended(event.step, words, status.style or Style.NOTE)
                 case StepEventKind.LINE:
-                    print_progress(event.step, event.text)
+                    print_progress(event.step, event.text, voices[event.step])
 
         yield on_event

@@ -43,6 +43,15 @@ class Style(StrEnum):
     NOTE = "note"
     STRONG = "strong"
     FAINT = "faint"
+    FIRST = "first"
+    """This and the next ones tell those apart who speak at the same time, and mean nothing else."""
+    SECOND = "second"
+    THIRD = "third"
+    FOURTH = "fourth"
+
+
+VOICES: Final = (Style.FIRST, Style.SECOND, Style.THIRD, Style.FOURTH)
+"""The styles of those who speak at the same time."""
 
 
 @frozen
