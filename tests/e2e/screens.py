@@ -24,7 +24,9 @@ _ROWS: Final = 50
 # What differs each time, but for names that were made up: digits of hashes, times, how long something took,
 # the machine, the frame of a spinner.
 _MASKS: Final = (
-    (r"\b(?:[0-9a-f]{64}|[0-9a-f]{12})\b", lambda match: "0" * len(match[0])),
+    # A hash that no line has room for is broken by the terminal.
+    (r"(?<=:)[0-9a-f]{12,64}(?:\n[0-9a-f]{1,52}$)?", lambda match: re.sub("[0-9a-f]", "0", match[0])),
+    (r"\b[0-9a-f]{12}\b", lambda match: "0" * len(match[0])),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", lambda _: "0000-00-00T00:00:00"),
     (r"\b(?:\d+ min )?\d+(?:\.\d)? s\b", lambda _: "0 s"),
     (r"\blinux/\w+(?:/v\d)?", lambda _: "linux/amd64"),
@@ -105,5 +107,5 @@ def _masked(text: str, names: Iterable[str]) -> str:
     for name in names:
         text = text.replace(name, "x" * len(name))
     for pattern, replacement in _MASKS:
-        text = re.sub(pattern, replacement, text)
+        text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
     return text
