@@ -177,7 +177,7 @@ def _opened(top: int, directory: str) -> Iterator[int]:
             try:
                 below = os.open(name.encode(), _DIRECTORY_FLAGS, dir_fd=handle)
             except NotADirectoryError:
-                raise _Changed("it is no directory") from None
+                raise _Changed("it is not a directory") from None
             except OSError as error:
                 raise _Changed(_words(error)) from None
             os.close(handle)
@@ -196,7 +196,7 @@ def _member(directory: int, child: Child, path: str, mode: _Mode) -> Iterator[by
             try:
                 target = os.readlink(child.name.encode(), dir_fd=directory)
             except OSError as error:
-                raise _Changed("it is no link" if error.errno == errno.EINVAL else _words(error)) from None
+                raise _Changed("it is not a link" if error.errno == errno.EINVAL else _words(error)) from None
             if target != child.content:
                 raise _Changed(f"it points to {decoded(target)!r}")
             yield _header(path, tarfile.SYMTYPE, 0o777, target=child.content.decode())
@@ -212,7 +212,7 @@ def _file(directory: int, child: Child, path: str, mode: _Mode) -> Iterator[byte
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
-            raise _Changed("it is no file")
+            raise _Changed("it is not a file")
         executable = bool(found.st_mode & stat.S_IXUSR)
         if executable is not (child.kind is Kind.EXECUTABLE):
             raise _Changed("it is executable" if executable else "it is not executable")

@@ -202,7 +202,7 @@ class BuildFailed(ExecutorError):
 
 
 _PERMISSIONS: Final = "check its owner and its permissions"
-_ROOM: Final = "make room on the disk, and run this again"
+_ROOM: Final = "free disk space, and run this again"
 _REMEDIES: Final = {
     errno.EACCES: _PERMISSIONS,
     errno.EPERM: _PERMISSIONS,

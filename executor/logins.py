@@ -58,7 +58,7 @@ def login_of(value: bytes, url: str) -> Login:
     for part in (login.user, login.password):
         # pip sends anything else as Latin-1 and uv as UTF-8.
         if not re.fullmatch(r"[\t -~]+", part):
-            found = "has a character that is no printable ASCII, or several lines"
+            found = "has a character that is not printable ASCII, or several lines"
             raise NotRead(found, "write a token, user:password, or a netrc")
     return login
 
@@ -79,7 +79,9 @@ def _entry(text: str, host: str) -> Login:
             broken = True
     if broken:
         # Raised here: the error of the library quotes what it read.
-        raise NotRead("is no netrc that can be read", "write lines like: machine HOST login USER password …")
+        raise NotRead(
+            "is not a netrc that can be read", "write lines like: machine HOST login USER password …"
+        )
     if found is None:
         raise NotRead(f"has no entry for {host}", f"add: machine {host} login USER password …")
     return Login(found[0], found[2] or "")

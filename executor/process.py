@@ -271,7 +271,7 @@ class _Child:
             ) from None
         except OSError as error:
             raise ExecutorError.of(
-                command.program, f"cannot be started: {error.strerror}", "see that it can be executed"
+                command.program, f"cannot be started: {error.strerror}", "check that it is executable"
             ) from None
         # Readable once nobody waits any longer for what the child writes.
         self._given_up = os.pipe()

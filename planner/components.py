@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from attrs import field
 
@@ -69,6 +69,8 @@ class Component(Dependencies):
     `apt_packages` are its own, beside those.
     """
 
+    EXAMPLE: ClassVar[str] = '{ flavor = "kubernetes" }'
+
     flavor: str | None = field(
         default=None,
         metadata=declared(optional(matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", "a flavor", "s3")), COUNTED),
@@ -95,6 +97,8 @@ class ArtifactStore(Component):
 
     `uri` is any URL that fsspec knows, such as `s3://bucket/path`, or a directory, from the project's root.
     """
+
+    EXAMPLE: ClassVar[str] = '{ uri = "s3://bucket/path" }'
 
     uri: str | None = field(default=None, metadata=declared(optional(_address), NOT_COUNTED))
 

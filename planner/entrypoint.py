@@ -57,6 +57,9 @@ def _source(value: object) -> Iterator[Problem]:
     if len(parts) != 2 or not all(part.isidentifier() for side in parts for part in side.split(".")):
         found = repr(value) if isinstance(value, str) else kind_of(value)
         yield Problem.at((), f"not the source of a function: {found}", "write module:name, like 'train:main'")
+    elif parts[0].endswith(".py"):
+        module = parts[0].removesuffix(".py")
+        yield Problem.at((), f"a file, not a module: {value!r}", f"write {f'{module}:{parts[1]}'!r}")
 
 
 @saying({"type": "object"})
@@ -234,7 +237,7 @@ def _input(value: object, problems: list[Problem], path: tuple[str, ...]) -> Any
         if set(value) == {"value"}:
             return value["value"]
         fix = "write { value = { … } } for a value that is a table"
-        problems.append(Problem.at(path, "a table that is no input", fix))
+        problems.append(Problem.at(path, "a table that is not an input", fix))
         return None
     return value
 

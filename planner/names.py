@@ -10,7 +10,12 @@ __all__ = ["NAME", "SOURCE", "name_check", "source_check"]
 
 # They stand in tags, tables, paths and messages.
 NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
-name_check: Final = matching(NAME, "a name", "training")
+name_check: Final = matching(
+    NAME,
+    "a name",
+    "training",
+    "use at most 100 letters a-z and A-Z, digits, '_', '.' and '-', not '.' or '-' first",
+)
 
 _PART: Final = r"[^\W\d]\w*"
 SOURCE: Final = rf"{_PART}(?:\.{_PART})*:{_PART}(?:\.{_PART})*"

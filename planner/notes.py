@@ -149,7 +149,7 @@ def assumed_pythons(images: Iterable[ImagePlan | NamedSpec]) -> Iterator[Note]:
             parent = external.name
             unknown = "C library" if resolved.python.given else "Python"
             told = (
-                f"lock where an engine can run {parent} (`stowplan lock --upgrade-image {parent}` asks anew)"
+                f"lock where an engine can run {parent} (`stowplan lock --upgrade-image {parent}` asks again)"
             )
             if isinstance(image.spec.parent, ImageSpec):
                 told = "say which it is with python_version"

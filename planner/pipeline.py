@@ -141,7 +141,7 @@ class Step(Checked):
         fields = {name: value for name, value in data.items() if name in _OF_STEP}
         known = (*_OF_STEP, *ENTRYPOINT_NAMES)
         problems += [
-            Problem.at((str(name),), "unknown name", did_you_mean(name, known))
+            Problem.at((str(name),), "unknown name", _advice(name, known))
             for name in data
             if name not in known
         ]
@@ -149,6 +149,15 @@ class Step(Checked):
 
 
 _OF_STEP: Final = ("after", "name", "settings", "step_operator")
+
+
+def _advice(name: object, known: Iterable[str]) -> str:
+    """What to do about an unknown name in the table of a pipeline or a step."""
+    if name == "docker":
+        return "write it inside settings: settings.docker"
+    if name in DockerSettings.settable():
+        return f"write it inside settings.docker: settings.docker.{name}"
+    return did_you_mean(name, known)
 
 
 def _steps(value: Iterable[Step | str]) -> tuple[Step, ...]:
@@ -234,6 +243,13 @@ class Pipeline(Checked):
     """Where `settings` was written; None for the table of the pipeline in the project file."""
     overrides: tuple[WrittenSettings, ...] = field(default=(), metadata=NOT_COUNTED)
     """Layers over `settings`, the lowest first: what a run configuration says of the whole pipeline."""
+
+    @classmethod
+    def advice(cls, name: object) -> str:
+        """What to do about a name that the table of a pipeline may not have."""
+        if name in ("secret", "integration", "code_repository"):
+            return f"write [{name}.NAME], which all pipelines have"
+        return _advice(name, ("name", "settings", "source", "step", "steps"))
 
     def check_together(self) -> Iterator[Problem]:
         """A pipeline has steps, no two of one name, and an order in which each can run."""

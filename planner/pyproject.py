@@ -58,11 +58,11 @@ def is_pylock(path: str) -> bool:
 
 
 def parse_toml(path: str, text: str) -> Mapping[str, Any]:
-    """The data of a file. PlannerError if it is no TOML."""
+    """The data of a file. PlannerError if it is not TOML."""
     try:
         return toml.parse(text)
     except toml.InvalidToml as error:
-        raise PlannerError([Problem.in_file(path, error.line, error.found, "correct the syntax")]) from None
+        raise PlannerError([Problem.in_file(path, error.line, error.found, error.fix)]) from None
 
 
 def wants_anything(path: str, text: str) -> bool:

@@ -309,7 +309,7 @@ class Sources:
 
 
 def _data(path: str, text: str, *, unread: bool) -> Mapping[str, Any]:
-    """What is in a file. PlannerError if it is no TOML, unless it is `unread`: a command may know better."""
+    """What is in a file. PlannerError if it is not TOML, unless it is `unread`: a command may know better."""
     try:
         return parse_toml(path, text)
     except PlannerError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import field
 
@@ -70,6 +70,8 @@ class ContainerRegistry(Component):
 
     `uri` is a host with an optional port and path, without a scheme: `localhost:5000/team`.
     """
+
+    EXAMPLE: ClassVar[str] = '{ uri = "localhost:5000/team" }'
 
     uri: str = field(default="", converter=_without_slash, metadata=declared(_uri, NOT_COUNTED))
     default_repository: str | None = field(

@@ -6,6 +6,7 @@ calls reaches. Refuses to know what the data means.
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from collections.abc import Mapping
@@ -22,12 +23,59 @@ _LONG_KEY: Final = re.compile(
 )
 
 
-class InvalidToml(ValueError):
-    """A text is no TOML, or goes beyond a limit; `line` counts from 1, where it is known."""
+# What tomllib says, what that means, and what to do about it.
+_WORDS: Final = (
+    (r"Invalid value", "a value that is not TOML", "put text in quotes; write true and false in lower case"),
+    (r"Illegal character '\\n'", "a string that does not end on its line", "end it with a quote"),
+    (r"Unterminated string", "a string that does not end", "end it with its quotes"),
+    (
+        r"Unescaped '\\' in a string",
+        "a backslash in double quotes",
+        "double the backslash, or put the text in single quotes",
+    ),
+    (r"Expected '=' after a key.*", "no '=' after a name", "write name = value"),
+    (
+        r"Expected newline or end of document.*",
+        "text after a value",
+        "write each name = value on its own line",
+    ),
+    (r"Expected '\]+' at the end of a table.*", "a [table] that does not close", "add the missing ]"),
+    (r"Unclosed array", "a list that does not close", "add the missing ]"),
+    (r"Unclosed inline table", "an inline table that does not close", "add the missing }"),
+    (
+        r"Invalid initial character for a key part",
+        "no name where one is expected",
+        "write an inline table { … } on one line; put a name with special characters in quotes",
+    ),
+    (r"Invalid statement", "neither name = value nor a [table]", "correct the line, or remove it"),
+    (r"Cannot overwrite a value", "a name that is already defined", "keep one of the two"),
+    (r"Duplicate inline table key ('.*')", r"\1 is defined twice in one table", "keep one of the two"),
+    (
+        r"Cannot (?:mutate immutable|redefine) namespace .*",
+        "a table that is already defined",
+        "put everything in one place",
+    ),
+)
+_TWICE: Final = re.compile(r"Cannot declare \((.*?),?\) twice")
 
-    def __init__(self, found: str, line: int | None = None) -> None:
+
+class InvalidToml(ValueError):
+    """A text is not TOML, or goes beyond a limit; `line` counts from 1, where it is known.
+
+    `fix` says what to do about it. `twice` is the table that is defined a second time, if that is it.
+    """
+
+    def __init__(
+        self,
+        found: str,
+        line: int | None = None,
+        fix: str = "correct the syntax",
+        twice: tuple[str, ...] = (),
+    ) -> None:
         self.found = found
         self.line = line
+        self.fix = fix
+        self.twice = twice
         super().__init__(found)
 
 
@@ -41,7 +89,7 @@ def parse(text: str) -> dict[str, Any]:
         # At its end, a text has no line in what tomllib says.
         at = re.search(r" \(at line (\d+), column \d+\)$", str(error))
         found = str(error)[: at.start()] if at else str(error)
-        raise InvalidToml(f"not TOML: {found}", int(at[1]) if at else None) from None
+        raise _broken(found, int(at[1]) if at else None) from None
     except RecursionError:
         raise InvalidToml(f"tables and lists nested more than {_DEEPEST} deep") from None
     except ValueError:
@@ -49,6 +97,18 @@ def parse(text: str) -> dict[str, Any]:
         raise InvalidToml("an integer of more than 64 bits") from None
     _check(data)
     return data
+
+
+def _broken(found: str, line: int | None) -> InvalidToml:
+    """What tomllib found, in the words of people who write TOML."""
+    if match := _TWICE.fullmatch(found):
+        names = tuple(ast.literal_eval(f"({match[1]},)"))
+        table = f"[{'.'.join(names)}]"
+        return InvalidToml(f"not TOML: {table} is defined twice", line, "put everything in one table", names)
+    for pattern, words, fix in _WORDS:
+        if match := re.fullmatch(pattern, found):
+            return InvalidToml(f"not TOML: {match.expand(words)}", line, fix)
+    return InvalidToml(f"not TOML: {found}", line)
 
 
 def table(data: Mapping[str, Any], *path: str) -> Mapping[str, Any]:

@@ -62,7 +62,7 @@ HOSTILE: Final[dict[str, tuple[list[Member], str]]] = {
     "a path out": ([file("../outside")], "'../outside' leads out of it"),
     "a path out, later": ([file("a/../../outside")], "leads out of it"),
     "a path with dots, inside": ([file("a/../b")], "leads out of it"),
-    "the root as a file": ([file(".")], "its root is no directory"),
+    "the root as a file": ([file(".")], "its root is not a directory"),
     "a link out": ([link("a", "../outside")], "the link 'a' leads out of it, to '../outside'"),
     "an absolute link": ([link("a", "/etc/passwd")], "the link 'a' leads out of it"),
     "a file through a link": ([link("a", "."), file("a/b")], "'a' is a link and a directory"),

@@ -690,7 +690,7 @@ def _astray(place: Path) -> Path:
 @_copied(
     "the index is damaged",
     "git cannot read the checkout: index file smaller than expected",
-    "see what `git status` says",
+    "run `git status` to see why",
 )
 def _damaged(place: Path) -> Path:
     root = _checkout(place)
@@ -701,7 +701,7 @@ def _damaged(place: Path) -> Path:
 @_copied(
     "the configuration is damaged",
     "git cannot read the checkout: bad config line 1 in file .git/config",
-    "see what `git status` says",
+    "run `git status` to see why",
 )
 def _damaged_configuration(place: Path) -> Path:
     root = _checkout(place)

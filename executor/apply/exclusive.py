@@ -120,7 +120,5 @@ def _locked(place: Path, engine: Engine, image: Digest, seconds: float) -> BaseF
 
 def _warn(place: Path, error: OSError) -> None:
     reason = error.strerror or error
-    words = (
-        f"cannot be written to ({reason}): two that build the same image at once do not wait for each other"
-    )
+    words = f"cannot be written to ({reason}): parallel builds of one image do not wait for each other"
     warnings.warn(f"{place} {words}", stacklevel=2)

@@ -264,7 +264,7 @@ class _Application:
             problem = Problem(
                 Place(file=image.name),
                 f"was not built: {lost[0].name}, which it is built on, failed",
-                "mend that first",
+                "correct that first",
                 "parent-failed",
             )
             # Trying again helps where it helps the parent.
@@ -280,7 +280,9 @@ class _Application:
         """Do what was decided, unless another process has done it meanwhile."""
         engine = self._chosen.engine
         builder = ImageBuilder(engine, self._root, self._facts, self._on_event)
-        waiting = Event(image.name, EventKind.WAITING, "for another stowplan, which works on the same image")
+        waiting = Event(
+            image.name, EventKind.WAITING, "for another stowplan process, which works on the same image"
+        )
         with alone(engine, image.hash, check=self._check, on_wait=lambda: self._on_event(waiting)) as waited:
             if same is not None:
                 engine.tag(same.reference, image.reference)

@@ -181,7 +181,7 @@ class _Walk:
             self.problems.append(problem)
 
     def _look(self, place: Path, path: str) -> Problem | None:
-        """What is wrong with what is no directory."""
+        """What is wrong with what is not a directory."""
         try:
             path.encode()
         except UnicodeEncodeError:

@@ -56,7 +56,7 @@ class Remote:
         except ValueError as error:
             raise ExecutorError.of(
                 shown,
-                f"is no artifact store: {without_logins(str(error))}",
+                f"is not an artifact store: {without_logins(str(error))}",
                 "name a folder, s3://, gs:// or az://",
             ) from None
 

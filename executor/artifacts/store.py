@@ -112,4 +112,6 @@ def _is_here(host: str) -> bool:
 def _checked(name: str) -> str:
     if _NAME.fullmatch(name):
         return name
-    raise ExecutorError.of(repr(name), "is no name of an artifact", "use names of letters, digits, . _ and -")
+    raise ExecutorError.of(
+        repr(name), "is not the name of an artifact", "use names of letters, digits, . _ and -"
+    )

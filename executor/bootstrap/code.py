@@ -100,14 +100,14 @@ def _move(source: Path, target: Path) -> None:
             if not stat.S_ISDIR(there):
                 raise Refused(
                     "code-not-written",
-                    f"{place} is a directory of the code, and is none in the image",
+                    f"{place} is a directory in the code but not in the image",
                     "remove it from the image",
                 )
             _move(item, place)
         elif stat.S_ISDIR(there):
             raise Refused(
                 "code-not-written",
-                f"{place} is a file of the code, and is a directory in the image",
+                f"{place} is a file in the code but a directory in the image",
                 "remove it from the image",
             )
         else:

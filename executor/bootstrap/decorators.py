@@ -57,7 +57,7 @@ class _Decorated:
 
     def __init__(self, function: Callable[..., Any], where: Where, given: Mapping[str, Any]) -> None:
         if not inspect.isfunction(function):
-            found = f"@{self.kind} is on {type(function).__name__}, which is no function"
+            found = f"@{self.kind} is on {type(function).__name__}, which is not a function"
             raise SaidWrong(where, found, "put it on a function")
         functools.update_wrapper(self, function)  # type: ignore[arg-type]  # subclasses are called
         self.entrypoint: Callable[..., Any] = function

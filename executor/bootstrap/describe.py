@@ -117,8 +117,8 @@ def _found(module: str, name: str, root: str) -> Any:
         found = getattr(found, part)
     if isinstance(found, Pipeline):
         return found
-    kind = "a step" if isinstance(found, Step) else type(found).__name__
-    return {"kind": "no-pipeline", "is": kind}
+    kind = "step" if isinstance(found, Step) else type(found).__name__
+    return {"kind": "no-pipeline", "is": f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"}
 
 
 def _modules(missing: str, root: str) -> Iterator[str]:

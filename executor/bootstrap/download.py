@@ -165,7 +165,7 @@ class _Download:
                 raise Refused(
                     "not-written",
                     f"what is downloaded cannot be written: {reason(error)}",
-                    "make room for it",
+                    "free disk space for it",
                     TRY_AGAIN,
                 ) from None
         if expected is not None and read < expected:

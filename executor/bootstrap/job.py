@@ -120,7 +120,7 @@ def _code(table: _Table) -> Archive | Repository:
     if kind == "repository":
         name = table.get("type", str)
         if name not in _TYPES:
-            raise _wrong("code.type is none of {}".format(", ".join(_TYPES)))
+            raise _wrong("code.type is not one of {}".format(", ".join(_TYPES)))
         return Repository(
             type=name,
             url=table.get("url", str),
@@ -173,7 +173,7 @@ class _Table:
         if name not in self.given:
             raise _wrong(f"{self._path}{name} is missing")
         if type(self.given[name]) is not kind:
-            raise _wrong(f"{self._path}{name} has another type than {kind.__name__}")
+            raise _wrong(f"{self._path}{name} is not of the type {kind.__name__}")
         return self.given[name]
 
     def optional(self, name: str, kind: type) -> Any:

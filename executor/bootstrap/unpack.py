@@ -188,7 +188,7 @@ class _Unpacking:
             return
         if not path:
             if not member.isdir():
-                raise _Hostile("its root is no directory")
+                raise _Hostile("its root is not a directory")
             return
         if member.isdir():
             self._parents(path + "/")

@@ -101,9 +101,9 @@ def run(argv: list[str]) -> int:
         return USAGE
     except click.ClickException as error:
         from executor.cli.output import print_usage  # noqa: PLC0415  # see Group
+        from executor.cli.usage import command_of, explained  # noqa: PLC0415  # as above
 
-        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "stowplan"
-        print_usage(error.format_message(), where)
+        print_usage(*explained(error), command_of(cli, argv))
         return USAGE
     except (KeyboardInterrupt, click.Abort):
         _print(["interrupted"], err=True)
@@ -179,4 +179,4 @@ class _Version:
     help="Show the version.",
 )
 def cli() -> None:
-    """Say what every container image of a pipeline will be, before anything is built."""
+    """Plan every container image of a pipeline before anything is built."""

@@ -93,7 +93,7 @@ def _format_or_file(context: click.Context, parameter: click.Parameter, value: s
 
     if value not in ("text", "json", "yaml") and not is_build_file(value):
         raise click.BadParameter(
-            f"{value!r} is none of text, json and yaml, and no .json, .yaml or .yml file"
+            f"{value!r} is not a format: write text, json or yaml, or a file name ending in .json or .yaml"
         )
     return _remember(context, parameter, value)
 
@@ -135,7 +135,7 @@ def _output(*formats: str) -> _Decorator:
         default="text",
         show_default=True,
         callback=_remember,
-        help="What to print the result as.",
+        help="Output format.",
     )
 
 
@@ -144,8 +144,17 @@ def _jobs(default: int, text: str) -> _Decorator:
     return click.option("--jobs", cls=Option, type=number, default=default, show_default=True, help=text)
 
 
-def _flag(name: str, text: str) -> _Decorator:
-    return click.option(name, cls=Option, type=_Truth(), is_flag=True, help=text)
+def _flag(name: str, text: str, other: str = "") -> _Decorator:
+    """A flag, which does not go with another of the name `other`."""
+
+    def alone(context: click.Context, _: click.Parameter, value: bool) -> bool:
+        if value and context.params.get(other):
+            raise click.UsageError(
+                f"{name} and --{other} contradict each other: leave out one of them", context
+            )
+        return value
+
+    return click.option(name, cls=Option, type=_Truth(), is_flag=True, callback=alone, help=text)
 
 
 def options(*names: str) -> _Decorator:
@@ -183,7 +192,7 @@ def options(*names: str) -> _Decorator:
             cls=Option,
             callback=_there,
             type=click.Path(file_okay=False, path_type=Path),
-            help="Directory of the project. Default: the nearest one upwards that has a project file.",
+            help="Project directory. Default: the nearest parent directory with a project file.",
         ),
         "new-project": click.option(
             "--project",
@@ -209,7 +218,7 @@ def options(*names: str) -> _Decorator:
             callback=_there,
             type=click.Path(dir_okay=False, path_type=Path),
             metavar="FILE",
-            help="A run configuration in YAML, which goes over what the pipeline says.",
+            help="Run configuration (YAML), which overrides the settings of the pipeline.",
         ),
         "stack": click.option(
             "--stack",
@@ -228,7 +237,7 @@ def options(*names: str) -> _Decorator:
             metavar="PYTHON",
             expose_value=False,
             callback=_work_in,
-            help="The Python that you work in: it describes pipelines in Python, and "
+            help="Your Python: it imports pipelines written in Python, and "
             "replicate_local_python_environment lists its packages. "
             "Default: $STOWPLAN_PYTHON, the active environment, or the first on the PATH.",
         ),
@@ -248,7 +257,7 @@ def options(*names: str) -> _Decorator:
             default="text",
             show_default=True,
             callback=_format_or_file,
-            help="What to print the build as, or a file (.json, .yaml, .yml) to export it to.",
+            help="Output format, or a file (.json, .yaml, .yml) to export the build to.",
         ),
         "html": click.option(
             "--html",
@@ -265,15 +274,20 @@ def options(*names: str) -> _Decorator:
             help="Take this build as it is, and build nothing: its id, or a file that it was exported to.",
         ),
         "prevent-reuse": click.option(
-            "--prevent-build-reuse", "prevent_reuse", is_flag=True, help="Build each image anew."
+            "--prevent-build-reuse",
+            "prevent_reuse",
+            is_flag=True,
+            help="Build every image, even if it exists.",
         ),
-        "jobs": _jobs(2, "Images built side by side."),
-        "jobs-of-run": _jobs(4, "Steps that run side by side."),
-        "locked": _flag("--locked", "Fail if the lock is stale."),
-        "frozen": _flag("--frozen", "Take the lock as it is, without checking that it is up to date."),
-        "offline": _flag("--offline", "Ask no registry."),
+        "jobs": _jobs(2, "How many images to build in parallel."),
+        "jobs-of-run": _jobs(4, "How many steps to run in parallel."),
+        "locked": _flag("--locked", "Fail if the lock is stale.", "frozen"),
+        "frozen": _flag(
+            "--frozen", "Use the lock as it is, without checking that it is up to date.", "locked"
+        ),
+        "offline": _flag("--offline", "Contact no registry."),
         "detailed": _flag("--detailed-exitcode", "Exit with 2 if there are changes."),
-        "unpinned": _flag("--allow-unpinned", "Go on when the digest of a parent image is not known."),
+        "unpinned": _flag("--allow-unpinned", "Continue when the digest of a parent image is not known."),
     }
     decorators = [known[name] for name in reversed((*names, *_EVERYWHERE))]
     return lambda command: functools.reduce(lambda made, decorate: decorate(made), decorators, command)

@@ -112,9 +112,10 @@ def _print_problem(problem: Problem) -> None:
     print_lines([(_ERROR, f": {where}{problem.found}"), *fix], err=True)
 
 
-def print_usage(message: str, command: str) -> None:
-    """Say what is wrong with a command line."""
-    print_lines([(_ERROR, f": {message}"), f"See `{command} --help`."], err=True)
+def print_usage(found: str, fix: str, command: str) -> None:
+    """Say what is wrong with a command line, and what to do about it."""
+    help_ = f"see `{command} --help`"
+    print_lines([(_ERROR, f": {found}"), f"       {fix}; {help_}" if fix else f"       {help_}"], err=True)
 
 
 _ERROR: Final = Part("error", Style.BAD)

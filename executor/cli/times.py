@@ -18,7 +18,7 @@ def ago(text: str) -> timedelta:
     """How long `30m`, `12h`, `7d` or `2w` is. ValueError for anything else."""
     match = _AGO.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not like 30m, 12h, 7d or 2w")
+        raise ValueError(f"{text!r} is not an age: write it like 30m, 12h, 7d or 2w")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
@@ -35,7 +35,9 @@ def since(text: str, now: datetime) -> str:
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
         return moment.astimezone(UTC).isoformat(timespec="seconds")
     except (ValueError, OverflowError):
-        raise ValueError(f"{text!r} is not like 2026-11-01, 2026-11-01T12:00, 12h or 7d") from None
+        raise ValueError(
+            f"{text!r} is not a time: write it like 2026-11-01, 2026-11-01T12:00, 12h or 7d"
+        ) from None
 
 
 def since_option(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -51,4 +53,4 @@ def age_option(_: click.Context, __: click.Parameter, value: str) -> str:
     try:
         return (datetime.now(UTC) - ago(value)).isoformat(timespec="seconds")
     except (ValueError, OverflowError):
-        raise click.BadParameter(f"{value!r} is not like 30m, 12h, 7d or 2w") from None
+        raise click.BadParameter(f"{value!r} is not an age: write it like 30m, 12h, 7d or 2w") from None

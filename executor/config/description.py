@@ -111,7 +111,7 @@ def _ended(source: str, python: Path, done: Completed) -> tuple[str, str]:
     how = f"exit code {done.code}" if done.code >= 0 else f"signal {-done.code}"
     said = done.stderr.strip().splitlines()[-_SHOWN_LINES:]
     found = f"{python} ended with {how} while it imported {_module(source)}"
-    return found, "\n".join([*said, "see what ends Python there"])
+    return found, "\n".join([*said, "find out what ends Python there"])
 
 
 def _hangs(source: str, frames: list[Mapping[str, Any]]) -> tuple[str, str]:
@@ -129,7 +129,7 @@ def _explained(source: str, where: Place, python: Path, error: Mapping[str, Any]
     module, _, name = source.partition(":")
     match error["kind"]:
         case "no-module":
-            found = f"there is no module {error['name']} in the project, and none in {python}"
+            found = f"there is no module {error['name']!r} in the project or in {python}"
             return _missing(where, found, did_you_mean(error["name"], error["known"]))
         case "no-object" if error["shadows"]:
             found = (
@@ -142,8 +142,8 @@ def _explained(source: str, where: Place, python: Path, error: Mapping[str, Any]
             which = f"{module} ({error['file']})" if Path(error["file"]).is_absolute() else module
             return _missing(where, f"{which} has no {name}", fix)
         case "no-pipeline":
-            found = f"{source} is no pipeline but {error['is']}"
-            return _missing(where, found, "name a function that is decorated with @pipeline")
+            found = f"{source} is {error['is']}, not a pipeline"
+            return _missing(where, found, "name a function that has the decorator @pipeline")
         case "said-wrong":
             return _failed(_place(error["place"]), error["found"], error["fix"])
         case "stopped":
@@ -154,9 +154,9 @@ def _explained(source: str, where: Place, python: Path, error: Mapping[str, Any]
     elif error["missing"] and not error["missing"].startswith((".", "_")):
         fix = f"install it for {python}, or name another Python with --python (${PYTHON_VARIABLE})"
     else:
-        fix = f"correct it: {module} has to be importable in {python}"
+        fix = f"correct it, so that {python} can import {module}"
     place = _place(frames[-1]) if frames else where
-    return _failed(place, f"{raised}, while {source} was described", "\n".join([*_lines(frames), fix]))
+    return _failed(place, f"importing {module} failed: {raised}", "\n".join([*_lines(frames), fix]))
 
 
 def _place(place: Mapping[str, Any]) -> Place:

@@ -191,7 +191,7 @@ def _load(root: Path, path: Path, content: bytes, prefix: tuple[str, ...]) -> Pr
         raise ExecutorError.of(path.name, f"not UTF-8 at byte {error.start}", "save it as UTF-8") from None
     except toml.InvalidToml as error:
         place = Place(file=path.name, line=error.line)
-        raise ExecutorError([Problem(place, error.found, "correct the syntax")]) from None
+        raise ExecutorError([Problem(place, error.found, _fix(error, prefix))]) from None
     for key in prefix:
         data = data[key]
     if not isinstance(data, Mapping):
@@ -220,6 +220,16 @@ def _load(root: Path, path: Path, content: bytes, prefix: tuple[str, ...]) -> Pr
     )
     pipelines = {name: each for name, each in described.items() if isinstance(each, Pipeline)}
     return evolve(project, pipelines={name: project.equipped(each) for name, each in pipelines.items()})
+
+
+def _fix(error: toml.InvalidToml, prefix: tuple[str, ...]) -> str:
+    """What to do about a project file that is not TOML."""
+    match error.twice[len(prefix) :]:
+        case ("pipeline", name, "steps", step, *rest):
+            # Next to `steps`, the list, that is a table of the same name.
+            return f"write [{'.'.join((*prefix, 'pipeline', name, 'step', step, *rest))}]"
+        case _:
+            return error.fix
 
 
 def _undeclared(

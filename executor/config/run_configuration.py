@@ -114,7 +114,7 @@ class RunConfiguration:
             names = ["parameters", *names]
         if not names:
             return ()
-        text = f"passed over, as there is no function that takes them: {', '.join(names)}"
+        text = f"ignored, as no function takes them: {', '.join(names)}"
         return (Note("passed-over", self.file, text, Place((), self.file)),)
 
     def _place(self, *path: str | int) -> Place:

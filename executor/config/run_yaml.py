@@ -205,7 +205,7 @@ class _Reading:
         if self.passed_of_steps:
             parts.append(f"in steps: {', '.join(self.passed_of_steps)}")
         if parts:
-            text = f"passed over, as not about images: {'; '.join(parts)}"
+            text = f"ignored, as not about images: {'; '.join(parts)}"
             yield Note("passed-over", self.file, text, Place((), self.file))
 
     def _numbers(self, table: Mapping[str, Any], path: tuple[str, ...]) -> None:
@@ -223,7 +223,7 @@ class _Reading:
         for path, line in self.yaml.twice.items():
             if not any(path[: len(left)] == left for left in self.left):
                 place = evolve(self._place(path), line=line)
-                found = f"{path[-1]} stands here a second time, and says something else"
+                found = f"{path[-1]} is set twice, with different values"
                 self.problems.append(Problem(place, found, "keep one of them"))
 
     def _table(self, value: object, path: tuple[str | int, ...]) -> Mapping[str, Any]:
@@ -282,7 +282,7 @@ def _without_nulls(table: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-# As the reference has it: nothing is no requirements, and no local environment.
+# As the reference has it: nothing is not a requirements, and no local environment.
 _TAKEN_BACK: Final[Mapping[str, Any]] = {"requirements": [], "replicate_local_python_environment": False}
 
 

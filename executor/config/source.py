@@ -15,7 +15,7 @@ from attrs import evolve
 
 from executor.config.project import Project
 from executor.errors import ExecutorError, UsageError
-from planner.errors import Place, Problem, did_you_mean
+from planner.errors import Place, Problem, did_you_mean, first_few
 from planner.image.plan import Note
 from planner.immutable import frozen
 from planner.lock.lock import LOCK_NAME, PipelineSource
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Chosen", "all_chosen", "chosen"]
 
 _COMMAND_LINE: Final = "command line"
+_SHOWN: Final = 20
 NO_SUCH: Final = "no-such-pipeline"
 """The code of a problem that says that there is no pipeline of a source."""
-_HOW: Final = "name an object of a module, like training.pipelines:train"
+_HOW: Final = "write module:pipeline, like training.pipelines:train"
 
 
 @frozen
@@ -86,8 +87,10 @@ def _own_name(project: Project, made: Chosen) -> Chosen:
     name = made.pipeline.name
     if name in project.pipelines or name in project.sources:
         where = made.pipeline.origin or Place()
-        found = f"it is called {name!r}, as another pipeline of {project.file} is"
-        problem = Problem(Place(file=where.file, line=where.line), found, "give it a name of its own: name=…")
+        found = f"its name is {name!r}, and so is that of another pipeline, in {project.file}"
+        problem = Problem(
+            Place(file=where.file, line=where.line), found, "give it another name: @pipeline(name=…)"
+        )
         raise ExecutorError([problem])
     return made
 
@@ -154,11 +157,20 @@ def _spelled(project: Project, source: str) -> str:
     module = path.removesuffix(".py").replace("/", ".").strip(".")
     if not path.endswith(".py") and re.fullmatch(SOURCE, spelled):
         return spelled
-    if path.endswith(".py") and re.fullmatch(SOURCE, f"{module}:{name or 'x'}"):
-        fix = f"write {module}:{name or 'NAME'}"
+    is_module = path.endswith(".py") or (project.root / f"{path}.py").is_file()
+    if is_module and re.fullmatch(SOURCE, f"{module}:{name or 'x'}"):
+        fix = f"write {module}:{name or 'NAME, with the name of the pipeline'}"
+    elif holder := next((each.name for each in project.pipelines.values() if source in _steps(each)), None):
+        fix = f"name the pipeline, {holder}: {source} is one of its steps"
     else:
-        fix = did_you_mean(source, names, _HOW)
+        fix = did_you_mean(
+            source, names, f"known names: {first_few(sorted(names), _SHOWN)}; or {_HOW}" if names else _HOW
+        )
     raise UsageError.of(_COMMAND_LINE, f"there is no pipeline {source!r}", fix)
+
+
+def _steps(pipeline: Pipeline) -> tuple[str, ...]:
+    return tuple(step.name for step in pipeline.steps)
 
 
 def _python(

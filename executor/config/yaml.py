@@ -225,7 +225,7 @@ class _Data(_Reader):
     def _entries(self, node: _Mapping) -> Iterator[tuple[str, int, _Node]]:
         for key, value in zip(node.items[::2], node.items[1::2], strict=True):
             if not isinstance(key, _Scalar):
-                raise self.refused(key.line, "a key that is no text", "write one word as the key")
+                raise self.refused(key.line, "a key that is not text", "write one word as the key")
             if key.value is not _MERGE:
                 yield key.text, key.line, value
 

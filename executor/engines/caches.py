@@ -33,5 +33,5 @@ def link_caches(directory: Path) -> None:
                 (directory / name).symlink_to(caches)
         except OSError as error:
             found = f"there is no place for caches: {error.strerror or error}"
-            fix = "set TMPDIR to another place, or leave out python_package_installer_cache_mount"
+            fix = "set TMPDIR to another directory, or leave out python_package_installer_cache_mount"
             raise ExecutorError.of(str(caches), found, fix) from None

@@ -176,7 +176,7 @@ def _fetch(api: Containers, container: str, directory: Path) -> None:
                 raise
         except tarfile.TarError:
             found = f"what it says of {EXCHANGE}/{name} breaks off"
-            raise EngineUnavailable.of("docker", found, "see that the daemon runs, and run again") from None
+            raise EngineUnavailable.of("docker", found, "check that the daemon runs, and run again") from None
 
 
 def _config(job: ContainerJob) -> dict[str, Any]:
@@ -221,4 +221,4 @@ def no_image(image: str, engine: str) -> ExecutorError:
 
 
 def _failed(error: Refused) -> ExecutorError:
-    return ExecutorError.of("docker", str(error), "see what the daemon's log says")
+    return ExecutorError.of("docker", str(error), "check the log of the daemon")

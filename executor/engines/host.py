@@ -118,11 +118,11 @@ def fix() -> str:
     """What to do about a daemon that does not answer, by what names it."""
     for name in DAEMON_VARIABLES:
         if value := os.environ.get(name):
-            return f"see that the daemon runs that {name} names ({typed(value)}), or unset it"
+            return f"check that the daemon runs that {name} names ({typed(value)}), or unset it"
     if current_context() is not None:
-        return "see that the daemon runs that the current context names, or choose one: docker context use"
+        return "check that the daemon runs that the current context names, or choose one: docker context use"
     if os.path.exists(_SOCKET):  # noqa: PTH110  # as above
-        return "see that the daemon runs (systemctl status docker) and that you may use its socket"
+        return "check that the daemon runs (systemctl status docker) and that you may use its socket"
     return "install Docker and start its daemon (docs.docker.com/engine/install), or set DOCKER_HOST"
 
 

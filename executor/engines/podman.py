@@ -74,7 +74,7 @@ __all__ = ["PodmanEngine"]
 
 _ABOUT: Final = "{{.Version.Version}}\t{{.Store.GraphRoot}}\t{{.Host.OCIRuntime.Path}}"
 _INSTALL: Final = "install Podman (podman.io/docs/installation)"
-_MEND: Final = "see what `podman info` says by itself"
+_MEND: Final = "run `podman info` to see why"
 # Exit codes of `podman image exists` and `podman rmi` (their manual pages).
 _NO_SUCH_IMAGE: Final = 1
 # What an image in OCI's format does not keep.
@@ -362,7 +362,7 @@ def _podman(*arguments: str) -> Completed:
 
 
 def _failed(reference: str, done: Completed) -> ExecutorError:
-    return ExecutorError.of(reference, _reason(done), "see what `podman info` and `podman images` say")
+    return ExecutorError.of(reference, _reason(done), "run `podman info` and `podman images` to see why")
 
 
 def _reason(done: Completed) -> str:

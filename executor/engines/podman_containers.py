@@ -70,7 +70,7 @@ def run_container(podman: Podman, job: ContainerJob, on_output: OnOutput, task: 
     if done.code == _PODMAN_FAILED and last.startswith("Error: "):
         if _NO_IMAGE.search(last):
             raise no_image(job.image, "podman")
-        raise ExecutorError.of(job.image, last.removeprefix("Error: "), "see what `podman info` says")
+        raise ExecutorError.of(job.image, last.removeprefix("Error: "), "run `podman info` to see why")
     return Ended(done.code)
 
 

@@ -71,7 +71,7 @@ def unheard(reference: str) -> BuildFailed:
 def refused(reference: str, reason: str, program: str) -> BuildFailed:
     """The error of a push that failed for a reason."""
     registry = ImageRef.parse(reference).registry
-    kind, fix = Failure.REGISTRY_REFUSED, f"see that you may push to {registry}: {program} login {registry}"
+    kind, fix = Failure.REGISTRY_REFUSED, f"check that you may push to {registry}: {program} login {registry}"
     if passes(reason):
         kind, fix = Failure.REGISTRY_UNAVAILABLE, f"try again when {registry} works"
     return BuildFailed([Problem(Place(file=reference), f"cannot be pushed: {reason}", fix)], kind)

@@ -38,7 +38,7 @@ def secret_options(job: BuildJob) -> Iterator[tuple[str, ...]]:
     with scratch_directory(root) as directory:
         if _DIVIDING.search(str(directory)):
             found = "holds a comma, a quotation mark or a line end, which builders cannot read in a path"
-            raise ExecutorError.of(str(directory), found, "set TMPDIR to another place")
+            raise ExecutorError.of(str(directory), found, "set TMPDIR to another directory")
         options = []
         versions = job.image.spec.secrets
         values = {mount_id(name, versions[name]): value for name, value in job.secrets.items()}

@@ -41,7 +41,7 @@ def choose(name: str | None = None, environ: Mapping[str, str] = os.environ) -> 
     problems = [Problem(Place(file=tried), found.reason, found.fix) for tried, found in unusable.items()]
     if len(problems) > 1:
         found = "no container engine can be used"
-        fix = f"make one of these work; {VARIABLES[0]} says which one to use where there are two"
+        fix = f"make one of these engines work; {VARIABLES[0]} says which one to use where there are two"
         problems.insert(0, Problem(Place(), found, fix))
     refused = all(each.failure is Failure.ENGINE_REFUSED for each in unusable.values())
     raise EngineUnavailable(problems, Failure.ENGINE_REFUSED if refused else None)

@@ -90,7 +90,7 @@ class SocketApi:
             return None
         if status != http.client.OK or answer is None or (text and answer != "OK"):
             found = f"answers with status {status}: {said or 'not in the words of a Docker daemon'}"
-            raise ExecutorError.of("docker", found, "see what the daemon's log says")
+            raise ExecutorError.of("docker", found, "check the log of the daemon")
         return answer
 
     def _fetch(self, path: str) -> tuple[int, bytes]:
@@ -115,9 +115,9 @@ def answering(connection: SocketConnection) -> Iterator[None]:
         path, timeout = connection.path, connection.timeout
         if connection.late or (isinstance(error, TimeoutError) and timeout is not None):
             found = f"{path} does not answer within {timeout:g} s"
-            raise EngineSilent.of("docker", found, "see what the daemon does, or restart it") from None
+            raise EngineSilent.of("docker", found, "check the daemon, or restart it") from None
         found = f"{path}: {_words(error)}"
-        raise EngineUnavailable.of("docker", found, "see that the daemon runs") from None
+        raise EngineUnavailable.of("docker", found, "check that the daemon runs") from None
     finally:
         connection.close()
 

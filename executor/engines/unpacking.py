@@ -51,7 +51,7 @@ def unpack(chunks: Iterator[bytes], directory: Path) -> None:
 
 def _not_written(directory: Path, error: OSError) -> ExecutorError:
     found = f"the build context cannot be written: {error.strerror}"
-    return ExecutorError.of(str(directory), found, "make room, or set TMPDIR to another place")
+    return ExecutorError.of(str(directory), found, "free disk space, or set TMPDIR to another directory")
 
 
 class _Reader(io.RawIOBase):

@@ -65,7 +65,7 @@ def check_lost(reference: str, lines: Iterable[str]) -> None:
         raise _lost(reference, error.problems[0]) from None
     for line in tuple(lines)[-_LAST_LINES:]:
         if _LOST.search(line):
-            raise _lost(reference, Problem(Place(), line, "see that the daemon runs, and run again"))
+            raise _lost(reference, Problem(Place(), line, "check that the daemon runs, and run again"))
 
 
 def _lost(reference: str, problem: Problem) -> EngineUnavailable:

@@ -129,4 +129,4 @@ def refused(done: Completed, directory: str) -> GitUnknown:
         return GitUnknown(*NOT_FETCHED)
     if "unknown option" in words or "unknown switch" in words:
         return GitUnknown(f"this git is too old: {said}", "use git 2.18 or newer")
-    return GitUnknown(f"git cannot read the checkout: {said}", "see what `git status` says")
+    return GitUnknown(f"git cannot read the checkout: {said}", "run `git status` to see why")

@@ -314,7 +314,7 @@ class Database:
                 busy = Problem(where, found, "wait for it, or stop it", "records-locked")
                 return ExecutorError([busy], Failure.BUSY)
             case sqlite3.SQLITE_FULL:
-                fix = "make room on the disk, and run this again"
+                fix = "free disk space, and run this again"
                 return ExecutorError([Problem(where, "the disk is full", fix, "records-full")])
             case sqlite3.SQLITE_IOERR:
                 found = f"the disk does not do what it is asked: {getattr(error, 'sqlite_errorname', error)}"

@@ -73,7 +73,7 @@ def build_of(data: object, specs: object = None) -> Build:
     """The build that data describe, with its specs if these are given. UnreadableBuild says what is wrong."""
     try:
         if not isinstance(data, Mapping):
-            raise TypeError("it is no table")
+            raise TypeError("it is not a table")
         if data["schema"] != SCHEMA:
             raise ValueError(f"its schema is {data['schema']!r}, not {SCHEMA!r}")
         build = Build(

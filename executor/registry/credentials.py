@@ -173,8 +173,8 @@ def _ask(helper: str, registry: str, helpers: Helpers) -> dict[str, str]:
         username, secret = str(said["Username"]), str(said["Secret"])
     # Nothing of what it says is repeated: that could be the secret.
     except (ValueError, KeyError, TypeError, RecursionError):
-        ending = f"exit code {done.code}" if done.code else "something that is no login"
-        raise ExecutorError.of(program, f"ends with {ending}", "see what it says by itself") from None
+        ending = f"exit code {done.code}" if done.code else "something that is not a login"
+        raise ExecutorError.of(program, f"ends with {ending}", "run it by itself to see why") from None
     if username == _TOKEN:
         return {"identitytoken": secret}
     return {"username": username, "password": secret}

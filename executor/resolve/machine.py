@@ -146,7 +146,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
         # The error of the library quotes what it read.
         pass
-    raise ExecutorError.of(str(path), "is no TOML", "correct it: uv does not read it either")
+    raise ExecutorError.of(str(path), "is not TOML", "correct it: uv does not read it either")
 
 
 def _variable_of_pip(option: str) -> str:

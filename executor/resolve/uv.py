@@ -92,7 +92,7 @@ def resolve(
     the secrets of indexes.
     """
     if not asks:
-        return Resolution(reason="the lock does not have what they come to", transient=True)
+        return Resolution(reason="the lock has no versions for them", transient=True)
     given = _given(need, environ, root)
     if isinstance(given, Resolution):
         return given

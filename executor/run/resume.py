@@ -74,6 +74,6 @@ def _lost(
             if sha256_of(copy) != output.sha256:
                 yield of, f"its output {name} is not what it was"
         except ExecutorError as error:
-            yield of, f"its output {name} cannot be had: {error.problems[0].found}"
+            yield of, f"its output {name} cannot be read: {error.problems[0].found}"
         finally:
             copy.unlink(missing_ok=True)

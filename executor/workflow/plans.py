@@ -174,7 +174,9 @@ def refuse_unresolved(plans: Iterable[PlanSpec]) -> None:
         Problem(
             Place(file=name),
             f"{' and '.join(item.source for item in spec.installs)} cannot be resolved: {resolved.reason}",
-            "try again when its package index can be reached" if resolved.transient else "mend that",
+            "try again when its package index can be reached"
+            if resolved.transient
+            else "correct that, and run this again",
             "unresolved",
         )
         for name, (spec, resolved) in images.items()

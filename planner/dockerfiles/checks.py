@@ -77,7 +77,7 @@ def statement_faults(statement: Statement) -> Iterator[Fault]:
     elif keyword == "RUN":
         yield from _run_faults(statement)
     elif keyword == "SHELL" and not statement.json:
-        yield "SHELL that is no JSON array", 'write SHELL ["/bin/bash", "-c"]', _SYNTAX
+        yield "SHELL is not a JSON array", 'write SHELL ["/bin/bash", "-c"]', _SYNTAX
     elif keyword == "HEALTHCHECK" and statement.words[0].upper() not in ("NONE", "CMD"):
         yield f"HEALTHCHECK {statement.words[0]}", "write HEALTHCHECK CMD … or HEALTHCHECK NONE", _SYNTAX
     elif keyword in ("ENV", "LABEL") and not all(statement.words[::2]):
@@ -137,7 +137,7 @@ def _copy_faults(statement: Statement) -> Iterator[Fault]:
         yield f"{keyword} {words[0]} without a destination", f"write {keyword} SOURCE DESTINATION", _SYNTAX
     elif words[0].startswith("[") and words[-1].endswith("]") and not statement.json:
         fix = f'write {keyword} ["source", "destination"], with double quotes'
-        yield f"{keyword} of what looks like a JSON array, and is none", fix, _SYNTAX
+        yield f"{keyword} with what looks like a JSON array but is not one", fix, _SYNTAX
     elif HEREDOC.fullmatch(words[-1]):
         yield f"{keyword} to a heredoc", "name the destination last", _SYNTAX
 

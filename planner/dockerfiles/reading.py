@@ -91,7 +91,7 @@ def _refuse_unreadable(text: str, path: str) -> None:
         found, fix = f"more than {_LONGEST} characters", "no Dockerfile is as long: name another file"
     elif at := _UNREADABLE.search(text):
         line = text.count("\n", 0, at.start()) + 1
-        found, fix = "a character that is no text", "save the file as UTF-8, without NUL characters"
+        found, fix = "a character that is not text", "save the file as UTF-8, without NUL characters"
     else:
         lengths = (len(each.encode()) for each in text.split("\n"))
         line = next((at for at, length in enumerate(lengths, start=1) if length > _LONGEST_LINE), None)

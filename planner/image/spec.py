@@ -90,7 +90,7 @@ class ImageSpec:
         sources = [item.source for item in instructions if isinstance(item, InstallRequirements)]
         if len(set(sources)) < len(sources):
             fix = "put the requirements of one source into one instruction"
-            raise PlannerError([Problem.at("instructions", "a source of requirements stands twice", fix)])
+            raise PlannerError([Problem.at("instructions", "a source of requirements is listed twice", fix)])
         if len(instructions) > 1 and self.dockerfile is not None:
             fix = "build what is on top of it as an image of its own"
             raise PlannerError([Problem.at("instructions", "a Dockerfile is not the only instruction", fix)])

@@ -173,7 +173,7 @@ def of_records(records: Iterable[Record]) -> Lock:
         key = (entry.image, entry.reference.name)
         try:
             if key in pushed:
-                found = f"{entry.name!r} stands twice among what was pushed"
+                found = f"{entry.name!r} is listed twice among the pushed images"
                 raise PlannerError([Problem.in_file(LOCK_NAME, None, found, RESTORE)])
             pushed[key] = pushed_of(entry, "pushed")
         except PlannerError as error:
@@ -181,7 +181,7 @@ def of_records(records: Iterable[Record]) -> Lock:
     sources: dict[str, PipelineSource] = {}
     for record in by_kind[PipelineRecord]:
         if record.name in sources:
-            found = f"the pipeline {record.name!r} stands twice"
+            found = f"the pipeline {record.name!r} is listed twice"
             problems.append(Problem.in_file(LOCK_NAME, None, found, RESTORE))
         sources[record.name] = PipelineSource(record.source, record.config)
     plans: tuple[PlanSpec, ...] = ()

@@ -40,13 +40,13 @@ def impossible(inputs: Inputs, reason: str) -> Problem:
     lines = _naming(inputs, named_in(reason))
     where = _place(inputs, lines)
     sources = list(dict.fromkeys(name for name, _ in lines)) or [name for name, _ in inputs.sources]
-    fix = "change one of them"
+    fix = "change one of these requirements"
     if not lines:
         found = f"{' and '.join(sources)} cannot be resolved: {reason}"
     elif len(lines) == 1:
         plain = _PLAIN.fullmatch(reason)
         why = f": {plain[1]}" if plain else f". {reason}"
-        found, fix = f"{_asked(lines, where)}, which cannot be installed{why}", "change it"
+        found, fix = f"{_asked(lines, where)}, which cannot be installed{why}", "change the requirement"
     else:
         found = f"{' and '.join(sources)} cannot be resolved together: {_asked(lines, where)}. {reason}"
     if not inputs.prevail and (own := [name for name in sources if name in OWN]) and own != sources:
@@ -59,11 +59,11 @@ def impossible(inputs: Inputs, reason: str) -> Problem:
 def _missing(inputs: Inputs, name: str, reason: str) -> Problem:
     """The problem of a package that is nowhere: who asks for it, else for what depends on it."""
     lines = _naming(inputs, {name})
-    fix = "correct the name, or name an index that has it"
+    fix = "correct the name, or add an index that has it to package_indexes"
     more = ""
     if not lines:
         lines = _naming(inputs, named_in(reason))
-        fix = "name an index that has it, or change what depends on it"
+        fix = "add an index that has it to package_indexes, or change what depends on it"
         more = f". {reason}"
     where = _place(inputs, lines)
     asked = f"{', and' if more else ':'} {_asked(lines, where)}" if lines else ""
@@ -100,7 +100,7 @@ def _asked(lines: _Lines, where: Place) -> str:
     texts = []
     for source, each in lines:
         elsewhere = each.where != where and (each.where.file or each.where.path[:1] == ("stack",))
-        texts.append(f"{source} asks for {each.text}{f' at {each.where}' if elsewhere else ''}")
+        texts.append(f"{source} needs {each.text}{f' at {each.where}' if elsewhere else ''}")
     return "; ".join(texts)
 
 

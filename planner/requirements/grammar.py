@@ -101,7 +101,7 @@ def _options(words: list[str], where: Place) -> tuple[Option, ...]:
         if not word.startswith("-"):
             # The word is not shown: it may be half of a URL with a password.
             if known:
-                found = f"text after --{options[-1].name} that is no option"
+                found = f"text after --{options[-1].name} that is not an option"
                 problems.append(Problem(where, found, "give it a line of its own"))
             continue
         known = name in FLAGS | VALUED | UNSUPPORTED

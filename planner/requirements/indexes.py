@@ -222,14 +222,14 @@ def _indexed(name: str, entry: Mapping[str, Any], urls: Mapping[str, str], where
         fix = did_you_mean(label, urls, "name one in [[tool.uv.index]]")
         raise PlannerError([Problem(where, f"no index {label!r}", fix)])
     if not re.fullmatch(INDEX_NAME, label):
-        raise PlannerError([Problem(where, f"{label!r} is no name of an index", "write one like corp")])
+        raise PlannerError([Problem(where, f"{label!r} is not the name of an index", "write one like corp")])
     if problems := refused_index(Option("index-url", urls[label]), where):
         raise PlannerError(problems)
     try:
         marker = Marker(str(entry["marker"])) if "marker" in entry else None
     except InvalidMarker as error:
         raise PlannerError(
-            [Problem(where, f"{entry['marker']!r} is no marker: {error}", "see PEP 508")]
+            [Problem(where, f"{entry['marker']!r} is not a marker: {error}", "see PEP 508")]
         ) from None
     return IndexedPackage(name, label, urls[label], marker)
 

@@ -107,7 +107,7 @@ class Requirement:
         strong = {digest: digest.lower() for digest in hashes}
         for digest, lower in strong.items():
             if not _STRONG.fullmatch(lower):
-                found = f"{typed(f'--hash={digest}')} is no strong hash"
+                found = f"{typed(f'--hash={digest}')} is not a strong hash"
                 fix = "write sha256:, sha384: or sha512: and all its hexadecimal digits"
                 problems.append(Problem(where, found, fix))
         if requirement is None or problems:
@@ -134,7 +134,7 @@ class Requirement:
                 "https://host/name-1.0-py3-none-any.whl" if is_nameless(text) else "name[extra]>=1.0; marker"
             )
             fix = f"{typed(expected[0].lower() + expected[1:])}; write it like `{shape}`"
-            raise fault(where, f"{text!r} is no requirement", fix)
+            raise fault(where, f"{text!r} is not a requirement", fix)
         if requirement.url:
             check_url(requirement.name, requirement.url, where)
         return requirement

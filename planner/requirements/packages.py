@@ -80,9 +80,9 @@ class Package:
             raise ValueError(f"{self.name!r} has no version, or a URL beside it")
         found = self.requirement
         if found.name != self.name:
-            raise ValueError(f"{self.name!r} is no name of a package in its only spelling")
+            raise ValueError(f"{self.name!r} is not the normalized name of a package")
         if self.version and not (found.pin and self.files):
-            raise ValueError(f"{self.text} is no version, or has no files")
+            raise ValueError(f"{self.text} is not a version, or has no files")
         if self.url and is_version_control(self.url) and not _COMMIT.search(self.url):
             raise ValueError(f"{self.name} is not pinned to a commit")
 

@@ -160,6 +160,6 @@ def check_url(name: str, url: str, where: Place) -> None:
         raise fault(where, f"the semicolon in {found!r}", "put a space before it, or write it as %3B")
     if not re.fullmatch(_PACKAGE_URL, url):
         fix = "write https://host/path or git+https://host/path@revision"
-        raise fault(where, f"{found!r} is no URL to install from", fix)
+        raise fault(where, f"{found!r} is not a URL to install from", fix)
     if not name and re.search(r"\[[^]]*\]$", url.partition("#")[0]):
         raise fault(where, f"extras behind the URL {url!r}", "write it as `name[extra] @ URL`")

@@ -63,7 +63,7 @@ def wishes_of(spec: ImageSpec) -> Mapping[str, str]:
     """Who wants each package, in words: sources, or else the packages that require it."""
     asked: dict[str, list[str]] = {}
     for source, each, name in asked_for(spec):
-        asked.setdefault(name, []).append(f"{source} asks for {each.text}")
+        asked.setdefault(name, []).append(f"{source} needs {each.text}")
     wanting: dict[str, list[str]] = {}
     for name, requires in sorted((package.name, package.requires) for package in spec.packages):
         for other in requires:

@@ -133,7 +133,7 @@ def _misplaced(name: str, place: Sequence[str]) -> Problem | None:
         return Problem.at((), *REFUSED[name])
     if name in OPTIONS:
         if "container_limits" in map(_ours, place[:-1]) and name not in CONTAINER_LIMITS:
-            return Problem.at((), "is no limit of a container", "write it beside container_limits")
+            return Problem.at((), "is not a limit of containers", "write it beside container_limits")
         return None
     known = {*BuildOptions.settable(), *OPTIONS}.difference(_TABLES)
     fix = did_you_mean(name, known, "leave it out, or see the build options of the reference")
@@ -182,7 +182,7 @@ def _named(counts: bool) -> Check:
             elif name != given:
                 yield Problem.at(str(given), f"{name} is given twice", "keep one of the spellings")
             elif OPTIONS[name].counts is not counts:
-                yield Problem.at(name, f"{name} is none of these options", f"write it inside {others}")
+                yield Problem.at(name, f"{name} is not one of these options", f"write it inside {others}")
             else:
                 yield from (problem.inside(name) for problem in OPTIONS[name].shape.check(item))
 
@@ -324,3 +324,13 @@ class BuildConfig(Layer):
     """Options passed to the engine, as a BuildOptions or a table."""
     dockerignore: str | Unset | None = setting(None, optional(project_path), NOT_COUNTED)
     """Ignore file to use instead of the `.dockerignore` at the root. Only its effect counts."""
+
+    @classmethod
+    def advice(cls, name: object) -> str:
+        """What to do about an unknown name: an option goes one table deeper."""
+        known = (*BuildOptions.settable(), *OPTIONS)
+        return (
+            f"write it inside build_options: build_options = {{ {name} = … }}"
+            if name in known
+            else super().advice(name)
+        )

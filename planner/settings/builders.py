@@ -59,7 +59,7 @@ def refusals(options: BuildOptions, builder: str) -> tuple[Problem, ...]:
         found = "there is no name server in reach without a network"
         problems.append(Problem.at(("build_options", "dns"), found, 'leave out dns, or network = "none"'))
     if "no_cache_filter" in asked and options.value("no_cache"):
-        found = "no_cache builds every stage anew already"
+        found = "no_cache already builds every stage again"
         problems.append(Problem.at(("build_options", "no_cache_filter"), found, "keep one of the two"))
     return tuple(problems)
 

@@ -64,7 +64,7 @@ class CacheMount:
                 owner[key] = value
             else:
                 known = "target, id, sharing, uid and gid"
-                raise ValueError(f"{part!r} is no option of a cache here: there are {known}")
+                raise ValueError(f"{part!r} is not an option of a cache; the options are {known}")
         if kind != "cache":
             raise ValueError(f"a mount of type {kind}, not cache")
         if target is None:

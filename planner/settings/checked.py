@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any, Final, Self, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import attrs
 from attrs import field
@@ -73,6 +73,9 @@ def setting(
 class Checked:
     """A frozen value whose construction reports every problem of every field, as one PlannerError."""
 
+    EXAMPLE: ClassVar[str] = "name = value"
+    """A table of this kind, as a user writes one."""
+
     def __attrs_post_init__(self) -> None:
         problems = [
             problem.inside(name)
@@ -99,14 +102,12 @@ class Checked:
         """The value that a mapping describes. PlannerError with all problems, unknown names among them."""
         if not isinstance(data, Mapping):
             raise PlannerError(
-                [Problem.at((), f"expected a table, found {kind_of(data)}", "write name = value")]
+                [Problem.at((), f"expected a table, found {kind_of(data)}", f"write {cls.EXAMPLE}")]
             )
         data, problems = cls.translate(data)
         known = cls.settable()
         problems += [
-            Problem.at((str(name),), "unknown name", did_you_mean(name, known))
-            for name in data
-            if name not in known
+            Problem.at((str(name),), "unknown name", cls.advice(name)) for name in data if name not in known
         ]
         try:
             value = cls(**{name: data[name] for name in data if name in known})
@@ -127,6 +128,11 @@ class Checked:
             "required": needed,
             "additionalProperties": False,
         }
+
+    @classmethod
+    def advice(cls, name: object) -> str:
+        """What to do about a name that a user may not give."""
+        return did_you_mean(name, cls.settable())
 
     @classmethod
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:

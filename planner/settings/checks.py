@@ -126,8 +126,13 @@ def unencodable(value: str) -> bool:
     return re.search("[\ud800-\udfff]", value) is not None
 
 
-def matching(pattern: str, what: str, example: str, schema: Schema | None = None) -> Check:
-    """A string that matches the whole pattern; `schema` where that is none of ECMA-262."""
+def matching(
+    pattern: str, what: str, example: str, schema: Schema | None = None, *, fix: str = ""
+) -> Check:
+    """A string that matches the whole pattern; `schema` where that is none of ECMA-262.
+
+    `fix` says what may be written, by default the example.
+    """
 
     @saying({**(schema or written(pattern)), "examples": [example]})
     def check(value: object) -> Iterator[Problem]:
@@ -135,7 +140,7 @@ def matching(pattern: str, what: str, example: str, schema: Schema | None = None
         if problems:
             yield from problems
         elif not re.fullmatch(pattern, str(value)):
-            yield _problem(f"not {what}: {quoted(str(value))}", f"write something like {example!r}")
+            yield _problem(f"not {what}: {quoted(str(value))}", fix or f"write it like {example!r}")
 
     return check
 
@@ -146,7 +151,12 @@ APT_PACKAGE: Final = (
     r"[a-z0-9][a-z0-9+.-]*[a-z0-9+.](?::[a-z0-9-]*[a-z0-9])?"
     r"(?:=[A-Za-z0-9.+:~-]+|/[A-Za-z0-9][A-Za-z0-9.-]*)?"
 )
-apt_package: Final[Check] = matching(APT_PACKAGE, "an apt package", "libgomp1")
+apt_package: Final[Check] = matching(
+    APT_PACKAGE,
+    "the name of an apt package",
+    "libgomp1",
+    "write one name, like 'libgomp1'; a list takes several",
+)
 
 
 def one_of(*known: str) -> Check:
@@ -211,7 +221,10 @@ def _image_ref(value: object) -> Iterator[Problem]:
     try:
         ImageRef.parse(value)
     except ValueError as error:
-        yield _problem(str(error), "write it as registry/repository:tag, like 'python:3.11-slim'")
+        shape = "write it as registry/repository:tag, like 'python:3.11-slim'"
+        yield _problem(
+            str(error), f"{shape}, without {value.partition('://')[0]}://" if "://" in value else shape
+        )
 
 
 image_ref: Final[Check] = without_login(_image_ref, "leave them to `docker login` or `podman login`")

@@ -42,7 +42,7 @@ _SOURCE_FILES: Final[Mapping[str, frozenset[str]]] = {
 }
 _NO_MORE: Final = {
     "copy_global_config": "copy_global_config is left out: there is no global configuration to copy",
-    "required_hub_plugins": "required_hub_plugins is left out: there is no hub any more",
+    "required_hub_plugins": "required_hub_plugins is left out: there is no hub",
 }
 
 

@@ -256,7 +256,7 @@ class DockerSettings(Layer):
     def translate(cls, data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem]]:
         """The settings without deprecated names, each of which is a problem that says what is used now."""
         problems = [
-            Problem.at((name,), "is no setting any more", fix)
+            Problem.at((name,), "is not a setting any more", fix)
             for name, fix in DEPRECATED.items()
             if name in data
         ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from attrs import field
 
@@ -73,6 +73,8 @@ class PackageIndex(Checked):
     >>> PackageIndex(name="corp", url="https://pypi.example.com/simple", packages=["Corp_*"]).packages
     ('corp-*',)
     """
+
+    EXAMPLE: ClassVar[str] = '{ name = "corp", url = "https://pypi.example.com/simple" }'
 
     name: str = field(default="", metadata=declared(_given(_name, "corp"), NOT_COUNTED))
     url: str = field(

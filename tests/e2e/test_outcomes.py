@@ -149,7 +149,7 @@ def test_a_context_that_cannot_be_written_is_said_with_its_image(
     ran = project.run("apply", "--stack", "local", env={"TMPDIR": str(place)})
     assert ran.code == 1
     assert "the build context cannot be written: File name too long" in ran.err
-    assert "set TMPDIR to another place" in ran.err
+    assert "set TMPDIR to another directory" in ran.err
     assert "Built 1, pushed 0, reused 0, failed 1." in ran.out
     assert list(place.iterdir()) == []
     assert "Built 1, pushed 0, reused 1, failed 0." in project.ok("apply", "--stack", "local").out

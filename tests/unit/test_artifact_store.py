@@ -75,7 +75,7 @@ def test_what_is_missing_is_an_error_only_where_it_is_needed(store: ArtifactStor
 @pytest.mark.parametrize("name", ["../x", "/x", "a//b", "a/../b", "", ".", "a/.b", "-x", "a\0b", "é"])
 def test_a_name_leads_nowhere_else(store: ArtifactStore, tmp_path: Path, name: str) -> None:
     (tmp_path / "given").write_bytes(b"x")
-    with pytest.raises(ExecutorError, match="is no name of an artifact"):
+    with pytest.raises(ExecutorError, match="is not the name of an artifact"):
         store.put(name, tmp_path / "given")
 
 

@@ -425,8 +425,8 @@ def test_a_command_that_a_signal_ends_has_its_number(bench: Bench) -> None:
         ({"inputs": {"n": {"file": "/etc/passwd"}}}, "a file is not a path below the exchange directory"),
         ({"code": {"kind": "floppy"}}, "code.kind is neither archive nor repository"),
         ({"code": {"kind": "archive", "sha256": "0" * 64}}, "code has to have one of file and url"),
-        ({"run": 1}, "run has another type than str"),
-        ({"directory": None}, "directory has another type than str"),
+        ({"run": 1}, "run is not of the type str"),
+        ({"directory": None}, "directory is not of the type str"),
     ],
 )
 def test_a_job_that_is_wrong_is_refused(bench: Bench, change: dict[str, Any], found: str) -> None:
@@ -517,7 +517,7 @@ def test_code_does_not_go_through_links_of_the_image(bench: Bench) -> None:
     (bench.root / "data").symlink_to(bench.directory / "elsewhere")
     ran = bench.run(bench.job("train:main", code=_code(bench, tar([file("data/x", b"1")]))))
     assert (ran.exit_code, ran.error["type"]) == (78, "code-not-written")
-    assert ran.error["message"] == f"{bench.root}/data is a directory of the code, and is none in the image"
+    assert ran.error["message"] == f"{bench.root}/data is a directory in the code but not in the image"
     assert list((bench.directory / "elsewhere").iterdir()) == []
 
 

@@ -142,7 +142,7 @@ def test_several_requirements_come_in_the_order_of_their_names() -> None:
         "requirements: + babel",
         "requirements: - six",
         "requirements: zlib-ng 1.0 → 2.0",
-        "packages: + babel 1.0, requirements asks for babel",
+        "packages: + babel 1.0, requirements needs babel",
         "packages: - six 1.0",
     ]
 

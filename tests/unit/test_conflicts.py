@@ -30,7 +30,7 @@ parent_image = "python:3.11-slim@sha256:{"0" * 64}"
 python_version = "3.11.2"
 """
 UNSATISFIABLE: Final = "we can conclude that your requirements are unsatisfiable"
-CORRECT: Final = "correct the name, or name an index that has it"
+CORRECT: Final = "correct the name, or add an index that has it to package_indexes"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,20 +69,20 @@ DOCKER: Final = "pipeline.training.settings.docker"
             {},
             (
                 f"unknown-package: stowplan.toml:17: {DOCKER}.requirements[1]: "
-                f"no package index has nope: requirements asks for nope>=1: {CORRECT}"
+                f"no package index has nope: requirements needs nope>=1: {CORRECT}"
             ),
         ),
         (
             'requirements = "r.txt"',
             {"r.txt": "alpha\n-r more.txt\n", "more.txt": "# what is not there\nnope\n"},
-            f"unknown-package: more.txt:2: no package index has nope: requirements asks for nope: {CORRECT}",
+            f"unknown-package: more.txt:2: no package index has nope: requirements needs nope: {CORRECT}",
         ),
         (
             'pyproject_path = "pyproject.toml"',
             {"pyproject.toml": '[project]\nname = "x"\nversion = "1"\ndependencies = ["nope"]\n'},
             (
                 "unknown-package: pyproject.toml: project.dependencies: "
-                f"no package index has nope: pyproject asks for nope: {CORRECT}"
+                f"no package index has nope: pyproject needs nope: {CORRECT}"
             ),
         ),
         (
@@ -90,7 +90,7 @@ DOCKER: Final = "pipeline.training.settings.docker"
             {},
             (
                 f"unknown-package: stowplan.toml:15: {DOCKER}.required_integrations[0]: "
-                f"no package index has ours: integrations asks for ours: {CORRECT}"
+                f"no package index has ours: integrations needs ours: {CORRECT}"
             ),
         ),
         (
@@ -98,27 +98,27 @@ DOCKER: Final = "pipeline.training.settings.docker"
             {},
             (
                 f"unknown-package: stowplan.toml:15: {DOCKER}.requirements[0]: "
-                "no package index has nowhere, and requirements asks for needy. "
+                "no package index has nowhere, and requirements needs needy. "
                 "Because nowhere was not found in the package registry and "
                 "all versions of needy depend on nowhere, we can conclude that "
                 f"all versions of needy cannot be used. And because you require needy, {UNSATISFIABLE}: "
-                "name an index that has it, or change what depends on it"
+                "add an index that has it to package_indexes, or change what depends on it"
             ),
         ),
         (
             'requirements = ["alpha>3"]',
             {},
             (
-                f"contradiction: stowplan.toml:15: {DOCKER}.requirements[0]: requirements asks for alpha>3, "
-                "which cannot be installed: only alpha<=2.0 is available: change it"
+                f"contradiction: stowplan.toml:15: {DOCKER}.requirements[0]: requirements needs alpha>3, "
+                "which cannot be installed: only alpha<=2.0 is available: change the requirement"
             ),
         ),
         (
             'requirements = ["-r r.txt", "-c c.txt"]',
             {"r.txt": "alpha\n", "c.txt": "\nalpha==1.5\n"},
             (
-                "contradiction: c.txt:2: requirements asks for alpha==1.5, "
-                "which cannot be installed: there is no version of alpha==1.5: change it"
+                "contradiction: c.txt:2: requirements needs alpha==1.5, "
+                "which cannot be installed: there is no version of alpha==1.5: change the requirement"
             ),
         ),
     ],
@@ -134,10 +134,11 @@ def test_of_what_cannot_be_resolved_together_each_is_named_with_its_place(tmp_pa
     assert refused(tmp_path, 'requirements = ["-r a.txt", "-r b.txt"]', files, stack=True) == [
         (
             "contradiction: b.txt:2: stack and requirements cannot be resolved together: "
-            "stack asks for alpha<2 at stack.default.orchestrator; "
-            "requirements asks for alpha>=1 at a.txt:1; requirements asks for alpha>=2. "
+            "stack needs alpha<2 at stack.default.orchestrator; "
+            "requirements needs alpha>=1 at a.txt:1; requirements needs alpha>=2. "
             f"Because you require alpha<2 and alpha>=2, {UNSATISFIABLE}: "
-            "change one of them, or set prefer_own_requirements = true to have those of requirements win"
+            "change one of these requirements, "
+            "or set prefer_own_requirements = true to have those of requirements win"
         )
     ]
 
@@ -146,8 +147,8 @@ def test_a_date_that_hides_a_version_is_named(tmp_path: Path) -> None:
     found = refused(tmp_path, 'requirements = ["alpha>=2"]', {}, stack=False, newest="2025-01-01T00:00:00Z")
     assert found == [
         (
-            f"contradiction: stowplan.toml:15: {DOCKER}.requirements[0]: requirements asks for alpha>=2, "
-            "which cannot be installed: there are no versions of alpha: change it, "
+            f"contradiction: stowplan.toml:15: {DOCKER}.requirements[0]: requirements needs alpha>=2, "
+            "which cannot be installed: there are no versions of alpha: change the requirement, "
             "or see with --exclude-newer whether what is newer than 2025-01-01T00:00:00Z will do"
         )
     ]

@@ -234,10 +234,10 @@ CHANGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "not executable": ("run.sh", lambda path: path.chmod(0o644), "it is not executable"),
     "a link to outside": ("src/train.py", lambda path: become_link(path, "/etc/passwd"), "it is a link"),
     "another target": ("link", lambda path: become_link(path, "run.sh"), "it points to 'run.sh'"),
-    "a file for a link": ("link", become_file, "it is no link"),
+    "a file for a link": ("link", become_file, "it is not a link"),
     "a link gone": ("link", Path.unlink, "it is gone"),
-    "a fifo": ("src/train.py", become_fifo, "it is no file"),
-    "a directory": ("src/train.py", become_directory, "it is no file"),
+    "a fifo": ("src/train.py", become_fifo, "it is not a file"),
+    "a directory": ("src/train.py", become_directory, "it is not a file"),
     "a directory gone": ("src/deep", shutil.rmtree, "it is gone"),
     "a file for a directory": ("src/deep", become_file, "no directory"),
 }

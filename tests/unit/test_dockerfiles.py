@@ -175,7 +175,7 @@ WRONG = {
             "Dockerfile:2: COPY a without a destination: write COPY SOURCE DESTINATION",
             "Dockerfile:3: ADD with nothing after it: name what to copy, and where to",
             (
-                "Dockerfile:4: COPY of what looks like a JSON array, and is none: write COPY "
+                "Dockerfile:4: COPY with what looks like a JSON array but is not one: write COPY "
                 '["source", "destination"], with double quotes'
             ),
             "Dockerfile:6: COPY to a heredoc: name the destination last",
@@ -217,7 +217,7 @@ WRONG = {
     "others": (
         "FROM a\nSHELL bash\nHEALTHCHECK curl\nARG =1\nWORKDIR\n",
         [
-            'Dockerfile:2: SHELL that is no JSON array: write SHELL ["/bin/bash", "-c"]',
+            'Dockerfile:2: SHELL is not a JSON array: write SHELL ["/bin/bash", "-c"]',
             "Dockerfile:3: HEALTHCHECK curl: write HEALTHCHECK CMD … or HEALTHCHECK NONE",
             "Dockerfile:4: ARG with an empty name: write ARG NAME or ARG NAME=default",
             "Dockerfile:5: WORKDIR with nothing after it: complete it, or remove it",
@@ -233,11 +233,11 @@ WRONG = {
     ),
     "NUL": (
         "FROM a\nRUN a\0b\n",
-        ["Dockerfile:2: a character that is no text: save the file as UTF-8, without NUL characters"],
+        ["Dockerfile:2: a character that is not text: save the file as UTF-8, without NUL characters"],
     ),
     "half a character": (
         "FROM a\nRUN a\udc80\n",
-        ["Dockerfile:2: a character that is no text: save the file as UTF-8, without NUL characters"],
+        ["Dockerfile:2: a character that is not text: save the file as UTF-8, without NUL characters"],
     ),
     "a long line": (
         "FROM a\nRUN " + "x" * 70_000,

@@ -101,7 +101,7 @@ def test_the_name_of_a_step_may_have_dots() -> None:
         ({"function": "m:f", "inputs": {"a": "../x"}},
          "inputs.a: not the name of a step: '../x': write a value that is text as { value = \"…\" }"),
         ({"function": "m:f", "inputs": {"a": {"b": 1}}},
-         "inputs.a: a table that is no input: write { value = { … } } for a value that is a table"),
+         "inputs.a: a table that is not an input: write { value = { … } } for a value that is a table"),
         ({"function": "m:f", "outputs": ["../x"]}, "outputs[0]: not a name: '../x'"),
         ({"function": "m:f", "outputs": ["a", "a"]},
          "outputs: an output is listed twice: give each output a name of its own"),

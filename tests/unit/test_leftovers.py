@@ -43,7 +43,7 @@ def test_containers_of_dead_owners_are_removed_and_no_others(tmp_path: Path, pla
         # In a container the same path is another directory.
         digits = f"1:{dead}".encode().hex()
         written(storage, "10", f"id=stowplan-{digits},src=/dev/null")
-        # By its name it is no directory of ours.
+        # By its name it is not a directory of ours.
         written(storage, "6", build_secret(tmp_path / "precious"))
         for name, text in (("7", "no JSON"), ("8", "{}"), ("9", "[]"), ("11", DEEP)):
             written(storage, name)

@@ -629,7 +629,7 @@ def test_an_entry_that_was_edited_is_found_by_its_hash(old: str, new: str) -> No
 
 def test_an_entry_that_stands_twice_is_refused() -> None:
     block = LEDGER[LEDGER.index("[[pushed]]") :].split("\n\n")[0] + "\n"
-    assert problems(LEDGER + block) == ["stowplan.lock: 'training' stands twice among what was pushed"]
+    assert problems(LEDGER + block) == ["stowplan.lock: 'training' is listed twice among the pushed images"]
 
 
 def test_the_names_in_the_ledger_are_names() -> None:
@@ -721,12 +721,12 @@ def test_a_version_that_never_was(text: str, found: str) -> None:
         ('name = "uv"', 'name = "uv"\nsource = "x"', "unknown key 'source'"),
         ('timeout = "10"', "timeout = 1.5", "timeout: not a value of an option: a number"),
         ('timeout = "10"', "timeout = 2020-01-01", "timeout: not a value of an option: date"),
-        ('    "six",\n    "torch==2.1.0",', '    "six==",\n    "torch==2.1.0",', "'six==' is no requirement"),
+        ('    "six",\n    "torch==2.1.0",', '    "six==",\n    "torch==2.1.0",', "'six==' is not a requirement"),
         ('name = "six"\nversion = "1.0"', 'name = "six"\nversion = "=="', "six==== is no version"),
         ('name = "six"\nversion = "1.0"', 'name = "six"\nurl = "./six"', "the local package"),
         ('name = "six"\nversion = "1.0"', 'name = "six"\nurl = "https://u:p@h/six.whl"', "credentials"),
         ('name = "six"\nversion = "1.0"', 'name = "six"\nurl = "git+https://h/six@main"', "not pinned to"),
-        ('hash = "sha256:', 'hash = "sha1:', "is no strong hash"),
+        ('hash = "sha256:', 'hash = "sha1:', "is not a strong hash"),
         ('name = "six-1.0', 'name = "../six-1.0', "package[0].files[0]: 'name' must match"),
     ],
 )  # fmt: skip

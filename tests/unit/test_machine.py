@@ -193,7 +193,7 @@ def test_a_configuration_that_is_no_toml_is_an_error_that_does_not_show_it(home:
     path = home / ".config/uv/uv.toml"
     path.parent.mkdir(parents=True)
     path.write_text(text, encoding="latin-1")
-    with pytest.raises(ExecutorError, match=r"uv\.toml: is no TOML") as refused:
+    with pytest.raises(ExecutorError, match=r"uv\.toml: is not TOML") as refused:
         machine([])
     assert "s3cr3t" not in str(refused.value)
     assert refused.value.__context__ is None

@@ -75,11 +75,11 @@ def test_an_error_is_one_error_however_it_reads(capsys: pytest.CaptureFixture[st
         "         this\\x07",
     ]
     print_note("a\nb\x1b[0m")
-    print_usage("no such option: --\x1b[0m\n", "stowplan plan")
+    print_usage("no such option: --\x1b[0m\n", "leave it out", "stowplan plan")
     assert capsys.readouterr().err.splitlines() == [
         "note: a\\nb\\x1b[0m",
         "error: no such option: --\\x1b[0m\\n",
-        "See `stowplan plan --help`.",
+        "       leave it out; see `stowplan plan --help`",
     ]
 
 

@@ -544,12 +544,12 @@ def test_registries_are_asked_when_all_that_can_be_wrong_here_was_found() -> Non
     assert needs(pipeline, Stack(), checkout=False) == (RequirementsFile("r.txt"),)
     broken = Facts().also({RequirementsFile("r.txt"): {"r.txt": "six==\n"}})
     assert problems(lambda: needs(pipeline, Stack(), broken, checkout=False)) == [
-        "r.txt:1: 'six==' is no requirement"
+        "r.txt:1: 'six==' is not a requirement"
     ]
     # A list is wrong before anything is looked at.
     listed = pipeline_of({"requirements": ["six=="]})
     assert problems(lambda: needs(listed, Stack(), checkout=False)) == [
-        "pipeline.training.settings.docker.requirements[0]: 'six==' is no requirement"
+        "pipeline.training.settings.docker.requirements[0]: 'six==' is not a requirement"
     ]
 
 

@@ -210,10 +210,10 @@ def test_a_secret_is_a_netrc_or_a_login_or_a_token(value: str, login: Login) -> 
         (b"  \n", "has no user or no password"),
         (b"me:", "has no user or no password"),
         (b":secret", "has no user or no password"),
-        (b"me:se\ncret", "has a character that is no printable ASCII, or several lines"),
-        ("me:sécret".encode(), "has a character that is no printable ASCII, or several lines"),
+        (b"me:se\ncret", "has a character that is not printable ASCII, or several lines"),
+        ("me:sécret".encode(), "has a character that is not printable ASCII, or several lines"),
         (b"machine other login me password secret", "has no entry for pypi.corp"),
-        (b"machine pypi.corp login me secret", "is no netrc that can be read"),
+        (b"machine pypi.corp login me secret", "is not a netrc that can be read"),
     ],
 )
 def test_a_secret_without_a_login_is_an_error_that_does_not_show_it(value: bytes, found: str) -> None:

@@ -334,8 +334,8 @@ def test_a_helper_that_hangs_is_blamed_and_ended(
         ("echo credentials not found in native keychain; exit 1", "asks for a login, or has no"),
         ('echo \'{"Username": "", "Secret": ""}\'', "asks for a login, or has no"),
         ("echo pl4nted-s3cret >&2; exit 3", "ends with exit code 3"),
-        ("echo pl4nted-s3cret", "ends with something that is no login"),
-        ("echo '[]'", "ends with something that is no login"),
+        ("echo pl4nted-s3cret", "ends with something that is not a login"),
+        ("echo '[]'", "ends with something that is not a login"),
         ('echo \'{"Username": "<token>", "Secret": "pl4nted-s3cret"}\'', "is an identity token"),
     ],
 )

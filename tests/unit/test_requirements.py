@@ -459,14 +459,14 @@ def test_releases_as_arguments() -> None:
         (
             "https://h/x.whl",
             (
-                "'https://h/x.whl' is no requirement: expected the name of a wheel at the end of the URL; "
+                "'https://h/x.whl' is not a requirement: expected the name of a wheel at the end of the URL; "
                 "write it like `https://host/name-1.0-py3-none-any.whl`"
             ),
         ),
         (
             "https://h/x.zip and more",
             (
-                "'https://h/x.zip and more' is no requirement: expected semicolon or end after a URL; "
+                "'https://h/x.zip and more' is not a requirement: expected semicolon or end after a URL; "
                 "write it like `https://host/name-1.0-py3-none-any.whl`"
             ),
         ),
@@ -481,14 +481,14 @@ def test_releases_as_arguments() -> None:
         (
             "s3://h/x.zip",
             (
-                "'s3://h/x.zip' is no URL to install from: "
+                "'s3://h/x.zip' is not a URL to install from: "
                 "write https://host/path or git+https://host/path@revision"
             ),
         ),
         (
             "x @ s3://h/x.whl",
             (
-                "'x @ s3://h/x.whl' is no URL to install from: "
+                "'x @ s3://h/x.whl' is not a URL to install from: "
                 "write https://host/path or git+https://host/path@revision"
             ),
         ),
@@ -501,12 +501,12 @@ def test_releases_as_arguments() -> None:
         ),
         (
             "foo=1",
-            "'foo=1' is no requirement: expected semicolon (after name with no version specifier) or end; "
+            "'foo=1' is not a requirement: expected semicolon (after name with no version specifier) or end; "
             + SHAPE,
         ),
-        ("foo_", f"'foo_' is no requirement: name is invalid: 'foo_'; {SHAPE}"),
-        ("foo[x_]", f"'foo[x_]' is no requirement: name is invalid: 'x_'; {SHAPE}"),
-        ("foo===1\\ ", f"'foo===1\\\\' is no requirement: no backslash; {SHAPE}"),
+        ("foo_", f"'foo_' is not a requirement: name is invalid: 'foo_'; {SHAPE}"),
+        ("foo[x_]", f"'foo[x_]' is not a requirement: name is invalid: 'x_'; {SHAPE}"),
+        ("foo===1\\ ", f"'foo===1\\\\' is not a requirement: no backslash; {SHAPE}"),
         (f"foo=={'9' * 900}{'9' * 4000}", f"'foo=={'9' * 94}…: something shorter; {SHAPE}"),
         (f"foo; {'(' * 5000}", f"'foo; {'(' * 94}…: something shorter; {SHAPE}"),
         ("a\x00b", "the control character '\\x00': remove it"),
@@ -531,7 +531,7 @@ def test_releases_as_arguments() -> None:
         ("-i", "-i without a value: write one after it"),
         ("--find-links --pre", "--find-links without a value: write one after it"),
         ("--pre=1", "--pre with a value: it takes none"),
-        ("--pre foo", "text after --pre that is no option: give it a line of its own"),
+        ("--pre foo", "text after --pre that is not an option: give it a line of its own"),
         ("--extra-index https://h", "the unknown option --extra-index: did you mean '--extra-index-url'?"),
         ("foo --hsh=x", "the unknown option --hsh: did you mean '--hash'?"),
         ("foo --no-binary foo", "--no-binary after a requirement: give it a line of its own"),
@@ -545,7 +545,7 @@ def test_releases_as_arguments() -> None:
         (
             "x==1 --hash=md5:0123",
             (
-                "--hash=md5:0123 is no strong hash: "
+                "--hash=md5:0123 is not a strong hash: "
                 "write sha256:, sha384: or sha512: and all its hexadecimal digits"
             ),
         ),
@@ -709,7 +709,7 @@ def test_the_root_is_missing() -> None:
         (f"a==1 --hash={A}", "the option --hash in a list: write a requirements file to use options"),
         ("-e ./x", f"the local package '-e ./x': {LOCAL}"),
         ("a # b", "'#' before a word in 'a # b': write a requirement and nothing else"),
-        ("", f"'' is no requirement: expected package name at the start of dependency specifier; {SHAPE}"),
+        ("", f"'' is not a requirement: expected package name at the start of dependency specifier; {SHAPE}"),
         ("a\nb", "the control character '\\n': remove it"),
         ("x @ https://u:p@h/x", f"credentials in the URL https://***@h: {CREDENTIALS}"),
         ("./x", f"the local package './x': {LOCAL}"),

@@ -27,7 +27,7 @@ DOCKER: Final = "pipeline.training.settings.docker."
             {"requirements": ["alpha>3"]},
             Stack(),
             f"{DOCKER}requirements[0]",
-            "requirements asks for alpha>3, which",
+            "requirements needs alpha>3, which",
         ),
         (
             {"requirements": ["alpha>=2"]},
@@ -35,7 +35,7 @@ DOCKER: Final = "pipeline.training.settings.docker."
             f"{DOCKER}requirements[0]",
             (
                 "stack and requirements cannot be resolved together: "
-                "stack asks for alpha<2 at stack.prod.orchestrator; requirements asks for alpha>=2. "
+                "stack needs alpha<2 at stack.prod.orchestrator; requirements needs alpha>=2. "
             ),
         ),
         (
@@ -44,7 +44,7 @@ DOCKER: Final = "pipeline.training.settings.docker."
             "pyproject.toml: project.dependencies",
             (
                 "stack and pyproject cannot be resolved together: "
-                "stack asks for alpha<2 at stack.prod.orchestrator; pyproject asks for alpha>=2. "
+                "stack needs alpha<2 at stack.prod.orchestrator; pyproject needs alpha>=2. "
             ),
         ),
         (
@@ -53,7 +53,7 @@ DOCKER: Final = "pipeline.training.settings.docker."
             "stack.prod.orchestrator",
             (
                 "local-environment and stack cannot be resolved together: "
-                "local-environment asks for alpha==2.0; stack asks for alpha<2. "
+                "local-environment asks for alpha==2.0; stack needs alpha<2. "
             ),
         ),
     ],
@@ -93,7 +93,8 @@ def test_own_requirements_win_over_those_of_the_stack_with_a_note(table: Mapping
         observed(pipeline, ORCHESTRATED, world)
     source = won.rpartition(" ")[2]
     assert refused.value.problems[0].fix == (
-        f"change one of them, or set prefer_own_requirements = true to have those of {source} win"
+        "change one of these requirements, "
+        f"or set prefer_own_requirements = true to have those of {source} win"
     )
     pipeline = pipeline_of({**table, "prefer_own_requirements": True})
     plan = make_plan(pipeline, ORCHESTRATED, observed(pipeline, ORCHESTRATED, world))
@@ -120,7 +121,7 @@ def test_a_contradiction_of_one_source_has_no_other_to_win_over() -> None:
     pipeline = pipeline_of({"requirements": ["alpha>=3"], "prefer_own_requirements": True})
     with pytest.raises(PlannerError) as refused:
         observed(pipeline, Stack(), World(index=INDEX))
-    assert refused.value.problems[0].fix == "change it"
+    assert refused.value.problems[0].fix == "change the requirement"
 
 
 def test_that_own_requirements_are_preferred_changes_nothing_without_others() -> None:

@@ -101,7 +101,7 @@ def test_what_is_not_about_images_is_passed_over_with_one_note() -> None:
         "steps:\n  train:\n    retry: {max_retries: 3}\n    settings: {orchestrator: {z: 1}}\n"
         "  load: {retry: {}}\n"
     ) == [
-        ("passed-over: run.yaml: passed over, as not about images: enable_cache, model, compliance, "
+        ("passed-over: run.yaml: ignored, as not about images: enable_cache, model, compliance, "
         "settings.resources, settings.orchestrator.vertex, settings.step_operator; in steps: retry, "
         "settings.orchestrator")
     ]  # fmt: skip
@@ -130,12 +130,10 @@ def test_parameters_are_those_of_functions() -> None:
     function = pipeline.steps[1].entrypoint
     assert isinstance(function, Function)
     assert function.inputs == {"n": 5, "model": "x", "data": Output("load")}
-    assert [note.text for note in said] == [
-        "passed over, as there is no function that takes them: parameters"
-    ]
+    assert [note.text for note in said] == ["ignored, as no function takes them: parameters"]
     _, said = found.with_parameters(Pipeline(name="p", steps=STEPS))
     assert [note.text for note in said] == [
-        "passed over, as there is no function that takes them: parameters, steps.train.parameters"
+        "ignored, as no function takes them: parameters, steps.train.parameters"
     ]
     taken = read("steps:\n  train:\n    parameters:\n      data: 5\n")
     with pytest.raises(
@@ -195,7 +193,7 @@ def test_what_a_deployment_needs() -> None:
          ("run.yaml:3: settings.docker.source_files: not one of download, download_or_include, ignore, "
          "include: did you mean 'download'?")),
         ("settings:\n  docker:\n    user: a\n    user: b\n",
-         ("run.yaml:4: settings.docker.user: user stands here a second time, and says something else: "
+         ("run.yaml:4: settings.docker.user: user is set twice, with different values: "
          "keep one of them")),
         ("settings:\n  deployment: {requirement: [six]}\n",
          "run.yaml:2: settings.deployment.requirement: unknown name: did you mean 'requirements'?"),
@@ -257,7 +255,7 @@ MIGRATED: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "required_hub_plugins": (
         "required_hub_plugins: [x]",
         {},
-        ["required_hub_plugins is left out: there is no hub any more"],
+        ["required_hub_plugins is left out: there is no hub"],
     ),
     "build_options": (
         "build_options: {buildargs: {A: x}}",

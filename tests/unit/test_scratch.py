@@ -75,7 +75,7 @@ def test_whether_a_directory_is_used_is_told_by_its_owner(tmp_path: Path) -> Non
         assert owned(mine)
     assert not owned(mine)
     (tmp_path / "file").touch()
-    # Nothing is told of what is no directory of ours.
+    # Nothing is told of what is not a directory of ours.
     assert owned(tmp_path / "file")
 
 

@@ -75,7 +75,7 @@ def test_podman_does_not_stand_in_for_a_daemon_that_is_named(
     (problem,) = caught.value.problems
     assert problem.where.file == "docker"
     assert problem.fix == (
-        f"see that the daemon runs that DOCKER_HOST names ({value}), or unset it"
+        f"check that the daemon runs that DOCKER_HOST names ({value}), or unset it"
         if variable == "DOCKER_HOST"
         else "see `docker context ls`, or unset DOCKER_CONTEXT"
     )
@@ -460,7 +460,7 @@ def test_podman_that_hangs_says_so_and_is_gone(programs: Path) -> None:
     with pytest.raises(EngineUnavailable, match=r"`podman info` did not end within 0\.3 s") as caught:
         choose("podman")
     # It is installed.
-    assert caught.value.problems[0].fix == "see what `podman info` says by itself"
+    assert caught.value.problems[0].fix == "run `podman info` to see why"
     assert not Path("/proc", (programs / "pid").read_text().strip()).exists()
 
 

@@ -222,7 +222,7 @@ def test_a_deprecated_name_says_what_is_used_now(name: str, advice: str) -> None
     with pytest.raises(PlannerError) as refused:
         DockerSettings.decode({name: "x", "user": "1"})
     (problem,) = refused.value.problems
-    assert str(problem) == f"{name}: is no setting any more: {advice}"
+    assert str(problem) == f"{name}: is not a setting any more: {advice}"
 
 
 @pytest.mark.parametrize(
@@ -555,7 +555,7 @@ def test_all_problems_of_what_layers_come_to_come_at_once() -> None:
     ) == [
         "pipeline.skip_build: no parent_image to use as it is",
         "step.build_config.build_options.target: only a custom Dockerfile has stages",
-        "pipeline.requirements[0]: 'six==' is no requirement",
+        "pipeline.requirements[0]: 'six==' is not a requirement",
     ]
 
 
@@ -816,9 +816,9 @@ def test_an_option_by_name_in_two_places_is_a_problem(given: dict[str, Any]) -> 
 def test_an_option_by_name_has_one_place() -> None:
     with pytest.raises(PlannerError, match="network is given twice"):
         BuildOptions(other={"network": "host", "network_mode": "none"})
-    with pytest.raises(PlannerError, match="jobs is none of these options: write it inside tuning"):
+    with pytest.raises(PlannerError, match="jobs is not one of these options: write it inside tuning"):
         BuildOptions(other={"jobs": 2})
-    with pytest.raises(PlannerError, match="network is none of these options: write it inside other"):
+    with pytest.raises(PlannerError, match="network is not one of these options: write it inside other"):
         BuildOptions(tuning={"network": "host"})
 
 

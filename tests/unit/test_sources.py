@@ -493,7 +493,7 @@ NAMED: Final = "[[tool.uv.index]]\nname = 'x'\n"
         ),
         (
             f"{NAMED}url = 'https://h.invalid'\n[tool.uv.sources]\nsix = {{ index = 'x', marker = 'x y' }}\n",
-            "'x y' is no marker",
+            "'x y' is not a marker",
         ),
     ],
 )

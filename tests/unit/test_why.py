@@ -43,7 +43,7 @@ def test_a_url_without_a_name_is_who_wants_its_package(asked: str) -> None:
     (chain,) = chains(spec, "peft")
     assert (chain.source, chain.packages) == ("requirements", ("peft",))
     assert "example.com/peft" in chain.requirement
-    assert wishes_of(spec)["peft"] == f"requirements asks for {chain.requirement}"
+    assert wishes_of(spec)["peft"] == f"requirements needs {chain.requirement}"
 
 
 def test_a_package_that_is_new_is_named_with_the_url_that_wants_it() -> None:

@@ -106,7 +106,7 @@ def test_nothing_is_read_as_nothing(text: str) -> None:
         ("a: &x [1, *x]\n", "run.yaml:1: *x is a part of itself"),
         ("a: &x\n  b: *x\n", "run.yaml:2: *x is a part of itself"),
         ("a:\n  <<: 5\n", "run.yaml:2: << takes over no mapping"),
-        ("? [a, b]\n: 1\n", "run.yaml:1: a key that is no text"),
+        ("? [a, b]\n: 1\n", "run.yaml:1: a key that is not text"),
         ("a: " + "9" * 5000 + "\n", "run.yaml:1: no value of the kind that is meant (int)"),
         ("a: " + "[" * 100 + "]" * 100, "run.yaml:1: nested more than 64 deep"),
     ],

@@ -58,13 +58,13 @@ def apply_command(
     build: str | None,
     prevent_reuse: bool,
 ) -> int:
-    """Build what no engine, registry or ledger has, push it, and record it.
+    """Build the images that do not exist yet, push them, and record them.
 
-    A stale lock is brought up to date first, as far as this plan goes: --locked refuses it instead, and
-    --frozen takes it as it is.
+    A stale lock is updated first, for this plan alone. With --locked, that is an error. With --frozen, the
+    lock is used as it is.
 
-    FILE is a plan that `stowplan plan --out FILE` saved: exactly it is applied. If anything is not as it was
-    when it was planned, what moved is printed, and nothing is done.
+    FILE is a plan that `stowplan plan --out FILE` saved: exactly that plan is applied. If anything has changed
+    since it was made, the changes are printed, and nothing is done.
     """
     loaded = loaded_project(project)
     saved = None

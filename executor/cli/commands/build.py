@@ -52,7 +52,7 @@ def build(
     frozen: bool,
     prevent_reuse: bool,
 ) -> int:
-    """Make a build ahead of a run: what `apply` does, and the id of the build that it comes to."""
+    """Build the images of a pipeline like `apply`, and print the id of the build, for a later run."""
     loaded = loaded_project(project)
     result = made(
         loaded,

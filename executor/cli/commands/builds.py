@@ -30,7 +30,7 @@ _REMOVING = dict.fromkeys(("delete", "prune"), "executor.cli.commands.pruning")
 
 @click.group(cls=Group, homes={**_HERE, **_REMOVING})
 def builds() -> None:
-    """What was built of this project."""
+    """List, show, export and delete builds."""
 
 
 @click.command(
@@ -49,7 +49,7 @@ def builds() -> None:
     "--since",
     callback=since_option,
     metavar="TIME",
-    help="Only builds made since then: 2026-11-01, 7d, 12h. In UTC.",
+    help="Only builds made since this time (UTC): 2026-11-01, 7d, 12h.",
 )
 @click.option(
     "--contains-code/--no-code", default=None, help="Only builds with, or without, files of the project."
@@ -60,11 +60,17 @@ def builds() -> None:
     default="-created",
     show_default=True,
     metavar="[-]COLUMN",
-    help=f"What to sort by, largest first with a minus: {', '.join(SORTS)}.",
+    help=f"Column to sort by; - before it reverses the order: {', '.join(SORTS)}.",
 )
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
-@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Of --limit each.")
-@click.option("--images", is_flag=True, help="List the records of images instead, failures among them.")
+@click.option("--limit", type=click.IntRange(1), help="Show at most this many.")
+@click.option(
+    "--page",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Which page to show, with --limit builds on each.",
+)
+@click.option("--images", is_flag=True, help="List the records of images instead, including failures.")
 @options("project", "output-data")
 def builds_list(
     pipeline: str | None,
@@ -81,13 +87,13 @@ def builds_list(
 ) -> None:
     """List the builds, newest first."""
     if page > 1 and limit is None:
-        raise click.UsageError("--page needs --limit, which says how long a page is")
+        raise click.UsageError("--page without --limit: add --limit, the number of builds on a page")
     records = Records(project_root(project))
     pattern = NamePattern.parse(pipeline) if pipeline else None
     skip = (page - 1) * (limit or 0)
     if images:
         if any(each is not None for each in (stack, engine, since, contains_code)) or sort != "-created":
-            raise click.UsageError("of these options, --images takes --pipeline, --limit and --page only")
+            raise click.UsageError("--images takes only --pipeline, --limit and --page: leave out the others")
         _show_records(records.all(pattern, limit, skip), output, everything=pipeline is None)
         return
     query = BuildQuery(pattern, stack, engine, since, contains_code, sort, limit, skip)
@@ -172,9 +178,9 @@ def _show_table(
 @click.argument("build", required=False, shell_complete=names_of("build"))
 @options("project", "output-data")
 def builds_show(build: str | None, project: Path | None, output: str) -> None:
-    """Show a build by its id, or the start of it; or the record of an image, by its number or image hash.
+    """Show a build, by id or its first characters, or the record of an image, by number or image hash.
 
-    Default: the build that was made or used last.
+    Default: the build that was used last.
     """
     records = Records(project_root(project))
     build = build or _last(records)
@@ -259,9 +265,9 @@ def _word(value: object) -> str:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @options("project")
 def builds_export(build: str, file: Path, project: Path | None) -> None:
-    """Write a build to a file (.json, .yaml or .yml), which names it in other clones."""
+    """Export a build to a file (.json, .yaml or .yml) that --build takes in other clones."""
     if not is_build_file(file.name):
-        raise UsageError.of(str(file), "is no name of a .json, .yaml or .yml file", "give it such an end")
+        raise UsageError.of(str(file), "does not end in .json, .yaml or .yml", "choose one of these endings")
     found = named_build(Records(project_root(project)), build)
     write_build(found, file)
     print_lines([f"exported build {found.id} to {file}"])

@@ -22,7 +22,7 @@ __all__ = ["COMMANDS"]
 
 @click.group(cls=Group, homes=dict.fromkeys(("list", "show"), __name__))
 def integrations() -> None:
-    """What can stand in required_integrations, and what it installs."""
+    """List integrations, and show what they install."""
 
 
 @click.command(

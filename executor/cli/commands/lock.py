@@ -36,28 +36,28 @@ __all__ = ["COMMANDS"]
 )
 @click.argument("source", required=False, shell_complete=names_of("pipeline"))
 @click.option("--check", is_flag=True, help="Write nothing, and fail if the lock is stale. Needs no network.")
-@click.option("--upgrade", is_flag=True, help="Look up everything that the lock pins anew.")
+@click.option("--upgrade", is_flag=True, help="Look up everything that the lock pins again.")
 @click.option(
     "--upgrade-image",
     multiple=True,
     metavar="REF",
-    help="Look up this parent image anew, and nothing else. Can be repeated.",
+    help="Look up only this parent image again. Can be repeated.",
 )
 @click.option(
     "--upgrade-package",
     multiple=True,
     metavar="NAME[==V]",
-    help="Look up this package anew, and nothing else; with ==V, that version. Can be repeated.",
+    help="Look up only this package again; with ==V, use that version. Can be repeated.",
 )
 @click.option(
     "--exclude-newer",
     metavar="DATE",
-    help="Take no package published after this day (UTC) or time. The lock keeps it; `none` drops it.",
+    help="Use no package published after this day (UTC) or time. The lock keeps the date; `none` removes it.",
 )
 @click.option(
     "--forget-pushed",
     is_flag=True,
-    help="Drop what the lock knows of pushed images: the registries are asked again.",
+    help="Forget which images were pushed: registries are asked again.",
 )
 @options("project", "config", "all-stacks", "engine", "python", "output", "unpinned", "quiet")
 def lock(
@@ -75,13 +75,13 @@ def lock(
     output: str,
     allow_unpinned: bool,
 ) -> int:
-    """Write stowplan.lock: all pipelines on all stacks, or those named.
+    """Write stowplan.lock: all pipelines on all stacks, or those you name.
 
-    What the lock pins stays as it is until --upgrade or --upgrade-image moves it. A lock that cannot be
-    read, after a merge for instance, is repaired from what is left of it.
+    Pins stay as they are until an --upgrade option moves them. A lock that cannot be read, for example after
+    a merge, is repaired.
     """
     if check and (upgrade or upgrade_image or upgrade_package or exclude_newer or forget_pushed):
-        raise click.UsageError("--check writes nothing, so it goes with no other change")
+        raise click.UsageError("--check writes nothing: leave out what changes the lock")
     loaded = loaded_project(project)
     with waiting(LOOKING):
         checked = check_lock(

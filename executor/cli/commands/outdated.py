@@ -25,10 +25,10 @@ __all__ = ["COMMANDS"]
         ("stowplan outdated --exit-code", "Exit with 2 if anything is."),
     ),
 )
-@click.option("--exit-code", is_flag=True, help="Exit with 2 if something newer is there.")
+@click.option("--exit-code", is_flag=True, help="Exit with 2 if there is something newer.")
 @options("project", "output")
 def outdated_command(exit_code: bool, project: Path | None, output: str) -> int:
-    """Ask registries and indexes what newer there is than what stowplan.lock pins. Moves nothing."""
+    """List newer versions of what stowplan.lock pins. Asks registries and indexes, and changes nothing."""
     loaded = loaded_project(project)
     lock = required_lock(loaded)
     with waiting("asking registries and package indexes"):

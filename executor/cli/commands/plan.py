@@ -73,10 +73,10 @@ def plan_command(
     build: str | None,
     prevent_reuse: bool,
 ) -> int:
-    """Say what would be built, and why. Builds nothing.
+    """Show what would be built, and why. Builds nothing.
 
-    What stowplan.lock pins is not looked up. Only the parent image that it does not pin, and images that
-    would be pushed and that nobody here has pushed, are asked for at their registry.
+    Pins of stowplan.lock are not looked up. Registries are asked only for parent images that it does not
+    pin, and for images to push that were not pushed from here.
     """
     if out is not None and build is not None:
         raise click.UsageError("--build takes a build that is there: there is no plan to save with --out")

@@ -37,9 +37,9 @@ __all__ = ["COMMANDS"]
 )
 @options("project", "engine")
 def builds_delete(build: tuple[str, ...], with_image: bool, project: Path | None, engine: str | None) -> None:
-    """Forget builds, by their ids, or records of images, by their numbers or image hashes.
+    """Delete builds, by id, or records of images, by number or image hash.
 
-    What was pushed stays where it is, and so does an image that others have in common.
+    Pushed images stay in their registry. An image that another build uses stays, too.
     """
     asked = asked_engine(engine) if engine else None
     records = Records(project_root(project))
@@ -83,14 +83,14 @@ def _named(records: Records, name: str) -> Build | Record:
     callback=age_option,
     help="Keep what was built or used since: 30m, 12h, 7d, 2w.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @options("project", "output")
 def builds_prune(before: str, dry_run: bool, yes: bool, project: Path | None, output: str) -> int:
-    """Remove local images, records and builds that nothing refers to.
+    """Remove local images, records and builds that are no longer needed.
 
-    What a lock names stays, that of another branch too, and so does what a run names, and the newest of each
-    pipeline on each stack. What was pushed stays where it is.
+    Whatever a lock of any branch or a run refers to stays, and so does the newest build of each pipeline on
+    each stack. Pushed images stay in their registry.
     """
     root = project_root(project)
     records = Records(root)
@@ -126,7 +126,9 @@ def _agreed(found: Pruned) -> bool:
     """Ask whether this is to be removed. UsageError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise UsageError.of(
-            "command line", "nobody can be asked whether to remove it", "give --yes, or see it with --dry-run"
+            "command line",
+            "there is no terminal to ask for confirmation",
+            "pass --yes, or look first with --dry-run",
         )
     print_lines(pruned_lines(found, dry_run=True), err=True)
     return click.confirm("Remove it?", err=True)

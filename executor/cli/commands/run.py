@@ -37,7 +37,7 @@ _BUILD_JOBS: Final = 2
 @click.argument("source", required=False, shell_complete=names_of("pipeline"))
 @click.option("--local", is_flag=True, help="Run the steps in the active environment, in no containers.")
 @click.option(
-    "--rerun-failed", is_flag=True, help="Carry on the newest run: what had succeeded does not run again."
+    "--rerun-failed", is_flag=True, help="Continue the newest run: steps that succeeded do not run again."
 )
 @options(
     "project",
@@ -69,10 +69,10 @@ def run_command(
     build: str | None,
     prevent_reuse: bool,
 ) -> int:
-    """Run the steps of a pipeline in the order of their data, each in a container of its image.
+    """Run the steps of a pipeline, each in a container of its image.
 
-    Images that are not there are built first. A pipeline that says nothing of images runs in the active
-    environment, and so does any with --local.
+    Missing images are built first. A pipeline without image settings runs in the active environment, and so
+    does any pipeline with --local.
     """
     choose = engine_chooser(engine)
     loaded = loaded_project(project)

@@ -20,7 +20,7 @@ __all__ = ["runs"]
 
 @click.group(cls=Group, homes=dict.fromkeys(("list", "show"), __name__))
 def runs() -> None:
-    """What ran of this project."""
+    """List and show runs."""
 
 
 @click.command(
@@ -29,7 +29,7 @@ def runs() -> None:
     examples=(("stowplan runs list --limit 5", "The five newest runs."),),
 )
 @click.option("--pipeline", metavar="NAME", help="Only the runs of this pipeline.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many, newest first.")
+@click.option("--limit", type=click.IntRange(1), help="Show at most this many, newest first.")
 @options("project", "output")
 def runs_list(pipeline: str | None, limit: int | None, project: Path | None, output: str) -> None:
     """List the runs, newest first."""
@@ -64,7 +64,7 @@ def runs_list(pipeline: str | None, limit: int | None, project: Path | None, out
 @click.argument("run", required=False, shell_complete=names_of("run"))
 @options("project", "output")
 def runs_show(run: str | None, project: Path | None, output: str) -> None:
-    """Show a run by its id, or the newest: its steps, their outputs and logs."""
+    """Show the steps, outputs and logs of a run. Default: the newest run."""
     known = Runs(project_root(project))
     found = next(iter(known.all(None, 1)), None) if run is None else known.find(run)
     if found is None:

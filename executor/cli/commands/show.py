@@ -42,7 +42,7 @@ __all__ = ["COMMANDS"]
     "--settings",
     "part",
     flag_value="settings",
-    help="Print each setting of a step, or of the pipeline: its value, and where it is said.",
+    help="Print each setting of a step, or of the pipeline: its value, and where it is set.",
 )
 @click.option(
     "-0", "null", is_flag=True, help="With --context: end each path with NUL instead of a line end."
@@ -62,11 +62,11 @@ def show(
     frozen: bool,
     offline: bool,
 ) -> None:
-    """Show one image: its name is that of the pipeline, of one of its steps, or `pipeline/step`."""
+    """Show one image. IMAGE is the name of the pipeline, of a step, or `pipeline/step`."""
     if null and part != "context":
-        raise click.UsageError("-0 goes with --context")
+        raise click.UsageError("-0 without --context: add --context")
     if page is not None and part is not None:
-        raise click.UsageError(f"--html is of the whole image, and does not go with --{part}")
+        raise click.UsageError(f"--html shows the whole image: leave out --{part}")
     loaded = loaded_project(project)
     if part == "dockerfile":
         with waiting(LOOKING):

@@ -20,7 +20,7 @@ __all__ = ["COMMANDS"]
 
 @click.group(cls=Group, homes=dict.fromkeys(("list", "show"), __name__))
 def stack() -> None:
-    """Where images go, and what runs pipelines: the stacks of the project."""
+    """List and show stacks: where images go, and what runs pipelines."""
 
 
 @click.command(
@@ -30,7 +30,7 @@ def stack() -> None:
 )
 @options("project", "output")
 def stack_list(project: Path | None, output: str) -> None:
-    """List the stacks. The active one is that of commands without --stack."""
+    """List the stacks. The active stack is the one that commands without --stack use."""
     from executor.cli.render.stacks import stack_data, stack_row  # noqa: PLC0415  # only what is printed
 
     loaded = loaded_project(project)
@@ -57,7 +57,7 @@ def stack_list(project: Path | None, output: str) -> None:
 @click.argument("name", required=False, shell_complete=names_of("stack"))
 @options("project", "output")
 def stack_show(name: str | None, project: Path | None, output: str) -> None:
-    """Show the components of a stack: the one of a name, or the active one."""
+    """Show the components of a stack. Default: the active stack."""
     from executor.cli.render.stacks import stack_data, stack_facts  # noqa: PLC0415  # only what is printed
 
     loaded = loaded_project(project)

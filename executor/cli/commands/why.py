@@ -38,7 +38,7 @@ def why(
     output: str,
     offline: bool,
 ) -> None:
-    """Say who wants a package of an image: the requirements, and the packages on the way to it."""
+    """Show why an image has a package: the requirements, and the packages on the way to it."""
     from packaging.utils import canonicalize_name  # noqa: PLC0415  # other commands take no package
 
     loaded = loaded_project(project)
