@@ -14,7 +14,7 @@ name_check: Final = matching(
     NAME,
     "a name",
     "training",
-    "use at most 100 letters a-z and A-Z, digits, '_', '.' and '-', not '.' or '-' first",
+    "use a-z, A-Z, 0-9 and '_', after the first also '.' and '-', at most 100",
 )
 
 _PART: Final = r"[^\W\d]\w*"

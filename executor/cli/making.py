@@ -77,7 +77,7 @@ def made(
 
     def show_renewed(changes: tuple[Change, ...]) -> None:
         if output not in _DATA:
-            print_note(f"brought {LOCK_NAME} up to date:")
+            print_note(f"updated {LOCK_NAME}:")
             for change in changes:
                 print_note(f"  {change.image}: {change.text}")
 

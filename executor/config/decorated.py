@@ -138,7 +138,7 @@ class _Reader:
                     Note(
                         "passed-over",
                         kind,
-                        f"those of {kind} say nothing of images: passed over",
+                        f"those of {kind} say nothing about images: ignored",
                         where,
                     )
                 )
@@ -168,7 +168,7 @@ class _Reader:
         """What is to be said of arguments that do nothing here."""
         names = ", ".join(data["arguments"])
         verb = "says" if len(data["arguments"]) == 1 else "say"
-        text = f"{names} {verb} nothing of images, and {'is' if verb == 'says' else 'are'} passed over"
+        text = f"{names} {verb} nothing about images, and {'is' if verb == 'says' else 'are'} ignored"
         return Note("passed-over", names, text, self._where(data["place"], ()))
 
 

@@ -156,7 +156,7 @@ def _explained(source: str, where: Place, python: Path, error: Mapping[str, Any]
     else:
         fix = f"correct it, so that {python} can import {module}"
     place = _place(frames[-1]) if frames else where
-    return _failed(place, f"importing {module} failed: {raised}", "\n".join([*_lines(frames), fix]))
+    return _failed(place, f"{raised}, while describing {source}", "\n".join([*_lines(frames), fix]))
 
 
 def _place(place: Mapping[str, Any]) -> Place:

@@ -102,7 +102,7 @@ class Installer:
 
 @frozen
 class InstallRequirements:
-    """Install what one source of requirements asks for, as one layer.
+    """Install what one source of requirements needs, as one layer.
 
     `closure` has the packages at the versions that a resolution came to: all that the source wants and no
     source before it has. Then what was written is there to be read, without hashes, and does not count.

@@ -153,7 +153,7 @@ APT_PACKAGE: Final = (
 )
 apt_package: Final[Check] = matching(
     APT_PACKAGE,
-    "the name of an apt package",
+    "an apt package",
     "libgomp1",
     "write one name, like 'libgomp1'; a list takes several",
 )

@@ -181,7 +181,7 @@ _ROWS: Final = (
     ),
     BuildOption(
         "no_cache_filter", words(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a build stage", "runtime"), "buildkit",
-        "Stages to build anew.",
+        "Stages to build again, without the cache.",
         counts=False, example=("runtime",), plain=(),
     ),
     BuildOption(
@@ -190,7 +190,7 @@ _ROWS: Final = (
         counts=False, example="24h",
     ),
     BuildOption(
-        "jobs", whole(0), "podman", "How many stages are built side by side; 0 is no limit.",
+        "jobs", whole(0), "podman", "How many stages are built in parallel; 0 means no limit.",
         counts=False, example=2, plain=1,
     ),
     BuildOption(

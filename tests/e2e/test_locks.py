@@ -188,7 +188,7 @@ def test_a_stale_lock_is_renewed_refused_or_taken_as_it_is(
     assert shown is not None
 
     said = project.ok("apply", "--stack", "local")
-    assert "note: brought stowplan.lock up to date:" in said.err
+    assert "note: updated stowplan.lock:" in said.err
     assert "note:   p: environment: A 1 → 2" in said.err
     assert said.out.endswith("\nBuilt 2, pushed 0, reused 0, failed 0.\n")
     # No more than this plan: the other stack is as it was.

@@ -94,7 +94,7 @@ def test_what_is_locked_stays_until_somebody_asks(project: Project, index: Index
     assert packages(project)["beta"] == "1.0"
     # All of them.
     moved = project.ok("lock", "--upgrade").out
-    assert "packages: alpha 1.0 → 2.0, requirements asks for alpha" in moved
+    assert "packages: alpha 1.0 → 2.0, requirements needs alpha" in moved
     assert packages(project) == {"alpha": "2.0", "beta": "1.1", "gamma": "1.0"}
 
 
@@ -160,7 +160,7 @@ def test_requirements_that_contradict_each_other_name_the_lines(project: Project
     ran = project.run("lock")
     assert ran.code == 1
     assert "stowplan.toml:6: " in ran.err
-    assert "requirements asks for alpha; requirements asks for beta<1." in ran.err
+    assert "requirements needs alpha; requirements needs beta<1." in ran.err
 
 
 def test_prefer_own_requirements(project: Project, index: Index) -> None:
@@ -174,8 +174,8 @@ def test_prefer_own_requirements(project: Project, index: Index) -> None:
     ran = project.run("lock")
     assert ran.code == 1
     # alpha of the stack wants another beta.
-    assert "stack asks for alpha at stack.default.orchestrator; requirements asks for beta<1." in ran.err
-    fix = "change one of them, or set prefer_own_requirements = true to have those of requirements win"
+    assert "stack needs alpha at stack.default.orchestrator; requirements needs beta<1." in ran.err
+    fix = "change one of these requirements, or set prefer_own_requirements = true to have those of requirements win"
     assert fix in ran.err
     written(project, index, "beta<1", more=f"{KNOWN}\n            prefer_own_requirements = true{stack}")
     project.ok("lock")

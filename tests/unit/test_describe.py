@@ -172,14 +172,14 @@ def test_modules_of_packages_and_classes_are_found(described: Describe, tmp_path
 
 
 MISSES: Final = {
-    "pip3:training": ("there is no module pip3 in the project, and none in", "did you mean 'pipe'?"),
-    "pipe.x:training": ("there is no module pipe.x in the project", "did you mean 'pipe'?"),
+    "pip3:training": ("there is no module 'pip3' in the project or in", "did you mean 'pipe'?"),
+    "pipe.x:training": ("there is no module 'pipe.x' in the project", "did you mean 'pipe'?"),
     "pipe:trainin": ("pipe has no trainin", "did you mean 'training'?"),
     "pipe:train": (
-        "pipe:train is no pipeline but a step",
-        "name a function that is decorated with @pipeline",
+        "pipe:train is a step, not a pipeline",
+        "name a function that has the decorator @pipeline",
     ),
-    "pipe:DockerSettings": ("pipe:DockerSettings is no pipeline but type", "name a function"),
+    "pipe:DockerSettings": ("pipe:DockerSettings is a type, not a pipeline", "name a function"),
     "json:training": ("json (/", "decorate a function of json with @pipeline"),
 }
 
@@ -240,7 +240,7 @@ def test_what_a_module_raises_is_shown_with_its_own_lines(
 ) -> None:
     (tmp_path / "helper.py").write_text("def read():\n    return {}['key']\n")
     told = problem("import helper\nimport os\n\nrows = helper.read()\n" + GOOD)
-    assert raised_in(told) == ("helper.py:2", "KeyError: 'key', while pipe:training was described")
+    assert raised_in(told) == ("helper.py:2", "KeyError: 'key', while describing pipe:training")
     assert told.fix.split("\n")[:2] == [
         "pipe.py:4: rows = helper.read()",
         "helper.py:2: return {}['key'] in read",
@@ -278,7 +278,7 @@ def test_a_syntax_error(problem: Callable[..., Problem]) -> None:
 )
 def test_a_module_that_ends_python(end: str, found: str, problem: Callable[..., Problem]) -> None:
     told = problem(f"{end}\n{GOOD}")
-    assert told.found == f"{found}, while pipe:training was described"
+    assert told.found == f"{found}, while describing pipe:training"
     if found.startswith("SystemExit"):
         assert told.fix.endswith('put what is not to run then under if __name__ == "__main__":')
 

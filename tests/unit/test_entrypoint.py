@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from planner import Command, DockerSettings, FrozenMapping, Function, Output, Pipeline, PlannerError, Step
 
+NAMES: Final = "use a-z, A-Z, 0-9 and '_', after the first also '.' and '-', at most 100"
 AS_FUNCTION = "write it as a function, or name it in after"
 
 
@@ -135,7 +136,7 @@ def test_all_that_is_wrong_with_the_order_comes_at_once() -> None:
             ship={"function": "m:f", "after": ["lod", "chekc"], "inputs": {"a": "load", "b": "train"}},
         )
     ) == [
-        "step.train.outputs[1]: not a name: '../b': write something like 'training'",
+        "step.train.outputs[1]: not a name: '../b': " + NAMES,
         "step.ship.after[0]: no step 'lod' in this pipeline: did you mean 'load'?",
         "step.ship.after[1]: no step 'chekc' in this pipeline: did you mean 'check'?",
         f"step.ship.inputs.a: the step load is a command, which has no outputs: {AS_FUNCTION}",

@@ -270,7 +270,7 @@ def test_problems_of_a_list_have_its_index() -> None:
 
 
 def requirements_of(table: dict[str, Any], world: World) -> list[str]:
-    """What the one layer of requirements asks for, constraints with a dash."""
+    """What the one layer of requirements needs, constraints with a dash."""
     (item,) = [item for item in one_spec(table, world).instructions if isinstance(item, InstallRequirements)]
     assert item.source == "requirements"
     found = item.requirements

@@ -18,6 +18,7 @@ from planner import DockerSettings, Function, Output, Pipeline, Place, PlannerEr
 from planner.settings.effective import settle
 from planner.settings.plain import plain
 
+NAMES: Final = "use a-z, A-Z, 0-9 and '_', after the first also '.' and '-', at most 100"
 STEPS: Final = ("load", "train")
 
 
@@ -148,7 +149,7 @@ def test_a_step_operator_goes_over_that_of_the_code() -> None:
         found = read(f"steps: {{train: {{step_operator: {said}}}}}\n").over(pipeline)
         assert [step.step_operator for step in found.steps] == [None, expected]
     assert refused("steps: {train: {step_operator: a b}}\n") == [
-        "run.yaml:1: steps.train.step_operator: not a name: 'a b': write something like 'training'"
+        "run.yaml:1: steps.train.step_operator: not a name: 'a b': " + NAMES
     ]
 
 
@@ -181,7 +182,7 @@ def test_what_a_deployment_needs() -> None:
         ("- a\n", "run.yaml: expected a table, found a list: write name: value"),
         ("settings:\n  docker:\n    apt_packages:\n    - git\n    - curl; rm\n",
          ("run.yaml:5: settings.docker.apt_packages[1]: not an apt package: 'curl; rm': "
-         "write something like 'libgomp1'")),
+         "write one name, like 'libgomp1'; a list takes several")),
         ("settings:\n  docker:\n    user: 1000\n",
          "run.yaml:3: settings.docker.user: expected a string, found an integer: put it in quotes"),
         ("settings:\n  docker:\n    environment:\n      A:\n",

@@ -254,11 +254,11 @@ def test_a_cache_mount_is_a_path_or_a_mount_specification() -> None:
         ("target=/c", "a mount of type bind, not cache"),
         ("type=secret,target=/c", "a mount of type secret, not cache"),
         ("type=cache,target=c", "not an absolute path: 'c'"),
-        ("type=cache,target=/c,sharing=all", "'sharing=all' is no option of a cache here"),
-        ("type=cache,target=/c,uid=runner", "'uid=runner' is no option of a cache here"),
-        ("type=cache,target=/c,from=x", "'from=x' is no option of a cache here"),
-        ("type=cache,target=/c,mode=$(id)", "'mode=$(id)' is no option of a cache here"),
-        ("type=cache,,target=/c", "'' is no option of a cache here"),
+        ("type=cache,target=/c,sharing=all", "'sharing=all' is not an option of a cache"),
+        ("type=cache,target=/c,uid=runner", "'uid=runner' is not an option of a cache"),
+        ("type=cache,target=/c,from=x", "'from=x' is not an option of a cache"),
+        ("type=cache,target=/c,mode=$(id)", "'mode=$(id)' is not an option of a cache"),
+        ("type=cache,,target=/c", "'' is not an option of a cache"),
     ],
 )
 def test_what_is_no_cache_mount(value: str, found: str) -> None:

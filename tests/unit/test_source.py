@@ -22,6 +22,7 @@ from planner.lock.lock import PipelineSource
 from planner.pipeline import Pipeline
 from planner.values import FrozenMapping
 
+NAMES: Final = "use a-z, A-Z, 0-9 and '_', after the first also '.' and '-', at most 100"
 PINNED: Final = f"python@sha256:{'1' * 64}"
 TOML: Final = f"""
 [pipeline.training]
@@ -241,8 +242,8 @@ def test_a_project_file_names_a_pipeline_in_python(write: Callable[..., Path]) -
 def test_two_pipelines_of_one_name_are_told_apart(write: Callable[..., Path]) -> None:
     said = refused(write('[pipeline.training]\nsource = "pipe:with_options"\n'), "pipe:training")
     assert said == (
-        "pipe.py:19: it is called 'training', as another pipeline of stowplan.toml is: "
-        "give it a name of its own: name=…"
+        "pipe.py:19: its name is 'training', and so is that of another pipeline, in stowplan.toml: "
+        "give it another name: @pipeline(name=…)"
     )
 
 
@@ -252,12 +253,12 @@ def test_two_pipelines_of_one_name_are_told_apart(write: Callable[..., Path]) ->
         (
             "",
             None,
-            "stowplan.toml names no pipeline: name an object of a module, like training.pipelines:train",
+            "stowplan.toml names no pipeline: write module:pipeline, like training.pipelines:train",
         ),
-        ("", "training", "there is no pipeline 'training': name an object of a module"),
+        ("", "training", "there is no pipeline 'training': write module:pipeline"),
         (TOML, "trainin", "there is no pipeline 'trainin': did you mean 'training'?"),
         (TOML + "[pipeline.b]\nsource = 'pipe:bare'\n", None, "several pipelines: training, b: name one"),
-        ("", "pipe.py", "there is no pipeline 'pipe.py': write pipe:NAME"),
+        ("", "pipe.py", "there is no pipeline 'pipe.py': write pipe:NAME, with the name of the pipeline"),
         ("", "./jobs/pipe.py:training", "no pipeline './jobs/pipe.py:training': write jobs.pipe:training"),
         ("", "pipe:", "there is no pipeline 'pipe:'"),
         ("", "-x", "there is no pipeline '-x'"),
@@ -280,7 +281,7 @@ def test_a_source_that_names_no_pipeline(
     ("table", "found"),
     [
         ("source = 3", "stowplan.toml:2: pipeline.x.source: expected a string, found an integer"),
-        ("source = 'pipe'", "pipeline.x.source: not a pipeline in Python: 'pipe': write something like"),
+        ("source = 'pipe'", "pipeline.x.source: not a pipeline in Python: 'pipe': write it like"),
         (
             "source = 'a:b'\nsteps = ['a']\nsettings.docker.user = '1'",
             "stowplan.toml:3: pipeline.x.steps: source says that the pipeline is in Python: write it there",
@@ -333,7 +334,7 @@ def test_what_is_wrong_has_the_words_of_a_project_file_and_the_line_of_the_decor
         f"{step}.parent_image: expected a string, found an integer: put it in quotes",
         f'{step}.required_integrations: expected a list, found set: write it as a list: ["…"]',
         f'{step}.environment: expected a table, found bytes: write it as {{ NAME = "value" }}',
-        "pipe.py:17: pipeline.training.step.../x.name: not a name: '../x': write something like 'training'",
+        "pipe.py:17: pipeline.training.step.../x.name: not a name: '../x': " + NAMES,
     ]
     empty = "pipe.py:19: pipeline.empty: it calls no step: call a function that is decorated with @step"
     assert refused(write("", WRONG), "pipe:empty") == empty
@@ -359,9 +360,9 @@ def test_what_says_nothing_of_images_is_passed_over_with_notes(write: Callable[.
     assert [(note.code, str(note)) for note in notes] == [
         (
             "passed-over",
-            "pipe.py:19: pipeline.training.settings: those of resources say nothing of images: passed over",
+            "pipe.py:19: pipeline.training.settings: those of resources say nothing about images: ignored",
         ),
-        ("passed-over", "pipe.py:5: enable_cache, retry say nothing of images, and are passed over"),
+        ("passed-over", "pipe.py:5: enable_cache, retry say nothing about images, and are ignored"),
     ]
 
 
@@ -418,7 +419,7 @@ def test_a_pipeline_that_is_gone_is_gone_from_the_lock(write: Callable[..., Path
     locked(root, "pipe.training")
     # One that cannot be looked at is not gone.
     write(toml, "raise ValueError(3)\n")
-    with pytest.raises(ExecutorError, match=r"pipe\.py:1: ValueError: 3, while pipe:training was described"):
+    with pytest.raises(ExecutorError, match=r"pipe\.py:1: ValueError: 3, while describing pipe:training"):
         locked(root)
     write(toml, python.replace("def training", "def renamed"))
     checked = check_lock(load_project(root), None, None, asks=False)
