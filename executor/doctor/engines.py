@@ -54,7 +54,7 @@ def podman() -> Iterator[Check]:
         rootless = bool(said["host"]["security"]["rootless"])
     except (ValueError, LookupError, TypeError):
         found = "`podman info` says what no Podman does"
-        raise ExecutorError.of("podman", found, "see what it says by itself: podman info") from None
+        raise ExecutorError.of("podman", found, "run it by itself to see why: podman info") from None
     yield _engine("podman", number, rootless, place)
 
 

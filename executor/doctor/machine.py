@@ -58,7 +58,7 @@ def _version(argv: tuple[str, ...]) -> str:
     match = re.search(r"\d+(\.\d+)+\S*", done.text)
     if done.code or match is None:
         raise ExecutorError.of(
-            argv[0], f"`{' '.join(argv)}` ends with exit code {done.code}", "install it anew"
+            argv[0], f"`{' '.join(argv)}` ends with exit code {done.code}", "install it again"
         )
     return match[0]
 

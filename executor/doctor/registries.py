@@ -112,7 +112,7 @@ def _silent(code: str, subject: str, state: State, ref: ImageRef, answer: Unknow
 
 def _anew(registry: str) -> str:
     """What to do about a login that cannot be read."""
-    return f"mend that, or log in anew: docker login {registry}"
+    return f"correct that, or log in again: docker login {registry}"
 
 
 def helper_looks(environ: Mapping[str, str]) -> Iterator[Look]:
@@ -158,13 +158,13 @@ def _helper(name: str, path: Path) -> Iterator[Check]:
         found = f"does not answer within {limits.HELPER_SECONDS:g} s"
         raise ExecutorError.of("", found, _helper_fix(path)) from None
     if done.code:
-        fix = f"see what it says by itself: {program} list"
+        fix = f"run it by itself to see why: {program} list"
         raise ExecutorError.of("", f"ends with exit code {done.code}", fix)
     yield Check("credential-helper", program, State.OK, "works")
 
 
 def _helper_fix(path: Path) -> str:
-    return f"install it or unlock what it asks, or take it out of {path} and log in anew: docker login"
+    return f"install it or unlock what it asks, or remove it from {path} and log in again: docker login"
 
 
 def store_looks(root: Path, stacks: Iterable[Stack]) -> Iterator[Look]:

@@ -193,7 +193,7 @@ class Commit:
             path = f"{store.path}/{each.path}" if store.path else each.path
             if _NO_PATH.search(each.path):
                 found = f"its tree has a path that no checkout can have: {shown(path)}"
-                raise GitUnknown(found, "see what `git fsck` says")
+                raise GitUnknown(found, "run `git fsck` to see why")
             yield store, each._replace(path=path) if store.path else each
             if each.mode == COMMIT and (below := self._submodule(store, each, path)) is not None:
                 yield from self._files_of(below, each.id)

@@ -79,7 +79,7 @@ class Objects:
             if done.code:
                 raise refused(done, self.git.directory)
             if len(found) < begin + len(part):
-                raise GitUnknown("git ended before it had read all objects", "see what `git fsck` says")
+                raise GitUnknown("git ended before it had read all objects", "run `git fsck` to see why")
         return found
 
     def contents(self, names: Sequence[str]) -> list[bytes | None]:

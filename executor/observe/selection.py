@@ -20,7 +20,7 @@ RENAME: Final = "rename it, or add it to .dockerignore"
 _NO_ROOT: Final = {
     "link": ("is reached through a link", "name the directory that the link leads to"),
     "missing": ("does not exist", "name a directory of the project"),
-    "file": ("is no directory", "name the directory that it is in"),
+    "file": ("is not a directory", "name the directory that it is in"),
 }
 # The layer of an image says by such a name what is gone (OCI Image Format Specification, layer.md).
 _WHITEOUT: Final = ".wh."

@@ -41,7 +41,7 @@ def unpack_commit(commit: Commit, place: Path) -> None:
         try:
             _path(place, listed).symlink_to(os.fsdecode(contents[0] or b""))
         except FileExistsError:
-            raise GitUnknown(f"its tree has {listed.path!r} twice", "see what `git fsck` says") from None
+            raise GitUnknown(f"its tree has {listed.path!r} twice", "run `git fsck` to see why") from None
 
 
 def _path(place: Path, listed: Listed) -> Path:

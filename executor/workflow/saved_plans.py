@@ -121,7 +121,7 @@ def saved_plan_of(text: bytes, name: str) -> SavedPlan:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise _problem(name, "holds no saved plan: it is no JSON, or was cut off", _AGAIN) from None
+        raise _problem(name, "holds no saved plan: it is not JSON, or was cut off", _AGAIN) from None
     schema = data.get("schema") if isinstance(data, Mapping) else None
     if not isinstance(schema, str) or not schema.startswith(_FAMILY):
         what = "it has no schema" if schema is None else f"its schema is {schema!r}"

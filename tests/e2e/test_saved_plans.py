@@ -229,9 +229,9 @@ def cut(project: Project) -> str:
         ),
         (other_hashes, "has other hashes than this version makes: stowplan 0.0.1 wrote it"),
         (without_trees, "cannot be read by this version: "),
-        (cut, "holds no saved plan: it is no JSON, or was cut off"),
-        (lambda _: "", "holds no saved plan: it is no JSON, or was cut off"),
-        (lambda _: "[" * 100_000, "holds no saved plan: it is no JSON, or was cut off"),
+        (cut, "holds no saved plan: it is not JSON, or was cut off"),
+        (lambda _: "", "holds no saved plan: it is not JSON, or was cut off"),
+        (lambda _: "[" * 100_000, "holds no saved plan: it is not JSON, or was cut off"),
         (lambda _: "[]", "holds no saved plan: it has no schema"),
         (lambda _: '{"schema": 1}', "holds no saved plan: its schema is 1"),
         (

@@ -1,4 +1,4 @@
-"""One word for one thing: messages, help and docs do without the words that the glossary has a better one for."""
+"""One word for one thing: messages, help and docs do without words that there is a better one for."""
 
 from __future__ import annotations
 

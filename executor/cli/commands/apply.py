@@ -63,8 +63,8 @@ def apply_command(
     A stale lock is updated first, for this plan alone. With --locked, that is an error. With --frozen, the
     lock is used as it is.
 
-    FILE is a plan that `stowplan plan --out FILE` saved: exactly that plan is applied. If anything has changed
-    since it was made, the changes are printed, and nothing is done.
+    FILE is a plan that `stowplan plan --out FILE` saved: exactly that plan is applied. If anything has
+    changed since then, the changes are printed, and nothing is done.
     """
     loaded = loaded_project(project)
     saved = None
