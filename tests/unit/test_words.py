@@ -77,7 +77,8 @@ def test_messages_and_help_have_no_rejected_words() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_pages_have_no_rejected_words(page: Path) -> None:
-    assert found_in(page.read_text()) == []
+    # But for the table that says which they are.
+    assert found_in(page.read_text().partition("| not | but |")[0]) == []
 
 
 def test_a_rejected_word_is_found() -> None:
