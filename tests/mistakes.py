@@ -113,7 +113,7 @@ def written(project: Project, ran: Ran) -> str:
         (sys.executable, "PYTHON"),
     ):
         text = text.replace(found, name)
-    return re.sub(r"\b[0-9a-f]{12}\b", "COMMIT", re.sub(r"\br[0-9a-z]{10}\b", "RUN", text))
+    return re.sub(r"\b[0-9a-f]{12}\b", "COMMIT", re.sub(r"(?<=logs/)r\w+", "RUN", text))
 
 
 def _run(project: Project, does: Mapping[str, Any], whole: Mapping[str, Any]) -> Ran:

@@ -29,10 +29,16 @@ def _input(name: str, given: Input, run: str, exchange: Path) -> Any:
 
 
 def run(source: str, arguments: dict[str, Any]) -> tuple[Any, Any]:
-    """Import and call a function: it, and what it returned. Raises what the user's code raises."""
+    """Import and call a function: it, and what it returned. Raises what the user's code raises.
+
+    Refused if the module has no such function.
+    """
     module, _, name = source.partition(":")
     function: Any = importlib.import_module(module)
     for part in name.split("."):
+        if not hasattr(function, part):
+            fix = f"write the name of a function of {module}, in place of {source}"
+            raise Refused("function-missing", f"{module} has no {name}", fix)
         function = getattr(function, part)
     return function, function(**arguments)
 

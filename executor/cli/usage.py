@@ -23,8 +23,7 @@ def explained(error: click.ClickException) -> tuple[str, str]:
         case click.BadOptionUsage():
             return f"{error.option_name} needs a value", f"write {error.option_name} VALUE"
         case click.MissingParameter():
-            name = error.param.make_metavar(error.ctx) if error.param and error.ctx else "an argument"
-            return f"{name} is missing", f"write {error.ctx.command_path} {name}" if error.ctx else ""
+            return _missing(error)
         case click.BadParameter():
             return _bad_value(error)
         case click.UsageError() if error.message.startswith("Got unexpected extra argument"):
@@ -37,6 +36,20 @@ def explained(error: click.ClickException) -> tuple[str, str]:
 
 def _near(name: str, known: Sequence[str] | None) -> str:
     return did_you_mean(name, known, "") if known else ""
+
+
+def _missing(error: click.MissingParameter) -> tuple[str, str]:
+    """What is missing, and all that the command takes."""
+    context, missing = error.ctx, error.param
+    if context is None or missing is None:
+        return error.format_message(), ""
+    arguments = [
+        each.make_metavar(context) for each in context.command.params if isinstance(each, click.Argument)
+    ]
+    return (
+        f"{missing.make_metavar(context)} is missing",
+        f"write {' '.join((context.command_path, *arguments))}",
+    )
 
 
 def _bad_value(error: click.BadParameter) -> tuple[str, str]:
@@ -53,7 +66,7 @@ def _bad_value(error: click.BadParameter) -> tuple[str, str]:
             f"{where}: {value} is not a number from {kind.min}{most}",
             f"write a number from {kind.min}{most}",
         )
-    found, _, fix = error.message.partition(": ")
+    found, _, fix = error.message.removesuffix(".").partition(": ")
     return f"{where}: {found}", fix
 
 

@@ -25,6 +25,14 @@ _DEEPEST: Final = 64
 _MOST_VALUES: Final = 100_000
 _TAG: Final = "tag:yaml.org,2002:"
 _TEXTS: Final = frozenset({"str", "timestamp", "value", "merge"})
+# Words of what is wrong with a text, and what to do about it.
+_FIXES: Final = (
+    (
+        "cannot start any token",
+        "indent with spaces, not tabs, and put text with special characters in quotes",
+    ),
+    ("mapping values are not allowed", "put text with a colon in quotes, and check the indentation"),
+)
 _MERGE: Final = object()
 """The key `<<`, which takes over what is in another mapping."""
 
@@ -120,7 +128,7 @@ class _Tree(_Reader):
     def _broken(self, error: Any) -> PlannerError:
         mark = getattr(error, "problem_mark", None)
         found = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
-        fix = "indent with spaces" if "\\t" in found else "correct the syntax"
+        fix = next((fix for words, fix in _FIXES if words in found), "correct the syntax")
         return self.refused(mark.line + 1 if mark else None, f"not YAML: {found}", fix)
 
     def _begin(self, event: Any, line: int, is_mapping: bool) -> None:

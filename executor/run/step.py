@@ -79,7 +79,7 @@ class Runner:
             if outcome.error is not None and log.name:
                 outcome = evolve(outcome, error=_pointing(outcome.error, log.name))
         except ExecutorError as error:
-            problems = [problem.masked(self.mask) for problem in error.problems]
+            problems = [_of_step(step.name, problem).masked(self.mask) for problem in error.problems]
             outcome = StepOutcome(step.name, StepStatus.FAILED, error=type(error)(problems, error.failure))
         finally:
             log.close()
@@ -191,6 +191,13 @@ class Runner:
             error=_error(failed.step, found, _SEE_LOG, "step-failed"),
             traceback=self.mask(error.traceback),
         )
+
+
+def _of_step(step: str, problem: Problem) -> Problem:
+    """A problem of a step that did not run, which names it."""
+    if problem.where.file == step:
+        return problem
+    return evolve(problem, where=Where(file=step), found=f"{problem.where}: {problem.found}")
 
 
 def _pointing(error: ExecutorError, log: str) -> ExecutorError:

@@ -160,7 +160,6 @@ def test_an_error_of_the_step_has_its_own_traceback(bench: Bench) -> None:
     ("source", "type_"),
     [
         ("missing:run", "ModuleNotFoundError"),
-        ("a:missing", "AttributeError"),
         ("broken:run", "SyntaxError"),
         ("odd:run", "odd.Odd"),
     ],
@@ -168,7 +167,6 @@ def test_an_error_of_the_step_has_its_own_traceback(bench: Bench) -> None:
 def test_what_cannot_be_imported_or_shown_is_an_error_of_the_step(
     bench: Bench, source: str, type_: str
 ) -> None:
-    bench.write("a.py", "")
     bench.write("broken.py", "def run(:\n")
     bench.write(
         "odd.py",
@@ -178,6 +176,13 @@ def test_what_cannot_be_imported_or_shown_is_an_error_of_the_step(
     assert (ran.exit_code, ran.error["kind"], ran.error["type"]) == (1, "step", type_)
     assert "_stowplan" not in ran.error["traceback"]
     assert "importlib" not in ran.error["traceback"]
+
+
+def test_a_function_that_its_module_does_not_have_is_named(bench: Bench) -> None:
+    bench.write("a.py", "")
+    ran = bench.run(bench.job("a:missing"))
+    assert (ran.exit_code, ran.error["type"]) == (78, "function-missing")
+    assert ran.error["message"] == "a has no missing"
 
 
 @pytest.mark.parametrize(("code", "expected"), [("3", 3), ("0", 1), ("None", 1), ("'words'", 1), ("1000", 1)])
