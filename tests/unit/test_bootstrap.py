@@ -182,7 +182,7 @@ def test_a_function_that_its_module_does_not_have_is_named(bench: Bench) -> None
     bench.write("a.py", "")
     ran = bench.run(bench.job("a:missing"))
     assert (ran.exit_code, ran.error["type"]) == (78, "function-missing")
-    assert ran.error["message"] == "a has no missing"
+    assert ran.error["message"].startswith("a has no missing")
 
 
 @pytest.mark.parametrize(("code", "expected"), [("3", 3), ("0", 1), ("None", 1), ("'words'", 1), ("1000", 1)])
