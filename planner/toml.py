@@ -6,7 +6,6 @@ calls reaches. Refuses to know what the data means.
 
 from __future__ import annotations
 
-import ast
 import re
 import tomllib
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ _LONG_KEY: Final = re.compile(
 
 # What tomllib says, what that means, and what to do about it.
 _WORDS: Final = (
-    (r"Invalid value", "a value that is not TOML", "put text in quotes; write true and false in lower case"),
+    (r"Invalid value", "an invalid value", "put text in quotes; write true and false in lower case"),
     (r"Illegal character '\\n'", "a string that does not end on its line", "end it with a quote"),
     (r"Unterminated string", "a string that does not end", "end it with its quotes"),
     (
@@ -56,6 +55,7 @@ _WORDS: Final = (
         "put everything in one place",
     ),
 )
+_QUOTED: Final = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 _TWICE: Final = re.compile(r"Cannot declare \((.*?),?\) twice")
 
 
@@ -86,10 +86,10 @@ def parse(text: str) -> dict[str, Any]:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        found, _, place = str(error).rpartition(" (at ")
         # At its end, a text has no line in what tomllib says.
-        at = re.search(r" \(at line (\d+), column \d+\)$", str(error))
-        found = str(error)[: at.start()] if at else str(error)
-        raise _broken(found, int(at[1]) if at else None) from None
+        line = re.match(r"line (\d+)", place)
+        raise _broken(found, int(line[1]) if line else len(text.rstrip().split("\n"))) from None
     except RecursionError:
         raise InvalidToml(f"tables and lists nested more than {_DEEPEST} deep") from None
     except ValueError:
@@ -102,7 +102,7 @@ def parse(text: str) -> dict[str, Any]:
 def _broken(found: str, line: int | None) -> InvalidToml:
     """What tomllib found, in the words of people who write TOML."""
     if match := _TWICE.fullmatch(found):
-        names = tuple(ast.literal_eval(f"({match[1]},)"))
+        names = tuple(name or other for name, other in _QUOTED.findall(match[1]))
         table = f"[{'.'.join(names)}]"
         return InvalidToml(f"not TOML: {table} is defined twice", line, "put everything in one table", names)
     for pattern, words, fix in _WORDS:

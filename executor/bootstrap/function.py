@@ -28,17 +28,21 @@ def _input(name: str, given: Input, run: str, exchange: Path) -> Any:
         raise Refused(error.code, f"the input {name!r}: {error.found}", error.fix) from None
 
 
+class FunctionMissing(Refused):
+    """The module of a step does not have its function."""
+
+
 def run(source: str, arguments: dict[str, Any]) -> tuple[Any, Any]:
     """Import and call a function: it, and what it returned. Raises what the user's code raises.
 
-    Refused if the module has no such function.
+    FunctionMissing if the module has no such function.
     """
     module, _, name = source.partition(":")
     function: Any = importlib.import_module(module)
     for part in name.split("."):
         if not hasattr(function, part):
             fix = f"write the name of a function of {module}, in place of {source}"
-            raise Refused("function-missing", f"{module} has no {name}", fix)
+            raise FunctionMissing("function-missing", f"{module} has no {name}", fix)
         function = getattr(function, part)
     return function, function(**arguments)
 

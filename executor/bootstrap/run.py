@@ -99,7 +99,7 @@ def _call(given: job.Job, exchange: Path) -> int:
     arguments = function.inputs(given, exchange)
     try:
         called, value = function.run(given.function, arguments)
-    except (_Terminated, KeyboardInterrupt):
+    except (_Terminated, KeyboardInterrupt, function.FunctionMissing):
         raise
     except SystemExit as error:
         _tell(exchange, result.ended(f"the step ended Python (SystemExit: {error.code})", "SystemExit"))

@@ -239,7 +239,7 @@ CHANGES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a fifo": ("src/train.py", become_fifo, "it is not a file"),
     "a directory": ("src/train.py", become_directory, "it is not a file"),
     "a directory gone": ("src/deep", shutil.rmtree, "it is gone"),
-    "a file for a directory": ("src/deep", become_file, "no directory"),
+    "a file for a directory": ("src/deep", become_file, "not a directory"),
 }
 
 

@@ -1005,7 +1005,10 @@ def test_how_a_pipeline_is_named_is_kept() -> None:
         (("source =", 'config = "/etc/passwd"\nsource ='), "config"),
         (("source =", 'config = "../x.yaml"\nsource ='), "config"),
         (("source =", 'config = "a/../../x.yaml"\nsource ='), "config"),
-        (("[[pipeline]]", '[[pipeline]]\nname = "training"\nsource = "a:b"\n[[pipeline]]'), "stands twice"),
+        (
+            ("[[pipeline]]", '[[pipeline]]\nname = "training"\nsource = "a:b"\n[[pipeline]]'),
+            "is listed twice",
+        ),
     ],
 )
 def test_a_place_in_python_that_is_none_is_refused(change: tuple[str, str], found: str) -> None:

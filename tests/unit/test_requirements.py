@@ -169,7 +169,7 @@ def test_what_a_requirement_is_called() -> None:
 def test_a_requirement_says_all_that_is_wrong_with_it_and_where() -> None:
     with pytest.raises(PlannerError) as caught:
         Requirement.parse("a=1", ["md5:0", "sha256:1"], where=Place(file="r.txt", line=2))
-    assert [problem.split(" is no ")[0] for problem in str(caught.value).splitlines()] == [
+    assert [problem.split(" is not a ")[0] for problem in str(caught.value).splitlines()] == [
         "r.txt:2: 'a=1'",
         "r.txt:2: --hash=md5:0",
         "r.txt:2: --hash=sha256:1",

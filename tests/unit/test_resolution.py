@@ -53,7 +53,7 @@ DOCKER: Final = "pipeline.training.settings.docker."
             "stack.prod.orchestrator",
             (
                 "local-environment and stack cannot be resolved together: "
-                "local-environment asks for alpha==2.0; stack needs alpha<2. "
+                "local-environment needs alpha==2.0; stack needs alpha<2. "
             ),
         ),
     ],

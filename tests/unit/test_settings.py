@@ -775,7 +775,7 @@ def test_the_order_of_name_servers_means_something() -> None:
         ({"security_opt": "seccomp=/etc/profile.json"}, "security_opt[0]", "without a file of the machine"),
         ({"userns": "/proc/1/ns/user"}, "userns", "not one of"),
         ({"container_limits": {"memmory": 1}}, "container_limits.memmory", "unknown build option"),
-        ({"container_limits": {"jobs": 1}}, "container_limits.jobs", "no limit of a container"),
+        ({"container_limits": {"jobs": 1}}, "container_limits.jobs", "not a limit of containers"),
         ({"container_limits": "1g"}, "container_limits", "a table of several options"),
         ({"other": "x"}, "other", "expected a table"),
         ({"tuning": None}, "tuning", "expected a table"),
