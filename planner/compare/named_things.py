@@ -65,9 +65,9 @@ def _package_touches(subject: Subject, name: str) -> Iterator[Touch]:
     for chain in wanted:
         way = " → ".join((chain.requirement, *chain.packages[1:]))
         where = subject.asked(chain.source)
-        yield Touch(f"{version}{chain.source} asks for {way}", where, layers)
+        yield Touch(f"{version}{chain.source} needs {way}", where, layers)
     if layers and not wanted:
-        yield Touch(f"{version}which no requirement asks for any more", None, layers)
+        yield Touch(f"{version}which no requirement needs any more", None, layers)
 
 
 def _apt_name(package: str) -> str:
@@ -85,15 +85,15 @@ def _apt_touches(subject: Subject, name: str) -> Iterator[Touch]:
         return
     layers = subject.since_layer("apt packages")
     if name in map(_apt_name, subject.settings.apt_packages):
-        yield Touch("apt_packages asks for it", subject.said("apt_packages"), layers)
+        yield Touch("apt_packages needs it", subject.said("apt_packages"), layers)
     known = Integrations(subject.pipeline.integrations)
     for integration in subject.settings.integrations:
         if name in map(_apt_name, known.named(integration).apt_packages):
             where = subject.said(SETTING_OF["integrations"])
-            yield Touch(f"the integration {integration} asks for it", where, layers)
+            yield Touch(f"the integration {integration} needs it", where, layers)
     for kind, flavor, asked in _flavors(subject):
         if name in map(_apt_name, asked):
-            yield Touch(f"the {_component(kind, flavor)} of the stack asks for it", None, layers)
+            yield Touch(f"the {_component(kind, flavor)} of the stack needs it", None, layers)
 
 
 # --- variables
@@ -247,7 +247,7 @@ def _secret_touches(subject: Subject, name: str) -> Iterator[Touch]:
         return able and name in (item.secrets or {})  # type: ignore[union-attr]
 
     layers = subject.since(reads)
-    words = f"the layer {layers[0]} reads it: another version is built anew, another value is not"
+    words = f"the layer {layers[0]} reads it: a new version rebuilds it, a new value does not"
     yield Touch(words, subject.said("secrets", name), layers)
 
 

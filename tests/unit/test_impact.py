@@ -67,7 +67,7 @@ def test_a_package_is_reached_through_what_requires_it() -> None:
     found = reached("Gamma", plan)
     assert read("Gamma", plan).name == "gamma"
     assert (found.image, found.steps) == ("training", ("load", "train"))
-    assert words(found) == ["2.0, requirements asks for alpha → gamma"]
+    assert words(found) == ["2.0, requirements needs alpha → gamma"]
     assert found.layers == ("requirements", "files")
     assert found.builds
 
@@ -82,7 +82,7 @@ def test_a_debian_package_is_asked_for_by_settings_and_by_integrations() -> None
     own = {"mine": Integration(apt_packages=["git"])}
     table = {"apt_packages": ["git=1:2"], "required_integrations": ["mine"]}
     found = reached("git", looked(table, integrations=own))
-    assert words(found) == ["apt_packages asks for it", "the integration mine asks for it"]
+    assert words(found) == ["apt_packages needs it", "the integration mine needs it"]
     assert found.layers == ("apt packages", "files")
 
 
@@ -170,7 +170,7 @@ def test_a_secret_is_named_by_a_layer_and_its_value_builds_nothing() -> None:
     plan = looked({**SECRET, "local_project_install_command": "cat /run/secrets/pypi"})
     found = reached("pypi", plan)
     assert found.layers == ("project",)
-    assert words(found) == ["the layer project reads it: another version is built anew, another value is not"]
+    assert words(found) == ["the layer project reads it: a new version rebuilds it, a new value does not"]
     found = reached("PYPI_TOKEN", plan)
     assert (found.layers, found.builds) == ((), False)
     assert read("pypi", looked(SECRET)).reaches == ()

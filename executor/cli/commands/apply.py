@@ -24,7 +24,7 @@ _SAVED: Final = frozenset({"config", "stack", "build", "frozen", "prevent_reuse"
     "apply",
     cls=Command,
     examples=(
-        ("stowplan apply", "Build what is not there yet."),
+        ("stowplan apply", "Build the missing images."),
         ("stowplan apply --stack prod --locked", "Push what was reviewed, and nothing else."),
         ("stowplan apply plan.json", "Apply a saved plan."),
     ),

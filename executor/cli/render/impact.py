@@ -59,7 +59,7 @@ def _built(reach: Reach) -> str:
     if not reach.builds:
         return "a change builds nothing"
     if not reach.layers:
-        return "a change builds the image anew, with the layers that it has"
+        return "a change rebuilds the image, with the layers that it has"
     return f"a change builds layers: {', '.join(reach.layers)}"
 
 
