@@ -541,7 +541,9 @@ def test_the_docs_have_every_code() -> None:
         node.args[0].value
         for path in (ROOT / "executor/bootstrap").glob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Refused"
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("Refused", "FunctionMissing")
         if isinstance(node.args[0], ast.Constant)
     }
     assert printed == codes
