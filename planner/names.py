@@ -14,7 +14,7 @@ name_check: Final = matching(
     NAME,
     "a name",
     "training",
-    "use a-z, A-Z, 0-9 and '_', after the first also '.' and '-', at most 100",
+    fix="use a-z, A-Z, 0-9 and '_', after the first also '.' and '-', at most 100",
 )
 
 _PART: Final = r"[^\W\d]\w*"

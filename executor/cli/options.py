@@ -271,7 +271,7 @@ def options(*names: str) -> _Decorator:
             "--build",
             metavar="ID|FILE",
             shell_complete=names_of("build"),
-            help="Take this build as it is, and build nothing: its id, or a file that it was exported to.",
+            help="Use this build as it is, and build nothing: its id, or a file that it was exported to.",
         ),
         "prevent-reuse": click.option(
             "--prevent-build-reuse",

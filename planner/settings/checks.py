@@ -126,9 +126,7 @@ def unencodable(value: str) -> bool:
     return re.search("[\ud800-\udfff]", value) is not None
 
 
-def matching(
-    pattern: str, what: str, example: str, schema: Schema | None = None, *, fix: str = ""
-) -> Check:
+def matching(pattern: str, what: str, example: str, schema: Schema | None = None, *, fix: str = "") -> Check:
     """A string that matches the whole pattern; `schema` where that is none of ECMA-262.
 
     `fix` says what may be written, by default the example.
@@ -155,7 +153,7 @@ apt_package: Final[Check] = matching(
     APT_PACKAGE,
     "an apt package",
     "libgomp1",
-    "write one name, like 'libgomp1'; a list takes several",
+    fix="write one name, like 'libgomp1'; a list takes several",
 )
 
 

@@ -15,7 +15,7 @@ from planner.errors import PlannerError
 from tests.property import hostile
 
 # How the decoder speaks of a shape: of what else it says, a schema can know nothing.
-_OF_SHAPE: Final = ("expected ", "unknown name", "is no setting any more", "unknown build option")
+_OF_SHAPE: Final = ("expected ", "unknown name", "is not a setting any more", "unknown build option")
 
 
 @functools.cache

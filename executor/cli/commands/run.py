@@ -35,7 +35,7 @@ _BUILD_JOBS: Final = 2
     ),
 )
 @click.argument("source", required=False, shell_complete=names_of("pipeline"))
-@click.option("--local", is_flag=True, help="Run the steps in the active environment, in no containers.")
+@click.option("--local", is_flag=True, help="Run the steps in the active environment, not in containers.")
 @click.option(
     "--rerun-failed", is_flag=True, help="Continue the newest run: steps that succeeded do not run again."
 )
