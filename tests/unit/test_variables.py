@@ -89,7 +89,7 @@ def test_an_empty_variable_and_one_that_says_no_are_none(
         ("apply", "STOWPLAN_JOBS=0", "0 is not a number from 1 to 64"),
         ("run", "STOWPLAN_JOBS=many", "'many' is not a number from 1 to 64"),
         ("lock", "STOWPLAN_ALLOW_UNPINNED=2", "'2' is neither"),
-        ("plan", "STOWPLAN_COLOR=pink", "'pink' is not one of 'auto', 'always', 'never'"),
+        ("plan", "STOWPLAN_COLOR=pink", "there is no 'pink'"),
     ],
 )
 @pytest.mark.usefixtures("project")
