@@ -156,6 +156,7 @@ class _Version:
             *("init", "doctor"),
             *("plan", "lock", "diff", "apply", "build", "run", "show", "why", "export", "outdated"),
             "impact",
+            "explain",
             *("builds", "runs"),
             *("integrations", "stack"),
             "man",

@@ -12,6 +12,7 @@ from executor.doctor.check import State
 from executor.run.outcome import StepStatus
 from executor.workflow.comparing import Kind
 from planner.compare.actions import Action
+from planner.compare.explanation import Origin
 from planner.compare.report import LockState
 from planner.image.delivery import Way
 
@@ -472,6 +473,51 @@ class ImpactObject(TypedDict):
     """Each thing that has this name."""
 
 
+class FieldObject(TypedDict):
+    """One field that counts in the hash of an image."""
+
+    path: list[str]
+    """Where it is in the image."""
+    value: str
+    """Its value in words; of a variable a fingerprint. Empty for a layer, whose fields come next."""
+    origin: Annotated[str, Origin]
+    """Where the value comes from."""
+    file: str | None
+    """The file of the setting, or the Dockerfile."""
+    line: int | None
+    """Its line, from 1."""
+
+
+class AgainstObject(TypedDict):
+    """An image that was there, and what differs from it."""
+
+    name: str
+    """The image, and the record or the build that has it."""
+    hash: str
+    """Its image hash."""
+    changes: list[ChangeObject]
+    """What differs from it; empty if it is the same image."""
+
+
+class ExplainObject(TypedDict):
+    """What `stowplan explain` prints."""
+
+    schema: Literal["stowplan/explain/1"]
+    """The name and the version of this schema."""
+    image: str
+    """The name of the image."""
+    hash: str
+    """Its image hash."""
+    spec_hash: str
+    """Its spec hash."""
+    steps: list[str]
+    """The steps that run in it."""
+    fields: list[FieldObject]
+    """All that counts, in the order of the layers."""
+    against: AgainstObject | None
+    """The closest image that was there, or the one that was asked for; null if none was there."""
+
+
 class NewerObject(TypedDict):
     """Something that the lock pins and of which there is something newer."""
 
@@ -891,6 +937,7 @@ PRINTED: Final = (
     SettingsObject,
     WhyObject,
     ImpactObject,
+    ExplainObject,
     OutdatedObject,
     BuildsObject,
     BuildObject,

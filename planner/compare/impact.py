@@ -21,7 +21,7 @@ from planner.pipeline import Pipeline
 from planner.settings.effective import settle
 from planner.stack import Stack
 
-__all__ = ["Looked", "Reach", "Reading", "Through", "impact", "nearest_name"]
+__all__ = ["Looked", "Reach", "Reading", "Through", "impact", "nearest_name", "subjects_of"]
 
 
 @frozen
@@ -72,7 +72,7 @@ def impact(name: str, plans: Sequence[Looked], *, is_file: bool = False) -> tupl
 
     `is_file` says whether the project has a file or a directory of this name, which need not be in an image.
     """
-    subjects = [(looked, tuple(_subjects(looked, is_file=is_file))) for looked in plans]
+    subjects = [(looked, tuple(subjects_of(looked, is_file=is_file))) for looked in plans]
     found = []
     for kind in KINDS:
         known = [each for _, some in subjects for each in some]
@@ -85,7 +85,7 @@ def impact(name: str, plans: Sequence[Looked], *, is_file: bool = False) -> tupl
 
 def nearest_name(name: str, plans: Sequence[Looked]) -> str:
     """Advice for a name that stands for nothing: the nearest of those that stand for something."""
-    subjects = [each for looked in plans for each in _subjects(looked)]
+    subjects = [each for looked in plans for each in subjects_of(looked)]
     known = {known for kind in KINDS for each in subjects for known in kind.names(each)}
     return did_you_mean(name, known, _ELSE)
 
@@ -95,7 +95,7 @@ _ELSE: Final = (
 )
 
 
-def _subjects(looked: Looked, *, is_file: bool = False) -> Iterator[Subject]:
+def subjects_of(looked: Looked, *, is_file: bool = False) -> Iterator[Subject]:
     """Each image, with all settings that ask for it: those of its steps, or of the steps that build on it."""
     steps = {step.name: step for step in looked.pipeline.steps}
     for image in looked.plan.images:

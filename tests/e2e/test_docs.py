@@ -234,6 +234,7 @@ def test_every_schema_has_an_example() -> None:
         *(
             "why",
             "impact",
+            "explain",
             "outdated",
             "records",
             "record",
