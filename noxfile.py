@@ -102,6 +102,11 @@ def wheel(session: nox.Session) -> None:
     # The page is made from files that are no modules.
     drawn = ("--html", str(work / "plan.html"))
     session.run(str(clean / "stowplan"), "plan", "--project", str(work / "project"), *drawn, external=True)
+    # A program of somebody who has stowplan installed: its types are found, and it runs.
+    program = shutil.copy(ROOT / "fixtures/programs/what_is_built.py", work / "elsewhere")
+    checked = ("--strict", "--python-executable", str(clean / "python"), program)
+    session.run(sys.executable, "-m", "mypy", *checked, external=True)
+    session.run(str(clean / "python"), program, str(work / "project"), external=True)
 
 
 def check_content(session: nox.Session, built: Path) -> None:
