@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import ClassVar, Final
 
-from planner.errors import Place, PlannerError, Problem, StowplanError
+from planner.errors import Place, Problem, StowplanError
 from planner.immutable import frozen
 
 __all__ = [
@@ -125,7 +125,7 @@ class ExecutorError(StowplanError):
         return cls([Problem(Place(file=where), found, fix)])
 
     @classmethod
-    def joined(cls, errors: Iterable[ExecutorError | PlannerError]) -> ExecutorError:
+    def joined(cls, errors: Iterable[StowplanError]) -> ExecutorError:
         """Several errors as one: each problem once, and the first kind if all have its exit code."""
         given = tuple(errors)
         kinds = [each.failure if isinstance(each, ExecutorError) else Failure.FAILED for each in given]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from executor import errors
 from executor.errors import ExecutorError, Failure
 from planner.compare.actions import Action
-from planner.errors import PlannerError
+from planner.errors import StowplanError
 from planner.immutable import frozen
 from planner.values import Digest
 
@@ -77,7 +77,7 @@ class Outcome:
     verified: bool = True
     seconds: float = 0.0
     engine: str = ""
-    error: ExecutorError | PlannerError | None = None
+    error: StowplanError | None = None
 
     @property
     def failed(self) -> bool:

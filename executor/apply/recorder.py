@@ -18,7 +18,7 @@ from executor.records.database import now
 from executor.records.store import Record, Records
 from executor.state import prepare_state, update_lock
 from planner.compare.actions import NOT_NEEDED
-from planner.errors import PlannerError
+from planner.errors import StowplanError
 from planner.image.plan import BuildPlan, ImagePlan
 from planner.immutable import frozen
 from planner.lock.lock import Lock, Pushed
@@ -43,21 +43,21 @@ class Recorder:
         for check in (self.records.prepare, partial(prepare_state, self.root, lock=pushes)):
             try:
                 check()
-            except (ExecutorError, PlannerError) as error:
+            except StowplanError as error:
                 errors.append(error)
         if errors:
             raise ExecutorError.joined(errors)
 
     def record(self, image: ImagePlan, outcome: Outcome) -> Outcome:
         """Write an outcome down; the outcome, with what could not be written."""
-        errors: list[ExecutorError | PlannerError] = []
+        errors: list[StowplanError] = []
         for write in (
             partial(self._record, image, outcome),
             partial(self._ledger, image, outcome),
         ):
             try:
                 write()
-            except (ExecutorError, PlannerError) as error:
+            except StowplanError as error:
                 errors.append(error)
             except Exception as error:  # whatever it is, the other outcomes are not lost to it
                 errors.append(explained(error, self.root))
@@ -96,7 +96,7 @@ class Recorder:
             update_lock(self.root, lambda lock: lock.with_pushed([entry]))
 
 
-def failing(outcome: Outcome, errors: Iterable[ExecutorError | PlannerError]) -> Outcome:
+def failing(outcome: Outcome, errors: Iterable[StowplanError]) -> Outcome:
     """The outcome with more that went wrong."""
     if not (more := tuple(errors)):
         return outcome

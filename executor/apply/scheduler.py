@@ -28,7 +28,7 @@ from executor.secrets import hidden_parts, read_secrets
 from executor.state import read_lock
 from planner.compare.actions import Action, Decision, decide, decide_image
 from planner.compare.presence import Presence
-from planner.errors import Place, PlannerError, Problem
+from planner.errors import Place, Problem, StowplanError
 from planner.facts.facts import Facts
 from planner.facts.needs import Variable
 from planner.image.plan import BuildPlan, ImagePlan
@@ -227,7 +227,7 @@ class _Application:
         started = time.monotonic()
         try:
             outcome = self._carry_out(image, decision, parent, same)
-        except (ExecutorError, PlannerError) as error:
+        except StowplanError as error:
             problems = [problem.masked(self._mask) for problem in error.problems]
             hidden = (
                 type(error)(problems, error.failure)

@@ -20,7 +20,7 @@ from executor.config.project import Project, find_project, load_project
 from executor.engines.chooser import engine_chooser
 from executor.errors import ExecutorError
 from executor.state import sweep_scratch
-from planner.errors import PlannerError
+from planner.errors import StowplanError
 
 __all__ = [
     "CHANGES",
@@ -315,6 +315,6 @@ def project_root(directory: Path | None, *, sweeps: bool = True) -> Path:
     return root
 
 
-def known_error(error: Exception) -> PlannerError | ExecutorError | None:
+def known_error(error: Exception) -> StowplanError | None:
     """The error, if it is one that says what is wrong and what to do."""
-    return error if isinstance(error, PlannerError | ExecutorError) else None
+    return error if isinstance(error, StowplanError) else None

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-    from executor.errors import ExecutorError
-    from planner.errors import PlannerError, Problem
+    from planner.errors import Problem, StowplanError
 
 __all__ = [
     "live_console", "live_text", "print_error", "print_exact", "print_json", "print_lines",
@@ -93,7 +92,7 @@ def print_progress(image: str, text: str, style: Style = Style.FAINT) -> None:
     sys.stderr.flush()
 
 
-def print_error(error: PlannerError | ExecutorError, *, as_json: bool = False) -> None:
+def print_error(error: StowplanError, *, as_json: bool = False) -> None:
     """All problems at once, each with its place and its remedy: to standard error, or as JSON."""
     if as_json:
         from executor.cli.render.data import problem_data  # noqa: PLC0415  # only what is printed

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from executor import limits
-from executor.errors import ExecutorError
 from executor.process import kill_children_of
-from planner.errors import PlannerError
+from planner.errors import StowplanError
 from planner.immutable import frozen
 
 __all__ = ["Check", "Look", "State", "look_at_all"]
@@ -60,7 +59,7 @@ class Look:
         """What it finds, or why that fails."""
         try:
             return tuple(self.run())
-        except (ExecutorError, PlannerError) as error:
+        except StowplanError as error:
             first, *others = error.problems
             where = "" if str(first.where) in ("", self.subject) else f"{first.where}: "
             more = f" (and {len(others)} more)" if others else ""

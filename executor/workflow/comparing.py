@@ -25,7 +25,7 @@ from executor.reading import NotRead, read_whole
 from executor.state import LARGEST_LOCK_BYTES, lock_of_file, read_lock
 from executor.workflow.sides import Asked, SidePlanner
 from planner.compare.comparison import AnyPlan, Comparison, compare
-from planner.errors import PlannerError, did_you_mean
+from planner.errors import StowplanError, did_you_mean
 from planner.image.plan import BuildPlan, ImagePlan, PlanSpec
 from planner.immutable import frozen
 from planner.lock.lock import Lock
@@ -255,7 +255,7 @@ def _nothing(name: str, here: _Here) -> tuple[str, str]:
     from executor.observe.commit import Commit  # noqa: PLC0415  # as in `_commit`, which had no answer
 
     fix = did_you_mean(name, ("lock", "now", *Commit.names(here.root)), _HOW)
-    with contextlib.suppress(ExecutorError, PlannerError):
+    with contextlib.suppress(StowplanError):
         if name in {*here.project.pipelines, *here.project.sources}:
             fix = f"for a pipeline, write `--pipeline {name}`"
     return f"there is no revision and no file {name!r}", fix

@@ -11,11 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from executor.apply.exclusive import alone
-from executor.errors import ExecutorError
 from executor.records.store import Record, Records
 from executor.workflow.removal import Engines, has_image, needed_by, removed
 from planner.build import Build
-from planner.errors import PlannerError
+from planner.errors import StowplanError
 from planner.immutable import frozen
 from planner.lock.lock import Lock
 from planner.values import Digest, FrozenMapping
@@ -126,7 +125,7 @@ class Removal:
     reference: str
     result: str
     size: int = 0
-    error: ExecutorError | PlannerError | None = None
+    error: StowplanError | None = None
 
 
 @frozen
@@ -144,7 +143,7 @@ class Pruned:
         return sum(image.size for image in self.images if image.result == "removed")
 
     @property
-    def errors(self) -> tuple[ExecutorError | PlannerError, ...]:
+    def errors(self) -> tuple[StowplanError, ...]:
         """Why images could not be removed."""
         return tuple(image.error for image in self.images if image.error is not None)
 
@@ -169,7 +168,7 @@ def prune(records: Records, chosen: Prunable, engines: Engines, *, dry_run: bool
                     removals.append(
                         Removal(engine, reference, *removed(store, reference, of, dry_run=dry_run))
                     )
-        except (ExecutorError, PlannerError) as error:
+        except StowplanError as error:
             removals.append(Removal(engine, reference, "failed", error=error))
             lost.add((engine, reference))
     forgotten = tuple(each for each in chosen.records if (each.engine, each.reference) not in lost)

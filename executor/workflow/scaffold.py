@@ -20,7 +20,7 @@ from executor.reading import NotRead, read_whole
 from executor.scaffold.folder import Folder, folder_at
 from executor.scaffold.project_text import Installed, project_text
 from planner import toml
-from planner.errors import Place, PlannerError, Problem
+from planner.errors import Place, Problem, StowplanError
 from planner.files.defaults import DEFAULT_PATTERNS
 from planner.immutable import frozen
 from planner.logins import without_logins
@@ -149,7 +149,7 @@ def _refusal(root: Path, settings: Mapping[str, Any], environ: Mapping[str, str]
         # Programs may ask an index what a project asks for: without that there would be no answer.
         world = WorkingTree(root, environ, True)
         planning.spec(answered(planning, root=root, asks=False, engine=None, environ=environ, world=world))
-    except (PlannerError, ExecutorError) as error:
+    except StowplanError as error:
         (problem, *_) = error.problems
         where = "" if problem.where.file is None else f"{problem.where}: "
         return without_logins(f"{where}{problem.found}; {problem.fix}")

@@ -24,7 +24,7 @@ from executor.errors import (
     exit_code,
 )
 from planner.compare.actions import Action
-from planner.errors import PlannerError, Problem
+from planner.errors import PlannerError, Problem, StowplanError
 from planner.values import Digest
 
 REFERENCE: Final = (Path(__file__).parents[2] / "docs/reference.md").read_text("utf-8")
@@ -107,14 +107,14 @@ def test_an_error_has_the_kind_of_its_class_or_its_own() -> None:
     ],
 )
 def test_errors_that_are_joined_have_the_exit_code_of_several_failures(
-    first: ExecutorError, second: ExecutorError | PlannerError, code: int
+    first: ExecutorError, second: StowplanError, code: int
 ) -> None:
     """As of an image that was not pushed, and whose record could not be written."""
     assert ExecutorError.joined([first, second]).exit_code == code
     assert ExecutorError.joined([second, first]).exit_code == code
 
 
-def outcome(error: ExecutorError | PlannerError | None) -> Outcome:
+def outcome(error: StowplanError | None) -> Outcome:
     return Outcome("x", Digest("0" * 64), Action.BUILD, Result.FAILED, "localhost/x:1", error=error)
 
 

@@ -17,7 +17,7 @@ from executor.errors import ExecutorError, UsageError
 from executor.workflow.locks import check_lock, renew, write_lock
 from executor.workflow.plans import plan
 from planner.entrypoint import Function, Output
-from planner.errors import PlannerError
+from planner.errors import PlannerError, StowplanError
 from planner.lock.lock import PipelineSource
 from planner.pipeline import Pipeline
 from planner.values import FrozenMapping
@@ -107,7 +107,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 def refused(root: Path, source: str | None) -> str:
-    with pytest.raises((ExecutorError, PlannerError)) as raised:
+    with pytest.raises(StowplanError) as raised:
         chosen(load_project(root), source)
     return str(raised.value)
 

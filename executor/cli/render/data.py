@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from planner.compare.actions import Action
 from planner.compare.changes import Change
 from planner.compare.report import Report
-from planner.errors import PlannerError, Problem
+from planner.errors import Problem, StowplanError
 from planner.image.delivery import Delivery, RepositoryCode
 from planner.image.plan import ImagePlan, Note
 from planner.render.dockerfile import context_files, planned_dockerfile
 
 if TYPE_CHECKING:
-    from executor.errors import ExecutorError
     from executor.schemas.printed import (
         ApplyObject,
         ChangeObject,
@@ -206,7 +205,7 @@ def problem_data(problem: Problem) -> ProblemObject:
     }
 
 
-def error_data(error: ExecutorError | PlannerError | None) -> list[ProblemObject] | None:
+def error_data(error: StowplanError | None) -> list[ProblemObject] | None:
     """The problems of what went wrong; None if nothing did."""
     return None if error is None else [problem_data(problem) for problem in error.problems]
 
