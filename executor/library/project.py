@@ -6,10 +6,13 @@ signals, and to change anything of this process, so that several threads can use
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from attrs import evolve
 
 from executor.apply.outcome import OnEvent
 from executor.config.project import Project as Described
@@ -18,7 +21,7 @@ from executor.config.project import load_project as described
 from executor.config.source import Chosen, chosen
 from executor.engines.chooser import engine_chooser
 from executor.engines.names import asked_engine, possible_builders
-from executor.errors import UsageError
+from executor.errors import ExecutorError, UsageError
 from executor.library.results import Applied, DiffResult, LockResult, Making, Plan, RunResult
 from executor.records.store import Records
 from executor.state import sweep_scratch
@@ -28,6 +31,7 @@ from executor.workflow.plans import Planned, plan, refuse_unresolved
 from executor.workflow.reports import named_report, report
 from executor.workflow.upgrades import newest_time, released_image, upgraded_package
 from planner.build import Build
+from planner.errors import Place
 from planner.immutable import frozen
 from planner.pipeline import Pipeline
 from planner.stack import Stack
@@ -39,6 +43,8 @@ if TYPE_CHECKING:
     Source: TypeAlias = str | Decorated[Any, Any]
 
 __all__ = ["Project", "load", "load_project"]
+
+_COMMAND_LINE: Final = "command line"
 
 
 def load(directory: str | os.PathLike[str] | None = None) -> Project:
@@ -52,6 +58,19 @@ def load(directory: str | os.PathLike[str] | None = None) -> Project:
     # What dead processes left in it, as before each command.
     sweep_scratch(project.root)
     return project
+
+
+@contextlib.contextmanager
+def _of_a_program() -> Iterator[None]:
+    """Errors of what is done inside, about no command line: a program has none."""
+    try:
+        yield
+    except ExecutorError as error:
+        problems = (
+            evolve(each, where=Place()) if each.where.file == _COMMAND_LINE else each
+            for each in error.problems
+        )
+        raise type(error)(problems, error.failure) from None
 
 
 load_project = load
@@ -89,10 +108,12 @@ class Project:
         """The names of its stacks."""
         return tuple(self.described.stacks)
 
+    @_of_a_program()
     def pipeline(self, source: Source | None = None) -> Pipeline:
         """A pipeline, as the planner has it."""
         return chosen(self.described, source).pipeline
 
+    @_of_a_program()
     def stack(self, name: str | None = None) -> Stack:
         """A stack, as the planner has it."""
         return self.described.stack(name)
@@ -102,6 +123,7 @@ class Project:
         """The builds that are recorded, the newest first, without what is written down of their images."""
         return Records(self.root).builds().builds
 
+    @_of_a_program()
     def plan(
         self,
         pipeline: Source | None = None,
@@ -138,6 +160,7 @@ class Project:
             found = report(self.described, planned, engine_name=name, offline=offline)
         return Plan(found, self.described, planned, making)
 
+    @_of_a_program()
     def apply(
         self,
         pipeline: Source | None = None,
@@ -169,6 +192,7 @@ class Project:
         )
         return Applied.of(making.make(self.described, planned, jobs=jobs, on_event=on_event))
 
+    @_of_a_program()
     def saved_plan(self, file: str | os.PathLike[str], *, engine: str | None = None) -> Plan:
         """The plan in a file that `Plan.save` or `stowplan plan --out` wrote, to be applied as it is.
 
@@ -194,6 +218,7 @@ class Project:
         found = report(self.described, planned, engine_name=asked_engine(engine) or "")
         return Plan(found, self.described, planned, making)
 
+    @_of_a_program()
     def diff(
         self,
         before: str | os.PathLike[str] = "lock",
@@ -223,6 +248,7 @@ class Project:
         )
         return DiffResult(*compare_sides(os.fspath(before), os.fspath(after), asked))
 
+    @_of_a_program()
     def lock(
         self,
         pipeline: str | None = None,
@@ -265,6 +291,7 @@ class Project:
         written = write_lock(self.described, found, forget_pushed=forget_pushed)
         return LockResult(found.compared, found.fresh, written, found.notes)
 
+    @_of_a_program()
     def run(
         self,
         pipeline: Source | None = None,
