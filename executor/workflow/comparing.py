@@ -113,7 +113,7 @@ def _neither(before: str, after: str, here: _Here) -> tuple[str, str]:
     asked = {"pipeline": here.asked.pipeline, "stack": here.asked.stack}
     what = " on ".join(f"the {kind} {name!r}" for kind, name in asked.items() if name)
     fix = "leave it out to compare all"
-    with contextlib.suppress(ExecutorError, PlannerError):
+    with contextlib.suppress(StowplanError):
         project = here.project
         known = {"pipeline": {*project.pipelines, *project.sources}, "stack": {*project.stacks}}
         wrong = (
