@@ -76,7 +76,7 @@ _ERROR: Final = re.compile(r"(?:ERROR|Error): (?:failed to solve: )?(.*)")
 
 
 def build_failed(image: ImagePlan, log: Log, reason: str) -> BuildFailed:
-    """The error of a build: what failed, the reason, and the last lines of its output.
+    """The error of a build: the setting that asked for what failed, what failed, and the cause.
 
     Where the engine's exit says nothing but that there is no image (`UNTOLD`), the reason is taken from
     the log.
