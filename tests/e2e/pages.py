@@ -47,6 +47,7 @@ from attrs import define, field, frozen
 
 from executor.records.store import Records
 from planner.build import BUILD_ID
+from tests.schemas import wrong_output
 
 __all__ = ["Block", "Page", "Reader", "commands", "masked", "matches", "same_keys", "shape"]
 
@@ -304,6 +305,8 @@ class Reader:
             return None if same else f"{self._masked(self.printed)}\n"
         _, output = self.type(self._here(command))
         read = _READERS[block.language]
+        if block.language == "json":
+            assert not (wrong := wrong_output(read(output))), f"line {block.line}: {wrong}"
         if block.text and not any(same_keys(read(block.text), read(output))):
             return None
         return f"{self._masked(output)}\n"
