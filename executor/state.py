@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 STATE_DIRECTORY: Final = ".stowplan"
-_NO_LOCK: Final = "name a file that `stowplan lock` wrote, or restore this one from version control"
+_NO_LOCK: Final = "name a lock file, or restore this one from version control"
 _SCRATCH: Final = "tmp"
 _LOGS: Final = "logs"
 # What is in a directory that others use too says whose it is.
