@@ -6,11 +6,8 @@ The command line says so, then the environment, then what the stream is. Refuses
 from __future__ import annotations
 
 import os
-import shutil
 from enum import IntEnum
 from typing import Final, TextIO
-
-from attrs import define
 
 __all__ = ["Look", "Loudness", "look"]
 
@@ -31,12 +28,13 @@ class Loudness(IntEnum):
     """What engines say, too."""
 
 
-@define
+# Even `--version` has one: no attrs, which takes longer to load than that takes to print.
 class Look:
     """What the command line says of the output. One process has one."""
 
-    color: str = "auto"
-    loudness: Loudness = Loudness.USUAL
+    def __init__(self, color: str = "auto", loudness: Loudness = Loudness.USUAL) -> None:
+        self.color = color
+        self.loudness = loudness
 
     def in_color(self, stream: TextIO) -> bool:
         """Whether what is written to a stream is in colour. NO_COLOR (no-color.org) wins over variables."""
@@ -75,6 +73,8 @@ class Look:
                 found = os.get_terminal_size(stream.fileno()).columns
             except (OSError, ValueError):
                 found = 0
+        import shutil  # noqa: PLC0415  # only a terminal needs it
+
         return max(found or shutil.get_terminal_size().columns, _NARROWEST)
 
 

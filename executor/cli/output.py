@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from attrs import evolve
 
 from executor.cli.look import look
 from executor.cli.render.encode import Markdown, json_text, terminal, yaml_text
@@ -55,7 +54,7 @@ def print_lines(lines: Iterable[Line], *, err: bool = False) -> None:
     width = look.columns(stream)
     paint = look.in_color(stream)
     for line in lines:
-        parts = tuple(evolve(part, text=terminal(part.text)) for part in parts_of(line))
+        parts = tuple(Part(terminal(part.text), part.style) for part in parts_of(line))
         for shown in (parts,) if width is None else broken(parts, width):
             if err and _drawn:
                 # What is drawn again and again is below.

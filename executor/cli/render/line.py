@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 from typing import Final, TypeAlias
-
-from planner.immutable import frozen
 
 __all__ = [
     "Line",
@@ -54,7 +53,8 @@ VOICES: Final = (Style.FIRST, Style.SECOND, Style.THIRD, Style.FOURTH)
 """The styles of those who speak at the same time."""
 
 
-@frozen
+# Even `--version` prints one: no attrs, which takes longer to load than that takes to print.
+@dataclass(frozen=True)
 class Part:
     """Text in one style."""
 
