@@ -470,4 +470,4 @@ def test_a_page_that_cannot_be_written_is_an_error(project: Project) -> None:
     assert "name a file" in ran.err
     ran = project.run("show", "train", "--dockerfile", "--html", "x.html")
     assert ran.code == 64
-    assert "--html is of the whole image" in ran.err
+    assert "--html shows the whole image" in ran.err
