@@ -41,8 +41,6 @@ class Forecasts:
 
     def of(self, name: str) -> Forecast:
         """The forecast of one image."""
-        from statistics import median  # noqa: PLC0415  # as above
-
         image = self._plan.image(name)
         if image is None:
             return Forecast(None, 0)
@@ -51,7 +49,7 @@ class Forecasts:
             times = self._records.build_seconds(name, _BUILDS) or self._alike(image)
         closures = (item.closure for item in image.spec.installs)
         size = sum(closure.size[0] for closure in closures if closure is not None)
-        return Forecast(median(times) if times else None, size)
+        return Forecast(sorted(times)[len(times) // 2] if times else None, size)
 
     def _alike(self, image: ImagePlan) -> tuple[float, ...]:
         """How long the last images took that have layers of the same names."""

@@ -412,7 +412,7 @@ def test_on_a_terminal(training: Project) -> None:
     assert "\x1b[35m[train] \x1b[0mtraining on 20\r\n" in told
     assert r"\x1b]0;title\x07[bold]red[/]" in told
     assert "\x1b]0;" not in told
-    for word in ("waits", "runs", "succeeded in"):
+    for word in ("waiting", "running", "succeeded"):
         assert word in told
 
 

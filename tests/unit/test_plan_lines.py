@@ -121,7 +121,7 @@ def test_quiet_and_verbose_contradict(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(look, "loudness", Loudness.USUAL)
     assert run(["apply", "-q", "-v"]) == 64
-    assert "--quiet and --verbose contradict: leave out one of them" in capsys.readouterr().err
+    assert "error: --quiet and --verbose contradict" in capsys.readouterr().err
 
 
 def test_quiet_prints_results_and_errors(
