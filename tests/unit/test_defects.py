@@ -123,7 +123,7 @@ def test_the_same_defect_makes_one_file(tmp_path: Path) -> None:
 def test_what_the_system_refuses_is_no_defect(tmp_path: Path) -> None:
     error = explained(raised(OSError(28, "No space left on device", "/some/file")), tmp_path)
     assert error.exit_code == 1
-    assert str(error).startswith("/some/file: No space left on device: make room on the disk")
+    assert str(error).startswith("/some/file: No space left on device: free disk space")
     assert "the details are in" in str(error)
     assert str(explained(MemoryError(), tmp_path)) == "there is not enough memory: close some programs"
 
