@@ -26,7 +26,7 @@ from planner import Pipeline
 # Whoever becomes nobody may not be able to import any more.
 for name in (
     "tests.e2e.preloaded", "concurrent.futures.thread", "ctypes", "docker.auth", "docker.context",
-    "docker.tls", "docker.transport", "encodings.idna", "rich.table", "rich.text", "tempfile",
+    "docker.tls", "docker.transport", "encodings.idna", "rich.table", "rich.text", "statistics", "tempfile",
     "urllib.request",
 ):  # fmt: skip
     import_module(name)
