@@ -44,7 +44,7 @@ def explain(
 ) -> None:
     """Say what the hash of an image is made of, where each value comes from, and what it missed.
 
-    Everything that is listed counts: if a value changes, the image is another one and is built anew.
+    Everything that is listed counts: if a value changes, the image is another one and is built again.
     """
     loaded = loaded_project(project)
     with waiting(LOOKING):
