@@ -137,7 +137,7 @@ GIT: Final = '[code_repository.team]\ntype = "git"\n'
         (
             '[code_repository."../x"]\ntype = "git"\nurl = "https://h/a"',
             "6: code_repository.../x.name: not a name: '../x'",
-            "use a-z, A-Z, 0-9",
+            "use a-z, A-Z, 0-9 and '_', after the first also '.' and '-', at most 100",
         ),
         (
             f'{GIT}url = "https://me:s3cret@h/a"',
