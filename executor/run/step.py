@@ -15,7 +15,7 @@ from attrs import evolve
 
 from executor.artifacts.store import ArtifactStore
 from executor.engines.exchange import empty_exchange
-from executor.errors import ExecutorError, Failure
+from executor.errors import ExecutorError, Failure, ProgramMissing
 from executor.log_file import LogFile
 from executor.records.database import now
 from executor.run.code import Code
@@ -79,7 +79,10 @@ class Runner:
             if outcome.error is not None and log.name:
                 outcome = evolve(outcome, error=_pointing(outcome.error, log.name))
         except ExecutorError as error:
-            problems = [_of_step(step.name, problem).masked(self.mask) for problem in error.problems]
+            found = error.problems
+            if isinstance(error, ProgramMissing):
+                found = tuple(_of_step(step.name, problem) for problem in found)
+            problems = [problem.masked(self.mask) for problem in found]
             outcome = StepOutcome(step.name, StepStatus.FAILED, error=type(error)(problems, error.failure))
         finally:
             log.close()
@@ -195,8 +198,6 @@ class Runner:
 
 def _of_step(step: str, problem: Problem) -> Problem:
     """A problem of a step that did not run, which names it."""
-    if problem.where.file == step:
-        return problem
     return evolve(problem, where=Where(file=step), found=f"{problem.where}: {problem.found}")
 
 

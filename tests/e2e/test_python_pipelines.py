@@ -77,7 +77,7 @@ def test_a_command_without_a_source_says_what_to_name(python_project: Project) -
         ran = python_project.run(*command)
         assert (ran.code, ran.out) == (64, ""), command
         assert "pyproject.toml names no pipeline" in ran.err
-        assert "module, like training.pipelines:train" in ran.err
+        assert "module:pipeline, like training.pipelines:train" in ran.err
 
 
 def test_lock_and_what_it_keeps(python_project: Project) -> None:
