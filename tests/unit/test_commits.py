@@ -257,7 +257,7 @@ def test_a_tree_that_was_read_once_is_not_read_again(top: Path) -> None:
         ("link", "through a link"),
         ("link/deep", "through a link"),
         ("none", "does not exist"),
-        ("a", "no directory"),
+        ("a", "not a directory"),
     ],
 )
 def test_a_tree_is_in_a_directory(top: Path, below: str, words: str) -> None:
