@@ -179,7 +179,7 @@ def test_a_source_of_requirements_stands_once(
     """Two of one name would write to one file of the build context, and one would be forgotten."""
     twice = [InstallRequirements("twice", each, installer) for each in (requirements, Requirements())]
     assert evolve(spec, instructions=(*spec.instructions, twice[0])) != spec
-    with pytest.raises(PlannerError, match="stands twice"):
+    with pytest.raises(PlannerError, match="is listed twice"):
         evolve(spec, instructions=(*twice[:1], *spec.instructions, *twice[1:]))
 
 
