@@ -205,7 +205,8 @@ def options(*names: str) -> _Decorator:
             "--pipeline",
             metavar="SOURCE",
             shell_complete=names_of("pipeline"),
-            help="The pipeline: a name of the project file, or module:object. Default: the only one.",
+            help="The pipeline: a name of the project file, or module:object. Default: the one that has the"
+            " image, or the only one.",
         ),
         "all-pipelines": click.option(
             "--pipeline",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -51,23 +51,21 @@ class Chosen:
     build: str | Mapping[str, Any] | None = None
 
 
-def chosen(project: Project, source: str | Decorated | None, config: Path | None = None) -> Chosen:
-    """The pipeline that `source` names, or is; None is the only one of the project file.
+def chosen(
+    project: Project, source: str | Decorated | None, config: Path | None = None, *, image: str | None = None
+) -> Chosen:
+    """The pipeline that `source` names, or is; None is the only one of the project file, or that of `image`.
 
-    What the run configuration `config` says goes over what the pipeline says. UsageError if there is no such
-    pipeline. PlannerError, or another ExecutorError, if something is wrong with it or with the configuration.
+    An image is named as `stowplan show` takes it: by its pipeline, by `pipeline/step`, or by a step. What the
+    run configuration `config` says goes over what the pipeline says. UsageError if there is no such pipeline.
+    PlannerError, or another ExecutorError, if something is wrong with it or with the configuration.
     """
     run = None if config is None else _configuration(project, config)
     if source is not None and not isinstance(source, str):
         return _here(project, source, run)
     names = (*project.pipelines, *project.sources)
     if source is None:
-        if len(names) != 1:
-            found = f"this project has several pipelines: {', '.join(names)}"
-            if not names:
-                found = f"{project.file} names no pipeline"
-            raise UsageError.of(_COMMAND_LINE, found, "name one" if names else _HOW)
-        (source,) = names
+        source = _only(project, names) if image is None else _holder(project, names, image)
     if source in names:
         return _named(project, source, run)
     module = _spelled(project, source)
@@ -75,6 +73,33 @@ def chosen(project: Project, source: str | Decorated | None, config: Path | None
     if named is not None:
         return _named(project, named, run)
     return _own_name(project, _python(project, module, None, Place(file=_COMMAND_LINE), run))
+
+
+def _only(project: Project, names: Sequence[str], fix: str = "name one") -> str:
+    """The one pipeline of the project file. UsageError if it has none, or several."""
+    if not names:
+        raise UsageError.of(_COMMAND_LINE, f"{project.file} names no pipeline", _HOW)
+    if len(names) > 1:
+        raise UsageError.of(_COMMAND_LINE, f"this project has several pipelines: {', '.join(names)}", fix)
+    return names[0]
+
+
+def _holder(project: Project, names: Sequence[str], image: str) -> str:
+    """The pipeline that an image is of. UsageError if that cannot be told without importing any."""
+    first = image.partition("/")[0]
+    if first in names:
+        return first
+    holders = [name for name in project.pipelines if image in _steps(project.pipelines[name])]
+    # What steps a pipeline in Python has is not known before it is imported.
+    if len(holders) == 1 and not project.sources:
+        return holders[0]
+    if len(holders) > 1:
+        found = f"step {image!r} is in several pipelines: {', '.join(holders)}"
+        raise UsageError.of(_COMMAND_LINE, found, f"write {holders[0]}/{image}, or name one with --pipeline")
+    if len(names) > 1 and not project.sources:
+        known = (*names, *dict.fromkeys(step for each in project.pipelines.values() for step in _steps(each)))
+        raise UsageError.of(_COMMAND_LINE, f"no image {image!r}", did_you_mean(image, known))
+    return _only(project, names, "name one with --pipeline")
 
 
 def _name_of(project: Project, module: str | None) -> str | None:

@@ -57,7 +57,7 @@ def explain(
     That is the closest of those that were there last; with `against` that of a build, by its id or its file,
     or of a record, by its number or its hash. UsageError if there is no such image, or no such other.
     """
-    one = chosen(project, pipeline, config)
+    one = chosen(project, pipeline, config, image=name)
     place = project.stack(stack)
     planned = plan(project, one, place, engine=engine, offline=not asks)
     image = planned.plan.image(name)

@@ -145,7 +145,7 @@ def image_spec(
     known.
     """
     pins = Pins(read_lock(project.root) or Lock())
-    one = chosen(project, pipeline, config).pipeline
+    one = chosen(project, pipeline, config, image=name).pipeline
     made, _ = spec(project, one, project.stack(stack), pins, Facts(), asks=asks, engine=engine)
     found = made.image(name)
     if found is None:

@@ -198,10 +198,11 @@ class NamedSpec:
 AnyImage = TypeVar("AnyImage", ImagePlan, NamedSpec)
 
 
-def _called(name: str, images: Sequence[AnyImage]) -> AnyImage | None:
-    """The image of a name, or the one that a step of that name runs in."""
+def _called(name: str, pipeline: str, images: Sequence[AnyImage]) -> AnyImage | None:
+    """The image of a name, or the one that a step runs in, by its name or as `pipeline/step`."""
     by_name = [image for image in images if image.name == name]
-    by_step = [image for image in images if name in image.steps]
+    steps = {name, name.removeprefix(f"{pipeline}/")}
+    by_step = [image for image in images if not steps.isdisjoint(image.steps)]
     return next(iter(by_name + by_step), None)
 
 
@@ -219,8 +220,8 @@ class PlanSpec:
     notes: tuple[Note, ...] = field(default=(), eq=False)
 
     def image(self, name: str) -> NamedSpec | None:
-        """The image of a name, or the one that a step of that name runs in."""
-        return _called(name, self.images)
+        """The image of a name, or the one that a step runs in, by its name or as `pipeline/step`."""
+        return _called(name, self.pipeline, self.images)
 
     @cached_property
     def by_step(self) -> Mapping[str, NamedSpec]:
@@ -329,5 +330,5 @@ class BuildPlan:
         return PlanSpec(self.pipeline, self.stack, named)
 
     def image(self, name: str) -> ImagePlan | None:
-        """The image of a name, or the one that a step of that name runs in."""
-        return _called(name, self.images)
+        """The image of a name, or the one that a step runs in, by its name or as `pipeline/step`."""
+        return _called(name, self.pipeline, self.images)

@@ -247,6 +247,50 @@ def test_two_pipelines_of_one_name_are_told_apart(write: Callable[..., Path]) ->
     )
 
 
+SEVERAL = """\
+[pipeline.a]
+steps = ["load", "train"]
+[pipeline.b]
+steps = ["load", "report"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("image", "pipeline"),
+    [("a", "a"), ("b/load", "b"), ("report", "b"), ("train", "a"), ("b/none", "b")],
+)
+def test_an_image_says_which_of_several_pipelines_it_is_of(
+    write: Callable[..., Path], image: str, pipeline: str
+) -> None:
+    project = load_project(write(SEVERAL))
+    assert chosen(project, None, image=image).pipeline.name == pipeline
+    # What is named goes over what an image tells.
+    assert chosen(project, "a", image=image).pipeline.name == "a"
+
+
+@pytest.mark.parametrize(
+    ("more", "image", "found"),
+    [
+        ("", "load", "step 'load' is in several pipelines: a, b: write a/load, or name one with --pipeline"),
+        ("", "reprot", "no image 'reprot': did you mean 'report'?"),
+        # Whether a pipeline in Python has such a step is not known before it is imported.
+        (
+            "[pipeline.c]\nsource = 'pipe:bare'\n",
+            "report",
+            "this project has several pipelines: a, b, c: name one with --pipeline",
+        ),
+    ],
+)
+def test_an_image_that_says_nothing_of_its_pipeline_is_an_error_that_says_what_to_write(
+    write: Callable[..., Path], more: str, image: str, found: str
+) -> None:
+    project = load_project(write(SEVERAL + more))
+    with pytest.raises(UsageError) as error:
+        chosen(project, None, image=image)
+    (problem,) = error.value.problems
+    assert f"{problem.found}: {problem.fix}" == found
+
+
 @pytest.mark.parametrize(
     ("toml", "source", "found"),
     [

@@ -25,7 +25,7 @@ __all__ = ["COMMANDS"]
     ),
 )
 @click.argument("name", shell_complete=names_of("package", "parent", "secret", "own-integration", "setting"))
-@options("project", "pipeline", "config", "stack", "engine", "python", "output", "offline")
+@options("project", "all-pipelines", "config", "stack", "engine", "python", "output", "offline")
 def impact(
     name: str,
     project: Path | None,

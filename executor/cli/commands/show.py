@@ -76,10 +76,10 @@ def show(
         print_exact(text)
         return
     if part == "settings":
-        _settings(loaded, chosen(loaded, pipeline, config).pipeline, image, output)
+        _settings(loaded, chosen(loaded, pipeline, config, image=image).pipeline, image, output)
         return
     with waiting(LOOKING):
-        picked = chosen(loaded, pipeline, config)
+        picked = chosen(loaded, pipeline, config, image=image)
         planned = plan(
             loaded,
             picked,
