@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import tempfile
@@ -40,6 +41,7 @@ _END_SECONDS: Final = 120.0
 # BuildKit keeps the layers of images that are gone.
 _PRUNE_EVERY: Final = 60
 # Any of them may be the next one.
+_LOG: Final = re.compile(r"[0-9a-f]{12}\.log")
 _COMMANDS: Final = (("apply",), ("plan",), ("lock",), ("diff",), ("builds", "list"))
 _COMMAND: Final = "echo made > made; sleep 0.3"
 # Where a builder gives secrets to commands.
@@ -128,10 +130,12 @@ class _Case:
             *(name.partition("/")[0] for name in self.files),
         }
         yield from (f"file {path.name}" for path in self.project.root.iterdir() if path.name not in mine)
-        state = {".gitignore", "cache.sqlite3", "records.sqlite3", "writer", "tmp"}
+        state = {".gitignore", "cache.sqlite3", "records.sqlite3", "writer", "tmp", "logs"}
         for path in (self.project.root / ".stowplan").iterdir():
             if path.name not in state and not path.name.endswith((".lock", "-wal", "-shm")):
                 yield f"file .stowplan/{path.name}"
+        logs = (path.name for path in (self.project.root / ".stowplan/logs").glob("*"))
+        yield from (f"file {name} in logs" for name in logs if not _LOG.fullmatch(name))
         for place in (self.project.root / ".stowplan/tmp", self.place / "tmp"):
             if place.exists():
                 yield from (f"file {path.name} in {place.name}" for path in place.iterdir())
@@ -293,7 +297,7 @@ class Kills:
                 process.kill()
                 process.join()
             case.said += [_text(out), _text(err)]
-            case.stage = _stage(case.said[-1], process.exitcode)
+            case.stage = _stage("".join(case.said[-2:]), process.exitcode)
 
     @staticmethod
     def _kill(case: _Case, process: BaseProcess, target: str, number: signal.Signals) -> None:
