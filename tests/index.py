@@ -11,6 +11,7 @@ import io
 import json
 import socket
 import tarfile
+import uuid
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -109,12 +110,14 @@ class Index:
     """Who vouches for the server, if it speaks TLS."""
     keeping: dict[str, str] = Factory(dict)
     """How long `simple` pages and `files` may be kept: their Cache-Control."""
+    path: str = Factory(lambda: f"/{uuid.uuid4().hex}")
+    """Where it is on its server. Ports come again, and uv keeps for good what an index says of a wheel."""
 
     @property
     def url(self) -> str:
         """The address that installers are given, here and in containers."""
         assert self.site is not None
-        return f"http{'s' if self.authority else ''}://{self.host}:{self.site.port}/simple"
+        return f"http{'s' if self.authority else ''}://{self.host}:{self.site.port}{self.path}/simple"
 
     @property
     def host(self) -> str:
@@ -146,7 +149,7 @@ class Index:
             if request.headers.get("Authorization") != basic:
                 return Reply(401, headers={"WWW-Authenticate": 'Basic realm="packages"'})
         reply = self._answer(request)
-        keeping = self.keeping.get(request.path.split("/")[1])
+        keeping = self.keeping.get(self._within(request).split("/")[1])
         if keeping is None or reply.status != 200:
             return reply
         tag = f'"{hashlib.sha256(reply.body).hexdigest()}"'
@@ -154,8 +157,11 @@ class Index:
         headers = {**reply.headers, "Cache-Control": keeping, "ETag": tag}
         return Reply(304, b"", headers) if known else Reply(200, reply.body, headers)
 
+    def _within(self, request: Request) -> str:
+        return request.path.partition("?")[0].removeprefix(self.path)
+
     def _answer(self, request: Request) -> Reply:
-        path = request.path.partition("?")[0]
+        path = self._within(request)
         if path in self.raw:
             return Reply(200, self.raw[path])
         parts = path.strip("/").split("/")
@@ -184,7 +190,7 @@ class Index:
             "files": [
                 {
                     "filename": file,
-                    "url": f"/files/{name}/{file}",
+                    "url": f"{self.path}/files/{name}/{file}",
                     "hashes": {"sha256": hashlib.sha256(data).hexdigest()},
                     "size": len(data),
                     "upload-time": self.times[file],

@@ -35,7 +35,7 @@ def index() -> Iterator[Index]:
 
     def answer(request: Request) -> Reply:
         reply = made.answer(request)
-        kept = {"Cache-Control": "max-age=86400"} if request.path.startswith("/files/") else {}
+        kept = {"Cache-Control": "max-age=86400"} if "/files/" in request.path else {}
         return evolve(reply, headers={**reply.headers, **kept})
 
     with serving(answer, host="0.0.0.0") as site:  # noqa: S104  # containers ask it

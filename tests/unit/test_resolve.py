@@ -73,9 +73,8 @@ def test_only_files_with_a_hash_that_the_requirement_gives_are_taken(index: Inde
 @pytest.mark.parametrize("text", ["alpha @ {}", "{}"])
 def test_a_wheel_of_a_url_has_to_have_the_hash_that_the_requirement_gives(index: Index, text: str) -> None:
     name, data = wheel("alpha", "1.0")
-    assert index.site is not None
     index.raw[f"/files/{name}"] = data
-    url = f"http://{index.host}:{index.site.port}/files/{name}"
+    url = index.url.replace("/simple", f"/files/{name}")
     (package,) = asked(index, Requirement.parse(text.format(url), [sha256(data)])).packages
     assert [file.hash for file in package.files] == [sha256(data)]
     refused = asked(index, Requirement.parse(text.format(url), [f"sha256:{'a' * 64}"]))
@@ -94,7 +93,7 @@ def test_an_index_is_asked_for_a_package_once(index: Index) -> None:
     ]
     assert index.site is not None
     requests = [(request.method, request.path) for request in index.site.requests]
-    assert requests.count(("GET", "/simple/beta/")) == 1
+    assert requests.count(("GET", f"{index.path}/simple/beta/")) == 1
     assert len(set(requests)) == len(requests)
 
 
