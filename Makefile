@@ -26,16 +26,17 @@ demo: $(STAMP) ## See it work: plan, lock, change, diff, apply, on a small proje
 .PHONY: test
 test: $(STAMP) ## Run all of the following, up to and including e2e
 	@$(NOX) --session lint types
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-others test-e2e
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going test-without-engines test-with-engines
 
-# Side by side: tests on engines mostly wait for these. What the others print comes when they are done.
-.PHONY: test-others test-e2e
-test-others: $(STAMP)
+# Side by side: tests on engines mostly wait for these. Not more than that: a daemon that one test starts and
+# kills takes the network from containers of another.
+.PHONY: test-without-engines test-with-engines
+test-without-engines: $(STAMP)
 	@mkdir -p .nox
-	@status=0; $(NOX) --session wheel unit property contract >.nox/others.log 2>&1 || status=$$?; \
-	echo; cat .nox/others.log; exit $$status
-test-e2e: $(STAMP)
-	@$(NOX) --session e2e
+	@status=0; $(NOX) --session wheel unit property >.nox/without-engines.log 2>&1 || status=$$?; \
+	echo; cat .nox/without-engines.log; exit $$status
+test-with-engines: $(STAMP)
+	@$(NOX) --session contract e2e
 
 # --- its parts
 
