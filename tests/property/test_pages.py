@@ -18,6 +18,7 @@ HARMLESS = Parsed(report_page(*hostile_report("x"), {})).elements
 @some.examples(60)
 @given(hostile.line)
 @example("</script>")
+@example("~")
 @example("\u202e\x1b[31m")
 def test_no_text_is_markup_on_a_page(text: str) -> None:
     page = report_page(*hostile_report(text), {})

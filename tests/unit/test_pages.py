@@ -229,8 +229,8 @@ def hostile_report(text: str) -> tuple[Report, Pipeline]:
     pipeline = pipeline_of(SETTINGS)
     # No plan has a name that UTF-8 cannot hold; what others say may have.
     name = text.encode(errors="replace").decode()
-    # What is a login in a URL is none in the name of a file.
-    world = World(entries=(file("x" if "@" in name else f"x{name.replace('/', '')}"),))
+    # What is a login in a URL is none in the name of a file. With its ending it is one that nothing ignores.
+    world = World(entries=(file("x.py" if "@" in name else f"x{name.replace('/', '')}.py"),))
     (image,) = plan_of({**SETTINGS, "local_project_install_command": "true"}, world=world).images
     image = evolve(image, name=name)
     plan = BuildPlan("training", name, (image,), (Note("n", "k", text, Place(file=text)),), commit=text)
