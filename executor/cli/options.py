@@ -211,6 +211,7 @@ def options(*names: str) -> _Decorator:
         "all-pipelines": click.option(
             "--pipeline",
             metavar="SOURCE",
+            shell_complete=names_of("pipeline"),
             help="Only this pipeline: a name of the project file, or module:object. Default: all of them.",
         ),
         "config": click.option(
