@@ -157,6 +157,16 @@ def _flag(name: str, text: str, other: str = "") -> _Decorator:
     return click.option(name, cls=Option, type=_Truth(), is_flag=True, callback=alone, help=text)
 
 
+def _project(text: str) -> _Decorator:
+    return click.option(
+        "--project",
+        cls=Option,
+        callback=_there,
+        type=click.Path(file_okay=False, path_type=Path),
+        help=text,
+    )
+
+
 def options(*names: str) -> _Decorator:
     """The options of these names, each declared once for all commands, and those that all commands have."""
     known: dict[str, _Decorator] = {
@@ -187,20 +197,8 @@ def options(*names: str) -> _Decorator:
             callback=_loudness(Loudness.VERBOSE),
             help="Print more: what engines say, and whole references.",
         ),
-        "project": click.option(
-            "--project",
-            cls=Option,
-            callback=_there,
-            type=click.Path(file_okay=False, path_type=Path),
-            help="Project directory. Default: the nearest parent directory with a project file.",
-        ),
-        "new-project": click.option(
-            "--project",
-            cls=Option,
-            callback=_there,
-            type=click.Path(file_okay=False, path_type=Path),
-            help="The directory to make a project of. Default: the current one.",
-        ),
+        "project": _project("Project directory. Default: the nearest parent directory with a project file."),
+        "new-project": _project("The directory to make a project of. Default: the current one."),
         "pipeline": click.option(
             "--pipeline",
             metavar="SOURCE",
