@@ -77,6 +77,8 @@ def completed(typed: str, directory: Path) -> list[str]:
         ("stowplan plan --det", ["--detailed-exitcode"]),
         ("stowplan plan ", ["training", "python"]),
         ("stowplan plan --stack ", ["default", "prod"]),
+        ("stowplan why --pipeline ", ["training", "python"]),
+        ("stowplan diff --pipeline ", ["training", "python"]),
         ("stowplan plan --engine p", ["podman"]),
         ("stowplan show tr", ["training", "train", "training/train"]),
         ("stowplan why train s", ["six"]),
